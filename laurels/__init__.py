@@ -1,0 +1,78 @@
+"""Laurels' partner kit: the words, hooks and declarations that a brand writes its plugin against.
+
+It imports nothing of the application; everything public stands in `__all__`.
+"""
+
+from laurels.declarations import (
+    Currency,
+    Ladder,
+    Measure,
+    Partner,
+    Reward,
+    RewardKind,
+    Tier,
+    spend,
+    visits,
+)
+from laurels.durations import Duration
+from laurels.earning import (
+    FirstPurchaseBonus,
+    PointsPerAmount,
+    PointsPerVisit,
+    ProductTypeRewardCalculator,
+    TierMultiplier,
+)
+from laurels.errors import DeclarationError, LaurelsError, RuleError
+from laurels.evaluator import Evaluation, Granted, Refused, evaluate
+from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
+from laurels.money import Money, MoneyError
+from laurels.purchase import Facts, Line, Purchase
+from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
+from laurels.rounding import Rounding
+from laurels.rules import Award, EarnRule, Effects, Multiply, Nothing, award, earn_rule, multiply, nothing
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "Award",
+    "Checkout",
+    "Currency",
+    "DeclarationError",
+    "Discount",
+    "Duration",
+    "EarnRule",
+    "Effects",
+    "Evaluation",
+    "Facts",
+    "FirstPurchaseBonus",
+    "Granted",
+    "Ladder",
+    "LaurelsError",
+    "Line",
+    "Measure",
+    "Money",
+    "MoneyError",
+    "Multiply",
+    "Nothing",
+    "Partner",
+    "PayWithPoints",
+    "PointsPerAmount",
+    "PointsPerVisit",
+    "ProductTypeRewardCalculator",
+    "Purchase",
+    "RedeemRule",
+    "Refused",
+    "Reward",
+    "RewardKind",
+    "Rounding",
+    "RuleError",
+    "Tier",
+    "TierMultiplier",
+    "award",
+    "earn_rule",
+    "evaluate",
+    "hookimpl",
+    "multiply",
+    "nothing",
+    "spend",
+    "visits",
+]

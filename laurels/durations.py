@@ -1,0 +1,115 @@
+"""Durations of the programme's terms: `12h`, `30D`, `12M`, `1Y`, rounded `_D` down or `_U` up.
+
+Knows nothing of policies: it moves an instant forth or back in a time zone, no more. Semantics
+(DESIGN, "Time"; the grammar is Talon.One's): h is exact; D, W, M, Y keep the local time of day,
+and M and Y clamp to the month's end. A local time that doesn't exist moves forward.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from laurels.errors import DeclarationError
+
+_FORM = re.compile(r"(\d{1,4})([hDWMY])(?:_([DU]))?\Z")
+
+
+@lru_cache(maxsize=512)
+def zone(name: str) -> ZoneInfo:
+    """The IANA time zone of that name. Raises DeclarationError."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise DeclarationError(f"{name!r:.60} is no IANA time zone") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time as a person means it. Make one with `Duration.parse`."""
+
+    count: int
+    unit: str
+    rounding: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Read `30D`, `12M_U` and the like. Raises DeclarationError."""
+        match = _FORM.match(text) if isinstance(text, str) else None
+        if match is None:
+            raise DeclarationError(
+                f"{text!r:.40} is no duration: a whole number and h, D, W, M or Y, then "
+                "perhaps _D (down to the unit's start) or _U (up to the next unit's start)"
+            )
+        count, unit, rounding = int(match[1]), match[2], match[3] or ""
+        if not 1 <= count <= {"h": 9999, "D": 9999, "W": 1500, "M": 1200, "Y": 100}[unit]:
+            raise DeclarationError(f"{text!r}: more than a hundred years, or nothing")
+        return cls(count, unit, rounding)
+
+    def __str__(self) -> str:
+        return f"{self.count}{self.unit}" + (f"_{self.rounding}" if self.rounding else "")
+
+    def after(self, instant: datetime, time_zone: str) -> datetime:
+        """The instant this long after `instant` in `time_zone`, rounded as the duration says."""
+        return self._moved(instant, time_zone, 1)
+
+    def before(self, instant: datetime, time_zone: str) -> datetime:
+        """The instant this long before `instant`: where a window that ends there begins."""
+        return self._moved(instant, time_zone, -1)
+
+    def _moved(self, instant: datetime, time_zone: str, sign: int) -> datetime:
+        if self.unit == "h":
+            moved = instant + timedelta(hours=sign * self.count)
+            return moved if not self.rounding else self._rounded(moved, time_zone)
+        if time_zone == "UTC" and not self.rounding and self.unit in "DW":
+            return instant + timedelta(days=sign * self.count * (7 if self.unit == "W" else 1))
+        local = instant.astimezone(zone(time_zone)).replace(tzinfo=None)
+        if self.unit in "DW":
+            local += timedelta(days=sign * self.count * (7 if self.unit == "W" else 1))
+        else:
+            local = _add_months(local, sign * self.count * (12 if self.unit == "Y" else 1))
+        return self._rounded(at_local(local, time_zone), time_zone) if self.rounding else at_local(
+            local, time_zone
+        )
+
+    def _rounded(self, instant: datetime, time_zone: str) -> datetime:
+        start = start_of(instant, self.unit, time_zone)
+        if self.rounding == "D":
+            return start
+        if self.unit == "h":
+            return start + timedelta(hours=1)
+        return Duration(1, self.unit).after(start, time_zone)
+
+
+def _add_months(local: datetime, months: int) -> datetime:
+    year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
+    day = min(local.day, calendar.monthrange(year, month + 1)[1])
+    return local.replace(year=year, month=month + 1, day=day)
+
+
+def at_local(local: datetime, time_zone: str) -> datetime:
+    """The UTC instant of a local wall-clock time; one that doesn't exist moves forward."""
+    if time_zone == "UTC":
+        return local.replace(tzinfo=UTC)
+    # fold=0 reads a time in the gap with the offset before it: the same distance after the gap.
+    return local.replace(tzinfo=zone(time_zone), fold=0).astimezone(UTC)
+
+
+def start_of(instant: datetime, unit: str, time_zone: str) -> datetime:
+    """The start of the hour, day, (ISO) week, month or year of `instant` in `time_zone`, in UTC."""
+    if unit == "h":
+        return instant.replace(minute=0, second=0, microsecond=0)
+    local = instant.astimezone(zone(time_zone)).replace(
+        tzinfo=None, hour=0, minute=0, second=0, microsecond=0
+    )
+    if unit == "W":
+        local -= timedelta(days=local.weekday())
+    elif unit == "M":
+        local = local.replace(day=1)
+    elif unit == "Y":
+        local = local.replace(month=1, day=1)
+    return at_local(local, time_zone)

@@ -1,0 +1,158 @@
+"""The pure evaluator: a partner's rules and one purchase in, awards line by line out.
+
+It is the very code that the engine runs, so a brand's tests meet what production does. It knows
+nothing of ledgers: whether an award may be booked is the engine's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from laurels.declarations import MAX_POINTS
+from laurels.errors import RuleError
+from laurels.purchase import Facts, Purchase
+from laurels.rounding import spread
+from laurels.rules import Award, EarnRule, Effects, Multiply, Nothing
+
+
+class Granted(NamedTuple):
+    """What one rule gave: `lines` add up to `points`, in the receipt's order.
+
+    `base` is what a multiplier multiplied; `wanted` the figure before a cap.
+    """
+
+    rule: int
+    currency: str
+    points: int
+    lines: Sequence[int]
+    base: int | None = None
+    wanted: int | None = None
+    because: str = ""
+
+
+class Refused(NamedTuple):
+    """A rule that gave nothing, and its first failing condition."""
+
+    rule: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What all rules made of one purchase; rules are named by their place in the sequence."""
+
+    granted: tuple[Granted, ...]
+    refused: tuple[Refused, ...]
+
+    def points(self, currency: str) -> int:
+        """All points of this currency."""
+        return sum(g.points for g in self.granted if g.currency == currency)
+
+
+def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
+    """Judge a purchase by rules: first what they award, then what multiplies it.
+
+    Raises RuleError, naming the rule, where one raises or returns what no rule may return.
+    """
+    granted: list[Granted] = []
+    refused: list[Refused] = []
+    multipliers: list[tuple[int, Multiply]] = []
+    for place, rule in enumerate(rules):
+        try:
+            effects = rule.evaluate(purchase, facts)
+        except Exception as error:
+            raise RuleError(rule.code, f"raised {type(error).__name__}: {error}") from error
+        for effect in _as_sequence(rule, effects):
+            if isinstance(effect, Award):
+                _take(rule, place, effect, purchase, granted, refused)
+            elif isinstance(effect, Multiply):
+                multipliers.append((place, effect))
+            elif isinstance(effect, Nothing):
+                refused.append(Refused(place, _words(rule, effect.because)))
+            else:
+                raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
+    if multipliers:
+        _multiply(rules, multipliers, granted, refused, len(purchase.lines))
+    return Evaluation(tuple(granted), tuple(refused))
+
+
+_SILENT = (Nothing("its conditions weren't met"),)
+
+
+def _as_sequence(rule: EarnRule, effects: Effects) -> Sequence[object]:
+    if effects is None:
+        return _SILENT
+    if isinstance(effects, Award | Multiply | Nothing):
+        return (effects,)
+    if isinstance(effects, list | tuple):
+        return effects
+    raise RuleError(rule.code, f"returned {type(effects).__name__}, which is no effect")
+
+
+def _words(rule: EarnRule, text: object) -> str:
+    if not isinstance(text, str) or "\0" in text:
+        raise RuleError(rule.code, "gave a reason that is no text")
+    return text[:500]
+
+
+def _take(
+    rule: EarnRule,
+    place: int,
+    award: Award,
+    purchase: Purchase,
+    granted: list[Granted],
+    refused: list[Refused],
+) -> None:
+    points = award.points
+    # type() and not isinstance: True is an int, and no number of points.
+    if type(points) is not int or not 0 <= points <= MAX_POINTS:
+        raise RuleError(rule.code, f"awarded {points!r:.40}, which is no whole number of points")
+    if not isinstance(award.currency, str):
+        raise RuleError(rule.code, f"awarded in {award.currency!r:.40}, which is no currency's code")
+    if points == 0:
+        refused.append(Refused(place, _words(rule, award.because) or "it came to no whole point"))
+        return
+    lines = award.lines
+    if lines is None:
+        lines = spread(points, [line.amount for line in purchase.lines])
+    else:
+        _check_lines(rule, lines, points, len(purchase.lines))
+    wanted = award.wanted
+    if wanted is not None and (type(wanted) is not int or wanted < points):
+        raise RuleError(rule.code, f"wanted {wanted!r:.40}, less than it awarded")
+    because = _words(rule, award.because)
+    granted.append(Granted(place, award.currency, points, lines, None, wanted, because))
+
+
+def _check_lines(rule: EarnRule, lines: Sequence[int], points: int, count: int) -> None:
+    whole = all(type(n) is int for n in lines)
+    if not whole or len(lines) != count or min(lines) < 0 or sum(lines) != points:
+        raise RuleError(rule.code, f"gave points by line that don't add up to {points} over {count} lines")
+
+
+def _multiply(
+    rules: Sequence[EarnRule],
+    multipliers: list[tuple[int, Multiply]],
+    granted: list[Granted],
+    refused: list[Refused],
+    count: int,
+) -> None:
+    base: dict[str, list[int]] = {}
+    for g in granted:
+        sums = base.setdefault(g.currency, [0] * count)
+        for i, n in enumerate(g.lines):
+            sums[i] += n
+    for place, effect in multipliers:
+        because = _words(rules[place], effect.because)
+        lines = base.get(effect.currency, [])
+        total = sum(lines)
+        extra = total * effect.factor.numerator // effect.factor.denominator - total
+        if extra < 0:
+            raise RuleError(rules[place].code, f"multiplied by {effect.factor}, less than one")
+        if extra == 0:
+            refused.append(Refused(place, because or "there was nothing to multiply"))
+            continue
+        shares = spread(extra, lines)
+        granted.append(Granted(place, effect.currency, extra, shares, total, None, because))

@@ -1,0 +1,114 @@
+"""The words a person reads: an award told from a rule's stored terms and points line by line.
+
+It reads what was stored when the award was booked, never a live rule: so the words stay right
+after the rule has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from laurels.money import Money
+from laurels.purchase import Line
+from laurels.rounding import Rounding
+
+
+@dataclass(frozen=True, slots=True)
+class LineTold:
+    """One line of a receipt and what it earned by one rule; `rate` is None where there is none."""
+
+    number: int
+    product_type: str
+    amount: Money
+    rate: str | None
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An award in words, with the figures behind them."""
+
+    text: str
+    lines: tuple[LineTold, ...]
+    rate: str | None
+    rounding: str | None
+    caps: tuple[str, ...]
+
+
+def tell_award(
+    title: str,
+    terms: Mapping[str, object],
+    unit: str,
+    money: str,
+    lines: Sequence[Line],
+    points: Sequence[int],
+    *,
+    base: int | None = None,
+    wanted: int | None = None,
+    because: str = "",
+) -> Told:
+    """Tell an award of `points` line by line in `unit` (the currency's name) for `lines`."""
+    total = sum(points)
+    rates = terms.get("rates")
+    by_type: Mapping[str, str] = rates if isinstance(rates, Mapping) else {}
+    default = str(terms.get("default", "0")) if by_type or "default" in terms else None
+    told = tuple(
+        LineTold(n, line.product_type, Money(line.amount, money), by_type.get(line.product_type, default), p)
+        for n, (line, p) in enumerate(zip(lines, points, strict=True), 1)
+    )
+    rate = _rate(terms, money)
+    how = terms.get("rounding")
+    rounding = Rounding(str(how)).words if how else None
+    caps = () if wanted is None else (f"capped at {total} for one receipt; without the cap {wanted}",)
+    parts = [f"{title}: {total} {unit}"]
+    detail = because or _detail(terms, told, base, total, rate)
+    if detail:
+        parts.append(detail)
+    parts += [rounding] if rounding else []
+    parts += caps
+    return Told("; ".join(parts) + ".", told, rate, rounding, caps)
+
+
+def _rate(terms: Mapping[str, object], money: str) -> str | None:
+    kind = terms.get("kind")
+    if kind == "ProductTypeRewardCalculator":
+        return f"by product type, {terms['default']} for a full {money} otherwise"
+    if kind == "PointsPerAmount":
+        return f"{terms['points']} for {'every full' if terms['per_step'] else 'each'} {terms['per']}"
+    if kind == "PointsPerVisit":
+        return f"{terms['points']} a visit"
+    return None
+
+
+def _detail(
+    terms: Mapping[str, object],
+    lines: tuple[LineTold, ...],
+    base: int | None,
+    total: int,
+    rate: str | None,
+) -> str:
+    if base is not None:
+        return f"{base + total} in place of {base}"
+    if terms.get("kind") == "ProductTypeRewardCalculator":
+        return _by_type(lines)
+    return rate or ""
+
+
+def _by_type(lines: tuple[LineTold, ...]) -> str:
+    """Group a receipt's lines by type, as a person would: three kinds, then the rest."""
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for line in lines:
+        if line.points:
+            key = (line.product_type or "other", line.rate or "0")
+            points, minor = sums.get(key, (0, 0))
+            sums[key] = (points + line.points, minor + line.amount.minor)
+    ranked = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
+    money = lines[0].amount.currency if lines else ""
+    told = [
+        f"{points} for {name} ({Money(minor, money)} at {rate})"
+        for (name, rate), (points, minor) in ranked[:3]
+    ]
+    if len(ranked) > 3:
+        told.append(f"{sum(v[0] for _, v in ranked[3:])} for the rest")
+    return ", ".join(told)
