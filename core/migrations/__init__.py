@@ -1,0 +1,1 @@
+"""The database's history, applied in order by `laurels migrate`. Reviewed by hand, never edited."""

@@ -1,0 +1,188 @@
+"""The books in SQL: the append-only tables, their guards, and what the posting path updates.
+
+Composite keys, CHECKs, triggers and grants are beyond the ORM's migrations, so they stand here
+as text. Keys of the holder's tables begin with the holder (`research`: they spread over Citus).
+"""
+
+TABLES = """
+CREATE SEQUENCE IF NOT EXISTS laurels_id INCREMENT BY 1024 START WITH 1024;
+
+CREATE TABLE event (
+    id bigint PRIMARY KEY,
+    holder_id bigint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    booked_at timestamptz NOT NULL,
+    total bigint CHECK (total >= 0),
+    partner_id integer NOT NULL,
+    kind smallint NOT NULL,
+    money char(3),
+    content_hash bytea NOT NULL CHECK (length(content_hash) = 16),
+    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 200),
+    store text NOT NULL DEFAULT '',
+    CONSTRAINT event_natural_key UNIQUE (partner_id, kind, external_id)
+);
+CREATE TABLE event_line (
+    event_id bigint NOT NULL REFERENCES event (id),
+    line integer NOT NULL CHECK (line >= 1),
+    amount bigint NOT NULL CHECK (amount >= 0),
+    quantity bigint NOT NULL CHECK (quantity >= 0),
+    product_type text NOT NULL,
+    sku text NOT NULL,
+    PRIMARY KEY (event_id, line)
+);
+
+CREATE TABLE holder (
+    id bigint PRIMARY KEY,
+    kind smallint NOT NULL DEFAULT 1,
+    created_at timestamptz NOT NULL,
+    booked_at timestamptz
+) WITH (fillfactor = 70);
+CREATE TABLE decision (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    booked_at timestamptz NOT NULL,
+    event_id bigint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    partner_id integer NOT NULL,
+    rulebook integer NOT NULL,
+    kind smallint NOT NULL,
+    currencies integer[] NOT NULL,
+    hashes bytea[] NOT NULL,
+    content text NOT NULL,
+    PRIMARY KEY (holder_id, booked_at),
+    CHECK (cardinality(currencies) = cardinality(hashes))
+);
+CREATE TABLE ledger (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    currency_id integer NOT NULL,
+    seq integer NOT NULL CHECK (seq >= 0),
+    active bigint NOT NULL CHECK (active >= 0),
+    reserved bigint NOT NULL CHECK (reserved >= 0),
+    pending bigint NOT NULL CHECK (pending >= 0),
+    arrears bigint NOT NULL CHECK (arrears >= 0),
+    head bytea NOT NULL,
+    PRIMARY KEY (holder_id, currency_id),
+    CONSTRAINT ledger_no_points_beside_arrears CHECK (active = 0 OR arrears = 0)
+) WITH (fillfactor = 70);
+CREATE TABLE transfer (
+    holder_id bigint NOT NULL,
+    currency_id integer NOT NULL,
+    seq integer NOT NULL,
+    booked_at timestamptz NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    event_id bigint NOT NULL,
+    amount bigint NOT NULL CHECK (amount > 0),
+    partner_id integer NOT NULL,
+    rule_id integer,
+    kind smallint NOT NULL,
+    source smallint NOT NULL,
+    target smallint NOT NULL CHECK (target <> source),
+    PRIMARY KEY (holder_id, currency_id, seq),
+    FOREIGN KEY (holder_id, booked_at) REFERENCES decision (holder_id, booked_at),
+    FOREIGN KEY (holder_id, currency_id) REFERENCES ledger (holder_id, currency_id)
+);
+CREATE TABLE lot (
+    holder_id bigint NOT NULL,
+    currency_id integer NOT NULL,
+    seq integer NOT NULL,
+    rule_id integer,
+    amount bigint NOT NULL CHECK (amount > 0),
+    remaining bigint NOT NULL CHECK (remaining BETWEEN 0 AND amount),
+    occurred_at timestamptz NOT NULL,
+    active_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL DEFAULT 'infinity' CHECK (expires_at > active_at),
+    partner_id integer NOT NULL,
+    policy text NOT NULL,
+    PRIMARY KEY (holder_id, currency_id, seq),
+    FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq)
+) WITH (fillfactor = 85);
+CREATE INDEX lot_by_expiry ON lot (holder_id, currency_id, expires_at);
+CREATE TABLE allocation (
+    holder_id bigint NOT NULL,
+    currency_id integer NOT NULL,
+    seq integer NOT NULL,
+    lot_seq integer NOT NULL,
+    at timestamptz NOT NULL,
+    amount bigint NOT NULL CHECK (amount <> 0),
+    PRIMARY KEY (holder_id, currency_id, seq, lot_seq),
+    FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq),
+    FOREIGN KEY (holder_id, currency_id, lot_seq) REFERENCES lot (holder_id, currency_id, seq)
+);
+CREATE INDEX allocation_by_lot ON allocation (holder_id, currency_id, lot_seq);
+CREATE TABLE qualification (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    ladder_id integer NOT NULL,
+    at timestamptz NOT NULL,
+    event_id bigint NOT NULL,
+    amount bigint NOT NULL CHECK (amount <> 0),
+    PRIMARY KEY (holder_id, ladder_id, at, event_id)
+);
+CREATE TABLE standing (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    ladder_id integer NOT NULL,
+    measured_at timestamptz NOT NULL,
+    value bigint NOT NULL,
+    rank smallint NOT NULL CHECK (rank >= 0),
+    since timestamptz,
+    PRIMARY KEY (holder_id, ladder_id)
+) WITH (fillfactor = 70);
+CREATE TABLE tier_change (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    ladder_id integer NOT NULL,
+    booked_at timestamptz NOT NULL,
+    at timestamptz NOT NULL,
+    from_rank smallint NOT NULL,
+    to_rank smallint NOT NULL CHECK (to_rank <> from_rank),
+    event_id bigint NOT NULL,
+    PRIMARY KEY (holder_id, ladder_id, booked_at, to_rank)
+);
+CREATE TABLE relation (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    partner_id integer NOT NULL,
+    purchases bigint NOT NULL CHECK (purchases >= 0),
+    last_at timestamptz NOT NULL,
+    PRIMARY KEY (holder_id, partner_id)
+) WITH (fillfactor = 70);
+"""
+
+_APPEND_ONLY = (
+    "event",
+    "event_line",
+    "decision",
+    "transfer",
+    "allocation",
+    "qualification",
+    "tier_change",
+)
+
+GUARDS = """
+CREATE FUNCTION laurels_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are only ever added', TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', HINT = 'book a new event that corrects the old one';
+END $$;
+""" + "".join(
+    f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+    f"FOR EACH STATEMENT EXECUTE FUNCTION laurels_refuse();\n"
+    for table in _APPEND_ONLY
+)
+
+# Roles belong to the whole server, databases share them: another database may have made them, now.
+ROLES = """
+DO $$ BEGIN
+    CREATE ROLE laurels_owner NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+DO $$ BEGIN
+    CREATE ROLE laurels_app NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+"""
+
+GRANTS = (
+    """
+GRANT USAGE ON SCHEMA public TO laurels_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO laurels_app;
+GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO laurels_app;
+REVOKE DELETE ON holder, ledger, lot, standing, relation FROM laurels_app;
+"""
+    + f"REVOKE UPDATE, DELETE, TRUNCATE ON {', '.join(_APPEND_ONLY)} FROM laurels_app;\n"
+)
+APPEND_ONLY = _APPEND_ONLY

@@ -1,0 +1,123 @@
+"""The rulebook: everything that the rules of all partners say, frozen, as one version.
+
+Built once at start (and anew on a change) from the database's reference rows and the plugins'
+declarations; the engine reads nothing else while it posts. Knows neither ORM nor pluggy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from laurels.declarations import Ladder, Measure, Reward
+from laurels.durations import Duration
+from laurels.redeeming import RedeemRule
+from laurels.rules import EarnRule
+
+#: Stands for "never" wherever an instant is compared; PostgreSQL stores it as 'infinity'.
+NEVER = datetime.max
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencyTerms:
+    """A currency as the engine books it; `owner` is None where the programme owns it."""
+
+    id: int
+    code: str
+    name: str
+    symbol: str
+    expires: Duration | None
+    time_zone: str
+    owner: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LadderTerms:
+    """A ladder as the engine measures it; `owner` is None where the programme owns it."""
+
+    id: int
+    ladder: Ladder
+    window: Duration | None
+    time_zone: str
+    owner: int | None
+
+    @property
+    def measure(self) -> Measure:
+        """What it counts."""
+        return self.ladder.measure
+
+    def rank(self, value: int) -> int:
+        """The place on the ladder that this measure reaches; 0 is where everybody starts."""
+        place = 0
+        for i, tier in enumerate(self.ladder.tiers):
+            if value >= tier.at:
+                place = i
+        return place
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTerms:
+    """An earn rule with the id of its stored version."""
+
+    id: int
+    rule: EarnRule
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTerms:
+    """A reward with its stored id."""
+
+    id: int
+    reward: Reward
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerTerms:
+    """A partner with its contract and its rules.
+
+    `issues` and `accepts` map a currency's code to its terms: what this partner's rules may award,
+    and what its rewards may cost. `late` is how old an event may be (imports are exempt).
+    """
+
+    id: int
+    code: str
+    name: str
+    time_zone: str
+    trades_in: frozenset[str]
+    issues: Mapping[str, CurrencyTerms]
+    accepts: Mapping[str, CurrencyTerms]
+    earn: tuple[RuleTerms, ...] = ()
+    redeem: tuple[RedeemRule, ...] = ()
+    rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
+    late: timedelta = timedelta(days=90)
+    rules: tuple[EarnRule, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """One immutable version of everybody's rules. Ladders that a partner sees are found by it."""
+
+    version: int
+    partners: Mapping[str, PartnerTerms]
+    currencies: Mapping[int, CurrencyTerms]
+    ladders: Mapping[int, LadderTerms]
+    time_zone: str = "UTC"
+    _by_partner: dict[int, tuple[LadderTerms, ...]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for partner in self.partners.values():
+            self._by_partner[partner.id] = tuple(
+                ladder for ladder in self.ladders.values() if ladder.owner in (None, partner.id)
+            )
+
+    def ladders_of(self, partner: PartnerTerms) -> tuple[LadderTerms, ...]:
+        """The ladders whose tiers this partner's rules may read: its own and the programme's."""
+        return self._by_partner[partner.id]
+
+    def partner_by_id(self, partner_id: int) -> PartnerTerms | None:
+        """The partner of this id, if it is installed."""
+        return next((p for p in self.partners.values() if p.id == partner_id), None)

@@ -1,0 +1,97 @@
+"""Where a member stands on a ladder, as a function of what qualified and when.
+
+Pure: no ORM, no clock. A rolling ladder is reviewed at each local midnight; a tier reached since
+the last one is kept until the next (DESIGN, "Tiers": upgrades at once, downgrades at review).
+So the tier at T is the rank of the highest measure seen from that midnight to T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from core.rulebook import LadderTerms
+from laurels.durations import start_of
+
+#: Rows are fetched this much beyond the exact bounds, which PostgreSQL can't compute as Python does.
+SLACK = timedelta(days=2)
+
+
+@dataclass(slots=True)
+class Standing:
+    """One holder's place on one ladder while a batch is folded.
+
+    `value` is the measure at `measured_at`; `rows` are the qualifying amounts around the instants
+    asked for (see `spans`), by which the measure at any other such instant is found.
+    """
+
+    holder: int
+    ladder: LadderTerms
+    measured_at: datetime | None = None
+    value: int = 0
+    rank: int = 0
+    since: datetime | None = None
+    rows: list[tuple[datetime, int]] = field(default_factory=list)
+    _edge: dict[datetime, datetime | None] = field(default_factory=dict)
+
+    def add(self, at: datetime, amount: int) -> None:
+        """Count an amount that qualified at `at`."""
+        if self.measured_at is None:
+            self.measured_at = at
+        start = self._start(self.measured_at)
+        if at <= self.measured_at and (start is None or at > start):
+            self.value += amount
+        self.rows.append((at, amount))
+
+    def advance(self, at: datetime) -> None:
+        """Move the stored measure forward to `at`; an earlier instant changes nothing."""
+        if self.measured_at is None or at > self.measured_at:
+            self.value = self.measure(at)
+            self.measured_at = at
+
+    def measure(self, at: datetime) -> int:
+        """The measure over the window that ends at `at`, both bounds as DESIGN has them: (T-w, T]."""
+        known = self.measured_at
+        if known is None:
+            return 0
+        if at == known:
+            return self.value
+        early, late = (known, at) if known < at else (at, known)
+        early_start, late_start = self._start(early), self._start(late)
+        entered = sum(n for t, n in self.rows if early < t <= late)
+        left = 0
+        if early_start is not None and late_start is not None:
+            left = sum(n for t, n in self.rows if early_start < t <= late_start)
+        change = entered - left
+        return self.value + change if known < at else self.value - change
+
+    def rank_at(self, at: datetime) -> int:
+        """The place on the ladder held at `at`."""
+        if self.measured_at is None:
+            return 0
+        review = start_of(at, "D", self.ladder.time_zone)
+        peak = max(self.measure(review), self.measure(at))
+        for t, _ in self.rows:
+            if review < t < at:
+                peak = max(peak, self.measure(t))
+        return self.ladder.rank(peak)
+
+    def _start(self, at: datetime) -> datetime | None:
+        if self.ladder.window is None:
+            return None
+        start = self._edge.get(at)
+        if start is None:
+            start = self._edge[at] = self.ladder.window.before(at, self.ladder.time_zone)
+        return start
+
+
+def standing_from_rows(
+    holder: int, ladder: LadderTerms, rows: Iterable[tuple[datetime, int]], at: datetime
+) -> Standing:
+    """The standing at `at` from scratch: `rows` hold all that qualified from a window before it."""
+    kept = [(t, n) for t, n in rows if t <= at]
+    standing = Standing(holder, ladder, at, 0, 0, None, kept)
+    start = standing._start(at)
+    standing.value = sum(n for t, n in kept if start is None or t > start)
+    return standing
