@@ -79,7 +79,7 @@ class Facts:
     """
 
     visits: int = 0
-    tiers: Mapping[str, str] = field(default=_NO_TIERS)
+    tiers: Mapping[str, str] = field(default_factory=lambda: _NO_TIERS)
 
     @property
     def first_purchase(self) -> bool:

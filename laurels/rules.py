@@ -7,7 +7,7 @@ books nothing: the engine alone rounds, caps and books.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -112,7 +112,7 @@ class FunctionRule:
     code: str
     title: str
     function: Callable[[Purchase, Facts], Effects]
-    terms: Terms = MappingProxyType({})
+    terms: Terms = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_code("earn rule", self.code)

@@ -45,11 +45,9 @@ CREATE TABLE decision (
     partner_id integer NOT NULL,
     rulebook integer NOT NULL,
     kind smallint NOT NULL,
-    currencies integer[] NOT NULL,
-    hashes bytea[] NOT NULL,
+    heads bytea NOT NULL CHECK (length(heads) % 20 = 0),
     content text NOT NULL,
-    PRIMARY KEY (holder_id, booked_at),
-    CHECK (cardinality(currencies) = cardinality(hashes))
+    PRIMARY KEY (holder_id, booked_at)
 );
 CREATE TABLE ledger (
     holder_id bigint NOT NULL REFERENCES holder (id),
@@ -134,6 +132,43 @@ CREATE TABLE tier_change (
     to_rank smallint NOT NULL CHECK (to_rank <> from_rank),
     event_id bigint NOT NULL,
     PRIMARY KEY (holder_id, ladder_id, booked_at, to_rank)
+);
+CREATE TABLE redemption (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    id bigint NOT NULL,
+    partner_id integer NOT NULL,
+    reward_id integer,
+    rule text,
+    currency_id integer NOT NULL,
+    points bigint NOT NULL CHECK (points > 0),
+    worth bigint CHECK (worth > 0),
+    money char(3),
+    status smallint NOT NULL CHECK (status BETWEEN 1 AND 4),
+    slice smallint,
+    seq integer NOT NULL,
+    code text NOT NULL,
+    requested_at timestamptz NOT NULL,
+    hold_until timestamptz,
+    settled_at timestamptz,
+    PRIMARY KEY (holder_id, id),
+    CHECK ((reward_id IS NULL) <> (rule IS NULL)),
+    CHECK ((status = 1) = (settled_at IS NULL)),
+    CHECK (status <> 1 OR hold_until IS NOT NULL)
+);
+CREATE INDEX redemption_held ON redemption (hold_until) WHERE status = 1;
+CREATE TABLE reward_stock (
+    reward_id integer NOT NULL,
+    slice smallint NOT NULL,
+    remaining bigint NOT NULL CONSTRAINT reward_stock_not_overdrawn CHECK (remaining >= 0),
+    PRIMARY KEY (reward_id, slice)
+);
+CREATE TABLE request_key (
+    caller text NOT NULL,
+    key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    input_hash bytea NOT NULL,
+    outcome jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (caller, key)
 );
 CREATE TABLE relation (
     holder_id bigint NOT NULL REFERENCES holder (id),

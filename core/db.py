@@ -1,0 +1,106 @@
+"""The one place that connects, opens transactions and migrates. Knows no table but its own guards.
+
+The application runs as role `laurels_app`, migrations as the role that connects (the owner).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from tortoise import Tortoise
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+from tortoise.migrations.api import migrate as run_migrations
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection: TypeAlias = asyncpg.Connection
+
+MIGRATIONS = "core.migrations"
+# Any constant will do; this one is "laurels" in a telephone's letters.
+_MIGRATION_LOCK = 5287357
+
+
+def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict[str, Any]:
+    """The ORM's configuration for a `postgresql://` address; `role` None keeps the login's own."""
+    parts = urlsplit(url)
+    query = {k: v[-1] for k, v in parse_qs(parts.query).items()}
+    credentials: dict[str, Any] = {
+        "host": query.get("host") or parts.hostname or "localhost",
+        "port": parts.port or 5432,
+        "user": unquote(parts.username or "postgres"),
+        "password": unquote(parts.password) if parts.password else None,
+        "database": unquote(parts.path.lstrip("/")) or "postgres",
+        "minsize": 1,
+        "maxsize": pool,
+        "server_settings": {"timezone": "UTC", **({"role": role} if role else {})},
+    }
+    return {
+        "connections": {
+            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
+        },
+        "apps": {
+            "core": {
+                "models": ["core.models"],
+                "default_connection": "default",
+                "migrations": MIGRATIONS,
+            }
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+@asynccontextmanager
+async def connected(url: str, *, pool: int = 8) -> AsyncIterator[None]:
+    """Open the pool for this process, and close it. One at a time per process."""
+    await Tortoise.init(config=config(url, pool=pool), _enable_global_fallback=True)
+    try:
+        yield
+    finally:
+        await Tortoise.close_connections()
+
+
+async def _pool() -> asyncpg.Pool[asyncpg.Record]:
+    client = Tortoise.get_connection("default")
+    assert isinstance(client, AsyncpgDBClient)
+    if client._pool is None:
+        await client.create_connection(with_db=True)
+    pool: asyncpg.Pool[asyncpg.Record] | None = client._pool
+    assert pool is not None
+    return pool
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[Connection]:
+    """A connection inside a transaction (READ COMMITTED): committed at the end, or rolled back.
+
+    Our own and not the ORM's, whose `in_transaction` leaks its connection when cancelled in BEGIN.
+    """
+    pool = await _pool()
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+@asynccontextmanager
+async def reading() -> AsyncIterator[Connection]:
+    """A connection for reads, each statement on its own."""
+    pool = await _pool()
+    async with pool.acquire() as connection:
+        yield connection
+
+
+async def migrate(url: str) -> None:
+    """Bring the database to this version's schema. Safe to run twice, or twice at once."""
+    lock: Connection = await asyncpg.connect(url)
+    try:
+        # The ORM's runner takes no lock of its own: two at once would apply a migration twice.
+        await lock.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await run_migrations(config=config(url, role=None))
+    finally:
+        await lock.close()
+        await Tortoise.close_connections()

@@ -1,0 +1,10 @@
+"""The books beside the ORM's tables: keys, checks, triggers, roles and grants."""
+
+from core.migrations.books_sql import GRANTS, GUARDS, ROLES, TABLES
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+
+class Migration(migrations.Migration):
+    dependencies = [("core", "0001_initial")]
+    operations = [ops.RunSQL(sql) for sql in (TABLES, GUARDS, ROLES, GRANTS)]

@@ -1,0 +1,269 @@
+"""The posting path's four statements: lock the holders, load, write events, write the holders' rows.
+
+Each takes a whole batch as arrays, so their number is the same for one purchase and for five
+thousand. Knows the tables, and nothing of why a row is as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from core.db import Connection
+from core.ledger import Ledger
+
+LOCK = """
+SELECT w.place, h.id, h.booked_at
+FROM unnest($1::int[], $2::smallint[], $3::int[], $4::text[]) AS w (place, kind, scope, value)
+JOIN identifier i ON i.kind = w.kind AND i.scope = w.scope AND i.value = w.value
+JOIN holder h ON h.id = i.holder_id
+ORDER BY h.id, w.place
+FOR NO KEY UPDATE OF h
+"""
+
+# One result for six nouns, told apart by `what`: one round trip, and typed columns, not JSON.
+LOAD = """
+WITH h AS (
+    SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS h (id, lo, hi)
+), w AS (
+    SELECT * FROM unnest($6::int[], $7::interval[]) AS w (ladder_id, span)
+), s AS (
+    SELECT s.*, h.lo, h.hi, w.span FROM h JOIN standing s ON s.holder_id = h.id
+    JOIN w ON w.ladder_id = s.ladder_id
+)
+SELECT 1 AS what, e.id AS a, e.partner_id::bigint AS b, e.holder_id AS c, NULL::bigint AS d,
+    NULL::bigint AS e, NULL::bigint AS f, NULL::bigint AS g, e.booked_at AS t,
+    NULL::timestamptz AS u, e.external_id AS x, e.content_hash AS y
+FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
+JOIN event e ON e.partner_id = k.partner_id AND e.kind = $8 AND e.external_id = k.external_id
+UNION ALL
+SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, NULL, NULL,
+    NULL, l.head
+FROM h JOIN ledger l ON l.holder_id = h.id
+UNION ALL
+SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, r.last_at, NULL, NULL, NULL
+FROM h JOIN relation r ON r.holder_id = h.id
+UNION ALL
+SELECT 4, holder_id, ladder_id, value, rank, NULL, NULL, NULL, measured_at, since, NULL, NULL FROM s
+UNION ALL
+SELECT 5, q.holder_id, q.ladder_id, q.amount, q.event_id, NULL, NULL, NULL, q.at, NULL, NULL, NULL
+FROM (
+    SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
+        AND q.ladder_id = s.ladder_id AND q.at > s.lo - interval '2 days'
+    UNION
+    SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
+        AND q.ladder_id = s.ladder_id
+        AND q.at > least(s.lo, s.measured_at) - s.span - interval '2 days'
+        AND q.at <= greatest(s.hi, s.measured_at) - s.span + interval '2 days'
+) q
+"""
+
+EVENTS = """
+WITH e AS (
+    INSERT INTO event (id, holder_id, occurred_at, booked_at, total, partner_id, kind, money,
+        content_hash, external_id, store)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
+        $5::bigint[], $6::int[], $7::smallint[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+    ON CONFLICT ON CONSTRAINT event_natural_key DO NOTHING
+    RETURNING id
+), lines AS (
+    INSERT INTO event_line (event_id, line, amount, quantity, product_type, sku)
+    SELECT * FROM unnest($12::bigint[], $13::int[], $14::bigint[], $15::bigint[], $16::text[],
+        $17::text[]) AS l (event_id)
+    WHERE l.event_id IN (SELECT id FROM e)
+)
+SELECT count(*) FROM e
+"""
+
+HOLDERS = """
+WITH h AS (
+    UPDATE holder SET booked_at = u.booked_at
+    FROM unnest($1::bigint[], $2::timestamptz[]) AS u (id, booked_at) WHERE holder.id = u.id
+), d AS (
+    INSERT INTO decision (holder_id, booked_at, event_id, occurred_at, partner_id, rulebook, kind,
+        heads, content)
+    SELECT * FROM unnest($3::bigint[], $4::timestamptz[], $5::bigint[], $6::timestamptz[],
+        $7::int[], $8::int[], $9::smallint[], $10::bytea[], $11::text[])
+), l AS (
+    INSERT INTO ledger AS l (holder_id, currency_id, seq, active, reserved, pending, arrears, head)
+    SELECT * FROM unnest($12::bigint[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
+        $17::bigint[], $18::bigint[], $19::bytea[])
+    ON CONFLICT (holder_id, currency_id) DO UPDATE SET seq = excluded.seq,
+        active = excluded.active, reserved = excluded.reserved, pending = excluded.pending,
+        arrears = excluded.arrears, head = excluded.head
+), t AS (
+    INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, kind, source, target,
+        amount, partner_id, rule_id, event_id)
+    SELECT * FROM unnest($20::bigint[], $21::int[], $22::int[], $23::timestamptz[],
+        $24::timestamptz[], $25::smallint[], $26::smallint[], $27::smallint[], $28::bigint[],
+        $29::int[], $30::int[], $31::bigint[])
+), o AS (
+    INSERT INTO lot AS o (holder_id, currency_id, seq, amount, remaining, occurred_at, active_at,
+        expires_at, partner_id, rule_id, policy)
+    SELECT n.a, n.b, n.c, n.d, n.e, n.f, n.g, coalesce(n.h, 'infinity'), n.i, n.j, n.k
+    FROM unnest($32::bigint[], $33::int[], $34::int[], $35::bigint[], $36::bigint[],
+        $37::timestamptz[], $38::timestamptz[], $39::timestamptz[], $40::int[], $41::int[],
+        $42::text[]) AS n (a, b, c, d, e, f, g, h, i, j, k)
+    ON CONFLICT (holder_id, currency_id, seq) DO UPDATE SET remaining = excluded.remaining
+), a AS (
+    INSERT INTO allocation (holder_id, currency_id, seq, lot_seq, at, amount)
+    SELECT * FROM unnest($43::bigint[], $44::int[], $45::int[], $46::int[], $47::timestamptz[],
+        $48::bigint[])
+), q AS (
+    INSERT INTO qualification (holder_id, ladder_id, at, event_id, amount)
+    SELECT * FROM unnest($49::bigint[], $50::int[], $51::timestamptz[], $52::bigint[],
+        $53::bigint[])
+), s AS (
+    INSERT INTO standing (holder_id, ladder_id, measured_at, value, rank, since)
+    SELECT * FROM unnest($54::bigint[], $55::int[], $56::timestamptz[], $57::bigint[],
+        $58::smallint[], $59::timestamptz[])
+    ON CONFLICT (holder_id, ladder_id) DO UPDATE SET measured_at = excluded.measured_at,
+        value = excluded.value, rank = excluded.rank, since = excluded.since
+), c AS (
+    INSERT INTO tier_change (holder_id, ladder_id, booked_at, at, from_rank, to_rank, event_id)
+    SELECT * FROM unnest($60::bigint[], $61::int[], $62::timestamptz[], $63::timestamptz[],
+        $64::smallint[], $65::smallint[], $66::bigint[])
+)
+INSERT INTO relation (holder_id, partner_id, purchases, last_at)
+SELECT * FROM unnest($67::bigint[], $68::int[], $69::bigint[], $70::timestamptz[])
+ON CONFLICT (holder_id, partner_id) DO UPDATE SET purchases = excluded.purchases,
+    last_at = excluded.last_at
+"""
+
+
+class EventRow(NamedTuple):
+    """A row of `event`, in the order of EVENTS."""
+
+    id: int
+    holder: int
+    occurred_at: datetime
+    booked_at: datetime
+    total: int | None
+    partner: int
+    kind: int
+    money: str | None
+    content_hash: bytes
+    external_id: str
+    store: str
+
+
+class DecisionRow(NamedTuple):
+    """A row of `decision`, in the order of HOLDERS."""
+
+    holder: int
+    booked_at: datetime
+    event: int
+    occurred_at: datetime
+    partner: int
+    rulebook: int
+    kind: int
+    heads: bytes
+    content: str
+
+
+class StandingRow(NamedTuple):
+    """A row of `standing`."""
+
+    holder: int
+    ladder: int
+    measured_at: datetime
+    value: int
+    rank: int
+    since: datetime | None
+
+
+class TierChangeRow(NamedTuple):
+    """A row of `tier_change`."""
+
+    holder: int
+    ladder: int
+    booked_at: datetime
+    at: datetime
+    from_rank: int
+    to_rank: int
+    event: int
+
+
+@dataclass(slots=True)
+class Writes:
+    """All rows that one batch adds or changes."""
+
+    events: list[EventRow] = field(default_factory=list)
+    lines: list[tuple[int, int, int, int, str, str]] = field(default_factory=list)
+    booked: dict[int, datetime] = field(default_factory=dict)
+    decisions: list[DecisionRow] = field(default_factory=list)
+    ledgers: list[Ledger] = field(default_factory=list)
+    qualified: list[tuple[int, int, datetime, int, int]] = field(default_factory=list)
+    standings: list[StandingRow] = field(default_factory=list)
+    tier_changes: list[TierChangeRow] = field(default_factory=list)
+    relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    return [list(c) for c in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+async def lock_members(
+    connection: Connection, wanted: Iterable[tuple[int, int, int, str]]
+) -> list[tuple[int, int, datetime | None]]:
+    """Lock the holders of these identifiers in id order: (place, holder, last booked at) of each."""
+    rows = await connection.fetch(LOCK, *_columns(list(wanted), 4))
+    return [(r[0], r[1], r[2]) for r in rows]
+
+
+async def load(
+    connection: Connection,
+    spans: Mapping[int, tuple[datetime, datetime]],
+    keys: Sequence[tuple[int, str]],
+    windows: Sequence[tuple[int, Any]],
+    kind: int,
+) -> list[Any]:
+    """What the fold needs of these holders and natural keys; see LOAD for the columns."""
+    holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
+    return await connection.fetch(
+        LOAD, *_columns(holders, 3), *_columns(keys, 2), *_columns(windows, 2), kind
+    )
+
+
+async def write_events(connection: Connection, writes: Writes) -> bool:
+    """Add events and lines; False if another transaction took one of the natural keys first."""
+    count = await connection.fetchval(
+        EVENTS, *_columns(writes.events, 11), *_columns(writes.lines, 6)
+    )
+    return bool(count == len(writes.events))
+
+
+async def write_holders(connection: Connection, writes: Writes) -> None:
+    """Add and update everything that hangs on a holder, in one statement."""
+    ledgers = writes.ledgers
+    accounts = [
+        (x.holder, x.currency, x.seq, x.active, x.reserved, x.pending, x.arrears, x.head)
+        for x in ledgers
+    ]
+    lots = [
+        (
+            x.holder, x.currency, o.seq, o.amount, o.remaining, o.occurred_at, o.active_at,
+            o.expires_at, o.partner, o.rule, o.policy,
+        )
+        for x in ledgers for o in x.lots
+    ]  # fmt: skip
+    transfers = [
+        (t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11])
+        for x in ledgers
+        for t in x.transfers
+    ]
+    await connection.execute(
+        HOLDERS,
+        *_columns(list(writes.booked.items()), 2),
+        *_columns(writes.decisions, 9),
+        *_columns(accounts, 8),
+        *_columns(transfers, 12),
+        *_columns(lots, 11),
+        *_columns([a for x in ledgers for a in x.allocations], 6),
+        *_columns(writes.qualified, 5),
+        *_columns(writes.standings, 6),
+        *_columns(writes.tier_changes, 7),
+        *_columns(writes.relations, 4),
+    )
