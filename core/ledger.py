@@ -80,7 +80,7 @@ class Lot:
     partner: int = 0
     rule: int | None = None
     policy: str = ""
-    fresh: bool = True
+    dirty: bool = True
 
     def live(self, at: datetime) -> bool:
         """Whether its points can be spent at this instant."""
@@ -124,7 +124,15 @@ class Ledger:
         """Open a lot of `points`; arrears are repaid from it first; one dead on arrival expires."""
         seq = self._move(cause, Kind.ACCRUAL, Account.ISSUED, Account.ACTIVE, points, rule)
         lot = Lot(
-            seq, points, points, cause.occurred_at, cause.occurred_at, expires_at, cause.partner, rule, policy
+            seq,
+            points,
+            points,
+            cause.occurred_at,
+            cause.occurred_at,
+            expires_at,
+            cause.partner,
+            rule,
+            policy,
         )
         self.lots.append(lot)
         if self.arrears:
@@ -156,7 +164,9 @@ class Ledger:
             return None
         seq = self._move(cause, kind, Account.ACTIVE, target, points, None)
         left = points
-        for lot in sorted((x for x in self.lots if x.remaining and x.live(at)), key=_spending_order):
+        for lot in sorted(
+            (x for x in self.lots if x.remaining and x.live(at)), key=_spending_order
+        ):
             taken = min(left, lot.remaining)
             self._take(lot, seq, at, taken)
             left -= taken
@@ -194,12 +204,19 @@ class Ledger:
 
     def _take(self, lot: Lot, seq: int, at: datetime, points: int) -> None:
         lot.remaining -= points
+        lot.dirty = True
         if not 0 <= lot.remaining <= lot.amount:
             raise BookBroken(f"lot {lot.seq} of {self.holder} would hold {lot.remaining}")
         self.allocations.append(Allocation(self.holder, self.currency, seq, lot.seq, at, points))
 
     def _move(
-        self, cause: Cause, kind: Kind, source: Account, target: Account, points: int, rule: int | None
+        self,
+        cause: Cause,
+        kind: Kind,
+        source: Account,
+        target: Account,
+        points: int,
+        rule: int | None,
     ) -> int:
         if points <= 0:
             raise BookBroken(f"a transfer of {points} points")

@@ -1,7 +1,7 @@
 """The rows that the ORM keeps: reference data, and the personal data that can be erased.
 
 The books (events, decisions, transfers, lots …) have composite keys and are plain SQL: see
-`core/migrations/books_sql.py`. Nothing here holds logic.
+`core/store/books.py`. Nothing here holds logic.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The books beside the ORM's tables: keys, checks, triggers, roles and grants."""
 
-from core.migrations.books_sql import GRANTS, GUARDS, ROLES, TABLES
+from core.store.books import GRANTS, GUARDS, ROLES, TABLES
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 

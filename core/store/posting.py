@@ -201,7 +201,8 @@ class Writes:
     relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows as the arrays that `unnest` takes; `width` empty ones where there are no rows."""
     return [list(c) for c in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
@@ -209,7 +210,7 @@ async def lock_members(
     connection: Connection, wanted: Iterable[tuple[int, int, int, str]]
 ) -> list[tuple[int, int, datetime | None]]:
     """Lock the holders of these identifiers in id order: (place, holder, last booked at) of each."""
-    rows = await connection.fetch(LOCK, *_columns(list(wanted), 4))
+    rows = await connection.fetch(LOCK, *columns(list(wanted), 4))
     return [(r[0], r[1], r[2]) for r in rows]
 
 
@@ -223,14 +224,14 @@ async def load(
     """What the fold needs of these holders and natural keys; see LOAD for the columns."""
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
     return await connection.fetch(
-        LOAD, *_columns(holders, 3), *_columns(keys, 2), *_columns(windows, 2), kind
+        LOAD, *columns(holders, 3), *columns(keys, 2), *columns(windows, 2), kind
     )
 
 
 async def write_events(connection: Connection, writes: Writes) -> bool:
     """Add events and lines; False if another transaction took one of the natural keys first."""
     count = await connection.fetchval(
-        EVENTS, *_columns(writes.events, 11), *_columns(writes.lines, 6)
+        EVENTS, *columns(writes.events, 11), *columns(writes.lines, 6)
     )
     return bool(count == len(writes.events))
 
@@ -247,7 +248,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
             x.holder, x.currency, o.seq, o.amount, o.remaining, o.occurred_at, o.active_at,
             o.expires_at, o.partner, o.rule, o.policy,
         )
-        for x in ledgers for o in x.lots
+        for x in ledgers for o in x.lots if o.dirty
     ]  # fmt: skip
     transfers = [
         (t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11])
@@ -256,14 +257,14 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
     ]
     await connection.execute(
         HOLDERS,
-        *_columns(list(writes.booked.items()), 2),
-        *_columns(writes.decisions, 9),
-        *_columns(accounts, 8),
-        *_columns(transfers, 12),
-        *_columns(lots, 11),
-        *_columns([a for x in ledgers for a in x.allocations], 6),
-        *_columns(writes.qualified, 5),
-        *_columns(writes.standings, 6),
-        *_columns(writes.tier_changes, 7),
-        *_columns(writes.relations, 4),
+        *columns(list(writes.booked.items()), 2),
+        *columns(writes.decisions, 9),
+        *columns(accounts, 8),
+        *columns(transfers, 12),
+        *columns(lots, 11),
+        *columns([a for x in ledgers for a in x.allocations], 6),
+        *columns(writes.qualified, 5),
+        *columns(writes.standings, 6),
+        *columns(writes.tier_changes, 7),
+        *columns(writes.relations, 4),
     )

@@ -5,7 +5,7 @@ as text. Keys of the holder's tables begin with the holder (`research`: they spr
 """
 
 TABLES = """
-CREATE SEQUENCE IF NOT EXISTS laurels_id INCREMENT BY 1024 START WITH 1024;
+CREATE SEQUENCE IF NOT EXISTS laurels_id INCREMENT BY 1024 START WITH 1024 CACHE 1;
 
 CREATE TABLE event (
     id bigint PRIMARY KEY,
@@ -78,6 +78,9 @@ CREATE TABLE transfer (
     FOREIGN KEY (holder_id, booked_at) REFERENCES decision (holder_id, booked_at),
     FOREIGN KEY (holder_id, currency_id) REFERENCES ledger (holder_id, currency_id)
 );
+-- Reserved points and arrears at any instant, without reading a ledger's whole past.
+CREATE INDEX transfer_aside ON transfer (holder_id, currency_id, occurred_at)
+    WHERE source IN (3, 4) OR target IN (3, 4);
 CREATE TABLE lot (
     holder_id bigint NOT NULL,
     currency_id integer NOT NULL,
@@ -156,6 +159,11 @@ CREATE TABLE redemption (
     CHECK (status <> 1 OR hold_until IS NOT NULL)
 );
 CREATE INDEX redemption_held ON redemption (hold_until) WHERE status = 1;
+CREATE TABLE rulebook (
+    version integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest text NOT NULL UNIQUE,
+    at timestamptz NOT NULL
+);
 CREATE TABLE reward_stock (
     reward_id integer NOT NULL,
     slice smallint NOT NULL,

@@ -1,0 +1,16 @@
+"""The kinds of event, as numbers that are stored and so never change. Knows nothing else."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class EventKind(IntEnum):
+    """What happened. A natural key is unique within its partner and kind."""
+
+    PURCHASE = 1
+    REDEMPTION = 2
+    RESERVATION = 3
+    CONFIRMATION = 4
+    CANCELLATION = 5
+    EXPIRY = 6

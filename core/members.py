@@ -1,0 +1,114 @@
+"""Members: enrolment with one call, and the several identifiers by which one is known.
+
+Names and identifiers are personal and live apart from the books, which know a holder by an opaque
+number only. Knows nothing of points.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from core.db import Connection, transaction
+from core.errors import BadInput, IdempotencyConflict
+from core.store import members as store
+from core.store.ids import Ids
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,60}\Z")
+_PHONE = re.compile(r"\+?[0-9]{6,15}\Z")
+
+
+class IdentifierKind(IntEnum):
+    """By what a member is known; the numbers are stored."""
+
+    EMAIL = 1
+    PHONE = 2
+    CARD = 3
+    REFERENCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRef:
+    """One identifier, normalised. A reference is a partner's own and counts within it (`scope`)."""
+
+    kind: IdentifierKind
+    value: str
+    scope: int = 0
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        """As the table `identifier` holds it: kind, scope, value."""
+        return (int(self.kind), self.scope, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.kind.name.lower()} {self.value[:60]!r}"
+
+    @classmethod
+    def make(cls, kind: IdentifierKind, value: str, scope: int = 0) -> MemberRef:
+        """Normalise and check. Raises BadInput naming the field."""
+        field = kind.name.lower()
+        text = value.strip()
+        if kind is IdentifierKind.EMAIL:
+            text = text.lower()
+        elif kind is IdentifierKind.PHONE:
+            text = re.sub(r"[\s().-]", "", text)
+        if not 1 <= len(text) <= 320 or not text.isprintable():
+            raise BadInput(f"{field} has 1 to 320 printable characters", "member", field)
+        form = {IdentifierKind.EMAIL: _EMAIL, IdentifierKind.PHONE: _PHONE}.get(kind)
+        if form is not None and not form.match(text):
+            raise BadInput(f"{text[:60]!r} is no {field}", "member", field)
+        return cls(kind, text, scope if kind is IdentifierKind.REFERENCE else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Someone to enrol: at least one identifier; a name is welcome and not needed."""
+
+    identifiers: Sequence[MemberRef]
+    name: str | None = None
+    claimed: bool = True
+
+
+async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tuple[int, bool]]:
+    """Enrol people: (holder, whether newly enrolled) for each. Safe to send again.
+
+    Who is known by one of the identifiers already is that member, and gains the others.
+    Raises BadInput without an identifier, IdempotencyConflict where two belong to two members.
+    """
+    for n, person in enumerate(people):
+        if not person.identifiers:
+            raise BadInput("one of email, phone, card or reference is needed", n, "member")
+        if person.name is not None and (len(person.name) > 200 or not person.name.isprintable()):
+            raise BadInput("a name has at most 200 printable characters", n, "name")
+    async with transaction() as connection:
+        return await _enrol(connection, ids, people, now)
+
+
+async def _enrol(
+    connection: Connection, ids: Ids, people: Sequence[Enrolment], now: datetime
+) -> list[tuple[int, bool]]:
+    keys = sorted({ref.key for person in people for ref in person.identifiers})
+    await store.lock_keys(connection, keys)
+    known = await store.find(connection, keys)
+    fresh = await ids.take(connection, len(people))
+    outcome: list[tuple[int, bool]] = []
+    holders: list[tuple[int, str | None, bool]] = []
+    identifiers: list[tuple[int, int, str, int]] = []
+    for n, person in enumerate(people):
+        owners = {known[ref.key] for ref in person.identifiers if ref.key in known}
+        if len(owners) > 1:
+            raise IdempotencyConflict("these identifiers belong to two members", n, "member")
+        new = not owners
+        holder = fresh[n] if new else owners.pop()
+        if new:
+            holders.append((holder, person.name, person.claimed))
+        for ref in person.identifiers:
+            if ref.key not in known:
+                known[ref.key] = holder
+                identifiers.append((*ref.key, holder))
+        outcome.append((holder, new))
+    await store.add(connection, holders, identifiers, now)
+    return outcome

@@ -1,0 +1,110 @@
+"""The programme's own terms: what partners share, and what each may do. Read from a settings file.
+
+A file seeds an empty database; from then on the database is the truth. Knows no table.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import BadInput
+from laurels.declarations import Currency, Ladder, Measure, Tier
+from laurels.durations import zone
+from laurels.errors import LaurelsError
+
+
+class _Terms(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CurrencySettings(_Terms):
+    """A currency that the programme owns."""
+
+    code: str
+    name: str
+    symbol: str = ""
+    expires: str | None = None
+    time_zone: str | None = None
+
+    def declared(self) -> Currency:
+        """As a declaration, checked like a partner's. Raises DeclarationError."""
+        return Currency(**self.model_dump())
+
+
+class TierSettings(_Terms):
+    """A tier of a shared ladder."""
+
+    code: str
+    at: int
+    name: str = ""
+    benefits: tuple[str, ...] = ()
+
+
+class LadderSettings(_Terms):
+    """A ladder across brands; `measure` reads `earned:CODE`, `spend:EUR` or `visits`."""
+
+    code: str
+    measure: str
+    tiers: tuple[TierSettings, ...]
+    window: str | None = "12M"
+    name: str = ""
+    time_zone: str | None = None
+
+    def declared(self) -> Ladder:
+        """As a declaration, checked like a partner's. Raises DeclarationError."""
+        tiers = [Tier(**tier.model_dump()) for tier in self.tiers]
+        measure = Measure.parse(self.measure)
+        return Ladder(self.code, measure, tiers, self.window, self.name, self.time_zone)
+
+
+class ContractSettings(_Terms):
+    """What one partner may issue, accept and trade in; None leaves it as the plugin asks."""
+
+    issues: tuple[str, ...] | None = None
+    accepts: tuple[str, ...] | None = None
+    trades_in: tuple[str, ...] | None = None
+    late_days: int = Field(default=90, ge=0, le=3650)
+
+    @property
+    def late(self) -> timedelta:
+        """How old an event from this partner may be."""
+        return timedelta(days=self.late_days)
+
+
+class Programme(_Terms):
+    """The coalition's terms. A partner without a contract gets what its plugin asks for."""
+
+    name: str = "Laurels"
+    time_zone: str = "UTC"
+    currencies: tuple[CurrencySettings, ...] = ()
+    ladders: tuple[LadderSettings, ...] = ()
+    contracts: dict[str, ContractSettings] = {}
+
+    def contract(self, partner: str) -> ContractSettings:
+        """The contract of a partner."""
+        return self.contracts.get(partner, ContractSettings())
+
+
+def read(path: Path) -> Programme:
+    """Read a TOML settings file. Raises BadInput naming the file and the field."""
+    try:
+        return check(Programme.model_validate(tomllib.loads(path.read_text("utf-8"))))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise BadInput(f"{path.name}: {error}", "programme") from error
+
+
+def check(programme: Programme) -> Programme:
+    """Return the programme if each of its declarations holds. Raises BadInput."""
+    try:
+        zone(programme.time_zone)
+        for currency in programme.currencies:
+            currency.declared()
+        for ladder in programme.ladders:
+            ladder.declared()
+    except LaurelsError as error:
+        raise BadInput(str(error), "programme") from error
+    return programme

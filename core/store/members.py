@@ -1,0 +1,56 @@
+"""Queries on members and their identifiers. Personal data: nothing here reaches the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.db import Connection
+from core.store.posting import columns
+
+# A key's lock waits for whoever enrols the same person at this moment, before it exists as a row.
+_LOCK = """
+SELECT pg_advisory_xact_lock(x) FROM (
+    SELECT DISTINCT hashtextextended(k.kind || '|' || k.scope || '|' || k.value, 7) AS x
+    FROM unnest($1::smallint[], $2::int[], $3::text[]) AS k (kind, scope, value) ORDER BY 1
+) locks
+"""
+_FIND = """
+SELECT i.kind, i.scope, i.value, i.holder_id
+FROM unnest($1::smallint[], $2::int[], $3::text[]) AS k (kind, scope, value)
+JOIN identifier i ON i.kind = k.kind AND i.scope = k.scope AND i.value = k.value
+"""
+_ADD = """
+WITH h AS (
+    INSERT INTO holder (id, created_at) SELECT id, $8 FROM unnest($1::bigint[]) AS h (id)
+), m AS (
+    INSERT INTO member (holder_id, name, claimed, enrolled_at)
+    SELECT id, name, claimed, $8 FROM unnest($1::bigint[], $2::text[], $3::bool[])
+        AS m (id, name, claimed)
+)
+INSERT INTO identifier (kind, scope, value, holder_id)
+SELECT * FROM unnest($4::smallint[], $5::int[], $6::text[], $7::bigint[])
+"""
+
+
+async def lock_keys(connection: Connection, keys: Sequence[tuple[int, int, str]]) -> None:
+    """Wait for others that enrol one of these identifiers, in one order for all."""
+    await connection.execute(_LOCK, *columns(keys, 3))
+
+
+async def find(
+    connection: Connection, keys: Sequence[tuple[int, int, str]]
+) -> dict[tuple[int, int, str], int]:
+    """The holders that are known by these identifiers."""
+    rows = await connection.fetch(_FIND, *columns(keys, 3))
+    return {(r[0], r[1], r[2]): r[3] for r in rows}
+
+
+async def add(
+    connection: Connection,
+    holders: Sequence[tuple[int, str | None, bool]],
+    identifiers: Sequence[tuple[int, int, str, int]],
+    now: datetime,
+) -> None:
+    """Add members and identifiers."""
+    await connection.execute(_ADD, *columns(holders, 3), *columns(identifiers, 4), now)

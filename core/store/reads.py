@@ -1,0 +1,158 @@
+"""The hot reads: balances, lots, entries, qualifying amounts, as set-based SQL over many holders.
+
+Every figure takes an instant: what was booked later, but happened before it, counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.db import reading
+from core.store.posting import columns
+
+# What a lot held at $2: its amount less what was taken by then. `aside` is what is reserved or owed.
+_BALANCES = """
+WITH taken AS (
+    SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at,
+        coalesce(sum(a.amount) FILTER (WHERE a.at <= $2), 0) AS used,
+        coalesce(sum(a.amount) FILTER (WHERE a.at <= $2 AND t.kind <> 3), 0) AS spent
+    FROM lot l
+    LEFT JOIN allocation a ON a.holder_id = l.holder_id AND a.currency_id = l.currency_id
+        AND a.lot_seq = l.seq
+    LEFT JOIN transfer t ON t.holder_id = a.holder_id AND t.currency_id = a.currency_id
+        AND t.seq = a.seq
+    WHERE l.holder_id = ANY($1) AND l.occurred_at <= $2
+    GROUP BY l.holder_id, l.currency_id, l.seq
+), lots AS (
+    SELECT holder_id, currency_id,
+        coalesce(sum(amount - used) FILTER (WHERE active_at <= $2 AND $2 < expires_at), 0) AS active,
+        coalesce(sum(amount) FILTER (WHERE active_at > $2), 0) AS pending,
+        sum(amount) AS earned,
+        coalesce(sum(amount - spent) FILTER (WHERE expires_at <= $2), 0) AS expired
+    FROM taken GROUP BY holder_id, currency_id
+), aside AS (
+    SELECT holder_id, currency_id,
+        coalesce(sum(CASE WHEN target = 3 THEN amount WHEN source = 3 THEN -amount END), 0) AS reserved,
+        coalesce(sum(CASE WHEN source = 4 THEN amount WHEN target = 4 THEN -amount END), 0) AS arrears
+    FROM transfer
+    WHERE holder_id = ANY($1) AND occurred_at <= $2
+        AND (source IN (3, 4) OR target IN (3, 4))
+    GROUP BY holder_id, currency_id
+)
+SELECT g.holder_id, g.currency_id, coalesce(l.active, 0)::bigint, coalesce(l.pending, 0)::bigint,
+    coalesce(a.reserved, 0)::bigint, coalesce(a.arrears, 0)::bigint, coalesce(l.earned, 0)::bigint,
+    coalesce(l.expired, 0)::bigint
+FROM ledger g
+LEFT JOIN lots l USING (holder_id, currency_id)
+LEFT JOIN aside a USING (holder_id, currency_id)
+WHERE g.holder_id = ANY($1)
+ORDER BY g.holder_id, g.currency_id
+"""
+
+_EXPIRING = """
+SELECT l.holder_id, l.currency_id, l.expires_at, sum(l.remaining)::bigint
+FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id)
+JOIN lot l USING (holder_id, currency_id)
+WHERE l.remaining > 0 AND l.expires_at > $3 AND l.expires_at <= $4
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+_ENTRIES = """
+SELECT t.holder_id, t.currency_id, t.seq, t.booked_at, t.occurred_at, t.kind, t.source, t.target,
+    t.amount, t.partner_id, t.rule_id, t.event_id
+FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM transfer t
+    WHERE t.holder_id = k.holder_id AND t.currency_id = k.currency_id AND t.seq < $3
+    ORDER BY t.seq DESC LIMIT $4
+) t
+"""
+
+_LOTS = """
+SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.remaining, l.occurred_at, l.active_at,
+    nullif(l.expires_at, 'infinity'), l.partner_id, l.rule_id, l.policy
+FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM lot l
+    WHERE l.holder_id = k.holder_id AND l.currency_id = k.currency_id AND l.seq < $3
+    ORDER BY l.seq DESC LIMIT $4
+) l
+"""
+
+_QUALIFIED = """
+SELECT q.holder_id, q.ladder_id, q.at, q.amount
+FROM unnest($2::int[], $3::interval[]) AS w (ladder_id, span)
+JOIN qualification q ON q.ladder_id = w.ladder_id AND q.holder_id = ANY($1)
+WHERE q.at <= $4 AND (w.span IS NULL OR q.at > $4 - w.span - interval '2 days')
+ORDER BY q.holder_id, q.ladder_id, q.at
+"""
+
+_DECISIONS = """
+SELECT d.holder_id, d.booked_at, d.event_id, d.occurred_at, d.partner_id, d.rulebook, d.kind, d.content
+FROM unnest($1::bigint[], $2::timestamptz[]) AS k (holder_id, booked_at)
+JOIN decision d USING (holder_id, booked_at)
+"""
+
+_LINES = """
+SELECT l.event_id, l.product_type, l.amount, l.quantity, l.sku, e.money
+FROM event e JOIN event_line l ON l.event_id = e.id
+WHERE e.id = ANY($1) ORDER BY l.event_id, l.line
+"""
+
+_RULES = "SELECT id, partner_id, code, version, plugin_version, title, terms FROM rule WHERE id = ANY($1)"
+
+#: Above every seq: where a page that starts at the newest begins.
+NEWEST = 2**31 - 1
+Row = Sequence[Any]
+
+
+async def balances(holders: Sequence[int], at: datetime) -> list[Row]:
+    """(holder, currency, active, pending, reserved, arrears, earned, expired) as of `at`."""
+    async with reading() as connection:
+        return list(await connection.fetch(_BALANCES, list(holders), at))
+
+
+async def expiring(keys: Sequence[tuple[int, int]], after: datetime, until: datetime) -> list[Row]:
+    """(holder, currency, instant, points) of what dies in (after, until], soonest first."""
+    async with reading() as connection:
+        return list(await connection.fetch(_EXPIRING, *columns(keys, 2), after, until))
+
+
+async def entries(keys: Sequence[tuple[int, int]], before: int, limit: int) -> list[Row]:
+    """The newest transfers of each ledger with seq below `before`, newest first."""
+    async with reading() as connection:
+        return list(await connection.fetch(_ENTRIES, *columns(keys, 2), before, limit))
+
+
+async def lots(keys: Sequence[tuple[int, int]], before: int, limit: int) -> list[Row]:
+    """The newest lots of each ledger with seq below `before`, newest first."""
+    async with reading() as connection:
+        return list(await connection.fetch(_LOTS, *columns(keys, 2), before, limit))
+
+
+async def qualified(
+    holders: Sequence[int], windows: Sequence[tuple[int, timedelta | None]], at: datetime
+) -> list[Row]:
+    """(holder, ladder, at, amount) of what qualifies in each ladder's window that ends at `at`."""
+    async with reading() as connection:
+        return list(await connection.fetch(_QUALIFIED, list(holders), *columns(windows, 2), at))
+
+
+async def decisions(keys: Sequence[tuple[int, datetime]]) -> list[Row]:
+    """The decisions behind these postings."""
+    async with reading() as connection:
+        return list(await connection.fetch(_DECISIONS, *columns(keys, 2)))
+
+
+async def lines(events: Sequence[int]) -> list[Row]:
+    """(event, product type, amount, quantity, sku, money) of these receipts, in their order."""
+    async with reading() as connection:
+        return list(await connection.fetch(_LINES, list(events)))
+
+
+async def rules(ids: Sequence[int]) -> list[Row]:
+    """Stored versions of rules."""
+    async with reading() as connection:
+        return list(await connection.fetch(_RULES, list(ids)))

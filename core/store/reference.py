@@ -1,0 +1,284 @@
+"""Keeps the reference rows in step with what is declared, and builds the rulebook of them.
+
+The one place where declarations meet ids. Rows are never deleted: the books name them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from core.db import transaction
+from core.errors import BadInput
+from core.models import CurrencyRow, LadderRow, PartnerRow, ProgrammeRow, RewardRow, RuleRow
+from core.programme import ContractSettings, Programme
+from core.rulebook import (
+    CurrencyTerms,
+    LadderTerms,
+    PartnerTerms,
+    RewardTerms,
+    Rulebook,
+    RuleTerms,
+)
+from laurels.declarations import Currency, Ladder, Partner, Reward
+from laurels.durations import Duration
+from laurels.redeeming import RedeemRule
+from laurels.rules import EarnRule
+
+_INSTALL_LOCK = 5287358
+_STOCK_SLICES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """All that one plugin declared."""
+
+    plugin: str
+    version: str
+    partner: Partner
+    earn_rules: Sequence[EarnRule] = ()
+    redeem_rules: Sequence[RedeemRule] = ()
+    rewards: Sequence[Reward] = ()
+    ladders: Sequence[Ladder] = ()
+
+
+async def seed(programme: Programme, now: datetime) -> Programme:
+    """Store the programme if none is stored yet; returns the one in force."""
+    row = await ProgrammeRow.all().order_by("-version").first()
+    if row is None:
+        await ProgrammeRow.create(version=1, settings=programme.model_dump(mode="json"), at=now)
+        return programme
+    return Programme.model_validate(row.settings)
+
+
+async def install(programme: Programme, declared: Sequence[Declared], now: datetime) -> Rulebook:
+    """Bring the reference rows up to date and build the rulebook in force.
+
+    Several processes may start at once: one at a time does this. Raises BadInput where a contract
+    names a currency that nobody declares.
+    """
+    async with transaction() as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _INSTALL_LOCK)
+        programme = await seed(programme, now)
+        partners = {d.partner.code: await _partner(d) for d in declared}
+        await PartnerRow.exclude(code__in=list(partners)).update(installed=False)
+        currencies = await _currencies(programme, declared, partners)
+        ladders = await _ladders(programme, declared, partners)
+        terms = {
+            d.partner.code: await _terms(d, programme, partners[d.partner.code], currencies, now)
+            for d in declared
+        }
+        version = await connection.fetchval(
+            "INSERT INTO rulebook (digest, at) VALUES ($1, $2) "
+            "ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING version",
+            _digest(terms, currencies.values(), ladders.values()),
+            now,
+        )
+    by_id = {c.id: c for c in currencies.values()}
+    return Rulebook(version, terms, by_id, ladders, programme.time_zone)
+
+
+def _digest(
+    terms: Mapping[str, PartnerTerms],
+    currencies: Iterable[CurrencyTerms],
+    ladders: Iterable[LadderTerms],
+) -> str:
+    """Tells one rulebook from another: which rule versions, currencies and ladders are in it."""
+    content = [
+        sorted((p.code, [r.id for r in p.earn], sorted(p.issues)) for p in terms.values()),
+        sorted((c.id, str(c.expires), c.time_zone) for c in currencies),
+        sorted((x.id, repr(x.ladder)) for x in ladders),
+    ]
+    return hashlib.blake2b(orjson.dumps(content), digest_size=20).hexdigest()
+
+
+async def _partner(declared: Declared) -> int:
+    partner = declared.partner
+    row, _ = await PartnerRow.update_or_create(
+        defaults={
+            "name": partner.name,
+            "time_zone": partner.time_zone,
+            "plugin": declared.plugin,
+            "plugin_version": declared.version,
+            "installed": True,
+        },
+        code=partner.code,
+    )
+    return row.id
+
+
+async def _currencies(
+    programme: Programme, declared: Sequence[Declared], partners: Mapping[str, int]
+) -> dict[str, CurrencyTerms]:
+    wanted: list[tuple[Currency, str, int | None]] = [
+        (c.declared(), programme.time_zone, None) for c in programme.currencies
+    ]
+    for d in declared:
+        owner = partners[d.partner.code]
+        wanted += [(c, d.partner.time_zone, owner) for c in d.partner.currencies]
+    terms: dict[str, CurrencyTerms] = {}
+    for currency, owners_zone, owner in wanted:
+        if currency.code in terms:
+            raise BadInput(f"two owners declare the currency {currency.code}", "currencies")
+        time_zone = currency.time_zone or owners_zone
+        row, _ = await CurrencyRow.update_or_create(
+            defaults={
+                "name": currency.name,
+                "symbol": currency.symbol,
+                "expires": currency.expires,
+                "time_zone": time_zone,
+                "owner_id": owner,
+            },
+            code=currency.code,
+        )
+        expires = None if currency.expires is None else Duration.parse(currency.expires)
+        terms[currency.code] = CurrencyTerms(
+            row.id, currency.code, currency.name, currency.symbol, expires, time_zone, owner
+        )
+    return terms
+
+
+async def _ladders(
+    programme: Programme, declared: Sequence[Declared], partners: Mapping[str, int]
+) -> dict[int, LadderTerms]:
+    wanted: list[tuple[Ladder, str, int | None]] = [
+        (x.declared(), programme.time_zone, None) for x in programme.ladders
+    ]
+    for d in declared:
+        wanted += [(x, d.partner.time_zone, partners[d.partner.code]) for x in d.ladders]
+    terms: dict[int, LadderTerms] = {}
+    seen: set[str] = set()
+    for ladder, owners_zone, owner in wanted:
+        if ladder.code in seen:
+            raise BadInput(f"two owners declare the ladder {ladder.code}", "ladders")
+        seen.add(ladder.code)
+        time_zone = ladder.time_zone or owners_zone
+        tiers = [
+            {"code": t.code, "at": t.at, "name": t.name, "benefits": list(t.benefits)}
+            for t in ladder.tiers
+        ]
+        row, _ = await LadderRow.update_or_create(
+            defaults={
+                "name": ladder.name,
+                "measure": str(ladder.measure),
+                "window": ladder.window,
+                "time_zone": time_zone,
+                "tiers": tiers,
+                "owner_id": owner,
+            },
+            code=ladder.code,
+        )
+        window = None if ladder.window is None else Duration.parse(ladder.window)
+        terms[row.id] = LadderTerms(row.id, ladder, window, time_zone, owner)
+    return terms
+
+
+async def _terms(
+    declared: Declared,
+    programme: Programme,
+    partner_id: int,
+    currencies: Mapping[str, CurrencyTerms],
+    now: datetime,
+) -> PartnerTerms:
+    partner = declared.partner
+    contract = programme.contract(partner.code)
+    own = [c.code for c in partner.currencies]
+    earn = tuple([await _rule(declared, partner_id, rule, now) for rule in declared.earn_rules])
+    rewards = {r.code: await _reward(partner_id, r) for r in declared.rewards}
+    await (
+        RewardRow.filter(partner_id=partner_id)
+        .exclude(code__in=list(rewards))
+        .update(offered=False)
+    )
+    return PartnerTerms(
+        partner_id,
+        partner.code,
+        partner.name,
+        partner.time_zone,
+        frozenset(partner.trades_in if contract.trades_in is None else contract.trades_in),
+        _named(partner, "issues", own, contract, currencies),
+        _named(partner, "accepts", own, contract, currencies),
+        earn,
+        tuple(declared.redeem_rules),
+        rewards,
+        contract.late,
+    )
+
+
+def _named(
+    partner: Partner,
+    field: str,
+    own: Sequence[str],
+    contract: ContractSettings,
+    currencies: Mapping[str, CurrencyTerms],
+) -> dict[str, CurrencyTerms]:
+    """A partner's own currencies, and the shared ones that its contract (or its plugin) names."""
+    agreed = contract.issues if field == "issues" else contract.accepts
+    asked = partner.issues if field == "issues" else partner.accepts
+    if agreed is None:  # without a word in the contract: what the plugin asks, as far as it exists
+        names = [*own, *(code for code in asked if code in currencies)]
+    else:
+        names = [*own, *agreed]
+    for code in names:
+        if code not in currencies:
+            raise BadInput(
+                f"the contract of '{partner.code}' names the currency {code}, which nobody declares",
+                "contracts",
+                partner.code,
+                field,
+            )
+    return {code: currencies[code] for code in names}
+
+
+async def _rule(declared: Declared, partner_id: int, rule: EarnRule, now: datetime) -> RuleTerms:
+    """The stored version of a rule; a change of words, figures or plugin version makes a new one."""
+    terms: dict[str, Any] = orjson.loads(orjson.dumps(dict(rule.terms)))
+    content = orjson.dumps([rule.title, terms, declared.version], option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.blake2b(content, digest_size=20).hexdigest()
+    latest = (
+        await RuleRow.filter(partner_id=partner_id, code=rule.code).order_by("-version").first()
+    )
+    if latest is None or latest.digest != digest:
+        latest = await RuleRow.create(
+            partner_id=partner_id,
+            code=rule.code,
+            version=1 if latest is None else latest.version + 1,
+            plugin_version=declared.version,
+            title=rule.title,
+            terms=terms,
+            digest=digest,
+            since=now,
+        )
+    return RuleTerms(latest.id, rule)
+
+
+async def _reward(partner_id: int, reward: Reward) -> RewardTerms:
+    row, created = await RewardRow.update_or_create(
+        defaults={
+            "title": reward.title,
+            "description": reward.description,
+            "kind": str(reward.kind),
+            "prices": dict(reward.prices),
+            "worth": reward.worth,
+            "tier": None if reward.tier is None else list(reward.tier),
+            "limited": reward.stock is not None,
+            "offered": True,
+        },
+        partner_id=partner_id,
+        code=reward.code,
+    )
+    if reward.stock is not None:
+        # The declared stock is what there was at first; from then on the rows count what is left.
+        whole, more = divmod(reward.stock, _STOCK_SLICES)
+        async with transaction() as connection:
+            await connection.executemany(
+                "INSERT INTO reward_stock (reward_id, slice, remaining) VALUES ($1, $2, $3) "
+                "ON CONFLICT DO NOTHING",
+                [(row.id, n, whole + (n < more)) for n in range(_STOCK_SLICES)],
+            )
+    return RewardTerms(row.id, reward)
