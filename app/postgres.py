@@ -94,7 +94,8 @@ class _Cluster:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@/postgres?host={quote(str(self.sockets))}"
+        # The port is named, else PGPORT in the user's environment would change it.
+        return f"postgresql://postgres@/postgres?host={quote(str(self.sockets))}&port=5432"
 
     def answers(self) -> bool:
         return self._run("pg_isready", "-q", "-U", "postgres", "-h", self.sockets)
@@ -188,7 +189,8 @@ class EmbeddedServer:
         if os.getpid() != self._owner or self._users.closed:
             return  # a forked child has not started anything, and closes nothing
         atexit.unregister(self.stop)
-        with self._users:
+        # A server whose folder was removed under it can only be left to notice, and end, by itself.
+        with self._users, contextlib.suppress(FileNotFoundError):
             if _try_lock(self._users):
                 self._cluster.stop()
 
@@ -278,7 +280,7 @@ def _scratch() -> Path:
 def _sweep(parent: Path) -> None:
     """Stop and remove what test runs that were killed have left running."""
     for root in parent.glob(f"{THROWAWAY}{os.geteuid()}-*"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EmbeddedPostgresError):
             if time.time() - (root / "users.lock").stat().st_mtime < ABANDONED:
                 continue
             with (root / "users.lock").open("rb") as users:

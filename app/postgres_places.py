@@ -199,8 +199,12 @@ def socket_folder(home: Path, account: Account) -> Path:
 
     Whoever reaches the socket is trusted, so that the folder's owner and mode are the password.
     """
+    return _own(_socket_path(home, account), account)
+
+
+def _socket_path(home: Path, account: Account) -> Path:
     digest = hashlib.sha256(bytes(home)).hexdigest()[:12]
-    return _own(SOCKETS / f"laurels-pg-{account.uid}-{digest}", account)
+    return SOCKETS / f"laurels-pg-{account.uid}-{digest}"
 
 
 def _own(folder: Path, account: Account) -> Path:
@@ -218,10 +222,10 @@ def _own(folder: Path, account: Account) -> Path:
 
 def remove(root: Path) -> None:
     """Remove a stopped server with all its data."""
-    moved = root / "moved"
-    if moved.is_symlink() and moved.resolve().parent == OPEN_PLACE.resolve():
-        shutil.rmtree(moved.resolve(), ignore_errors=True)
-    shutil.rmtree(root, ignore_errors=True)
+    account = server_account()
+    placed = home(root, account)
+    for folder in (_socket_path(placed, account), placed, root):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- shared small things --------------------------------------------------------------------------

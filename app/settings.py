@@ -1,0 +1,109 @@
+"""What an operator sets, from environment variables that start with `LAURELS_`.
+
+One object, read once by the composition root and handed on; no other module reads the environment.
+It must not know what the settings are used for, except to refuse values that can't work.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, PostgresDsn, SecretStr, TypeAdapter
+from pydantic import model_validator as check_model
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SHORTEST_SECRET = 32
+
+_postgres_url: TypeAdapter[PostgresDsn] = TypeAdapter(PostgresDsn)
+
+
+def _postgres(url: str) -> str:
+    """The URL as it was given, because pydantic's own form of one rewrites socket paths."""
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    if "@/" not in url:  # the form for a socket, which has no host
+        _postgres_url.validate_python(url)
+    return url
+
+
+def _from_commas(value: object) -> object:
+    if isinstance(value, str):
+        return frozenset(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+class Settings(BaseSettings):
+    """The settings; `Settings()` reads the environment, and arguments go before it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LAURELS_",
+        env_ignore_empty=True,  # a container's composition passes unset variables on as empty ones
+        hide_input_in_errors=True,  # else a refused secret or password would be printed
+        frozen=True,
+    )
+
+    database_url: Annotated[str, AfterValidator(_postgres)] | None = Field(
+        None, description="A PostgreSQL server, 15 or newer; unset: the embedded one in data_dir."
+    )
+    data_dir: Path = Field(
+        CHECKOUT / ".laurels", description="The embedded server's data, and the generated secret."
+    )
+    host: str = Field("127.0.0.1", description="The address to serve on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to serve on; 0: any free one.")
+    secret: SecretStr | None = Field(
+        None, description="Signs tokens and digests; unset: generated, for the embedded server."
+    )
+    blocked_plugins: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
+        frozenset(), description="Partners not to load, separated by commas."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @check_model(mode="after")
+    def _secret_can_work(self) -> Self:
+        """Fail at the start, not at the first token."""
+        if self.secret is None and self.database_url is not None:
+            raise ValueError(
+                "LAURELS_SECRET is required when LAURELS_DATABASE_URL is set, for all processes on "
+                "one database must share it: for example the output of `openssl rand -hex 32`"
+            )
+        if self.secret and len(self.secret.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"LAURELS_SECRET must have {SHORTEST_SECRET} characters or more")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is our own embedded server."""
+        return self.database_url is None
+
+    @property
+    def postgres_dir(self) -> Path:
+        """The embedded server's folder, to be handed to `app.postgres.start`."""
+        return self.data_dir / "postgres"
+
+    def signing_secret(self) -> str:
+        """The secret as set, or the one that lies beside the embedded data, made when missing."""
+        if self.secret is not None:
+            return self.secret.get_secret_value()
+        path = self.data_dir / "secret"
+        if not path.exists():
+            _write_once(path, secrets.token_hex(32))
+        return path.read_text().strip()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a private file whole or not at all; of several writers the first one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=".secret-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text + "\n")
+        with suppress(FileExistsError):
+            path.hardlink_to(aside)
+    finally:
+        Path(aside).unlink()
