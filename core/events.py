@@ -13,4 +13,5 @@ class EventKind(IntEnum):
     RESERVATION = 3
     CONFIRMATION = 4
     CANCELLATION = 5
-    EXPIRY = 6
+    TIME_OUT = 6
+    REVIEW = 7

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -86,10 +87,9 @@ class Batch:
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
     writes: store.Writes = field(default_factory=store.Writes)
 
-    def take(self, rows: Sequence[Sequence[object]]) -> None:
+    def take(self, rows: Sequence[Any]) -> None:
         """Fill in what `store.load` found (see LOAD there for the columns)."""
-        for row in rows:
-            what, a, b, c, d, e, f, g, t, u, x, y = row  # type: ignore[misc]  # one shape for six nouns
+        for what, a, b, c, d, e, f, g, t, u, x, y in rows:
             match what:
                 case 1:
                     self.events[b, x] = (a, c, y, t)
@@ -101,7 +101,7 @@ class Batch:
                     self.standings[a, b] = Standing(a, self.rulebook.ladders[b], t, c, d, u)
         for row in rows:
             if row[0] == 5:
-                self.standings[row[1], row[2]].rows.append((row[8], row[3]))  # type: ignore[index,arg-type]  # as above
+                self.standings[row[1], row[2]].rows.append((row[8], row[3]))
 
     def ledger(self, holder: int, currency: int) -> Ledger:
         """The ledger, opened at zero if the holder has none in this currency yet."""
@@ -330,7 +330,7 @@ class Engine:
 
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
-        self._ids = Ids()
+        self.ids = Ids()
 
     async def record_purchases(
         self, items: Sequence[Incoming], now: datetime, *, historical: bool = False
@@ -339,18 +339,32 @@ class Engine:
 
         `historical` lifts the limit on how old an event may be: imports. Safe to send again.
         """
+        return await self._run(items, now, historical, book=True)
+
+    async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
+        """What `record_purchases` would answer now, by the same code; nothing is booked."""
+        return await self._run(items, now, historical=True, book=False)
+
+    async def _run(
+        self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool
+    ) -> list[Outcome]:
         if not items:
             return []
         for _ in range(_RETRIES):
             try:
                 async with transaction() as connection:
-                    return await self._post(connection, items, now, historical)
+                    return await self._post(connection, items, now, historical, book)
             except _LostRace:
                 continue
         raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
 
     async def _post(
-        self, connection: Connection, items: Sequence[Incoming], now: datetime, historical: bool
+        self,
+        connection: Connection,
+        items: Sequence[Incoming],
+        now: datetime,
+        historical: bool,
+        book: bool,
     ) -> list[Outcome]:
         batch = Batch(self.rulebook, now, historical)
         places = await store.lock_members(
@@ -360,7 +374,7 @@ class Engine:
         batch.booked = {holder: booked for _, holder, booked in places}
         if holders:
             await self._load(connection, batch, items, holders)
-        events = await self._ids.take(connection, len(items))
+        events = await self.ids.take(connection, len(items))
         outcomes: list[Outcome] = []
         for n, item in enumerate(items):
             try:
@@ -369,7 +383,8 @@ class Engine:
                 outcomes.append(fold_purchase(batch, item, holders[n], events[n]))
             except Refusal as refusal:
                 outcomes.append(refusal)
-        await write(connection, batch)
+        if book:
+            await write(connection, batch)
         return outcomes
 
     async def _load(
