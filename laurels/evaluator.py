@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from laurels.declarations import MAX_POINTS
@@ -62,13 +63,13 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     for place, rule in enumerate(rules):
         try:
             effects = rule.evaluate(purchase, facts)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() in a rule ends no service
             raise RuleError(rule.code, f"raised {type(error).__name__}: {error}") from error
         for effect in _as_sequence(rule, effects):
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
             elif isinstance(effect, Multiply):
-                multipliers.append((place, effect))
+                multipliers.append((place, _checked_multiply(rule, effect)))
             elif isinstance(effect, Nothing):
                 refused.append(Refused(place, _words(rule, effect.because)))
             else:
@@ -110,7 +111,9 @@ def _take(
     if type(points) is not int or not 0 <= points <= MAX_POINTS:
         raise RuleError(rule.code, f"awarded {points!r:.40}, which is no whole number of points")
     if not isinstance(award.currency, str):
-        raise RuleError(rule.code, f"awarded in {award.currency!r:.40}, which is no currency's code")
+        raise RuleError(
+            rule.code, f"awarded in {award.currency!r:.40}, which is no currency's code"
+        )
     if points == 0:
         refused.append(Refused(place, _words(rule, award.because) or "it came to no whole point"))
         return
@@ -126,10 +129,20 @@ def _take(
     granted.append(Granted(place, award.currency, points, lines, None, wanted, because))
 
 
+def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
+    # Made without `multiply`, it may hold anything; a float would not be exact.
+    factor: object = effect.factor
+    if type(effect.currency) is not str or not isinstance(factor, Fraction | int):
+        raise RuleError(rule.code, f"multiplied {effect.currency!r:.40} by {factor!r:.40}")
+    return effect
+
+
 def _check_lines(rule: EarnRule, lines: Sequence[int], points: int, count: int) -> None:
-    whole = all(type(n) is int for n in lines)
+    whole = isinstance(lines, list | tuple) and all(type(n) is int for n in lines)
     if not whole or len(lines) != count or min(lines) < 0 or sum(lines) != points:
-        raise RuleError(rule.code, f"gave points by line that don't add up to {points} over {count} lines")
+        raise RuleError(
+            rule.code, f"gave points by line that don't add up to {points} over {count} lines"
+        )
 
 
 def _multiply(
