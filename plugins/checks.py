@@ -1,0 +1,145 @@
+"""Checks what each hook returned, one hook at a time: types, protocols, codes, plain terms.
+
+Typing ends where somebody else's code begins, so everything is looked at as an object. Raises the
+kit's DeclarationError; knows nothing of plugins, nor of other hooks' answers (`plugins.fit` does).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from laurels import DeclarationError, EarnRule, Ladder, Partner, RedeemRule, Reward
+from laurels.errors import check_code, check_title
+from laurels.rules import FunctionRule
+from plugins.plain import check_plain
+
+T = TypeVar("T")
+
+
+def check_partner(value: object) -> Partner:
+    """The partner that `laurels_partner` returned."""
+    if not isinstance(value, Partner):
+        raise DeclarationError(f"returned {_kind(value)}, where a Partner is wanted")
+    _unique("currency", (currency.code for currency in value.currencies))
+    return value
+
+
+def check_earn_rules(value: object) -> tuple[EarnRule, ...]:
+    """The rules that `laurels_earn_rules` returned."""
+    rules: list[EarnRule] = []
+    for place, rule in enumerate(_sequence("earn rules", value), 1):
+        what = f"earn rule {place}"
+        _refuse_unmade(what, rule, "make it a rule with @earn_rule(code, title)")
+        what = _check_named(what, "earn rule", rule)
+        _check_method(f"{what}: evaluate", _read(what, rule, "evaluate"), ("purchase", "facts"))
+        if isinstance(rule, FunctionRule):
+            # Its `evaluate` is the kit's own; what may be wrong is the function behind it.
+            _check_method(f"{what}: its function", rule.function, ("purchase", "facts"))
+        if not isinstance(rule, EarnRule):
+            raise DeclarationError(f"{what} isn't an EarnRule")
+        rules.append(rule)
+    _unique("earn rule", (rule.code for rule in rules))
+    return tuple(rules)
+
+
+def check_redeem_rules(value: object) -> tuple[RedeemRule, ...]:
+    """The rules that `laurels_redeem_rules` returned."""
+    rules: list[RedeemRule] = []
+    for place, rule in enumerate(_sequence("redeem rules", value), 1):
+        what = f"redeem rule {place}"
+        _refuse_unmade(what, rule, "it needs code, title, currency, terms and discount")
+        what = _check_named(what, "redeem rule", rule)
+        check_code(f"{what}: currency", _read(what, rule, "currency"))
+        _check_method(f"{what}: discount", _read(what, rule, "discount"), ("checkout",))
+        if not isinstance(rule, RedeemRule):
+            raise DeclarationError(f"{what} isn't a RedeemRule")
+        rules.append(rule)
+    _unique("redeem rule", (rule.code for rule in rules))
+    return tuple(rules)
+
+
+def check_rewards(value: object) -> tuple[Reward, ...]:
+    """The catalogue that `laurels_rewards` returned."""
+    rewards = _each("reward", _sequence("rewards", value), Reward)
+    _unique("reward", (reward.code for reward in rewards))
+    return rewards
+
+
+def check_ladders(value: object) -> tuple[Ladder, ...]:
+    """The ladders that `laurels_ladders` returned."""
+    ladders = _each("ladder", _sequence("ladders", value), Ladder)
+    _unique("ladder", (ladder.code for ladder in ladders))
+    return ladders
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else type(value).__name__
+
+
+def _sequence(nouns: str, value: object) -> tuple[object, ...]:
+    # A generator is refused as well: it could be read once only, and hides its faults until then.
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise DeclarationError(f"returned {_kind(value)}, where a list of {nouns} is wanted")
+    return tuple(value)
+
+
+def _each(noun: str, values: tuple[object, ...], kind: type[T]) -> tuple[T, ...]:
+    checked: list[T] = []
+    for place, value in enumerate(values, 1):
+        if not isinstance(value, kind):
+            raise DeclarationError(f"{noun} {place} is {_kind(value)}, no {kind.__name__}")
+        checked.append(value)
+    return tuple(checked)
+
+
+def _unique(noun: str, codes: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for code in codes:
+        if code in seen:
+            raise DeclarationError(f"{noun} {code!r} is declared twice")
+        seen.add(code)
+
+
+def _refuse_unmade(what: str, rule: object, advice: str) -> None:
+    if isinstance(rule, type):
+        raise DeclarationError(f"{what} is the class {rule.__name__}: call it, to make a rule")
+    if inspect.isroutine(rule):
+        raise DeclarationError(f"{what} is the plain function {rule.__name__}: {advice}")
+
+
+def _check_named(what: str, noun: str, rule: object) -> str:
+    """Check code, title and terms; return what to call the rule from here on."""
+    code = check_code(f"{what}: code", _read(what, rule, "code"))
+    named = f"{noun} {code!r}"
+    check_title(f"{named}: title", _read(named, rule, "title"))
+    check_plain(f"{named}: terms", _read(named, rule, "terms"))
+    return named
+
+
+def _read(what: str, rule: object, name: str) -> object:
+    try:
+        return getattr(rule, name)
+    except AttributeError:
+        raise DeclarationError(f"{what} ({type(rule).__name__}) has no {name}") from None
+
+
+def _check_method(what: str, method: object, arguments: tuple[str, ...]) -> None:
+    if not callable(method):
+        raise DeclarationError(f"{what} can't be called, it is {_kind(method)}")
+    # A callable object is as asynchronous as its __call__.
+    for layer in (method, getattr(method, "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(layer) or inspect.isasyncgenfunction(layer):
+            raise DeclarationError(f"{what} is async: a rule is a plain function and never waits")
+        if inspect.isgeneratorfunction(layer):
+            raise DeclarationError(f"{what} yields: a rule returns its answer")
+    try:
+        signature = inspect.signature(method)
+    except ValueError:
+        return  # Written in C, without a signature to read: it will show when it is called.
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        wanted = ", ".join(arguments)
+        raise DeclarationError(f"{what} is called with ({wanted}): {error}") from None

@@ -1,0 +1,90 @@
+"""Whether declarations fit together: a plugin's own with each other, and with other plugins'.
+
+Only what the plugin itself can get wrong: whether a shared currency or ladder exists, and who may
+issue it, is the programme's contract, and the engine's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from laurels import (
+    FirstPurchaseBonus,
+    PointsPerAmount,
+    PointsPerVisit,
+    ProductTypeRewardCalculator,
+    TierMultiplier,
+)
+from plugins.collected import Installed
+from plugins.refusal import RefusalError
+
+# A partner's own rule may mean anything by `currency`; those of the box mean points.
+_BOXED = (
+    FirstPurchaseBonus,
+    PointsPerAmount,
+    PointsPerVisit,
+    ProductTypeRewardCalculator,
+    TierMultiplier,
+)
+
+
+def check_fit(plugin: Installed) -> None:
+    """Raise RefusalError where a rule or reward names a currency or tier that isn't there."""
+    partner = plugin.partner
+    own = {currency.code for currency in partner.currencies}
+    issues, accepts = own.union(partner.issues), own.union(partner.accepts)
+    hook = "laurels_earn_rules"
+    for rule in plugin.earn_rules:
+        if isinstance(rule, _BOXED):
+            _check_currency(hook, f"earn rule {rule.code!r}", rule.currency, issues, "issues")
+        if isinstance(rule, TierMultiplier):
+            factors = rule.terms["factors"]
+            for tier in factors if isinstance(factors, Mapping) else ():
+                _check_tier(plugin, hook, f"earn rule {rule.code!r}", rule.ladder, tier)
+    hook = "laurels_redeem_rules"
+    for redeem in plugin.redeem_rules:
+        _check_currency(hook, f"redeem rule {redeem.code!r}", redeem.currency, accepts, "accepts")
+    hook = "laurels_rewards"
+    for reward in plugin.rewards:
+        for code in reward.prices:
+            _check_currency(hook, f"reward {reward.code!r}", code, accepts, "accepts")
+        if reward.tier is not None:
+            _check_tier(plugin, hook, f"reward {reward.code!r}", *reward.tier)
+
+
+def _check_currency(hook: str, what: str, code: str, known: Collection[str], verb: str) -> None:
+    if code not in known:
+        reason = f"{what} is in {code!r}, which the partner neither declares nor {verb}"
+        raise RefusalError(hook, f"{reason} ({', '.join(sorted(known)) or 'it has none'})")
+
+
+def _check_tier(plugin: Installed, hook: str, what: str, ladder: str, tier: str) -> None:
+    for own in plugin.ladders:
+        if own.code == ladder and tier not in {t.code for t in own.tiers}:
+            known = ", ".join(t.code for t in own.tiers)
+            reason = f"{what} names tier {tier!r}, which ladder {ladder!r} doesn't have ({known})"
+            raise RefusalError(hook, reason)
+
+
+class Taken:
+    """The codes that are one of a kind in the whole programme, and which plugin has them."""
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[str, str], str] = {}
+
+    def take(self, plugin: Installed) -> None:
+        """Note this plugin's codes. Raises RefusalError, and notes none, if another has one."""
+        for hook, noun, code in _claims(plugin):
+            owner = self._owners.get((noun, code))
+            if owner is not None:
+                raise RefusalError(hook, f"{noun} {code!r} already belongs to plugin {owner!r}")
+        for _, noun, code in _claims(plugin):
+            self._owners[noun, code] = plugin.name
+
+
+def _claims(plugin: Installed) -> Iterator[tuple[str, str, str]]:
+    yield "laurels_partner", "partner", plugin.partner.code
+    for currency in plugin.partner.currencies:
+        yield "laurels_partner", "currency", currency.code
+    for ladder in plugin.ladders:
+        yield "laurels_ladders", "ladder", ladder.code
