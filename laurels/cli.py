@@ -32,20 +32,27 @@ def build() -> TyperGroup:
 
 
 def _own() -> typer.Typer:
-    own = typer.Typer(name="laurels", no_args_is_help=True, pretty_exceptions_show_locals=False)
+    own = typer.Typer(name="laurels", no_args_is_help=True)
 
     @own.callback()
     def laurels(
         show_version: bool = typer.Option(
-            False, "--version", help="Print the SDK's version and exit.", is_eager=True
+            False,
+            "--version",
+            help="Print the SDK's version and exit.",
+            is_eager=True,
+            callback=_print_version,
         ),
     ) -> None:
         """Laurels, a coalition loyalty engine, and the kit that partners write plugins with."""
-        if show_version:
-            typer.echo(version("laurels"))
-            raise typer.Exit
 
     return own
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("laurels"))
+        raise typer.Exit
 
 
 def _add(root: TyperGroup, entry: EntryPoint) -> None:
