@@ -1,1 +1,1 @@
-"""The engine: members, events, decisions, ledgers, tiers, rewards. Knows neither GraphQL nor pluggy."""
+"""The engine: members, events, decisions, ledgers, tiers. Knows neither GraphQL nor pluggy."""

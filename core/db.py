@@ -16,9 +16,13 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.migrations.api import migrate as run_migrations
 
 if TYPE_CHECKING:
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Row: TypeAlias = asyncpg.Record
 else:
     Connection: TypeAlias = asyncpg.Connection
+    Row: TypeAlias = asyncpg.Record
 
 MIGRATIONS = "core.migrations"
 # Any constant will do; this one is "laurels" in a telephone's letters.

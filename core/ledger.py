@@ -1,4 +1,4 @@
-"""The arithmetic of a ledger: credits open lots, debits allocate from them, soonest to expire first.
+"""The arithmetic of a ledger: credits open lots, debits take from them, soonest to expire first.
 
 Pure: no ORM, no clock. One `Ledger` folds one posting after another in memory; `rows` is what the
 store then writes. Every fold asserts that the ledger still adds up; PostgreSQL checks it again.
@@ -158,7 +158,7 @@ class Ledger:
         return sum(lot.remaining for lot in self.lots if lot.live(at))
 
     def debit(self, cause: Cause, kind: Kind, target: Account, points: int) -> int | None:
-        """Move active points out, soonest to expire first, then oldest; None if they don't suffice."""
+        """Move active points out, soonest to expire first, then oldest; None if too few are live."""
         at = cause.occurred_at
         if points > self.spendable(at):
             return None

@@ -88,7 +88,7 @@ class RuleRow(Model):
 
 
 class RewardRow(Model):
-    """A reward of a partner's catalogue; withdrawn ones stay, for the redemptions that name them."""
+    """A reward of a partner's catalogue; withdrawn ones stay: redemptions name them."""
 
     id = fields.IntField(primary_key=True)
     partner_id = fields.IntField()

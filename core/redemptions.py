@@ -16,7 +16,7 @@ from enum import IntEnum
 
 import orjson
 
-from core.db import Connection, transaction
+from core.db import Connection, Row, transaction
 from core.errors import BadInput, IdempotencyConflict, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
 from core.ledger import Account, Cause, Kind, Ledger
@@ -359,7 +359,7 @@ async def _settle(
     connection: Connection,
     batch: Batch,
     found: Redemption,
-    row: store.Row,
+    row: Row,
     status: Status,
     event: int,
     now: datetime,
@@ -397,7 +397,7 @@ def _as_row(r: Redemption, seq: int, piece: int | None) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def from_row(row: store.Row, *, replayed: bool = False) -> Redemption:
+def from_row(row: Row, *, replayed: bool = False) -> Redemption:
     """A stored redemption; see `store` for the columns."""
     worth = None if row[7] is None else Money(row[7], row[8])
     return Redemption(

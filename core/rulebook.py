@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from laurels.declarations import Ladder, Measure, Reward
 from laurels.durations import Duration
 from laurels.redeeming import RedeemRule
 from laurels.rules import EarnRule
-
-#: Stands for "never" wherever an instant is compared; PostgreSQL stores it as 'infinity'.
-NEVER = datetime.max
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.rulebook import LadderTerms
 from laurels.durations import start_of
-
-#: Rows are fetched this much beyond the exact bounds, which PostgreSQL can't compute as Python does.
-SLACK = timedelta(days=2)
 
 
 @dataclass(slots=True)
@@ -23,7 +20,7 @@ class Standing:
     """One holder's place on one ladder while a batch is folded.
 
     `value` is the measure at `measured_at`; `rows` are the qualifying amounts around the instants
-    asked for (see `spans`), by which the measure at any other such instant is found.
+    asked for, by which the measure at any other such instant is found.
     """
 
     holder: int
@@ -51,7 +48,7 @@ class Standing:
             self.measured_at = at
 
     def measure(self, at: datetime) -> int:
-        """The measure over the window that ends at `at`, both bounds as DESIGN has them: (T-w, T]."""
+        """The measure over the window that ends at `at`: (T-w, T], as DESIGN has it."""
         known = self.measured_at
         if known is None:
             return 0

@@ -1,8 +1,9 @@
 """The books beside the ORM's tables: keys, checks, triggers, roles and grants."""
 
-from core.store.books import GRANTS, GUARDS, ROLES, TABLES
 from tortoise import migrations
 from tortoise.migrations import operations as ops
+
+from core.store.books import GRANTS, GUARDS, ROLES, TABLES
 
 
 class Migration(migrations.Migration):

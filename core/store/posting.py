@@ -1,4 +1,4 @@
-"""The posting path's four statements: lock the holders, load, write events, write the holders' rows.
+"""The posting path's four statements: lock holders, load, write events, write holders' rows.
 
 Each takes a whole batch as arrays, so their number is the same for one purchase and for five
 thousand. Knows the tables, and nothing of why a row is as it is.

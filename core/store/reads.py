@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from core.db import reading
+from core.db import Row, reading
 from core.store.posting import columns
 
 # What a lot held at $2: its amount less what was taken by then. `aside` is what is reserved or owed.
@@ -105,7 +104,6 @@ _RULES = "SELECT id, partner_id, code, version, plugin_version, title, terms FRO
 
 #: Above every seq: where a page that starts at the newest begins.
 NEWEST = 2**31 - 1
-Row = Sequence[Any]
 
 
 async def balances(holders: Sequence[int], at: datetime) -> list[Row]:

@@ -8,14 +8,19 @@ from typing import Any
 
 import orjson
 
-from core.db import Connection, reading
+from core.db import Connection, Row, reading
 from core.ledger import Lot
 
-Row = Sequence[Any]
 _COLUMNS = """r.holder_id, r.id, r.partner_id, r.reward_id, r.rule, r.currency_id, r.points, r.worth,
     r.money, r.status, r.slice, r.seq, r.code, r.requested_at, r.hold_until, r.settled_at"""
 _LOT = """l.seq, l.amount, l.remaining, l.occurred_at, l.active_at, nullif(l.expires_at, 'infinity'),
     l.partner_id, l.rule_id, l.policy"""
+
+
+def _lot(row: Row) -> Lot:
+    return Lot(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], dirty=False
+    )  # fmt: skip
 
 
 async def claim_key(
@@ -63,7 +68,7 @@ async def open_lots(connection: Connection, holder: int, currency: int) -> list[
         holder,
         currency,
     )
-    return [Lot(*row, dirty=False) for row in rows]
+    return [_lot(row) for row in rows]
 
 
 async def lots_taken(
@@ -78,7 +83,7 @@ async def lots_taken(
         currency,
         seq,
     )
-    return [(Lot(*row[:9], dirty=False), row[9]) for row in map(tuple, rows)]
+    return [(_lot(row), row[9]) for row in rows]
 
 
 async def add(connection: Connection, row: Sequence[Any]) -> None:

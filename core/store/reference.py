@@ -109,7 +109,7 @@ async def _partner(declared: Declared) -> int:
         },
         code=partner.code,
     )
-    return row.id
+    return int(row.id or 0)
 
 
 async def _currencies(
@@ -258,7 +258,7 @@ async def _rule(declared: Declared, partner_id: int, rule: EarnRule, now: dateti
 
 
 async def _reward(partner_id: int, reward: Reward) -> RewardTerms:
-    row, created = await RewardRow.update_or_create(
+    row, _ = await RewardRow.update_or_create(
         defaults={
             "title": reward.title,
             "description": reward.description,

@@ -1,0 +1,97 @@
+"""The composition root: joins settings, database, plugins and engine, and takes them apart again.
+
+The one place that knows all parts. It decides nothing about points.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from app import postgres
+from app.settings import CHECKOUT, Settings
+from core import db, programme
+from core.posting import Engine
+from core.store.reference import Declared, install
+from plugins.host import Collected, Installed, collect
+
+PROGRAMME_FILE = CHECKOUT / "programme.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What runs: the engine, what was collected, and where the database is."""
+
+    engine: Engine
+    plugins: Collected
+    url: str
+
+
+@asynccontextmanager
+async def database(settings: Settings, name: str | None = None) -> AsyncIterator[str]:
+    """The address of the database, migrated; the embedded server is started if it is needed.
+
+    `name` chooses another database of the same server, made if it isn't there.
+    """
+    server = None
+    if settings.database_url is None:
+        server = await asyncio.to_thread(postgres.start, settings.postgres_dir)
+    try:
+        base = settings.database_url or (server.url if server else "")
+        wanted = name or ("laurels" if server else None)
+        url = base if wanted is None else postgres.database_url(base, wanted)
+        if wanted is not None:
+            await _create(base, wanted)
+        await db.migrate(url)
+        yield url
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.stop)
+
+
+async def _create(base: str, name: str) -> None:
+    connection = await asyncpg.connect(base)
+    try:
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+            quoted = '"' + name.replace('"', '""') + '"'
+            try:
+                await connection.execute(f"CREATE DATABASE {quoted}")
+            except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+                pass  # another process made it in this moment
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    name: str | None = None,
+    programme_file: Path = PROGRAMME_FILE,
+    now: datetime | None = None,
+) -> AsyncIterator[Runtime]:
+    """Everything up: database, plugins, reference rows, engine. Taken down on leaving."""
+    plugins = collect(blocked=settings.blocked_plugins)
+    terms = programme.read(programme_file) if programme_file.exists() else programme.Programme()
+    async with database(settings, name) as url, db.connected(url):
+        declared = [_declared(plugin) for plugin in plugins.installed]
+        rulebook = await install(terms, declared, now or datetime.now(UTC))
+        yield Runtime(Engine(rulebook), plugins, url)
+
+
+def _declared(plugin: Installed) -> Declared:
+    return Declared(
+        plugin.name,
+        plugin.version,
+        plugin.partner,
+        plugin.earn_rules,
+        plugin.redeem_rules,
+        plugin.rewards,
+        plugin.ladders,
+    )

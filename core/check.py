@@ -1,0 +1,202 @@
+"""Proves the books: conservation, lots against transfers, decisions replayed, hashes, guards.
+
+Reads one snapshot of the whole database and changes nothing. It trusts no total: each is worked
+out anew from the rows below it, and each posting's hash from its content and the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from core.db import Connection, Row, transaction
+from core.events import EventKind
+from core.ledger import Kind, Ledger, Transfer
+from core.posting import seal
+from core.purchases import content_hash
+from core.store import proof
+from laurels.durations import Duration
+from laurels.purchase import Line, Purchase
+
+#: Told the name of each check as it begins, and then how many rows it has read.
+Progress = Callable[[str, int], None]
+_PREFETCH = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found wrong: which check, where, and the two figures that differ."""
+
+    check: str
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.where}: {self.problem}"
+
+
+def _silent(name: str, rows: int) -> None:
+    return None
+
+
+async def prove(progress: Progress = _silent) -> list[Finding]:
+    """All that is wrong with the books, the first differences of each kind; empty: they hold."""
+    findings: list[Finding] = []
+    async with transaction() as connection:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for name, question in proof.QUESTIONS.items():
+            progress(name, 0)
+            rows = await connection.fetch(question)
+            findings += [Finding(name, row[0], row[1]) for row in rows]
+        for name, check in _PASSES.items():
+            progress(name, 0)
+            found = 0
+            async for where, problem in check(connection, lambda n, name=name: progress(name, n)):
+                findings.append(Finding(name, where, problem))
+                found += 1
+                if found == 20:
+                    break
+    return findings
+
+
+Found = AsyncIterator[tuple[str, str]]
+Count = Callable[[int], None]
+
+
+async def _receipts(connection: Connection, count: Count) -> Found:
+    """Each stored receipt hashes to what was recorded, and its lines add up to its total."""
+    lines = _Peek(connection.cursor(proof.LINES, prefetch=_PREFETCH))
+    n = 0
+    async for event in connection.cursor(proof.EVENTS, prefetch=_PREFETCH):
+        n += 1
+        if n % _PREFETCH == 0:
+            count(n)
+        own = tuple([Line(r[1], r[2], r[3], r[4]) async for r in lines.until(event[0])])
+        purchase = Purchase("", "", event[2], event[3] or "", own, event[4])
+        if content_hash(purchase, event[1]) != event[6]:
+            yield f"event {event[0]}", "the receipt isn't the one that was recorded"
+        elif purchase.total_minor != event[5]:
+            yield f"event {event[0]}", f"total {event[5]}, lines add up to {purchase.total_minor}"
+
+
+async def _replay(connection: Connection, count: Count) -> Found:
+    """Decisions replayed in booking order give the transfers that stand, and their hashes."""
+    transfers = _Peek(connection.cursor(proof.TRANSFERS, prefetch=_PREFETCH))
+    heads: dict[tuple[int, int], bytes] = {}
+    n = 0
+    async for holder, booked_at, event, kind, stored, content in connection.cursor(
+        proof.DECISIONS, prefetch=_PREFETCH
+    ):
+        n += 1
+        if n % _PREFETCH == 0:
+            count(n)
+        own = [r async for r in transfers.until((holder, booked_at))]
+        where = f"decision {holder} at {booked_at.isoformat()}"
+        if kind == EventKind.PURCHASE and _given(content) != _credited(own):
+            yield where, "its awards aren't what was credited"
+        worked_out = b"".join(
+            _seal(heads, holder, currency, list(rows), content.encode())
+            for currency, rows in groupby(own, key=lambda r: int(r[2]))
+        )
+        if worked_out != stored or any(r[11] != event for r in own):
+            yield where, "its hash doesn't follow from its content and the posting before"
+            for at in range(0, len(stored), 20):  # go on from what is stored: name each break once
+                currency = int.from_bytes(stored[at : at + 4], "big")
+                heads[holder, currency] = stored[at + 4 : at + 20]
+    for holder, currency, head in await connection.fetch(proof.HEADS):
+        if heads.get((holder, currency), b"") != head:
+            yield f"ledger {holder}/{currency}", "its head isn't the hash of its last posting"
+
+
+def _given(content: str) -> list[tuple[int, int, int]]:
+    """(currency, points, rule) of each award in a stored decision, as its credits stand."""
+    given = orjson.loads(content).get("g", [])
+    return sorted(((c, sum(lines), rule) for rule, c, lines, *_ in given), key=lambda g: g[0])
+
+
+def _credited(rows: list[Row]) -> list[tuple[int, int, int]]:
+    return [(r[2], r[8], r[10]) for r in rows if r[5] == Kind.ACCRUAL]
+
+
+def _seal(
+    heads: dict[tuple[int, int], bytes], holder: int, currency: int, rows: list[Row], content: bytes
+) -> bytes:
+    ledger = Ledger(holder, currency, head=heads.get((holder, currency), b""))
+    ledger.transfers = [
+        Transfer(r[0], r[2], r[3], r[1], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
+        for r in rows
+    ]
+    packed = seal(ledger, 0, content)
+    heads[holder, currency] = ledger.head
+    return packed
+
+
+async def _policies(connection: Connection, count: Count) -> Found:
+    """Each lot dies when the policy it was opened under says."""
+    parsed: dict[str, Duration] = {}
+    n = 0
+    async for holder, currency, seq, at, dies, policy, zone in connection.cursor(
+        proof.LOTS, prefetch=_PREFETCH
+    ):
+        n += 1
+        if n % _PREFETCH == 0:
+            count(n)
+        due = None
+        if policy:
+            duration = parsed.get(policy) or parsed.setdefault(policy, Duration.parse(policy))
+            due = duration.after(at, zone or "UTC")
+        if due != dies:
+            yield f"lot {holder}/{currency}/{seq}", f"dies {dies}, its policy says {due}"
+
+
+async def _measures(connection: Connection, count: Count) -> Found:
+    """Each stored measure is the sum of what qualified in its window."""
+    n = 0
+    async for holder, ladder, at, value, window, zone, whens, amounts in connection.cursor(
+        proof.QUALIFIED, prefetch=500
+    ):
+        n += 1
+        if n % _PREFETCH == 0:
+            count(n)
+        start = None if window is None else Duration.parse(window).before(at, zone)
+        rows: Iterator[tuple[Any, Any]] = zip(whens, amounts, strict=True)
+        due = sum(a for t, a in rows if t is not None and (start is None or t > start))
+        if due != value:
+            yield f"standing {holder}/{ladder}", f"measures {value}, what qualified sums to {due}"
+
+
+class _Peek:
+    """Two sorted cursors read side by side: the rows of one that belong to a key of the other."""
+
+    def __init__(self, cursor: Any) -> None:  # asyncpg's cursor factory has no public type
+        self._rows = cursor.__aiter__()
+        self._next: Row | None = None
+        self._ended = False
+
+    async def until(self, key: Any) -> AsyncIterator[Row]:  # an event's id, or holder and time
+        width = len(key) if isinstance(key, tuple) else 0
+        while not self._ended:
+            if self._next is None:
+                try:
+                    self._next = await self._rows.__anext__()
+                except StopAsyncIteration:
+                    self._ended = True
+                    return
+            own = tuple(self._next[:width]) if width else self._next[0]
+            if own > key:
+                return
+            row, self._next = self._next, None
+            if own == key:
+                yield row
+
+
+_PASSES: dict[str, Callable[[Connection, Count], Found]] = {
+    "receipts = their hashes": _receipts,
+    "decisions replayed = transfers, hashes": _replay,
+    "lots = their policies": _policies,
+    "measures = what qualified": _measures,
+}

@@ -1,0 +1,80 @@
+"""The nightly review of ladders: a rank that its window no longer carries is taken, on record.
+
+What a member's tier *is* at an instant never waits for this (`core.tiers` works it out); the
+review books what has already happened. Safe to run twice, late, or killed in the middle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import orjson
+
+from core.db import Connection, transaction
+from core.events import EventKind
+from core.posting import FORMAT, Batch, Engine, TierMove, span, write
+from core.store import posting as rows
+from core.store import reviews as store
+from laurels.durations import start_of
+
+_BATCH = 500
+#: Events of the programme itself, not of a partner.
+PROGRAMME = 0
+
+
+async def review_tiers(engine: Engine, now: datetime) -> int:
+    """Review every member above the foot of a ladder; returns how many ranks were taken."""
+    taken, after = 0, 0
+    while True:
+        async with transaction() as connection:
+            holders = await store.lock_ranked(connection, after, _BATCH)
+            if not holders:
+                return taken
+            taken += await _review(connection, engine, holders, now)
+            after = max(holders)
+
+
+async def _review(
+    connection: Connection, engine: Engine, holders: dict[int, datetime | None], now: datetime
+) -> int:
+    batch = Batch(engine.rulebook, now, historical=False, booked=dict(holders))
+    windows = [(x.id, span(x.window)) for x in engine.rulebook.ladders.values()]
+    spans = dict.fromkeys(holders, (now, now))
+    batch.take(await rows.load(connection, spans, [], windows, 0))
+    events = await engine.ids.take(connection, len(batch.standings))
+    taken = 0
+    for event, standing in zip(events, list(batch.standings.values()), strict=True):
+        held = standing.rank_at(now)
+        if held < standing.rank:
+            review = start_of(now, "D", standing.ladder.time_zone)
+            move = TierMove(standing.ladder.id, review, standing.rank, held)
+            standing.advance(now)
+            standing.rank, standing.since = held, review
+            _record(batch, standing.holder, event, move, now)
+            taken += 1
+    await write(connection, batch)
+    return taken
+
+
+def _record(batch: Batch, holder: int, event: int, move: TierMove, now: datetime) -> None:
+    booked_at = batch.book_time(holder)
+    name = f"review:{holder}:{move.ladder}:{move.at.isoformat()}"
+    content = orjson.dumps({"v": FORMAT, "t": [move.ladder, move.before, move.after]})
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    version = batch.rulebook.version
+    batch.writes.events.append(
+        rows.EventRow(
+            event, holder, now, booked_at, None, PROGRAMME, EventKind.REVIEW, None, digest, name, ""
+        )
+    )
+    batch.writes.decisions.append(
+        rows.DecisionRow(
+            holder, booked_at, event, now, PROGRAMME, version, EventKind.REVIEW, b"",
+            content.decode(),
+        )
+    )  # fmt: skip
+    batch.writes.tier_changes.append(
+        rows.TierChangeRow(holder, move.ladder, booked_at, move.at, move.before, move.after, event)
+    )
+    batch.relations.setdefault((holder, PROGRAMME), (0, now))
