@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,10 +60,9 @@ async def _create(base: str, name: str) -> None:
     try:
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
             quoted = '"' + name.replace('"', '""') + '"'
-            try:
+            # Another process may make it in this very moment.
+            with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
                 await connection.execute(f"CREATE DATABASE {quoted}")
-            except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
-                pass  # another process made it in this moment
     finally:
         await connection.close()
 
@@ -78,7 +77,7 @@ async def running(
 ) -> AsyncIterator[Runtime]:
     """Everything up: database, plugins, reference rows, engine. Taken down on leaving."""
     plugins = collect(blocked=settings.blocked_plugins)
-    terms = programme.read(programme_file) if programme_file.exists() else programme.Programme()
+    terms = programme.read(programme_file)
     async with database(settings, name) as url, db.connected(url):
         declared = [_declared(plugin) for plugin in plugins.installed]
         rulebook = await install(terms, declared, now or datetime.now(UTC))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -55,7 +56,7 @@ async def prove(progress: Progress = _silent) -> list[Finding]:
         for name, check in _PASSES.items():
             progress(name, 0)
             found = 0
-            async for where, problem in check(connection, lambda n, name=name: progress(name, n)):
+            async for where, problem in check(connection, partial(progress, name)):
                 findings.append(Finding(name, where, problem))
                 found += 1
                 if found == 20:

@@ -135,10 +135,7 @@ class Ledger:
             policy,
         )
         self.lots.append(lot)
-        if self.arrears:
-            repaid = min(self.arrears, points)
-            paid = self._move(cause, Kind.REPAYMENT, Account.ACTIVE, Account.ARREARS, repaid, rule)
-            self._take(lot, paid, cause.occurred_at, repaid)
+        self._repay(cause, [(lot, points)])
         if expires_at is not None and expires_at <= now and lot.remaining:
             self.expire(cause, lot)
         self.check()
@@ -158,7 +155,7 @@ class Ledger:
         return sum(lot.remaining for lot in self.lots if lot.live(at))
 
     def debit(self, cause: Cause, kind: Kind, target: Account, points: int) -> int | None:
-        """Move active points out, soonest to expire first, then oldest; None if too few are live."""
+        """Move points out, soonest to expire first, then oldest; None if too few are live."""
         at = cause.occurred_at
         if points > self.spendable(at):
             return None
@@ -184,23 +181,42 @@ class Ledger:
     def release(self, cause: Cause, taken: Iterable[tuple[int, int]]) -> int:
         """Give reserved points back to the lots they came from: (lot's seq, points) each.
 
-        A lot that died meanwhile takes them back and expires them at once.
+        Arrears are repaid first. A lot that died meanwhile takes its points back and expires them
+        at once; what it held all the while expires as of its own time.
         """
-        back = [(seq, n) for seq, n in taken if n]
-        seq = self._move(
-            cause, Kind.RELEASE, Account.RESERVED, Account.ACTIVE, sum(n for _, n in back), None
-        )
         by_seq = {lot.seq: lot for lot in self.lots}
-        for lot_seq, points in back:
-            lot = by_seq[lot_seq]
-            self._take(lot, seq, cause.occurred_at, -points)
-            if lot.expires_at is not None and lot.expires_at <= cause.occurred_at:
-                expired = self._move(
+        back = [(by_seq[seq], n) for seq, n in taken if n]
+        at = cause.occurred_at
+        dead = [lot for lot, _ in back if lot.expires_at is not None and lot.expires_at <= at]
+        for lot in dead:
+            if lot.remaining:
+                self.expire(cause, lot)
+        points = sum(n for _, n in back)
+        seq = self._move(cause, Kind.RELEASE, Account.RESERVED, Account.ACTIVE, points, None)
+        for lot, n in back:
+            self._take(lot, seq, at, -n)
+        self._repay(cause, back)
+        for lot in dead:
+            if lot.remaining:
+                gone = self._move(
                     cause, Kind.EXPIRY, Account.ACTIVE, Account.EXPIRED, lot.remaining, lot.rule
                 )
-                self._take(lot, expired, cause.occurred_at, lot.remaining)
+                self._take(lot, gone, at, lot.remaining)
         self.check()
         return seq
+
+    def _repay(self, cause: Cause, credited: list[tuple[Lot, int]]) -> None:
+        """Repay arrears from points that just came into these lots, in their order."""
+        left = min(self.arrears, sum(n for _, n in credited))
+        if not left:
+            return
+        rule = credited[0][0].rule if len(credited) == 1 else None
+        seq = self._move(cause, Kind.REPAYMENT, Account.ACTIVE, Account.ARREARS, left, rule)
+        for lot, n in credited:
+            repaid = min(left, n)
+            if repaid:
+                self._take(lot, seq, cause.occurred_at, repaid)
+                left -= repaid
 
     def _take(self, lot: Lot, seq: int, at: datetime, points: int) -> None:
         lot.remaining -= points

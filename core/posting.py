@@ -184,8 +184,8 @@ def judge(partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation
     for granted in evaluation.granted:
         if granted.currency not in partner.issues:
             raise PartnerRuleFailed(
-                f"partner '{partner.code}', rule '{partner.rules[granted.rule].code}': its contract "
-                f"doesn't let it issue {granted.currency}"
+                f"partner '{partner.code}', rule '{partner.rules[granted.rule].code}': "
+                f"its contract doesn't let it issue {granted.currency}"
             )
     return evaluation
 

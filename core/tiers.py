@@ -54,14 +54,19 @@ class Standing:
             return 0
         if at == known:
             return self.value
-        early, late = (known, at) if known < at else (at, known)
-        early_start, late_start = self._start(early), self._start(late)
-        entered = sum(n for t, n in self.rows if early < t <= late)
-        left = 0
-        if early_start is not None and late_start is not None:
-            left = sum(n for t, n in self.rows if early_start < t <= late_start)
-        change = entered - left
-        return self.value + change if known < at else self.value - change
+        # A window may even begin earlier than one that ended before: 30 March 1:00 less a month is
+        # 28 February 1:00, 29 March 2:00 less a month is 2:00. So each end moves either way.
+        change = self._between(known, at)
+        begun, begins = self._start(known), self._start(at)
+        if begun is not None and begins is not None:
+            change -= self._between(begun, begins)
+        return self.value + change
+
+    def _between(self, a: datetime, b: datetime) -> int:
+        """What qualified in (a, b]; less what did in (b, a] where b lies before a."""
+        if a <= b:
+            return sum(n for t, n in self.rows if a < t <= b)
+        return -sum(n for t, n in self.rows if b < t <= a)
 
     def rank_at(self, at: datetime) -> int:
         """The place on the ladder held at `at`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from core.db import Connection
@@ -28,16 +28,16 @@ LOAD = """
 WITH h AS (
     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS h (id, lo, hi)
 ), w AS (
-    SELECT * FROM unnest($6::int[], $7::interval[]) AS w (ladder_id, span)
+    SELECT * FROM unnest($6::int[], $7::interval[], $8::interval[]) AS w (ladder_id, long, short)
 ), s AS (
-    SELECT s.*, h.lo, h.hi, w.span FROM h JOIN standing s ON s.holder_id = h.id
+    SELECT s.*, h.lo, h.hi, w.long, w.short FROM h JOIN standing s ON s.holder_id = h.id
     JOIN w ON w.ladder_id = s.ladder_id
 )
 SELECT 1 AS what, e.id AS a, e.partner_id::bigint AS b, e.holder_id AS c, NULL::bigint AS d,
     NULL::bigint AS e, NULL::bigint AS f, NULL::bigint AS g, e.booked_at AS t,
     NULL::timestamptz AS u, e.external_id AS x, e.content_hash AS y
 FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
-JOIN event e ON e.partner_id = k.partner_id AND e.kind = $8 AND e.external_id = k.external_id
+JOIN event e ON e.partner_id = k.partner_id AND e.kind = $9 AND e.external_id = k.external_id
 UNION ALL
 SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, NULL, NULL,
     NULL, l.head
@@ -55,8 +55,8 @@ FROM (
     UNION
     SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
         AND q.ladder_id = s.ladder_id
-        AND q.at > least(s.lo, s.measured_at) - s.span - interval '2 days'
-        AND q.at <= greatest(s.hi, s.measured_at) - s.span + interval '2 days'
+        AND q.at > least(s.lo, s.measured_at) - s.long - interval '2 days'
+        AND q.at <= greatest(s.hi, s.measured_at) - s.short + interval '2 days'
 ) q
 """
 
@@ -218,13 +218,16 @@ async def load(
     connection: Connection,
     spans: Mapping[int, tuple[datetime, datetime]],
     keys: Sequence[tuple[int, str]],
-    windows: Sequence[tuple[int, Any]],
+    windows: Sequence[tuple[int, timedelta | None, timedelta | None]],
     kind: int,
 ) -> list[Any]:
-    """What the fold needs of these holders and natural keys; see LOAD for the columns."""
+    """What the fold needs of these holders and natural keys; see LOAD for the columns.
+
+    A ladder's window comes as the longest and the shortest that it ever is.
+    """
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
     return await connection.fetch(
-        LOAD, *columns(holders, 3), *columns(keys, 2), *columns(windows, 2), kind
+        LOAD, *columns(holders, 3), *columns(keys, 2), *columns(windows, 3), kind
     )
 
 

@@ -99,6 +99,7 @@ def _digest(
 
 async def _partner(declared: Declared) -> int:
     partner = declared.partner
+    row: PartnerRow
     row, _ = await PartnerRow.update_or_create(
         defaults={
             "name": partner.name,
@@ -109,7 +110,7 @@ async def _partner(declared: Declared) -> int:
         },
         code=partner.code,
     )
-    return int(row.id or 0)
+    return row.id
 
 
 async def _currencies(

@@ -1,0 +1,256 @@
+"""What an operator types: `laurels serve`, `import`, `check` and the rest.
+
+Each command reads settings, asks the composition root for what it needs, and prints for people:
+errors say the next step. Knows nothing of how points are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from app import demo, importer, serving, tokens, work
+from app.postgres import EmbeddedPostgresError
+from app.runtime import database, running
+from app.settings import Settings
+from core import check as proof
+from core import db
+from core.errors import Refusal
+from core.posting import Engine
+from plugins.host import collect
+from schema.build import build_schema
+
+commands = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+out = Console()
+err = Console(stderr=True, soft_wrap=True)
+T = TypeVar("T")
+
+Database = Annotated[
+    str | None, typer.Option("--database", help="Another database of the same server, made if new.")
+]
+Now = Annotated[
+    str | None,
+    typer.Option(help="The time to take for now, with its zone: 2018-01-01T04:01:20Z (history)."),
+]
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "LAURELS_" + "_".join(str(p) for p in problem["loc"]).upper()
+            err.print(f"[red]{name if problem['loc'] else 'settings'}[/]: {problem['msg']}")
+        raise typer.Exit(2) from None
+
+
+def _run(work_: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; what was refused on purpose is told in a line, not as a traceback."""
+    try:
+        return asyncio.run(work_)
+    except (Refusal, EmbeddedPostgresError, OSError) as error:
+        err.print(f"[red]{error}[/]")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def parse_now(text: str | None) -> datetime:
+    """The instant of `--now`, or the clock's. Exits with 2 where it has no zone."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = datetime.min  # noqa: DTZ901  # refused in the next line
+    if at.tzinfo is None:
+        raise typer.BadParameter("an instant with its zone is wanted, such as 2018-01-01T04:01:20Z")
+    return at.astimezone(UTC)
+
+
+@commands.command()
+def serve(database_name: Database = None) -> None:
+    """Serve GraphQL, GraphiQL and health checks; starts the embedded PostgreSQL if none is set.
+
+    Example: LAURELS_PORT=8080 laurels serve
+    """
+    settings = _settings()
+    _run(serving.serve(settings, database_name, out))
+
+
+@commands.command(name="demo")
+def demo_command() -> None:
+    """Serve the demo coalition: seeds it at first, prints what to open and which tokens to use."""
+    settings = _settings()
+    _run(serving.serve(settings, demo.DATABASE, out, prepare=demo.prepare))
+
+
+@commands.command()
+def worker(
+    database_name: Database = None,
+    once: Annotated[bool, typer.Option(help="Do what is due now, then stop.")] = False,
+) -> None:
+    """Do the jobs: release holds whose time ran out, review tiers each night."""
+    _run(work.work(_settings(), database_name, once=once))
+
+
+@commands.command()
+def migrate(database_name: Database = None) -> None:
+    """Bring the database to this version's schema. Safe to run twice, or twice at once."""
+
+    async def go() -> None:
+        async with database(_settings(), database_name) as url:
+            out.print(f"migrated: {url.rsplit('@', 1)[-1]}")
+
+    _run(go())
+
+
+@commands.command(name="import")
+def import_command(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSONL, Parquet.")],
+    partner: Annotated[str, typer.Option(help="The partner whose purchases these are.")],
+    database_name: Database = None,
+    now: Now = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="name=column, where the file's differ.")
+    ] = None,
+    unknown: Annotated[
+        str, typer.Option("--unknown-members", help="reject, or open an unclaimed member.")
+    ] = "reject",
+    errors: Annotated[
+        Path | None, typer.Option(help="Where rejected rows go, with reasons.")
+    ] = None,
+) -> None:
+    """Import purchases, one row a line of a receipt. Safe to stop and to run again.
+
+    Example: laurels import receipts.csv --partner grocer --unknown-members open
+    """
+    mapping = dict(part.split("=", 1) for part in map_ or [] if "=" in part)
+    if len(mapping) != len(map_ or []):
+        raise typer.BadParameter("--map takes name=column")
+    if unknown not in ("reject", "open"):
+        raise typer.BadParameter("--unknown-members is reject or open")
+    at = parse_now(now)
+    target = errors or file.with_suffix(".errors.csv")
+
+    async def go(engine: Engine, bar: Progress) -> importer.ImportReport:
+        task = bar.add_task(f"importing {file.name}", total=None)
+        return await importer.run_import(
+            engine,
+            file,
+            partner,
+            now=at,
+            mapping=mapping,
+            unknown_members="open" if unknown == "open" else "reject",
+            errors_path=target,
+            progress=lambda n: bar.update(task, completed=n),
+        )
+
+    async def all_() -> importer.ImportReport:
+        async with running(_settings(), name=database_name, now=at) as runtime:
+            with _bar() as bar:
+                return await go(runtime.engine, bar)
+
+    report = _run(all_())
+    out.print(str(report))
+    if report.refused:
+        err.print(f"[yellow]{report.refused} refused: see {target}[/]")
+        raise typer.Exit(1)
+
+
+def _bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=err,
+        transient=True,
+    )
+
+
+@commands.command()
+def check(database_name: Database = None) -> None:
+    """Prove the books: conservation, lots, replayed decisions, hashes, guards. Exit code 0 or 1."""
+
+    async def go() -> list[proof.Finding]:
+        async with database(_settings(), database_name) as url, db.connected(url):
+            with _bar() as bar:
+                task = bar.add_task("checking", total=None)
+                return await proof.prove(
+                    lambda name, n: bar.update(task, description=name, completed=n)
+                )
+
+    findings = _run(go())
+    for finding in findings:
+        out.print(f"[red]✗[/] {finding}", soft_wrap=True)
+    if findings:
+        raise typer.Exit(1)
+    out.print("[green]✓[/] the books hold")
+
+
+@commands.command()
+def plugins() -> None:
+    """What is installed, with versions, rules and rewards; what was refused, and why."""
+    collected = collect(blocked=_settings().blocked_plugins)
+    table = Table("plugin", "version", "partner", "earn rules", "redeem rules", "rewards")
+    for p in collected.installed:
+        table.add_row(
+            p.name,
+            p.version,
+            p.partner.name,
+            ", ".join(r.code for r in p.earn_rules),
+            ", ".join(r.code for r in p.redeem_rules),
+            ", ".join(r.code for r in p.rewards),
+        )
+    out.print(table)
+    for name in collected.blocked:
+        out.print(f"blocked: {name}")
+    for refused in collected.refused:
+        err.print(f"[red]refused[/] {refused}")
+    if collected.refused:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def token(
+    admin: Annotated[bool, typer.Option("--admin", help="A token for an admin.")] = False,
+    partner: Annotated[str | None, typer.Option(help="A token for this partner.")] = None,
+    member: Annotated[
+        int | None, typer.Option(help="A token for the member of this number.")
+    ] = None,
+    hours: Annotated[int, typer.Option(min=1, max=720, help="How long it is good for.")] = 12,
+) -> None:
+    """Print a signed token that expires, for `Authorization: Bearer …`.
+
+    Example: laurels token --admin
+    """
+    chosen = [
+        (role, subject)
+        for role, subject in (
+            ("admin", "admin" if admin else None),
+            ("partner", partner),
+            ("member", None if member is None else str(member)),
+        )
+        if subject is not None
+    ]
+    if len(chosen) != 1:
+        raise typer.BadParameter("one of --admin, --partner CODE, --member NUMBER")
+    role, subject = chosen[0]
+    secret = _settings().signing_secret()
+    typer.echo(tokens.issue(secret, role, subject, timedelta(hours=hours), datetime.now(UTC)))
+
+
+@commands.command()
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    typer.echo(build_schema().as_str())
