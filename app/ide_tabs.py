@@ -1,0 +1,142 @@
+"""What GraphiQL opens with: an admin's first tasks, in the order a newcomer would try them.
+
+A tab is named after its operation; its title stands above the operation as a comment.
+"""
+
+from app.ide import Tab
+
+PARTNERS = Tab(
+    "Who is in the coalition, and what they offer",
+    """\
+query Partners {
+  partners {
+    code
+    name
+    currencies { code name symbol }
+    rewards(first: 5) { edges { node { title price { amount currency { code } } } } }
+  }
+}
+""",
+)
+
+MEMBERS = Tab(
+    "Find members by name, card or another identifier",
+    """\
+query Members($search: String) {
+  members(first: 10, search: $search) {
+    edges { cursor node { id name } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+""",
+    {"search": ""},
+)
+
+MEMBER = Tab(
+    "One member: each balance, why, and the tier",
+    """\
+query Member($card: String!) {
+  member(by: { card: $card }) {
+    id
+    name
+    ledgers {
+      currency { code symbol }
+      balance { active pending reserved }
+      expiring(within: "30D") { amount at }
+      entries(first: 10) {
+        edges {
+          node {
+            at
+            kind
+            amount
+            partner { name }
+            explanation { text rules { title version points because } }
+          }
+        }
+      }
+    }
+    tiers {
+      ladder { name }
+      current { name }
+      toNext { tier { name } missing }
+      toKeep { missing until }
+    }
+  }
+}
+""",
+    {"card": "9012"},
+)
+
+_PURCHASE = {
+    "externalId": "R-1001",
+    "member": {"card": "9012"},
+    "occurredAt": "2026-11-22T09:30:00+03:00",
+    "currency": "TRY",
+    "lines": [{"productType": "bread", "sku": "B1", "quantity": 2, "amount": "84.00"}],
+}
+
+QUOTE = Tab(
+    "What a purchase would earn, and why; nothing is booked",
+    """\
+query Quote($input: QuotePurchaseInput!) {
+  quotePurchase(input: $input) {
+    __typename
+    ... on PurchaseQuote {
+      entries {
+        amount
+        currency { code }
+        explanation { text rules { title version points because } }
+      }
+    }
+    ... on Error { code message path }
+  }
+}
+""",
+    {"input": {"partner": "bakery", "purchase": _PURCHASE}},
+)
+
+RECORD = Tab(
+    "Record purchases as a till does; safe to repeat",
+    """\
+mutation RecordPurchases($input: RecordPurchasesInput!) {
+  recordPurchases(input: $input) {
+    results {
+      __typename
+      ... on PurchaseRecorded {
+        replayed
+        entries { amount currency { code } explanation { text } }
+        tierChanges { from { name } to { name } }
+      }
+      ... on Error { code message path }
+    }
+  }
+}
+""",
+    {"input": {"partner": "bakery", "purchases": [_PURCHASE]}},
+)
+
+REDEEM = Tab(
+    "Redeem a reward; safe to repeat with the same key",
+    """\
+mutation Redeem($input: RedeemRewardInput!) {
+  redeemReward(input: $input) {
+    __typename
+    ... on RewardRedeemed {
+      redemption { id state }
+      entries { amount currency { code } explanation { text } }
+    }
+    ... on Error { code message path }
+  }
+}
+""",
+    {
+        "input": {
+            "key": "first-redemption",
+            "member": {"card": "9012"},
+            "partner": "bakery",
+            "reward": "croissant",
+        }
+    },
+)
+
+ADMIN_TABS = (PARTNERS, MEMBERS, MEMBER, QUOTE, RECORD, REDEEM)
