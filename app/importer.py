@@ -1,0 +1,306 @@
+"""Imports a file of receipts: streamed, in large batches through the one posting path, restartable.
+
+While PostgreSQL works on one batch, a thread reads and checks the next. What is refused goes to an
+error file with its row, field and reason. Knows no table: natural keys make a second run safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeAlias
+
+from app.file_rows import Source
+from app.readers import Receipt, RowError, receipts
+from core.errors import Refusal
+from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.posting import Engine
+from core.purchases import (
+    Incoming,
+    PurchaseInput,
+    check_purchase,
+    check_text,
+    find_partner,
+    parse_quantity,
+)
+from core.rulebook import PartnerTerms
+from core.store.ids import Ids
+from laurels.money import MoneyError, to_minor
+from laurels.purchase import Line, Purchase
+
+#: Receipts in a batch: large enough to spread the round trips, small enough to keep memory flat.
+BATCH = 4000
+#: A batch ends early at so many lines: receipts may have ten thousand each.
+_BATCH_LINES = 60_000
+_KNOWN_MEMBERS = 200_000
+#: Where an error's path speaks as the API does, and the file doesn't.
+_COLUMNS = {
+    "externalId": "external_id",
+    "occurredAt": "occurred_at",
+    "productType": "product_type",
+    "lines": "line",
+}
+
+UnknownMembers: TypeAlias = Literal["reject", "open"]
+Progress: TypeAlias = Callable[[int, int, "ImportReport"], None]
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did, in receipts; `replayed` ones stood in the books before."""
+
+    read: int = 0
+    booked: int = 0
+    replayed: int = 0
+    refused: int = 0
+    rows: int = 0
+    points: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        points = ", ".join(f"{n:,} {code}" for code, n in sorted(self.points.items()))
+        parts = [
+            f"{self.read:,} receipts read",
+            f"{self.booked:,} booked ({points or 'no points'})",
+        ]
+        if self.replayed:
+            parts.append(f"{self.replayed:,} were in the books already")
+        if self.refused:
+            parts.append(f"{self.refused:,} refused")
+        return "; ".join(parts)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What one reading brings: checked purchases with their rows, errors, how far the file is."""
+
+    items: list[Incoming] = field(default_factory=list)
+    rows: list[Sequence[int]] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    lines: int = 0
+    done: int = 0
+
+
+async def run_import(
+    engine: Engine,
+    path: Path,
+    partner: str,
+    *,
+    now: datetime,
+    mapping: Mapping[str, str] | None = None,
+    unknown_members: UnknownMembers = "reject",
+    errors_path: Path | None = None,
+    batch: int = BATCH,
+    member_kind: IdentifierKind = IdentifierKind.REFERENCE,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Book every receipt of a file as history of this partner. Safe to run again, or to resume.
+
+    `member` is read as `member_kind`, by default the partner's own reference; with "open" members
+    that nobody knows are enrolled unclaimed. Raises BadInput where the file itself is unreadable.
+    """
+    terms = find_partner(engine.rulebook, partner)
+    source = Source(path, mapping or {})
+    reading = _Reading(terms, source, batch, member_kind)
+    report = ImportReport()
+    opened = _Opened(now) if unknown_members == "open" else None
+    with _Errors(errors_path) as errors:
+        upcoming = asyncio.ensure_future(asyncio.to_thread(reading.next))
+        try:
+            while chunk := await asyncio.shield(upcoming):
+                upcoming = asyncio.ensure_future(asyncio.to_thread(reading.next))
+                if opened is not None:
+                    await opened.enrol(chunk.items)
+                await _book(engine, chunk, now, report, errors)
+                if progress is not None:
+                    progress(chunk.done, source.total, report)
+        finally:
+            # The thread can't be stopped: wait for it, so that the file is not read after us.
+            await asyncio.gather(upcoming, return_exceptions=True)
+            reading.close()
+    return report
+
+
+async def _book(
+    engine: Engine, chunk: _Chunk, now: datetime, report: ImportReport, errors: _Errors
+) -> None:
+    outcomes = await engine.record_purchases(chunk.items, now, historical=True)
+    refused = list(chunk.errors)
+    for item, rows, outcome in zip(chunk.items, chunk.rows, outcomes, strict=True):
+        if isinstance(outcome, Refusal):
+            refused.append(_located(outcome, item.purchase.external_id, rows))
+        elif outcome.replayed:
+            report.replayed += 1
+        else:
+            report.booked += 1
+            if outcome.evaluation is not None:
+                for granted in outcome.evaluation.granted:
+                    report.points[granted.currency] += granted.points
+    errors.write(sorted(refused))
+    report.refused += len(refused)
+    report.read += len(chunk.items) + len(chunk.errors)
+    report.rows += chunk.lines
+
+
+def _located(refusal: Refusal, external_id: str, rows: Sequence[int]) -> RowError:
+    """A refusal with the row and column that it means."""
+    names = [str(part) for part in refusal.path if isinstance(part, str)]
+    # A member's path goes on with the kind of identifier, which the file doesn't name.
+    name = "member" if "member" in names else names[-1] if names else "row"
+    line = next((part for part in refusal.path if isinstance(part, int)), 0)
+    row = rows[min(line, len(rows) - 1)]
+    return RowError(row, _COLUMNS.get(name, name), external_id, refusal.message)
+
+
+class _Reading:
+    """Reads and checks one chunk after another; called from a thread, never from two at once."""
+
+    def __init__(
+        self, partner: PartnerTerms, source: Source, batch: int, member_kind: IdentifierKind
+    ) -> None:
+        self._partner = partner
+        self._source = source
+        self._batch = batch
+        self._kind = member_kind
+        self._receipts: Iterator[Receipt | RowError] = receipts(source)
+
+    def next(self) -> _Chunk | None:
+        """The next chunk, or None at the end of the file."""
+        chunk = _Chunk()
+        for found in islice(self._receipts, self._batch):
+            if isinstance(found, RowError):
+                chunk.errors.append(found)
+                continue
+            chunk.lines += len(found.lines)
+            try:
+                chunk.items.append(self._check(found))
+                chunk.rows.append(found.rows)
+            except Refusal as refusal:
+                chunk.errors.append(_located(refusal, found.external_id, found.rows))
+            if chunk.lines >= _BATCH_LINES:
+                break
+        chunk.done = self._source.done
+        return chunk if chunk.items or chunk.errors else None
+
+    def close(self) -> None:
+        """Close the file."""
+        close = getattr(self._receipts, "close", None)
+        if close is not None:
+            close()
+
+    def _check(self, found: Receipt) -> Incoming:
+        scope = self._partner.id if self._kind is IdentifierKind.REFERENCE else 0
+        member = MemberRef.make(self._kind, found.member, scope)
+        quick = _quickly_checked(self._partner, member, found)
+        if quick is not None:
+            return quick
+        return check_purchase(
+            self._partner,
+            PurchaseInput(
+                found.external_id,
+                member,
+                found.occurred_at,
+                found.currency,
+                found.lines,
+                found.store,
+            ),
+        )
+
+
+# History repeats its amounts and products: the checks of `core.purchases`, each remembered.
+_minor = lru_cache(1 << 15)(to_minor)
+_quantity = lru_cache(1 << 12)(parse_quantity)
+_kept_text = lru_cache(1 << 16)(check_text)
+
+
+def _quickly_checked(partner: PartnerTerms, member: MemberRef, found: Receipt) -> Incoming | None:
+    """What `check_purchase` makes of a receipt without fault; None leaves the verdict to it."""
+    currency, at = found.currency, found.occurred_at
+    if currency not in partner.trades_in or not 1970 <= at.year <= 9000:
+        return None
+    lines: list[Line] = []
+    try:
+        for given in found.lines:
+            amount = _minor(given.amount, currency)
+            if amount < 0:
+                return None
+            lines.append(
+                Line(
+                    _kept_text(given.product_type, "productType", 200),
+                    amount,
+                    _quantity(given.quantity),
+                    _kept_text(given.sku, "sku", 100),
+                )
+            )
+        external_id = check_text(found.external_id, "externalId", 200, least=1)
+        store = _kept_text(found.store, "store", 100)
+    except (Refusal, MoneyError):
+        return None
+    at = at.astimezone(UTC)
+    zone = partner.time_zone
+    return Incoming(
+        partner,
+        member,
+        Purchase(partner.code, external_id, at, currency, tuple(lines), store, zone),
+    )
+
+
+class _Opened:
+    """Enrols members that a file names and nobody knows, each asked for once."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._ids = Ids()
+        self._known: set[MemberRef] = set()
+
+    async def enrol(self, items: Sequence[Incoming]) -> None:
+        """Enrol whoever of these is unknown, unclaimed until they come themselves."""
+        fresh = [m for m in dict.fromkeys(item.member for item in items) if m not in self._known]
+        if not fresh:
+            return
+        await enrol(self._ids, [Enrolment([m], claimed=False) for m in fresh], self._now)
+        if len(self._known) > _KNOWN_MEMBERS:
+            self._known.clear()
+        self._known.update(fresh)
+
+
+class _Errors:
+    """The error file: always written anew, so that an empty one says that nothing was wrong."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+        self._writer: Any = None  # csv names no public type for its writers
+
+    def __enter__(self) -> _Errors:
+        if self._path is not None:
+            self._file = self._path.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            )
+            self._writer = csv.writer(self._file)
+            self._writer.writerow(("row", "field", "external_id", "reason"))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, errors: Sequence[RowError]) -> None:
+        """Add what was refused."""
+        if self._writer is not None:
+            self._writer.writerows(
+                (e.row, e.field, _shown(e.external_id), _shown(e.reason)) for e in errors
+            )
+            assert self._file is not None
+            self._file.flush()
+
+
+def _shown(text: str) -> str:
+    """Short and printable: what a spreadsheet or a terminal shows, and no more."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:400])
