@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 
 GRAPHIQL := app/graphiql
 GRAPHIQL_SOURCES := $(shell find $(GRAPHIQL) -type f -not -path '*/node_modules/*' \
-	-not -path '*/dist/*' -not -name .built 2>/dev/null)
+	-not -path '*/dist/*' 2>/dev/null)
 
 say = @printf '\033[1;32m»\033[0m %s\n' "$(1)"
 
@@ -94,9 +94,9 @@ journey: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m bench
 
-graphiql: $(GRAPHIQL)/.built
+graphiql: $(GRAPHIQL)/dist/.built
 
-$(GRAPHIQL)/.built: $(GRAPHIQL_SOURCES)
+$(GRAPHIQL)/dist/.built: $(GRAPHIQL_SOURCES)
 	$(call say,building GraphiQL)
 	@cd $(GRAPHIQL) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
@@ -110,5 +110,5 @@ requirements: $(READY)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf $(GRAPHIQL)/node_modules $(GRAPHIQL)/dist $(GRAPHIQL)/.built
+	rm -rf $(GRAPHIQL)/node_modules $(GRAPHIQL)/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
