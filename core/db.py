@@ -104,7 +104,10 @@ async def migrate(url: str) -> None:
     try:
         # The ORM's runner takes no lock of its own: two at once would apply a migration twice.
         await lock.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
-        await run_migrations(config=config(url, role=None))
+        try:
+            await run_migrations(config=config(url, role=None))
+        finally:
+            # While the lock is still ours: the next one in this process opens its own.
+            await Tortoise.close_connections()
     finally:
         await lock.close()
-        await Tortoise.close_connections()

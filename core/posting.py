@@ -30,7 +30,7 @@ from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook
 from core.store import posting as store
 from core.store.ids import Ids
 from core.tiers import Standing
-from laurels.declarations import MeasureKind
+from laurels.declarations import MAX_POINTS, MeasureKind
 from laurels.durations import Duration, start_of
 from laurels.errors import RuleError
 from laurels.evaluator import Evaluation, evaluate
@@ -42,6 +42,8 @@ _TICK = timedelta(microseconds=1)
 #: The version of a decision's stored form, hashed with it.
 FORMAT = 1
 _RETRIES = 5
+#: Far beyond any programme, and far within 64 bits.
+_MOST_HELD = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
     evaluation = judge(partner, purchase, Facts(visits, tiers))
+    content = _content(partner, evaluation, visits, tiers)
+    _check_room(batch, partner, evaluation, holder)
     booked_at = batch.book_time(holder)
     cause = Cause(event, partner.id, booked_at, purchase.occurred_at)
     batch.writes.events.append(
@@ -158,7 +162,6 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
         (event, n, line.amount, line.quantity, line.product_type, line.sku)
         for n, line in enumerate(purchase.lines, 1)
     )
-    content = _content(partner, evaluation, visits, tiers)
     heads = _credit(batch, partner, evaluation, cause, holder, content)
     batch.writes.decisions.append(
         store.DecisionRow(
@@ -181,6 +184,10 @@ def judge(partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation
         evaluation = evaluate(partner.rules, purchase, facts)
     except RuleError as error:
         raise PartnerRuleFailed(f"partner '{partner.code}', {error}") from error
+    except Exception as error:  # an error that can't say what it is, say
+        raise PartnerRuleFailed(
+            f"partner '{partner.code}': its rules failed with {type(error).__name__}"
+        ) from error
     for granted in evaluation.granted:
         if granted.currency not in partner.issues:
             raise PartnerRuleFailed(
@@ -213,7 +220,24 @@ def _content(
         for g in evaluation.granted
     ]
     refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
-    return orjson.dumps({"v": FORMAT, "f": [visits, tiers], "g": given, "n": refused})
+    try:
+        return orjson.dumps({"v": FORMAT, "f": [visits, tiers], "g": given, "n": refused})
+    except TypeError as error:  # half a character, or a number beyond 64 bits
+        raise PartnerRuleFailed(
+            f"partner '{partner.code}': a rule gave what can't be stored: {error}"
+        ) from error
+
+
+def _check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, holder: int) -> None:
+    """Refuse what a ledger can't hold, before anything changes: one brand's fault stays its own."""
+    for code in {g.currency for g in evaluation.granted}:
+        points = evaluation.points(code)
+        ledger = batch.ledger(holder, partner.issues[code].id)
+        if points > MAX_POINTS or ledger.active + ledger.reserved + points > _MOST_HELD:
+            raise PartnerRuleFailed(
+                f"partner '{partner.code}': its rules awarded {points} {code}, beyond what one "
+                "purchase may give or a ledger may hold"
+            )
 
 
 def _credit(
@@ -425,6 +449,8 @@ async def write(connection: Connection, batch: Batch) -> None:
     ]
     touched = {(e.holder, e.partner) for e in writes.events}
     writes.relations = [(h, p, *batch.relations[h, p]) for h, p in sorted(touched)]
+    # In one order for all: who waits for another's key must not hold one that the other waits for.
+    writes.events.sort(key=lambda e: (e.partner, e.kind, e.external_id))
     if not await store.write_events(connection, writes):
         raise _LostRace
     await store.write_holders(connection, writes)

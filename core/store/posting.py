@@ -218,17 +218,34 @@ async def load(
     connection: Connection,
     spans: Mapping[int, tuple[datetime, datetime]],
     keys: Sequence[tuple[int, str]],
-    windows: Sequence[tuple[int, timedelta | None, timedelta | None]],
+    windows: Sequence[tuple[int, timedelta | None]],
     kind: int,
 ) -> list[Any]:
     """What the fold needs of these holders and natural keys; see LOAD for the columns.
 
-    A ladder's window comes as the longest and the shortest that it ever is.
+    `windows` gives for each ladder the longest that its window ever is.
     """
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
     return await connection.fetch(
-        LOAD, *columns(holders, 3), *columns(keys, 2), *columns(windows, 3), kind
+        LOAD,
+        *columns(holders, 3),
+        *columns(keys, 2),
+        *columns([(x, long, _shortest(long)) for x, long in windows], 3),
+        kind,
     )
+
+
+def _shortest(longest: timedelta | None) -> timedelta | None:
+    """The shortest that a window is whose longest is this: of months of 28 days, years of 365."""
+    if longest is None:
+        return None
+    days, shortest = longest.days, longest.days
+    if days % 31 == 0:
+        years, months = divmod(days // 31, 12)
+        shortest = 365 * years + 28 * months
+    if days % 366 == 0:
+        shortest = min(shortest, days // 366 * 365)
+    return longest - timedelta(days=days - shortest)
 
 
 async def write_events(connection: Connection, writes: Writes) -> bool:
