@@ -26,10 +26,23 @@ from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluator import Evaluation, Granted, Refused, evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.money import Money, MoneyError
-from laurels.purchase import Facts, Line, Purchase
+from laurels.purchase import Facts, Line, Purchase, PurchaseError
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
 from laurels.rounding import Rounding
-from laurels.rules import Award, EarnRule, Effects, Multiply, Nothing, award, earn_rule, multiply, nothing
+from laurels.rules import (
+    Award,
+    EarnRule,
+    Effect,
+    Effects,
+    FunctionRule,
+    Multiply,
+    Nothing,
+    Terms,
+    award,
+    earn_rule,
+    multiply,
+    nothing,
+)
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -40,10 +53,12 @@ __all__ = [
     "Discount",
     "Duration",
     "EarnRule",
+    "Effect",
     "Effects",
     "Evaluation",
     "Facts",
     "FirstPurchaseBonus",
+    "FunctionRule",
     "Granted",
     "Ladder",
     "LaurelsError",
@@ -59,12 +74,14 @@ __all__ = [
     "PointsPerVisit",
     "ProductTypeRewardCalculator",
     "Purchase",
+    "PurchaseError",
     "RedeemRule",
     "Refused",
     "Reward",
     "RewardKind",
     "Rounding",
     "RuleError",
+    "Terms",
     "Tier",
     "TierMultiplier",
     "award",

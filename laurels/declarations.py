@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from laurels.durations import Duration, zone
-from laurels.errors import DeclarationError, check_code, check_title
+from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
 from laurels.money import Money, check_money_code
 
 #: The most points that one award, price or threshold may name.
@@ -26,22 +27,38 @@ def _frozen(self: object, **values: object) -> None:
 
 
 def check_all(what: str, values: object, kind: type[T]) -> tuple[T, ...]:
-    """Return `values` as a tuple if each is a `kind`. Raises DeclarationError naming the first other."""
+    """Return `values` as a tuple if each is a `kind`. A refusal names the first other."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):
-        raise DeclarationError(f"{what}: a sequence of {kind.__name__} is wanted, not {values!r:.60}")
+        raise DeclarationError(
+            f"{what}: a sequence of {kind.__name__} is wanted, not {shown(values)}"
+        )
     for value in values:
         if not isinstance(value, kind):
-            raise DeclarationError(f"{what}: {value!r:.60} is no {kind.__name__}")
+            raise DeclarationError(f"{what}: {shown(value)} is no {kind.__name__}")
     return tuple(values)
+
+
+def check_mapping(what: str, values: object, kinds: str) -> Mapping[Any, Any]:
+    """Return `values` if it is a mapping; `kinds` says of what to what."""
+    if not isinstance(values, Mapping):
+        raise DeclarationError(f"{what}: a mapping of {kinds} is wanted, not {shown(values)}")
+    return values
 
 
 def check_points(what: str, points: object, least: int = 0) -> int:
     """Return `points` if it is a whole number from `least` to 10**15."""
     if isinstance(points, bool) or not isinstance(points, int) or not least <= points <= MAX_POINTS:
         raise DeclarationError(
-            f"{what}: whole points from {least} to {MAX_POINTS}, not {points!r:.40}"
+            f"{what}: a whole number from {least} to {MAX_POINTS}, not {shown(points)}"
         )
     return points
+
+
+def check_distinct(what: str, codes: Sequence[str]) -> None:
+    """Raise DeclarationError if a code stands twice among these."""
+    for code in codes:
+        if codes.count(code) > 1:
+            raise DeclarationError(f"{what}: {code} stands there twice")
 
 
 class MeasureKind(StrEnum):
@@ -62,26 +79,38 @@ class Measure:
     kind: MeasureKind
     unit: str = ""
 
+    def __post_init__(self) -> None:
+        try:
+            kind = MeasureKind(self.kind)
+        except ValueError:
+            raise DeclarationError(
+                f"measure: {shown(self.kind)} is none: earned:CURRENCY, spend:MONEY or visits"
+            ) from None
+        if kind is MeasureKind.SPEND:
+            within("measure spend", check_money_code, self.unit)
+        elif kind is MeasureKind.EARNED:
+            check_code("measure earned", self.unit)
+        elif self.unit:
+            raise DeclarationError(f"measure visits: has no unit, not {shown(self.unit)}")
+        _frozen(self, kind=kind)
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.unit}" if self.unit else str(self.kind)
 
     @classmethod
     def parse(cls, text: str) -> Measure:
         """Read `earned:STAR`, `spend:EUR` or `visits`. Raises DeclarationError."""
+        if not isinstance(text, str):
+            raise DeclarationError(f"measure: a text is wanted, not {shown(text)}")
         kind, _, unit = text.partition(":")
-        try:
-            measure = cls(MeasureKind(kind), unit)
-        except ValueError:
-            raise DeclarationError(
-                f"{text!r:.60} is no measure: earned:CURRENCY, spend:MONEY or visits"
-            ) from None
-        if measure.kind is MeasureKind.SPEND:
-            check_money_code(unit)
-        elif measure.kind is MeasureKind.EARNED:
-            check_code("measure", unit)
-        elif unit:
-            raise DeclarationError(f"{text!r:.60}: visits have no unit")
-        return measure
+        return cls(kind, unit)  # type: ignore[arg-type]  # __post_init__ makes it a MeasureKind
+
+
+def _check_optional(what: str, text: object, longest: int) -> None:
+    if not isinstance(text, str) or len(text) > longest or not storable(text):
+        raise DeclarationError(
+            f"{what}: a text of at most {longest} characters is wanted, not {shown(text)}"
+        )
 
 
 def spend(currency: str) -> Measure:
@@ -110,13 +139,13 @@ class Currency:
 
     def __post_init__(self) -> None:
         check_code("currency", self.code)
-        check_title(f"currency {self.code}", self.name, 100)
-        if not isinstance(self.symbol, str) or len(self.symbol) > 16:
-            raise DeclarationError(f"currency {self.code}: a symbol has at most 16 characters")
+        what = f"currency {self.code}"
+        check_title(f"{what}: name", self.name, 100)
+        _check_optional(f"{what}: symbol", self.symbol, 16)
         if self.expires is not None:
-            Duration.parse(self.expires)
+            within(f"{what}: expires", Duration.parse, self.expires)
         if self.time_zone is not None:
-            zone(self.time_zone)
+            within(f"{what}: time_zone", zone, self.time_zone)
 
     @property
     def earned(self) -> Measure:
@@ -140,12 +169,12 @@ class Tier:
 
     def __post_init__(self) -> None:
         check_code("tier", self.code)
-        check_points(f"tier {self.code}", self.at)
+        check_points(f"tier {self.code}: at", self.at)
         _frozen(
             self,
-            name=check_title(f"tier {self.code}", self.name or self.code.capitalize(), 100),
+            name=check_title(f"tier {self.code}: name", self.name or self.code.capitalize(), 100),
             benefits=tuple(
-                check_title(f"tier {self.code}: benefit", b)
+                check_title(f"tier {self.code}: benefits", b)
                 for b in check_all(f"tier {self.code}: benefits", self.benefits, str)
             ),
         )
@@ -170,18 +199,20 @@ class Ladder:
         what = f"ladder {check_code('ladder', self.code)}"
         tiers = check_all(f"{what}: tiers", self.tiers, Tier)
         if not isinstance(self.measure, Measure):
-            raise DeclarationError(f"{what}: measure is CURRENCY.earned, spend(…) or visits()")
+            raise DeclarationError(f"{what}: measure: it is CURRENCY.earned, spend(…) or visits()")
         if not tiers or tiers[0].at != 0:
-            raise DeclarationError(f"{what}: the first tier starts at 0")
-        if any(low.at >= high.at for low, high in zip(tiers, tiers[1:], strict=False)):
-            raise DeclarationError(f"{what}: tiers rise, each strictly above the one before")
-        if len({tier.code for tier in tiers}) != len(tiers):
-            raise DeclarationError(f"{what}: two tiers have the same code")
-        if self.window is not None and Duration.parse(self.window).rounding:
-            raise DeclarationError(f"{what}: a rolling window isn't rounded")
+            raise DeclarationError(f"{what}: tiers: the first starts at 0")
+        if any(low.at >= high.at for low, high in pairwise(tiers)):
+            raise DeclarationError(f"{what}: tiers: they rise, each strictly above the one before")
+        check_distinct(f"{what}: tiers", [tier.code for tier in tiers])
+        if (
+            self.window is not None
+            and within(f"{what}: window", Duration.parse, self.window).rounding
+        ):
+            raise DeclarationError(f"{what}: window: a rolling one isn't rounded")
         if self.time_zone is not None:
-            zone(self.time_zone)
-        name = check_title(what, self.name or self.code.capitalize(), 100)
+            within(f"{what}: time_zone", zone, self.time_zone)
+        name = check_title(f"{what}: name", self.name or self.code.capitalize(), 100)
         _frozen(self, tiers=tiers, name=name)
 
 
@@ -193,40 +224,59 @@ class RewardKind(StrEnum):
     PERK = "perk"
 
 
+def _check_pair(what: str, tier: object) -> None:
+    if not isinstance(tier, tuple) or len(tier) != 2:
+        raise DeclarationError(f"{what}: it is (ladder, tier)")
+    for code in tier:
+        check_code(what, code)
+
+
 @dataclass(frozen=True, slots=True)
 class Reward:
     """Something to have for points.
 
     `price` gives the points per currency, any one of which may pay; `stock` is how many there are
     (None: no limit); `tier` is `(ladder, tier)` needed at least; `worth` (`"5.00 TRY"`) is the
-    money off of a discount.
+    money off of a discount. `prices` is the price by the currencies' codes.
     """
 
     code: str
     title: str
-    price: Mapping[Currency | str, int]
+    price: Mapping[Currency | str, int] = field(compare=False)
     stock: int | None = None
     tier: tuple[str, str] | None = None
     kind: RewardKind = RewardKind.PRODUCT
     worth: str | None = None
     description: str = ""
-    prices: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    prices: Mapping[str, int] = field(init=False, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         what = f"reward {check_code('reward', self.code)}"
-        check_title(what, self.title)
-        if not isinstance(self.price, Mapping) or not self.price:
-            raise DeclarationError(f"{what}: price is a mapping of currency to points")
-        prices = {currency_code(c): check_points(what, p, 1) for c, p in self.price.items()}
+        check_title(f"{what}: title", self.title)
+        _check_optional(f"{what}: description", self.description, 4000)
+        if not check_mapping(f"{what}: price", self.price, "currency to points"):
+            raise DeclarationError(f"{what}: price: at least one currency is wanted")
+        codes = [within(f"{what}: price", currency_code, c) for c in self.price]
+        check_distinct(f"{what}: price", codes)
+        points = [check_points(f"{what}: price", p, 1) for p in self.price.values()]
         if self.stock is not None:
             check_points(f"{what}: stock", self.stock)
-        if self.tier is not None and (len(self.tier) != 2 or not all(map(check_code, ("ladder", "tier"), self.tier))):
-            raise DeclarationError(f"{what}: tier is (ladder, tier)")
-        if (self.worth is not None) != (self.kind == RewardKind.DISCOUNT):
-            raise DeclarationError(f"{what}: a discount, and nothing else, has a worth")
-        if self.worth is not None and Money.parse(self.worth).minor <= 0:
-            raise DeclarationError(f"{what}: worth is above zero")
-        _frozen(self, prices=MappingProxyType(prices), kind=RewardKind(self.kind))
+        if self.tier is not None:
+            _check_pair(f"{what}: tier", self.tier)
+        try:
+            kind = RewardKind(self.kind)
+        except ValueError:
+            raise DeclarationError(f"{what}: kind: {shown(self.kind)} is none") from None
+        if (self.worth is not None) != (kind is RewardKind.DISCOUNT):
+            raise DeclarationError(f"{what}: worth: a discount, and nothing else, has one")
+        if self.worth is not None and within(f"{what}: worth", Money.parse, self.worth).minor <= 0:
+            raise DeclarationError(f"{what}: worth: it is above zero")
+        _frozen(
+            self,
+            kind=kind,
+            price=MappingProxyType(dict(self.price)),
+            prices=MappingProxyType(dict(zip(codes, points, strict=True))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,15 +298,26 @@ class Partner:
 
     def __post_init__(self) -> None:
         what = f"partner {check_code('partner', self.code)}"
-        check_title(what, self.name, 200)
-        zone(self.time_zone)
-        trades = tuple(map(check_money_code, check_all(f"{what}: trades_in", self.trades_in, str)))
+        check_title(f"{what}: name", self.name, 200)
+        within(f"{what}: time_zone", zone, self.time_zone)
+        trades = check_all(f"{what}: trades_in", self.trades_in, str)
+        for money in trades:
+            within(f"{what}: trades_in", check_money_code, money)
         if not trades:
-            raise DeclarationError(f"{what}: trades_in names at least one money")
+            raise DeclarationError(f"{what}: trades_in: at least one money is wanted")
+        check_distinct(f"{what}: trades_in", trades)
+        currencies = check_all(f"{what}: currencies", self.currencies, Currency)
+        check_distinct(f"{what}: currencies", [currency.code for currency in currencies])
         _frozen(
             self,
             trades_in=trades,
-            currencies=check_all(f"{what}: currencies", self.currencies, Currency),
-            issues=check_all(f"{what}: issues", self.issues, str),
-            accepts=check_all(f"{what}: accepts", self.accepts, str),
+            currencies=currencies,
+            issues=_codes(f"{what}: issues", self.issues),
+            accepts=_codes(f"{what}: accepts", self.accepts),
         )
+
+
+def _codes(what: str, values: object) -> tuple[str, ...]:
+    codes = tuple(check_code(what, code) for code in check_all(what, values, str))
+    check_distinct(what, codes)
+    return codes

@@ -14,18 +14,29 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from laurels.errors import DeclarationError
+from laurels.errors import DeclarationError, shown
 
-_FORM = re.compile(r"(\d{1,4})([hDWMY])(?:_([DU]))?\Z")
+_FORM = re.compile(r"([0-9]{1,4})([hDWMY])(?:_([DU]))?\Z")
+_MOST = {"h": 9999, "D": 9999, "W": 1500, "M": 1200, "Y": 100}
+
+
+def zone(name: str) -> ZoneInfo:
+    """The IANA time zone of that name. Raises DeclarationError."""
+    if not isinstance(name, str):
+        raise DeclarationError(f"{shown(name)} is no IANA time zone")
+    return _zone(name)
 
 
 @lru_cache(maxsize=512)
-def zone(name: str) -> ZoneInfo:
-    """The IANA time zone of that name. Raises DeclarationError."""
+def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise DeclarationError(f"{name!r:.60} is no IANA time zone") from None
+        raise DeclarationError(f"{shown(name)} is no IANA time zone") from None
+
+
+def _match(text: object) -> re.Match[str] | None:
+    return _FORM.match(text) if isinstance(text, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +50,22 @@ class Duration:
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Read `30D`, `12M_U` and the like. Raises DeclarationError."""
-        match = _FORM.match(text) if isinstance(text, str) else None
+        match = _match(text)
         if match is None:
             raise DeclarationError(
-                f"{text!r:.40} is no duration: a whole number and h, D, W, M or Y, then "
+                f"{shown(text)} is no duration: a whole number and h, D, W, M or Y, then "
                 "perhaps _D (down to the unit's start) or _U (up to the next unit's start)"
             )
         count, unit, rounding = int(match[1]), match[2], match[3] or ""
-        if not 1 <= count <= {"h": 9999, "D": 9999, "W": 1500, "M": 1200, "Y": 100}[unit]:
-            raise DeclarationError(f"{text!r}: more than a hundred years, or nothing")
+        if not 1 <= count <= _MOST[unit]:
+            raise DeclarationError(f"{text!r} is no duration: from 1{unit} to {_MOST[unit]}{unit}")
         return cls(count, unit, rounding)
 
     def __str__(self) -> str:
         return f"{self.count}{self.unit}" + (f"_{self.rounding}" if self.rounding else "")
 
     def after(self, instant: datetime, time_zone: str) -> datetime:
-        """The instant this long after `instant` in `time_zone`, rounded as the duration says."""
+        """The instant (in UTC) this long after `instant` in `time_zone`, rounded as it says."""
         return self._moved(instant, time_zone, 1)
 
     def before(self, instant: datetime, time_zone: str) -> datetime:
@@ -62,19 +73,21 @@ class Duration:
         return self._moved(instant, time_zone, -1)
 
     def _moved(self, instant: datetime, time_zone: str, sign: int) -> datetime:
+        # In UTC first: Python adds to a time in a zone by the clock on the wall, not exactly.
+        moved = _utc(instant)
+        days = sign * self.count * (7 if self.unit == "W" else 1)
         if self.unit == "h":
-            moved = instant + timedelta(hours=sign * self.count)
-            return moved if not self.rounding else self._rounded(moved, time_zone)
-        if time_zone == "UTC" and not self.rounding and self.unit in "DW":
-            return instant + timedelta(days=sign * self.count * (7 if self.unit == "W" else 1))
-        local = instant.astimezone(zone(time_zone)).replace(tzinfo=None)
-        if self.unit in "DW":
-            local += timedelta(days=sign * self.count * (7 if self.unit == "W" else 1))
+            moved += timedelta(hours=sign * self.count)
+        elif time_zone == "UTC" and self.unit in "DW":
+            moved += timedelta(days=days)
         else:
-            local = _add_months(local, sign * self.count * (12 if self.unit == "Y" else 1))
-        return self._rounded(at_local(local, time_zone), time_zone) if self.rounding else at_local(
-            local, time_zone
-        )
+            local = moved.astimezone(zone(time_zone)).replace(tzinfo=None)
+            if self.unit in "DW":
+                local += timedelta(days=days)
+            else:
+                local = _add_months(local, sign * self.count * (12 if self.unit == "Y" else 1))
+            moved = at_local(local, time_zone)
+        return self._rounded(moved, time_zone) if self.rounding else moved
 
     def _rounded(self, instant: datetime, time_zone: str) -> datetime:
         start = start_of(instant, self.unit, time_zone)
@@ -82,7 +95,14 @@ class Duration:
             return start
         if self.unit == "h":
             return start + timedelta(hours=1)
-        return Duration(1, self.unit).after(start, time_zone)
+        # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
+        return start_of(Duration(1, self.unit).after(start, time_zone), self.unit, time_zone)
+
+
+def _utc(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError(f"an instant has a time zone: {instant}")
+    return instant.astimezone(UTC)
 
 
 def _add_months(local: datetime, months: int) -> datetime:
@@ -101,15 +121,15 @@ def at_local(local: datetime, time_zone: str) -> datetime:
 
 def start_of(instant: datetime, unit: str, time_zone: str) -> datetime:
     """The start of the hour, day, (ISO) week, month or year of `instant` in `time_zone`, in UTC."""
+    local = _utc(instant).astimezone(zone(time_zone))
     if unit == "h":
-        return instant.replace(minute=0, second=0, microsecond=0)
-    local = instant.astimezone(zone(time_zone)).replace(
-        tzinfo=None, hour=0, minute=0, second=0, microsecond=0
-    )
+        # Keeps the fold: of the two hours from 2:00 to 3:00 in autumn, the one that it is in.
+        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    midnight = local.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
     if unit == "W":
-        local -= timedelta(days=local.weekday())
+        midnight -= timedelta(days=midnight.weekday())
     elif unit == "M":
-        local = local.replace(day=1)
+        midnight = midnight.replace(day=1)
     elif unit == "Y":
-        local = local.replace(month=1, day=1)
-    return at_local(local, time_zone)
+        midnight = midnight.replace(month=1, day=1)
+    return at_local(midnight, time_zone)

@@ -6,30 +6,20 @@ They compute in exact integers: a rate such as "1.5" is a fraction, fixed when t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import lcm
 from types import MappingProxyType
 
-from laurels.declarations import Currency, check_points, currency_code
-from laurels.errors import DeclarationError, check_code, check_title
+from laurels.declarations import Currency, check_mapping, check_points, currency_code
+from laurels.errors import DeclarationError, check_code, check_title, shown, within
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
+from laurels.rates import Rate, rate, rate_text
 from laurels.rounding import Rounding, spread
-from laurels.rules import Award, Effect, Multiply, Nothing, Terms, multiply
-
-Rate = int | str
+from laurels.rules import Award, Effect, Multiply, Nothing, Terms, check_factor
 
 
-def _rate(what: str, value: Rate) -> Fraction:
-    if isinstance(value, bool | float):
-        raise DeclarationError(f"{what}: a rate is a whole number or a decimal text, not {value!r}")
-    try:
-        rate = Fraction(value)
-    except (ValueError, TypeError, ZeroDivisionError):
-        raise DeclarationError(f"{what}: {value!r:.40} is no rate") from None
-    if not 0 <= rate <= 10**6 or rate.denominator > 10**6:
-        raise DeclarationError(f"{what}: a rate lies between 0 and 1000000, six places, not {value!r}")
-    return rate
+def _named(code: object) -> str:
+    return f"earn rule {check_code('earn rule', code)}"
 
 
 class _BoxRule:
@@ -38,15 +28,24 @@ class _BoxRule:
     __slots__ = ("code", "currency", "terms", "title")
 
     def __init__(self, code: str, title: str, currency: Currency | str, terms: Terms) -> None:
-        self.code = check_code("earn rule", code)
-        self.title = check_title(f"earn rule {code}", title)
-        self.currency = currency_code(currency)
+        what = _named(code)
+        self.code = code
+        self.title = check_title(f"{what}: title", title)
+        self.currency = within(what, currency_code, currency)
         self.terms: Terms = MappingProxyType(
             {"kind": type(self).__name__, "currency": self.currency, **terms}
         )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.code!r}, {self.currency})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _BoxRule) or type(other) is not type(self):
+            return False
+        return (self.code, self.title, self.terms) == (other.code, other.title, other.terms)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.code, self.title))
 
 
 class ProductTypeRewardCalculator(_BoxRule):
@@ -70,12 +69,18 @@ class ProductTypeRewardCalculator(_BoxRule):
         code: str = "product-type",
         title: str = "Points by the type of product",
     ) -> None:
-        if not isinstance(rates, Mapping):
-            raise DeclarationError(f"earn rule {code}: rates is a mapping of product type to rate")
-        parsed = {check_title("product type", k, 200): _rate(f"{code}: {k}", v) for k, v in rates.items()}
-        otherwise = _rate(f"{code}: default", default)
-        self.at_most = None if at_most is None else check_points(f"{code}: at_most", at_most, 1)
-        self.rounding = Rounding(rounding)
+        what = _named(code)
+        check_mapping(f"{what}: rates", rates, "product type to rate")
+        parsed = {
+            check_title(f"{what}: rates: product type", k, 200): rate(f"{what}: rates: {k}", v)
+            for k, v in rates.items()
+        }
+        otherwise = rate(f"{what}: default", default)
+        self.at_most = None if at_most is None else check_points(f"{what}: at_most", at_most, 1)
+        try:
+            self.rounding = Rounding(rounding)
+        except ValueError:
+            raise DeclarationError(f"{what}: rounding: {shown(rounding)} is none") from None
         # One common denominator: on the hot path a line costs one look-up and one division.
         self._scale = lcm(otherwise.denominator, *(r.denominator for r in parsed.values()))
         self._rates = {k: int(r * self._scale) for k, r in parsed.items()}
@@ -85,8 +90,8 @@ class ProductTypeRewardCalculator(_BoxRule):
             title,
             currency,
             {
-                "rates": {k: str(v) for k, v in parsed.items()},
-                "default": str(otherwise),
+                "rates": {k: rate_text(v) for k, v in parsed.items()},
+                "default": rate_text(otherwise),
                 "rounding": str(self.rounding),
                 "at_most": self.at_most,
             },
@@ -96,7 +101,8 @@ class ProductTypeRewardCalculator(_BoxRule):
         """Points for each line by its type."""
         rates, default = self._rates, self._default
         exact = [rates.get(line.product_type, default) * line.amount for line in purchase.lines]
-        return _rounded(self.currency, exact, self._scale * purchase.minor_per_major, self.rounding, self.at_most)
+        denominator = self._scale * purchase.minor_per_major
+        return _rounded(self.currency, exact, denominator, self.rounding, self.at_most)
 
 
 def _rounded(
@@ -137,17 +143,23 @@ class PointsPerAmount(_BoxRule):
         code: str = "per-amount",
         title: str = "Points for what you spend",
     ) -> None:
-        self.points = check_points(f"{code}: points", points, 1)
-        self.per = Money.parse(per)
+        what = _named(code)
+        self.points = check_points(f"{what}: points", points, 1)
+        self.per = within(f"{what}: per", Money.parse, per)
         if self.per.minor <= 0:
-            raise DeclarationError(f"earn rule {code}: per is above zero")
+            raise DeclarationError(f"{what}: per: it is above zero")
         self.per_step = bool(per_step)
-        self.at_most = None if at_most is None else check_points(f"{code}: at_most", at_most, 1)
+        self.at_most = None if at_most is None else check_points(f"{what}: at_most", at_most, 1)
         super().__init__(
             code,
             title,
             currency,
-            {"points": points, "per": str(self.per), "per_step": self.per_step, "at_most": self.at_most},
+            {
+                "points": points,
+                "per": str(self.per),
+                "per_step": self.per_step,
+                "at_most": self.at_most,
+            },
         )
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
@@ -155,10 +167,13 @@ class PointsPerAmount(_BoxRule):
         if purchase.currency != self.per.currency:
             return Nothing(f"earns on {self.per.currency}, this receipt is in {purchase.currency}")
         total = purchase.total_minor
-        steps, left = divmod(total, self.per.minor)
-        points = steps * self.points if self.per_step else total * self.points // self.per.minor
+        if self.per_step:
+            points, least = total // self.per.minor * self.points, self.per.minor
+        else:
+            points = total * self.points // self.per.minor
+            least = -(-self.per.minor // self.points)
         if points == 0:
-            return Nothing(f"spend {Money(self.per.minor - left, purchase.currency)} more")
+            return Nothing(f"spend {Money(least - total, purchase.currency)} more")
         wanted = points
         if self.at_most is not None:
             points = min(points, self.at_most)
@@ -167,7 +182,7 @@ class PointsPerAmount(_BoxRule):
 
 
 class PointsPerVisit(_BoxRule):
-    """`points` (or stamps) for each purchase, of at least `minimum` (`"3.00 EUR"`) if one is named."""
+    """`points` (or stamps) for each purchase, of at least `minimum` (`"3.00 EUR"`) if named."""
 
     __slots__ = ("minimum", "points")
 
@@ -180,11 +195,15 @@ class PointsPerVisit(_BoxRule):
         code: str = "visit",
         title: str = "Points for each visit",
     ) -> None:
-        self.points = check_points(f"{code}: points", points, 1)
-        self.minimum = None if minimum is None else Money.parse(minimum)
-        super().__init__(
-            code, title, currency, {"points": points, "minimum": self.minimum and str(self.minimum)}
-        )
+        what = _named(code)
+        self.points = check_points(f"{what}: points", points, 1)
+        self.minimum: Money | None = None
+        if minimum is not None:
+            self.minimum = within(f"{what}: minimum", Money.parse, minimum)
+            if self.minimum.minor <= 0:
+                raise DeclarationError(f"{what}: minimum: it is above zero")
+        told = None if self.minimum is None else str(self.minimum)
+        super().__init__(code, title, currency, {"points": points, "minimum": told})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
         """The stamp, if the receipt is large enough."""
@@ -213,15 +232,19 @@ class TierMultiplier(_BoxRule):
         code: str = "tier-multiplier",
         title: str = "More points for your tier",
     ) -> None:
-        self.ladder = check_code("ladder", ladder)
-        if not isinstance(factors, Mapping) or not factors:
-            raise DeclarationError(f"earn rule {code}: factors is a mapping of tier to factor")
-        self._effects: dict[str, Multiply] = {
-            check_code("tier", tier): multiply(currency, factor) for tier, factor in factors.items()
+        what = _named(code)
+        self.ladder = check_code(f"{what}: ladder", ladder)
+        unit = within(what, currency_code, currency)
+        if not check_mapping(f"{what}: factors", factors, "tier to factor"):
+            raise DeclarationError(f"{what}: factors: at least one tier is wanted")
+        self._effects = {
+            check_code(f"{what}: factors", tier): Multiply(
+                unit, check_factor(f"{what}: factors: {tier}", factor)
+            )
+            for tier, factor in factors.items()
         }
-        super().__init__(
-            code, title, currency, {"ladder": ladder, "factors": {k: str(v) for k, v in factors.items()}}
-        )
+        told = {tier: rate_text(effect.factor) for tier, effect in self._effects.items()}
+        super().__init__(code, title, unit, {"ladder": ladder, "factors": told})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
         """The factor of the member's tier, if it has one."""
@@ -242,7 +265,7 @@ class FirstPurchaseBonus(_BoxRule):
         code: str = "first-purchase",
         title: str = "Welcome bonus on your first purchase",
     ) -> None:
-        self.points = check_points(f"{code}: points", points, 1)
+        self.points = check_points(f"{_named(code)}: points", points, 1)
         super().__init__(code, title, currency, {"points": points})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:

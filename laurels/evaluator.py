@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from laurels.declarations import MAX_POINTS
-from laurels.errors import RuleError
-from laurels.purchase import Facts, Purchase
+from laurels.errors import RuleError, shown, storable
+from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
 from laurels.rules import Award, EarnRule, Effects, Multiply, Nothing
 
@@ -55,8 +55,10 @@ class Evaluation:
 def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
     """Judge a purchase by rules: first what they award, then what multiplies it.
 
-    Raises RuleError, naming the rule, where one raises or returns what no rule may return.
+    Raises RuleError, naming the rule, where one raises or returns what no rule may return; and
+    PurchaseError where no till could have sent the purchase, which is no rule's fault.
     """
+    check_receipt(purchase)
     granted: list[Granted] = []
     refused: list[Refused] = []
     multipliers: list[tuple[int, Multiply]] = []
@@ -64,7 +66,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
         try:
             effects = rule.evaluate(purchase, facts)
         except (Exception, SystemExit) as error:  # sys.exit() in a rule ends no service
-            raise RuleError(rule.code, f"raised {type(error).__name__}: {error}") from error
+            raise RuleError(rule.code, _told(error)) from error
         for effect in _as_sequence(rule, effects):
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
@@ -83,7 +85,7 @@ _SILENT = (Nothing("its conditions weren't met"),)
 
 
 def _as_sequence(rule: EarnRule, effects: Effects) -> Sequence[object]:
-    if effects is None:
+    if effects is None or (isinstance(effects, list | tuple) and not effects):
         return _SILENT
     if isinstance(effects, Award | Multiply | Nothing):
         return (effects,)
@@ -92,8 +94,16 @@ def _as_sequence(rule: EarnRule, effects: Effects) -> Sequence[object]:
     raise RuleError(rule.code, f"returned {type(effects).__name__}, which is no effect")
 
 
+def _told(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # the partner's own __str__
+        text = "no text"
+    return f"raised {type(error).__name__}: {text[:300]}"
+
+
 def _words(rule: EarnRule, text: object) -> str:
-    if not isinstance(text, str) or "\0" in text:
+    if not isinstance(text, str) or not storable(text):
         raise RuleError(rule.code, "gave a reason that is no text")
     return text[:500]
 
@@ -109,22 +119,21 @@ def _take(
     points = award.points
     # type() and not isinstance: True is an int, and no number of points.
     if type(points) is not int or not 0 <= points <= MAX_POINTS:
-        raise RuleError(rule.code, f"awarded {points!r:.40}, which is no whole number of points")
+        raise RuleError(rule.code, f"awarded {shown(points)}, not whole points to {MAX_POINTS}")
     if not isinstance(award.currency, str):
-        raise RuleError(
-            rule.code, f"awarded in {award.currency!r:.40}, which is no currency's code"
-        )
+        raise RuleError(rule.code, f"awarded in {shown(award.currency)}, no currency's code")
     if points == 0:
         refused.append(Refused(place, _words(rule, award.because) or "it came to no whole point"))
         return
-    lines = award.lines
-    if lines is None:
+    if award.lines is None:
         lines = spread(points, [line.amount for line in purchase.lines])
     else:
-        _check_lines(rule, lines, points, len(purchase.lines))
+        lines = _checked_lines(rule, award.lines, points, len(purchase.lines))
     wanted = award.wanted
-    if wanted is not None and (type(wanted) is not int or wanted < points):
-        raise RuleError(rule.code, f"wanted {wanted!r:.40}, less than it awarded")
+    if wanted is not None and (type(wanted) is not int or not points <= wanted <= MAX_POINTS):
+        raise RuleError(
+            rule.code, f"wanted {shown(wanted)}, not from the {points} awarded to {MAX_POINTS}"
+        )
     because = _words(rule, award.because)
     granted.append(Granted(place, award.currency, points, lines, None, wanted, because))
 
@@ -132,17 +141,25 @@ def _take(
 def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
     # Made without `multiply`, it may hold anything; a float would not be exact.
     factor: object = effect.factor
-    if type(effect.currency) is not str or not isinstance(factor, Fraction | int):
-        raise RuleError(rule.code, f"multiplied {effect.currency!r:.40} by {factor!r:.40}")
+    if type(factor) not in (int, Fraction) or not 1 <= effect.factor <= 1000:
+        raise RuleError(rule.code, f"multiplied by {shown(factor)}, not exactly 1 to 1000")
+    if not isinstance(effect.currency, str):
+        raise RuleError(rule.code, f"multiplied {shown(effect.currency)}, no currency's code")
     return effect
 
 
-def _check_lines(rule: EarnRule, lines: Sequence[int], points: int, count: int) -> None:
-    whole = isinstance(lines, list | tuple) and all(type(n) is int for n in lines)
-    if not whole or len(lines) != count or min(lines) < 0 or sum(lines) != points:
+def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> list[int]:
+    if (
+        not isinstance(lines, list | tuple)
+        or len(lines) != count
+        or any(type(n) is not int or n < 0 for n in lines)
+        or sum(lines) != points
+    ):
         raise RuleError(
             rule.code, f"gave points by line that don't add up to {points} over {count} lines"
         )
+    # A copy: a rule that keeps its list could change what was granted.
+    return list(lines)
 
 
 def _multiply(
@@ -162,10 +179,11 @@ def _multiply(
         lines = base.get(effect.currency, [])
         total = sum(lines)
         extra = total * effect.factor.numerator // effect.factor.denominator - total
-        if extra < 0:
-            raise RuleError(rules[place].code, f"multiplied by {effect.factor}, less than one")
+        if extra > MAX_POINTS:
+            raise RuleError(rules[place].code, f"multiplied {total} points beyond {MAX_POINTS}")
         if extra == 0:
-            refused.append(Refused(place, because or "there was nothing to multiply"))
+            why = "it came to no whole point" if total else "there was nothing to multiply"
+            refused.append(Refused(place, because or why))
             continue
         shares = spread(extra, lines)
         granted.append(Granted(place, effect.currency, extra, shares, total, None, because))

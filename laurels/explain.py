@@ -13,6 +13,8 @@ from laurels.money import Money
 from laurels.purchase import Line
 from laurels.rounding import Rounding
 
+_BY_TYPE = "ProductTypeRewardCalculator"
+
 
 @dataclass(frozen=True, slots=True)
 class LineTold:
@@ -50,52 +52,62 @@ def tell_award(
 ) -> Told:
     """Tell an award of `points` line by line in `unit` (the currency's name) for `lines`."""
     total = sum(points)
-    rates = terms.get("rates")
-    by_type: Mapping[str, str] = rates if isinstance(rates, Mapping) else {}
-    default = str(terms.get("default", "0")) if by_type or "default" in terms else None
-    told = tuple(
-        LineTold(n, line.product_type, Money(line.amount, money), by_type.get(line.product_type, default), p)
-        for n, (line, p) in enumerate(zip(lines, points, strict=True), 1)
-    )
+    by_type = terms.get("kind") == _BY_TYPE
+    stored = terms.get("rates") if by_type else None
+    rates: Mapping[str, object] = stored if isinstance(stored, Mapping) else {}
+    default = terms.get("default", "0") if by_type else None
+    told = []
+    for number, (line, share) in enumerate(zip(lines, points, strict=True), 1):
+        at = rates.get(line.product_type, default)
+        amount = Money(line.amount, money)
+        text = None if at is None else str(at)
+        told.append(LineTold(number, line.product_type, amount, text, share))
     rate = _rate(terms, money)
-    how = terms.get("rounding")
-    rounding = Rounding(str(how)).words if how else None
-    caps = () if wanted is None else (f"capped at {total} for one receipt; without the cap {wanted}",)
+    rounding = _rounding(terms)
+    caps: tuple[str, ...] = ()
+    if wanted is not None and wanted > total:
+        caps = (f"capped at {total} for one receipt; without the cap {wanted}",)
     parts = [f"{title}: {total} {unit}"]
-    detail = because or _detail(terms, told, base, total, rate)
+    detail = because.rstrip(" .") or _detail(terms, told, base, total, rate)
     if detail:
         parts.append(detail)
     parts += [rounding] if rounding else []
     parts += caps
-    return Told("; ".join(parts) + ".", told, rate, rounding, caps)
+    return Told("; ".join(parts) + ".", tuple(told), rate, rounding, caps)
+
+
+def _rounding(terms: Mapping[str, object]) -> str | None:
+    # A partner's own rule may call anything its rounding; what isn't one of ours isn't told.
+    how = terms.get("rounding")
+    return Rounding(how).words if isinstance(how, str) and how in set(Rounding) else None
 
 
 def _rate(terms: Mapping[str, object], money: str) -> str | None:
-    kind = terms.get("kind")
-    if kind == "ProductTypeRewardCalculator":
-        return f"by product type, {terms['default']} for a full {money} otherwise"
-    if kind == "PointsPerAmount":
-        return f"{terms['points']} for {'every full' if terms['per_step'] else 'each'} {terms['per']}"
-    if kind == "PointsPerVisit":
-        return f"{terms['points']} a visit"
+    kind, points, per = terms.get("kind"), terms.get("points"), terms.get("per")
+    if kind == _BY_TYPE:
+        return f"by product type, {terms.get('default', '0')} for a full {money} otherwise"
+    if kind == "PointsPerAmount" and points and per:
+        return f"{points} for {'every full' if terms.get('per_step') else 'each'} {per}"
+    if kind == "PointsPerVisit" and points:
+        return f"{points} a visit"
     return None
 
 
 def _detail(
     terms: Mapping[str, object],
-    lines: tuple[LineTold, ...],
+    lines: Sequence[LineTold],
     base: int | None,
     total: int,
     rate: str | None,
 ) -> str:
     if base is not None:
         return f"{base + total} in place of {base}"
-    if terms.get("kind") == "ProductTypeRewardCalculator":
+    if terms.get("kind") == _BY_TYPE:
         return _by_type(lines)
     return rate or ""
 
 
-def _by_type(lines: tuple[LineTold, ...]) -> str:
+def _by_type(lines: Sequence[LineTold]) -> str:
     """Group a receipt's lines by type, as a person would: three kinds, then the rest."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for line in lines:

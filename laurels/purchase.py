@@ -13,7 +13,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from laurels.durations import zone
-from laurels.money import Money, exponent
+from laurels.errors import LaurelsError, shown
+from laurels.money import Money, check_money_code, exponent
+
+
+class PurchaseError(LaurelsError, ValueError):
+    """A purchase or facts that the engine would never hand to a rule."""
 
 
 class Line(NamedTuple):
@@ -36,7 +41,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A receipt: what was bought, when and for how much. Never negative, never empty."""
+    """A receipt: what was bought, when and for how much. Never negative, never empty.
+
+    Making one checks nothing: whoever proves the books rebuilds a damaged one too, to name it.
+    """
 
     partner: str
     external_id: str
@@ -67,6 +75,42 @@ class Purchase:
         return self.occurred_at.astimezone(zone(self.time_zone))
 
 
+def check_receipt(purchase: Purchase) -> None:
+    """Raise PurchaseError if the engine would never show this purchase to a rule.
+
+    The evaluator asks, so that a brand's tests can't judge what production refuses at the door.
+    """
+    _check_time(purchase.occurred_at)
+    try:
+        check_money_code(purchase.currency)
+        zone(purchase.time_zone)
+    except LaurelsError as error:
+        raise PurchaseError(f"purchase {shown(purchase.external_id)}: {error}") from None
+    _check_lines(purchase.lines)
+
+
+def _check_time(when: object) -> None:
+    if not isinstance(when, datetime) or when.tzinfo is None:
+        raise PurchaseError(f"occurred_at: a time with its zone is wanted, not {shown(when)}")
+
+
+def _check_lines(lines: object) -> None:
+    if not isinstance(lines, tuple) or not lines:
+        raise PurchaseError(f"lines: a tuple of at least one Line, not {shown(lines)}")
+    for number, line in enumerate(lines, 1):
+        if not isinstance(line, Line):
+            raise PurchaseError(f"line {number}: {shown(line)} is no Line")
+        # type() and not isinstance: True is an int, and no amount.
+        if type(line.amount) is not int or line.amount < 0:
+            raise PurchaseError(
+                f"line {number}: amount: whole minor units from 0, not {shown(line.amount)}"
+            )
+        if type(line.quantity) is not int or line.quantity < 0:
+            raise PurchaseError(
+                f"line {number}: quantity: whole thousandths from 0, not {shown(line.quantity)}"
+            )
+
+
 _NO_TIERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -79,7 +123,14 @@ class Facts:
     """
 
     visits: int = 0
-    tiers: Mapping[str, str] = field(default_factory=lambda: _NO_TIERS)
+    tiers: Mapping[str, str] = field(default_factory=lambda: _NO_TIERS, hash=False)
+
+    def __post_init__(self) -> None:
+        if type(self.visits) is not int or self.visits < 0:
+            raise PurchaseError(f"visits: a whole number from 0, not {shown(self.visits)}")
+        if self.tiers is not _NO_TIERS:
+            # A copy: one rule must not be able to promote the member for the next.
+            object.__setattr__(self, "tiers", MappingProxyType(dict(self.tiers)))
 
     @property
     def first_purchase(self) -> bool:

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from laurels.declarations import Currency, check_points, currency_code
-from laurels.errors import DeclarationError, check_code, check_title
+from laurels.errors import DeclarationError, check_code, check_title, shown, within
 from laurels.money import Money
+from laurels.rates import rate, rate_text
 from laurels.rules import Nothing, Terms
 
 
@@ -72,21 +73,22 @@ class PayWithPoints:
         title: str = "Pay with points",
     ) -> None:
         self.code = check_code("redeem rule", code)
-        self.title = check_title(f"redeem rule {code}", title)
-        self.currency = currency_code(currency)
-        self.points = check_points(f"{code}: points", points, 1)
-        self.worth = Money.parse(worth)
-        self.minimum = check_points(f"{code}: minimum", minimum)
-        self.at_most = _share(code, at_most)
+        what = f"redeem rule {code}"
+        self.title = check_title(f"{what}: title", title)
+        self.currency = within(what, currency_code, currency)
+        self.points = check_points(f"{what}: points", points, 1)
+        self.worth = within(f"{what}: worth", Money.parse, worth)
+        self.minimum = check_points(f"{what}: minimum", minimum)
+        self.at_most = _share(f"{what}: at_most", at_most)
         if self.worth.minor <= 0:
-            raise DeclarationError(f"redeem rule {code}: worth is above zero")
+            raise DeclarationError(f"{what}: worth: it is above zero")
         self.terms: Terms = MappingProxyType(
             {
                 "kind": "PayWithPoints",
                 "currency": self.currency,
                 "points": points,
                 "worth": str(self.worth),
-                "at_most": at_most,
+                "at_most": f"{rate_text(self.at_most * 100)}%",
                 "minimum": minimum,
             }
         )
@@ -96,19 +98,23 @@ class PayWithPoints:
         if checkout.total.currency != self.worth.currency:
             return Nothing(f"pays bills in {self.worth.currency} only")
         ceiling = int(checkout.total.minor * self.at_most)
-        points = checkout.balance if checkout.offered is None else min(checkout.offered, checkout.balance)
+        points = checkout.balance
+        if checkout.offered is not None:
+            points = min(points, checkout.offered)
         steps = min(points // self.points, ceiling // self.worth.minor)
-        if steps * self.points < max(self.minimum, 1):
-            least = max(self.minimum, self.points)
-            return Nothing(f"takes at least {least} points, and only what the bill and the balance allow")
+        if steps < 1 or steps * self.points < self.minimum:
+            # Whole steps only: with steps of 100 a minimum of 150 is met by 200.
+            least = max(-(-self.minimum // self.points), 1) * self.points
+            return Nothing(
+                f"takes at least {least} points, and only what the bill and the balance allow"
+            )
         return Discount(steps * self.points, Money(steps * self.worth.minor, self.worth.currency))
 
 
-def _share(code: str, text: str) -> Fraction:
-    try:
-        share = Fraction(text.removesuffix("%")) / 100 if text.endswith("%") else Fraction(0)
-    except (AttributeError, ValueError, ZeroDivisionError):
-        share = Fraction(0)
-    if not 0 < share <= 1:
-        raise DeclarationError(f"redeem rule {code}: at_most is a share such as '50%', not {text!r}")
+def _share(what: str, text: object) -> Fraction:
+    if not isinstance(text, str) or not text.endswith("%"):
+        raise DeclarationError(f"{what}: a share such as '50%' is wanted, not {shown(text)}")
+    share = rate(what, text.removesuffix("%"), 0, 100) / 100
+    if not share:
+        raise DeclarationError(f"{what}: it is above zero")
     return share

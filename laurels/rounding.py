@@ -46,7 +46,7 @@ def spread(total: int, weights: Sequence[int]) -> list[int]:
     """Share `total` over `weights` in whole points by largest remainder; the shares add up.
 
     Ties go to the earlier line. Where all weights are zero the first line takes all: so that each
-    point belongs to a line, and a return of all lines takes back all points.
+    point belongs to a line, and a return of all lines takes back all points. Nothing is negative.
     """
     if not weights:
         return []

@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from laurels.declarations import Currency, currency_code
-from laurels.errors import DeclarationError, check_code, check_title
+from laurels.errors import DeclarationError, check_code, check_title, shown, storable
 from laurels.purchase import Facts, Purchase
+from laurels.rates import Rate, rate
 
 #: What may stand in a rule's terms: plain data, so that it can be stored and read for ever.
-Terms: TypeAlias = Mapping[str, "str | int | bool | None | Mapping[str, str | int] | Sequence[str]"]
+Terms: TypeAlias = Mapping[str, "str | int | bool | Mapping[str, str | int] | Sequence[str] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Award:
 
 @dataclass(frozen=True, slots=True)
 class Multiply:
-    """An award of floor(base x factor) - base, where base is what all awards of the currency gave."""
+    """An award of floor(base x factor) - base; base is what all awards of the currency gave."""
 
     currency: str
     factor: Fraction
@@ -63,9 +64,9 @@ def award(
     return Award(currency_code(currency), points, lines, because)
 
 
-def multiply(currency: Currency | str, factor: str | int, *, because: str = "") -> Multiply:
-    """Multiply what the other rules gave of `currency`: `multiply(STARS, "1.5")` adds half of it."""
-    return Multiply(currency_code(currency), _factor(factor), because)
+def multiply(currency: Currency | str, factor: Rate, *, because: str = "") -> Multiply:
+    """Multiply what the other rules gave of it: `multiply(STARS, "1.5")` adds half."""
+    return Multiply(currency_code(currency), check_factor("factor", factor), because)
 
 
 def nothing(because: str) -> Nothing:
@@ -73,16 +74,42 @@ def nothing(because: str) -> Nothing:
     return Nothing(because)
 
 
-def _factor(value: str | int) -> Fraction:
-    if isinstance(value, bool | float):
-        raise DeclarationError(f"a factor is a decimal text such as '1.5', never a float: {value!r}")
-    try:
-        factor = Fraction(value)
-    except (ValueError, TypeError, ZeroDivisionError):
-        raise DeclarationError(f"{value!r:.40} is no factor; a decimal text such as '1.5' is") from None
-    if not 1 <= factor <= 1000:
-        raise DeclarationError(f"a factor lies between 1 and 1000, not {value}")
-    return factor
+def check_factor(what: str, value: object) -> Fraction:
+    """The exact factor of a multiplier, from 1 to 1000. Raises DeclarationError."""
+    return rate(what, value, 1, 1000)
+
+
+def check_terms(what: str, terms: object) -> Terms:
+    """Return a frozen copy of `terms` if they can be stored. Raises DeclarationError."""
+    if not isinstance(terms, Mapping):
+        raise DeclarationError(f"{what}: terms: a mapping is wanted, not {shown(terms)}")
+    plain = {_word(f"{what}: terms", k): _plain(f"{what}: terms", k, v) for k, v in terms.items()}
+    return MappingProxyType(plain)
+
+
+def _word(what: str, key: object) -> str:
+    if not isinstance(key, str) or not storable(key):
+        raise DeclarationError(f"{what}: {shown(key)} is no text")
+    return key
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return storable(value)
+    return value is None or (isinstance(value, int) and -(2**63) <= value < 2**63)
+
+
+def _plain(what: str, key: object, value: object) -> Any:
+    if _is_plain(value):
+        return value
+    if isinstance(value, Mapping) and all(map(_is_plain, value.values())):
+        return {_word(f"{what}: {key}", k): v for k, v in value.items()}
+    if isinstance(value, list | tuple) and all(isinstance(v, str) and storable(v) for v in value):
+        return tuple(value)
+    raise DeclarationError(
+        f"{what}: {key}: text, a 64 bit whole number, a mapping of these, or a list of texts is "
+        f"wanted, not {shown(value)}"
+    )
 
 
 @runtime_checkable
@@ -112,11 +139,15 @@ class FunctionRule:
     code: str
     title: str
     function: Callable[[Purchase, Facts], Effects]
-    terms: Terms = field(default_factory=dict)
+    terms: Terms = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_code("earn rule", self.code)
-        check_title(f"earn rule {self.code}", self.title)
+        what = f"earn rule {self.code}"
+        check_title(f"{what}: title", self.title)
+        if not callable(self.function):
+            raise DeclarationError(f"{what}: {shown(self.function)} is no function")
+        object.__setattr__(self, "terms", check_terms(what, self.terms))
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
         """What the function says."""
@@ -129,6 +160,6 @@ def earn_rule(
     """Make an earn rule of a function of a purchase and facts. Raises DeclarationError."""
 
     def make(function: Callable[[Purchase, Facts], Effects]) -> FunctionRule:
-        return FunctionRule(code, title, function, MappingProxyType(dict(terms or {})))
+        return FunctionRule(code, title, function, {} if terms is None else terms)
 
     return make

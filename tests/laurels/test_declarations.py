@@ -1,0 +1,289 @@
+"""Declarations: what a partner may say, and that each refusal names what and which field."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from laurels.declarations import (
+    Currency,
+    Ladder,
+    Measure,
+    MeasureKind,
+    Partner,
+    Reward,
+    RewardKind,
+    Tier,
+    currency_code,
+    spend,
+    visits,
+)
+from laurels.errors import DeclarationError
+
+relaxed = settings(deadline=None)
+STAR = Currency("STAR", "Stars", "★", "12M_U", "Europe/Istanbul")
+BRONZE, GOLD = Tier("bronze", 0), Tier("gold", 100)
+MOST = 10**15
+NO_DURATION = (
+    "is no duration: a whole number and h, D, W, M or Y, then perhaps _D (down to the unit's "
+    "start) or _U (up to the next unit's start)"
+)
+CODE = "a code is a text of 1 to 64 characters, not"
+CHARACTERS = "a code has ASCII letters, digits, '.', '_', '-' only"
+ISO = "a money currency is an ISO 4217 code such as EUR, not"
+
+PLAIN: dict[Any, dict[str, Any]] = {
+    Currency: {"code": "STAR", "name": "Stars"},
+    Measure: {"kind": MeasureKind.VISITS},
+    Tier: {"code": "gold", "at": 100},
+    Ladder: {"code": "club", "measure": visits(), "tiers": [BRONZE, GOLD]},
+    Reward: {"code": "mug", "title": "A mug", "price": {STAR: 50}},
+    Partner: {"code": "cafe", "name": "Cafe"},
+}
+
+REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
+    (Currency, {"code": ""}, f"currency: {CODE} ''"),
+    (Currency, {"code": "a b"}, f"currency 'a b': {CHARACTERS}"),
+    (
+        Currency,
+        {"name": ""},
+        "currency STAR: name: a text of 1 to 100 characters is wanted, not ''",
+    ),
+    (
+        Currency,
+        {"name": "x" * 101},
+        f"currency STAR: name: a text of 1 to 100 characters is wanted, not '{'x' * 59}",
+    ),
+    (
+        Currency,
+        {"symbol": "s" * 17},
+        f"currency STAR: symbol: a text of at most 16 characters is wanted, not '{'s' * 17}'",
+    ),
+    (
+        Currency,
+        {"symbol": "\0"},
+        "currency STAR: symbol: a text of at most 16 characters is wanted, not '\\x00'",
+    ),
+    (
+        Currency,
+        {"symbol": None},
+        "currency STAR: symbol: a text of at most 16 characters is wanted, not None",
+    ),
+    (Currency, {"expires": "30"}, f"currency STAR: expires: '30' {NO_DURATION}"),
+    (Currency, {"expires": 30}, f"currency STAR: expires: 30 {NO_DURATION}"),
+    (Currency, {"expires": "0D"}, "currency STAR: expires: '0D' is no duration: from 1D to 9999D"),
+    (Currency, {"time_zone": "Mars"}, "currency STAR: time_zone: 'Mars' is no IANA time zone"),
+    (Currency, {"time_zone": 3}, "currency STAR: time_zone: 3 is no IANA time zone"),
+    (
+        Measure,
+        {"kind": "karma"},
+        "measure: 'karma' is none: earned:CURRENCY, spend:MONEY or visits",
+    ),
+    (Measure, {"kind": MeasureKind.SPEND, "unit": "eur"}, f"measure spend: {ISO} 'eur'"),
+    (Measure, {"kind": MeasureKind.EARNED}, f"measure earned: {CODE} ''"),
+    (Measure, {"unit": "EUR"}, "measure visits: has no unit, not 'EUR'"),
+    (Tier, {"code": "x y"}, f"tier 'x y': {CHARACTERS}"),
+    (Tier, {"at": -1}, f"tier gold: at: a whole number from 0 to {MOST}, not -1"),
+    (Tier, {"at": True}, f"tier gold: at: a whole number from 0 to {MOST}, not True"),
+    (Tier, {"at": 1.0}, f"tier gold: at: a whole number from 0 to {MOST}, not 1.0"),
+    (Tier, {"at": MOST + 1}, f"tier gold: at: a whole number from 0 to {MOST}, not {MOST + 1}"),
+    (Tier, {"name": " "}, "tier gold: name: a text of 1 to 100 characters is wanted, not ' '"),
+    (Tier, {"benefits": "tea"}, "tier gold: benefits: a sequence of str is wanted, not 'tea'"),
+    (Tier, {"benefits": {"tea"}}, "tier gold: benefits: a sequence of str is wanted, not {'tea'}"),
+    (Tier, {"benefits": [5]}, "tier gold: benefits: 5 is no str"),
+    (
+        Tier,
+        {"benefits": ["tea", ""]},
+        "tier gold: benefits: a text of 1 to 500 characters is wanted, not ''",
+    ),
+    (Ladder, {"code": None}, f"ladder: {CODE} None"),
+    (Ladder, {"tiers": []}, "ladder club: tiers: the first starts at 0"),
+    (Ladder, {"tiers": [GOLD]}, "ladder club: tiers: the first starts at 0"),
+    (Ladder, {"tiers": ["gold"]}, "ladder club: tiers: 'gold' is no Tier"),
+    (Ladder, {"tiers": 5}, "ladder club: tiers: a sequence of Tier is wanted, not 5"),
+    (
+        Ladder,
+        {"tiers": [BRONZE, GOLD, Tier("silver", 100)]},
+        "ladder club: tiers: they rise, each strictly above the one before",
+    ),
+    (
+        Ladder,
+        {"tiers": [BRONZE, GOLD, Tier("gold", 200)]},
+        "ladder club: tiers: gold stands there twice",
+    ),
+    (
+        Ladder,
+        {"measure": "visits"},
+        "ladder club: measure: it is CURRENCY.earned, spend(…) or visits()",
+    ),
+    (Ladder, {"window": "12"}, f"ladder club: window: '12' {NO_DURATION}"),
+    (Ladder, {"window": "12M_D"}, "ladder club: window: a rolling one isn't rounded"),
+    (
+        Ladder,
+        {"name": "\t"},
+        "ladder club: name: a text of 1 to 100 characters is wanted, not '\\t'",
+    ),
+    (Ladder, {"time_zone": "X"}, "ladder club: time_zone: 'X' is no IANA time zone"),
+    (Reward, {"code": "é"}, f"reward 'é': {CHARACTERS}"),
+    (Reward, {"title": ""}, "reward mug: title: a text of 1 to 500 characters is wanted, not ''"),
+    (
+        Reward,
+        {"description": "\0"},
+        "reward mug: description: a text of at most 4000 characters is wanted, not '\\x00'",
+    ),
+    (Reward, {"price": {}}, "reward mug: price: at least one currency is wanted"),
+    (
+        Reward,
+        {"price": 50},
+        "reward mug: price: a mapping of currency to points is wanted, not 50",
+    ),
+    (Reward, {"price": {STAR: 0}}, f"reward mug: price: a whole number from 1 to {MOST}, not 0"),
+    (Reward, {"price": {"a b": 5}}, f"reward mug: price: currency 'a b': {CHARACTERS}"),
+    (Reward, {"price": {STAR: 5, "STAR": 6}}, "reward mug: price: STAR stands there twice"),
+    (Reward, {"stock": -1}, f"reward mug: stock: a whole number from 0 to {MOST}, not -1"),
+    (Reward, {"stock": True}, f"reward mug: stock: a whole number from 0 to {MOST}, not True"),
+    (Reward, {"tier": "ab"}, "reward mug: tier: it is (ladder, tier)"),
+    (Reward, {"tier": ("club",)}, "reward mug: tier: it is (ladder, tier)"),
+    (Reward, {"tier": 5}, "reward mug: tier: it is (ladder, tier)"),
+    (Reward, {"tier": ("club", "")}, f"reward mug: tier: {CODE} ''"),
+    (Reward, {"kind": "gift"}, "reward mug: kind: 'gift' is none"),
+    (Reward, {"worth": "5.00 EUR"}, "reward mug: worth: a discount, and nothing else, has one"),
+    (Reward, {"kind": "discount"}, "reward mug: worth: a discount, and nothing else, has one"),
+    (Reward, {"kind": "discount", "worth": "5"}, f"reward mug: worth: {ISO} ''"),
+    (Reward, {"kind": "discount", "worth": "0 EUR"}, "reward mug: worth: it is above zero"),
+    (Partner, {"code": "ca fe"}, f"partner 'ca fe': {CHARACTERS}"),
+    (Partner, {"name": 5}, "partner cafe: name: a text of 1 to 200 characters is wanted, not 5"),
+    (Partner, {"time_zone": "Y"}, "partner cafe: time_zone: 'Y' is no IANA time zone"),
+    (Partner, {"trades_in": ()}, "partner cafe: trades_in: at least one money is wanted"),
+    (
+        Partner,
+        {"trades_in": "EUR"},
+        "partner cafe: trades_in: a sequence of str is wanted, not 'EUR'",
+    ),
+    (Partner, {"trades_in": ["euro"]}, f"partner cafe: trades_in: {ISO} 'euro'"),
+    (Partner, {"trades_in": ["EUR", "EUR"]}, "partner cafe: trades_in: EUR stands there twice"),
+    (Partner, {"currencies": ["STAR"]}, "partner cafe: currencies: 'STAR' is no Currency"),
+    (
+        Partner,
+        {"currencies": [STAR, Currency("STAR", "Other")]},
+        "partner cafe: currencies: STAR stands there twice",
+    ),
+    (Partner, {"issues": [STAR]}, f"partner cafe: issues: {repr(STAR)[:60]} is no str"),
+    (Partner, {"issues": ["a b"]}, f"partner cafe: issues 'a b': {CHARACTERS}"),
+    (Partner, {"accepts": [""]}, f"partner cafe: accepts: {CODE} ''"),
+    (Partner, {"accepts": ["A", "A"]}, "partner cafe: accepts: A stands there twice"),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "problem"), REFUSALS)
+def test_refuses(kind: Any, fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        kind(**{**PLAIN[kind], **fields})
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize("kind", list(PLAIN))
+def test_what_the_refusals_start_from_is_accepted(kind: Any) -> None:
+    assert kind(**PLAIN[kind]) == kind(**PLAIN[kind])
+    assert hash(kind(**PLAIN[kind])) == hash(kind(**PLAIN[kind]))
+
+
+def test_every_declared_field_is_refused_somewhere() -> None:
+    # `prices` is derived and cannot be given.
+    for kind, plain in PLAIN.items():
+        fields = {f.name for f in dataclasses.fields(kind) if f.init}
+        tried = {name for k, given_, _ in REFUSALS if k is kind for name in given_}
+        assert tried == fields, (kind, plain)
+
+
+@pytest.mark.parametrize("kind", list(PLAIN))
+def test_is_frozen(kind: Any) -> None:
+    made = kind(**PLAIN[kind])
+    for field in dataclasses.fields(kind):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(made, field.name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ("earned:STAR", STAR.earned),
+        ("spend:EUR", spend("EUR")),
+        ("visits", visits()),
+    ],
+)
+def test_measures_read_back(text: str, measure: Measure) -> None:
+    assert str(measure) == text
+    assert Measure.parse(text) == measure
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "measure: '' is none: earned:CURRENCY, spend:MONEY or visits"),
+        ("spend", f"measure spend: {ISO} ''"),
+        ("spend:EUR:x", f"measure spend: {ISO} 'EUR:x'"),
+        ("visits:EUR", "measure visits: has no unit, not 'EUR'"),
+        (5, "measure: a text is wanted, not 5"),
+    ],
+)
+def test_refuses_a_measure(text: Any, problem: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        Measure.parse(text)
+    assert str(caught.value) == problem
+
+
+@relaxed
+@given(st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True))
+def test_any_currency_can_be_measured(code: str) -> None:
+    measure = Currency(code, "Points").earned
+    assert Measure.parse(str(measure)) == measure
+
+
+def test_a_tier_is_named_after_its_code() -> None:
+    tier = Tier("gold", 100, benefits=["Free tea"])
+    assert (tier.name, tier.benefits) == ("Gold", ("Free tea",))
+    assert Tier("gold", 100, "Ouro").name == "Ouro"
+
+
+def test_a_ladder_keeps_its_tiers() -> None:
+    tiers = [BRONZE, GOLD]
+    ladder = Ladder("club", STAR.earned, tiers)
+    tiers.clear()
+    assert ladder.tiers == (BRONZE, GOLD)
+    assert (ladder.name, ladder.window) == ("Club", "12M")
+    assert Ladder("club", visits(), [BRONZE], window=None).window is None
+
+
+def test_a_reward_keeps_its_price() -> None:
+    price: dict[Currency | str, int] = {STAR: 50, "CREDIT": 5}
+    reward = Reward("mug", "A mug", price, stock=0, tier=("club", "gold"))
+    price.clear()
+    assert reward.price == {STAR: 50, "CREDIT": 5}
+    assert reward.prices == {"STAR": 50, "CREDIT": 5}
+    with pytest.raises(TypeError):
+        reward.prices["STAR"] = 1  # type: ignore[index]  # the refusal under test
+
+
+def test_rewards_are_equal_by_their_prices() -> None:
+    assert Reward("mug", "A mug", {STAR: 50}) == Reward("mug", "A mug", {"STAR": 50})
+    assert Reward("mug", "A mug", {STAR: 50}) != Reward("mug", "A mug", {"STAR": 51})
+
+
+def test_a_discount_has_a_worth() -> None:
+    kind: Any = "discount"
+    reward = Reward("five", "5 off", {STAR: 50}, kind=kind, worth="5.00 TRY")
+    assert reward.kind is RewardKind.DISCOUNT
+
+
+def test_a_partner_keeps_what_it_lists() -> None:
+    partner = Partner("cafe", "Cafe", [STAR], "Europe/Istanbul", ["TRY", "EUR"], ["A"], ["B", "C"])
+    assert partner.currencies == (STAR,)
+    assert partner.trades_in == ("TRY", "EUR")
+    assert (partner.issues, partner.accepts) == (("A",), ("B", "C"))
+
+
+def test_a_currency_by_itself_or_by_code() -> None:
+    assert currency_code(STAR) == currency_code("STAR") == "STAR"
