@@ -1,0 +1,189 @@
+"""Many at once: the same event is booked once, batches that overlap neither block nor miscount."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import core.db
+import core.posting
+from core.errors import IdempotencyConflict
+from core.posting import Engine, Recorded
+from core.rulebook import Rulebook
+from tests.support import DAY, NOW, books, enrol_cards, receipt, scalar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from core.db import Connection
+
+
+async def test_one_event_from_sixteen_tasks_is_booked_once_and_answered_sixteen_times(
+    database: str, rulebook: Rulebook
+) -> None:
+    engines = [Engine(rulebook) for _ in range(4)]  # as many processes would
+    await enrol_cards(["1"])
+    outcomes = await asyncio.gather(
+        *(e.record_purchases([receipt(e, "R1")], NOW) for e in engines for _ in range(4))
+    )
+    done = [o for (o,) in outcomes if isinstance(o, Recorded)]
+    assert len(done) == 16
+    assert len({(d.event, d.holder, d.booked_at) for d in done}) == 1
+    assert sum(not d.replayed for d in done) == 1
+    assert await scalar("SELECT count(*) FROM event") == 1
+    assert await scalar("SELECT sum(amount)::int FROM transfer") == 35
+
+
+async def test_one_external_id_for_many_members_goes_to_one_of_them(
+    database: str, rulebook: Rulebook
+) -> None:
+    members = [str(n) for n in range(8)]
+    engine = Engine(rulebook)
+    await enrol_cards(members)
+    outcomes = await asyncio.gather(
+        *(engine.record_purchases([receipt(engine, "R1", m)], NOW) for m in members)
+    )
+    kinds = Counter(type(o) for (o,) in outcomes)
+    assert kinds == {Recorded: 1, IdempotencyConflict: 7}
+    assert await scalar("SELECT count(*) FROM event") == 1
+
+
+async def test_overlapping_batches_from_eight_tasks_add_up_without_a_deadlock(
+    database: str, rulebook: Rulebook
+) -> None:
+    members = [str(n) for n in range(12)]
+    await enrol_cards(members)
+    chance = random.Random(7)
+
+    async def till(task: int) -> list[Any]:
+        engine, outcomes = Engine(rulebook), []
+        for turn in range(6):
+            # Half of the receipts are this task's own, half are sent by every task.
+            items = [
+                receipt(engine, f"T{task}-{turn}-{n}", chance.choice(members), NOW - DAY)
+                for n in range(10)
+            ] + [receipt(engine, f"ALL-{turn}-{n}", members[n], NOW - DAY) for n in range(10)]
+            chance.shuffle(items)
+            outcomes += await engine.record_purchases(items, NOW)
+        return outcomes
+
+    outcomes = [o for done in await asyncio.gather(*map(till, range(8))) for o in done]
+    assert len(outcomes) == 8 * 6 * 20
+    assert all(isinstance(o, Recorded) for o in outcomes)
+    fresh = [o for o in outcomes if not o.replayed]
+    assert len(fresh) == len({o.event for o in outcomes}) == 8 * 60 + 60
+    await assert_books_add_up(len(fresh))
+
+
+async def assert_books_add_up(events: int) -> None:
+    assert await scalar("SELECT count(*) FROM event") == events
+    assert await scalar("SELECT count(*) FROM decision") == events
+    assert await scalar("SELECT sum(purchases)::int FROM relation") == events
+    wrong = await scalar(
+        """
+        SELECT count(*) FROM ledger l LEFT JOIN LATERAL (
+            SELECT sum(amount) FILTER (WHERE target = 1) AS came,
+                sum(amount) FILTER (WHERE source = 1) AS went, max(seq) AS seq, count(*) AS rows
+            FROM transfer t WHERE (t.holder_id, t.currency_id) = (l.holder_id, l.currency_id)
+        ) t ON true LEFT JOIN LATERAL (
+            SELECT sum(remaining) AS open FROM lot o
+            WHERE (o.holder_id, o.currency_id) = (l.holder_id, l.currency_id)
+        ) o ON true
+        WHERE l.active <> came - coalesce(went, 0) OR l.active <> o.open OR l.seq <> t.seq
+            OR t.rows <> l.seq
+        """
+    )
+    assert wrong == 0
+
+
+async def test_batches_that_claim_the_same_ids_for_other_members_do_not_deadlock(
+    database: str, rulebook: Rulebook
+) -> None:
+    """No holder's lock is shared here: two batches meet in the natural keys alone."""
+    engines = [Engine(rulebook) for _ in range(8)]
+    members = [str(n) for n in range(8)]
+    await enrol_cards(members)
+    chance = random.Random(3)
+    for turn in range(10):
+        batches = []
+        for engine, member in zip(engines, members, strict=True):
+            items = [receipt(engine, f"R{turn}-{n}", member) for n in range(40)]
+            chance.shuffle(items)
+            batches.append(engine.record_purchases(items, NOW))
+        outcomes = [o for batch in await asyncio.gather(*batches) for o in batch]
+        kinds = Counter(type(o) for o in outcomes)
+        assert kinds == {Recorded: 40, IdempotencyConflict: 280}
+    await assert_books_add_up(400)
+
+
+async def test_a_batch_that_is_cancelled_leaves_nothing_and_no_lock(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enrol_cards(["1"])
+    reached = asyncio.Event()
+    original = core.posting.store.write_holders
+
+    async def hang(*arguments: Any) -> None:
+        await original(*arguments)
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(core.posting.store, "write_holders", hang)
+        task = asyncio.create_task(engine.record_purchases([receipt(engine, "R1")], NOW))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    found = await books()
+    assert not any(rows for table, rows in found.items() if table != "holder")
+    (done,) = await engine.record_purchases([receipt(engine, "R1")], NOW)
+    assert isinstance(done, Recorded)
+    assert not done.replayed
+
+
+# --- the number of statements ---------------------------------------------------------------------
+
+
+async def statements(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, first: int, count: int
+) -> list[str]:
+    """What goes to the server while a batch of this many purchases is posted."""
+    seen: list[str] = []
+    original = core.db.transaction
+
+    @asynccontextmanager
+    async def logged() -> AsyncIterator[Connection]:
+        async with original() as connection:
+            connection.add_query_logger(note)
+            try:
+                yield connection
+            finally:
+                connection.remove_query_logger(note)
+
+    def note(record: Any) -> None:
+        seen.append(record.query)
+
+    items = [receipt(engine, f"R{first + n}", str(n % 20), NOW - DAY) for n in range(count)]
+    with monkeypatch.context() as patched:
+        patched.setattr(core.posting, "transaction", logged)
+        outcomes = await engine.record_purchases(items, NOW)
+    assert all(isinstance(o, Recorded) and not o.replayed for o in outcomes)
+    return seen
+
+
+async def test_one_purchase_and_two_hundred_take_the_same_statements(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enrol_cards([str(n) for n in range(20)])
+    await statements(engine, monkeypatch, 0, 1)  # takes a block of ids, and the types of arrays
+    one = await statements(engine, monkeypatch, 1, 1)
+    many = await statements(engine, monkeypatch, 2, 200)
+    again = await statements(engine, monkeypatch, 202, 200)
+    assert len(one) == 4
+    assert one == many == again
