@@ -167,7 +167,7 @@ class _Grouping:
         if amount is None or amount == "":
             self._fail(number, "amount", "there is none")
             return
-        if line is not None and not self._place(number, line):
+        if line and not self._place(number, line):
             return
         if len(self._lines) == MAX_LINES:
             self._fail(number, "line", f"this receipt has more than {MAX_LINES} lines")
