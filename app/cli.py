@@ -127,7 +127,7 @@ def import_command(
         str, typer.Option("--unknown-members", help="reject, or open an unclaimed member.")
     ] = "reject",
     errors: Annotated[
-        Path | None, typer.Option(help="Where rejected rows go, with reasons.")
+        Path | None, typer.Option(help="Where rejected rows go.")
     ] = None,
 ) -> None:
     """Import purchases, one row a line of a receipt. Safe to stop and to run again.
@@ -144,6 +144,10 @@ def import_command(
 
     async def go(engine: Engine, bar: Progress) -> importer.ImportReport:
         task = bar.add_task(f"importing {file.name}", total=None)
+
+        def told(done: int, total: int, _report: importer.ImportReport) -> None:
+            bar.update(task, completed=done, total=total)
+
         return await importer.run_import(
             engine,
             file,
@@ -152,7 +156,7 @@ def import_command(
             mapping=mapping,
             unknown_members="open" if unknown == "open" else "reject",
             errors_path=target,
-            progress=lambda n: bar.update(task, completed=n),
+            progress=told,
         )
 
     async def all_() -> importer.ImportReport:
@@ -226,7 +230,7 @@ def token(
     admin: Annotated[bool, typer.Option("--admin", help="A token for an admin.")] = False,
     partner: Annotated[str | None, typer.Option(help="A token for this partner.")] = None,
     member: Annotated[
-        int | None, typer.Option(help="A token for the member of this number.")
+        int | None, typer.Option(help="A token for this member.")
     ] = None,
     hours: Annotated[int, typer.Option(min=1, max=720, help="How long it is good for.")] = 12,
 ) -> None:

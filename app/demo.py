@@ -41,7 +41,7 @@ async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
     admin = token("admin", "admin")
     return [
         "",
-        "[bold]GraphiQL for admins[/], signed in (this link holds a token; it is good for 12 hours):",
+        "[bold]GraphiQL for admins[/], signed in (the link holds a token, good for 12 hours):",
         f"  {address}/graphiql#token={admin}",
         "",
         "[bold]Tokens[/] for the header [italic]Authorization: Bearer …[/]",

@@ -6,8 +6,8 @@ The database outlives the server by a moment: what was started first stops last.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from rich.console import Console
@@ -18,6 +18,7 @@ from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running
 from app.settings import Settings
 from app.work import jobs
+from core.posting import Engine
 
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
@@ -45,10 +46,18 @@ async def serve(
         )
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
-        background = asyncio.create_task(jobs(runtime.engine))
-        try:
+        async with _beside(runtime.engine, settings.worker):
             await uvicorn.Server(config).serve()
-        finally:
+
+
+@asynccontextmanager
+async def _beside(engine: Engine, worker: bool) -> AsyncIterator[None]:
+    """The worker in this process, unless it runs on its own."""
+    background = asyncio.create_task(jobs(engine)) if worker else None
+    try:
+        yield
+    finally:
+        if background is not None:
             background.cancel()
             with suppress(asyncio.CancelledError):
                 await background

@@ -1,3 +1,5 @@
+"""The reference data and the members: what the ORM keeps."""
+
 from orjson import loads
 from tortoise import fields, migrations
 from tortoise.fields.data import JSON_DUMPS

@@ -120,8 +120,8 @@ async def _currencies(
         (c.declared(), programme.time_zone, None) for c in programme.currencies
     ]
     for d in declared:
-        owner = partners[d.partner.code]
-        wanted += [(c, d.partner.time_zone, owner) for c in d.partner.currencies]
+        theirs = partners[d.partner.code]
+        wanted += [(c, d.partner.time_zone, theirs) for c in d.partner.currencies]
     terms: dict[str, CurrencyTerms] = {}
     for currency, owners_zone, owner in wanted:
         if currency.code in terms:
