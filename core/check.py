@@ -19,8 +19,11 @@ from core.events import EventKind
 from core.ledger import Kind, Ledger, Transfer
 from core.posting import seal
 from core.purchases import content_hash
+from core.redemptions import digest
+from core.reviews import review_hash
 from core.store import proof
 from laurels.durations import Duration
+from laurels.errors import LaurelsError
 from laurels.purchase import Line, Purchase
 
 #: Told the name of each check as it begins, and then how many rows it has read.
@@ -77,7 +80,11 @@ async def _receipts(connection: Connection, count: Count) -> Found:
         if n % _PREFETCH == 0:
             count(n)
         own = tuple([Line(r[1], r[2], r[3], r[4]) async for r in lines.until(event[0])])
-        purchase = Purchase("", "", event[2], event[3] or "", own, event[4])
+        try:
+            purchase = Purchase("", "", event[2], event[3] or "", own, event[4])
+        except LaurelsError as error:
+            yield f"event {event[0]}", f"the receipt is none: {error}"
+            continue
         if content_hash(purchase, event[1]) != event[6]:
             yield f"event {event[0]}", "the receipt isn't the one that was recorded"
         elif purchase.total_minor != event[5]:
@@ -89,7 +96,7 @@ async def _replay(connection: Connection, count: Count) -> Found:
     transfers = _Peek(connection.cursor(proof.TRANSFERS, prefetch=_PREFETCH))
     heads: dict[tuple[int, int], bytes] = {}
     n = 0
-    async for holder, booked_at, event, kind, stored, content in connection.cursor(
+    async for holder, booked_at, event, kind, partner, stored, content in connection.cursor(
         proof.DECISIONS, prefetch=_PREFETCH
     ):
         n += 1
@@ -103,7 +110,7 @@ async def _replay(connection: Connection, count: Count) -> Found:
             _seal(heads, holder, currency, list(rows), content.encode())
             for currency, rows in groupby(own, key=lambda r: int(r[2]))
         )
-        if worked_out != stored or any(r[11] != event for r in own):
+        if worked_out != stored or any((r[9], r[11]) != (partner, event) for r in own):
             yield where, "its hash doesn't follow from its content and the posting before"
             for at in range(0, len(stored), 20):  # go on from what is stored: name each break once
                 currency = int.from_bytes(stored[at : at + 4], "big")
@@ -113,10 +120,13 @@ async def _replay(connection: Connection, count: Count) -> Found:
             yield f"ledger {holder}/{currency}", "its head isn't the hash of its last posting"
 
 
-def _given(content: str) -> list[tuple[int, int, int]]:
+def _given(content: str) -> list[tuple[int, int, int]] | None:
     """(currency, points, rule) of each award in a stored decision, as its credits stand."""
-    given = orjson.loads(content).get("g", [])
-    return sorted(((c, sum(lines), rule) for rule, c, lines, *_ in given), key=lambda g: g[0])
+    try:
+        given = orjson.loads(content)["g"]
+        return sorted(((c, sum(lines), rule) for rule, c, lines, *_ in given), key=lambda g: g[0])
+    except (ValueError, TypeError, LookupError):
+        return None
 
 
 def _credited(rows: list[Row]) -> list[tuple[int, int, int]]:
@@ -136,6 +146,32 @@ def _seal(
     return packed
 
 
+async def _commands(connection: Connection, count: Count) -> Found:
+    """What was decided on a redemption or a rank is what its event says, and what became of it."""
+    n = 0
+    async for holder, booked_at, kind, content, stored, became in connection.cursor(
+        proof.COMMANDS, prefetch=_PREFETCH
+    ):
+        n += 1
+        if n % _PREFETCH == 0:
+            count(n)
+        where = f"decision {holder} at {booked_at.isoformat()}"
+        try:
+            said = orjson.loads(content)["t" if kind == EventKind.REVIEW else "r"]
+            hashed = (
+                review_hash(content.encode()) if kind == EventKind.REVIEW else digest(kind, *said)
+            )
+        except (ValueError, TypeError, LookupError):
+            said, hashed = None, b""
+        if hashed != stored:
+            yield where, "its content isn't what its event was hashed from"
+        elif became != said and (became is not None or kind in _WITH_OUTCOME):
+            yield where, f"decided {said}, what became of it is {became}"
+
+
+_WITH_OUTCOME = (EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW)
+
+
 async def _policies(connection: Connection, count: Count) -> Found:
     """Each lot dies when the policy it was opened under says."""
     parsed: dict[str, Duration] = {}
@@ -148,7 +184,11 @@ async def _policies(connection: Connection, count: Count) -> Found:
             count(n)
         due = None
         if policy:
-            duration = parsed.get(policy) or parsed.setdefault(policy, Duration.parse(policy))
+            try:
+                duration = parsed.get(policy) or parsed.setdefault(policy, Duration.parse(policy))
+            except LaurelsError as error:
+                yield f"lot {holder}/{currency}/{seq}", str(error)
+                continue
             due = duration.after(at, zone or "UTC")
         if due != dies:
             yield f"lot {holder}/{currency}/{seq}", f"dies {dies}, its policy says {due}"
@@ -198,6 +238,7 @@ class _Peek:
 _PASSES: dict[str, Callable[[Connection, Count], Found]] = {
     "receipts = their hashes": _receipts,
     "decisions replayed = transfers, hashes": _replay,
+    "commands = their events": _commands,
     "lots = their policies": _policies,
     "measures = what qualified": _measures,
 }

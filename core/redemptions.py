@@ -22,7 +22,7 @@ from core.events import EventKind
 from core.ledger import Account, Cause, Kind, Ledger
 from core.posting import FORMAT, Batch, Engine, seal, span, write
 from core.purchases import check_text, find_partner
-from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
+from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms, Rulebook
 from core.standings import standings
 from core.store import posting as rows
 from core.store import reads
@@ -87,19 +87,22 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
     """Take a reward for points. Raises UnknownReference, BadInput, NotEligible or
     IdempotencyConflict; then nothing was booked.
     """
-    partner = find_partner(engine.rulebook, request.partner)
-    reward, currency = _priced(partner, request)
     check_text(request.key, "idempotencyKey", 255, least=1)
-    digest = _digest(
-        "redeem", request.partner, request.holder, request.reward, currency.code, str(request.hold)
+    for name in ("partner", "reward", "currency"):
+        check_text(getattr(request, name) or "", name, 1000)
+    # Of what was sent, before it is judged: a first outcome outlives the reward it was for.
+    asked = digest(
+        "redeem", request.partner, request.holder, request.reward, request.currency, request.hold
     )
     async with transaction() as connection:
         new, event = await engine.ids.take(connection, 2)
         before = await store.claim_key(
-            connection, request.caller, request.key, digest, (request.holder, new), now
+            connection, request.caller, request.key, asked, (request.holder, new), now
         )
         if before is not None:
-            return await _first_outcome(connection, digest, before)
+            return await _first_outcome(connection, asked, before)
+        partner = find_partner(engine.rulebook, request.partner)
+        reward, currency = _priced(partner, request)
         batch = await _open(connection, engine, request.holder, now)
         _check_tier(batch, reward, request.holder, now)
         ledger = batch.ledger(request.holder, currency.id)
@@ -151,7 +154,7 @@ async def eligibility(
     stock = await store.stock_left([r.id for _, r in offered if r.reward.stock is not None])
     told: dict[tuple[int, int], Eligibility] = {}
     for holder in holders:
-        ranks = {s.ladder.ladder.code: s.rank for s in status[holder]}
+        ranks = {s.ladder.id: s.rank for s in status[holder]}
         for partner, reward in offered:
             told[holder, reward.id] = _judge(
                 engine, partner, reward, spendable[holder], ranks, stock
@@ -164,7 +167,7 @@ def _judge(
     partner: PartnerTerms,
     reward: RewardTerms,
     spendable: Mapping[str, int],
-    ranks: Mapping[str, int],
+    ranks: Mapping[int, int],
     stock: Mapping[int, int],
 ) -> Eligibility:
     reasons: list[str] = []
@@ -174,7 +177,7 @@ def _judge(
         reasons.append(f"{partner.name} accepts none of the currencies that it costs")
     elif all(short.values()):
         reasons += [f"{n} more {partner.accepts[c].name} needed" for c, n in short.items()]
-    needed = _needed_rank(engine, reward)
+    needed = _needed_rank(engine.rulebook, reward)
     if needed is not None and ranks.get(needed[0], 0) < needed[1]:
         reasons.append(f"for tier {needed[2]} and above")
     if reward.reward.stock is not None and not stock.get(reward.id, 0):
@@ -182,18 +185,17 @@ def _judge(
     return Eligibility(not reasons, {c: n for c, n in short.items() if n}, tuple(reasons))
 
 
-def _needed_rank(engine: Engine, reward: RewardTerms) -> tuple[str, int, str] | None:
+def _needed_rank(rulebook: Rulebook, reward: RewardTerms) -> tuple[int, int, str] | None:
     """(ladder, place, tier's name) that a tier-restricted reward asks for."""
     if reward.reward.tier is None:
         return None
     code, wanted = reward.reward.tier
-    for terms in engine.rulebook.ladders.values():
-        if terms.ladder.code == code:
-            for place, tier in enumerate(terms.ladder.tiers):
-                if tier.code == wanted:
-                    return code, place, tier.name
+    for terms in rulebook.ladders.values():
+        for place, tier in enumerate(terms.ladder.tiers):
+            if (terms.ladder.code, tier.code) == (code, wanted):
+                return terms.id, place, tier.name
     # A ladder that is gone restricts to nobody: a reward is never given away by mistake.
-    return code, 10**6, wanted
+    return 0, 10**6, wanted
 
 
 def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
@@ -209,14 +211,15 @@ def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms,
     return reward, partner.accepts[code]
 
 
-def _digest(*parts: object) -> bytes:
+def digest(*parts: object) -> bytes:
+    """16 bytes by which a request, or what a redemption's event says, is told from another."""
     return hashlib.blake2b(orjson.dumps([str(p) for p in parts]), digest_size=16).digest()
 
 
 async def _first_outcome(
-    connection: Connection, digest: bytes, before: tuple[bytes, list[int]]
+    connection: Connection, asked: bytes, before: tuple[bytes, list[int]]
 ) -> Redemption:
-    if before[0] != digest:
+    if before[0] != asked:
         raise IdempotencyConflict("this key was used before for another request", "idempotencyKey")
     row = await store.get(connection, before[1][0], before[1][1])
     assert row is not None
@@ -236,15 +239,12 @@ async def _open(connection: Connection, engine: Engine, holder: int, now: dateti
 
 
 def _check_tier(batch: Batch, reward: RewardTerms, holder: int, now: datetime) -> None:
-    if reward.reward.tier is None:
+    needed = _needed_rank(batch.rulebook, reward)
+    if needed is None:
         return
-    code, wanted = reward.reward.tier
-    for ladder in batch.rulebook.ladders.values():
-        if ladder.ladder.code == code:
-            rank = batch.standing(holder, ladder).rank_at(now)
-            if wanted in [t.code for t in ladder.ladder.tiers[: rank + 1]]:
-                return
-    raise NotEligible(f"'{reward.reward.title}' is for tier {wanted} and above", "reward")
+    ladder = batch.rulebook.ladders.get(needed[0])
+    if ladder is None or batch.standing(holder, ladder).rank_at(now) < needed[1]:
+        raise NotEligible(f"'{reward.reward.title}' is for tier {needed[2]} and above", "reward")
 
 
 def _debit(
@@ -300,7 +300,7 @@ def _post(
     batch.writes.events.append(
         rows.EventRow(
             event, ledger.holder, now, booked_at, None, partner, kind, None,
-            _digest(kind, redemption, *facts), str(redemption), "",
+            digest(kind, redemption, *facts), str(redemption), "",
         )
     )  # fmt: skip
     batch.writes.decisions.append(
@@ -330,10 +330,10 @@ async def _close(
         (event,) = await engine.ids.take(connection, 1)
         if request is not None:
             check_text(request[1], "idempotencyKey", 255, least=1)
-            digest = _digest(status, holder, redemption)
-            before = await store.claim_key(connection, *request, digest, (holder, redemption), now)
+            asked = digest(status, holder, redemption)
+            before = await store.claim_key(connection, *request, asked, (holder, redemption), now)
             if before is not None:
-                return await _first_outcome(connection, digest, before)
+                return await _first_outcome(connection, asked, before)
         batch = await _open(connection, engine, holder, now)
         row = await store.get(connection, holder, redemption)
         if row is None:

@@ -14,8 +14,10 @@ import orjson
 from core.db import Connection, transaction
 from core.events import EventKind
 from core.posting import FORMAT, Batch, Engine, TierMove, span, write
+from core.standings import lapse
 from core.store import posting as rows
 from core.store import reviews as store
+from core.tiers import Standing
 from laurels.durations import start_of
 
 _BATCH = 500
@@ -42,26 +44,41 @@ async def _review(
     windows = [(x.id, span(x.window)) for x in engine.rulebook.ladders.values()]
     spans = dict.fromkeys(holders, (now, now))
     batch.take(await rows.load(connection, spans, [], windows, 0))
-    events = await engine.ids.take(connection, len(batch.standings))
-    taken = 0
-    for event, standing in zip(events, list(batch.standings.values()), strict=True):
-        held = standing.rank_at(now)
-        if held < standing.rank:
-            review = start_of(now, "D", standing.ladder.time_zone)
-            move = TierMove(standing.ladder.id, review, standing.rank, held)
-            standing.advance(now)
-            standing.rank, standing.since = held, review
-            _record(batch, standing.holder, event, move, now)
-            taken += 1
+    moves = [(s, move) for s in batch.standings.values() for move in _lapses(s, now)]
+    events = await engine.ids.take(connection, len(moves))
+    for event, (standing, move) in zip(events, moves, strict=True):
+        standing.advance(now)
+        standing.rank, standing.since = move.after, move.at
+        _record(batch, standing.holder, event, move, now)
     await write(connection, batch)
-    return taken
+    return len(moves)
+
+
+def _lapses(standing: Standing, now: datetime) -> list[TierMove]:
+    """Each step down since the last posting, at the review that took it, however late we run."""
+    if standing.measured_at is None or standing.measured_at > now:
+        return []  # a till's clock runs ahead of ours: what it lifted is no lapse
+    ladder = standing.ladder
+    held = standing.rank_at(now)
+    rank, after = standing.rank, standing.measured_at
+    moves: list[TierMove] = []
+    while held < rank:
+        top = len(ladder.ladder.tiers) - 1
+        review = lapse(standing, rank, after) if rank <= top else None
+        if review is None or review > now:  # its tiers were redeclared meanwhile
+            review, down = start_of(now, "D", ladder.time_zone), held
+        else:
+            down = max(held, ladder.rank(standing.measure(review)))
+        moves.append(TierMove(ladder.id, review, rank, down))
+        rank, after = down, review
+    return moves
 
 
 def _record(batch: Batch, holder: int, event: int, move: TierMove, now: datetime) -> None:
     booked_at = batch.book_time(holder)
     name = f"review:{holder}:{move.ladder}:{move.at.isoformat()}"
     content = orjson.dumps({"v": FORMAT, "t": [move.ladder, move.before, move.after]})
-    digest = hashlib.blake2b(content, digest_size=16).digest()
+    digest = review_hash(content)
     version = batch.rulebook.version
     batch.writes.events.append(
         rows.EventRow(
@@ -78,3 +95,8 @@ def _record(batch: Batch, holder: int, event: int, move: TierMove, now: datetime
         rows.TierChangeRow(holder, move.ladder, booked_at, move.at, move.before, move.after, event)
     )
     batch.relations.setdefault((holder, PROGRAMME), (0, now))
+
+
+def review_hash(content: bytes) -> bytes:
+    """16 bytes that stand for what a review decided."""
+    return hashlib.blake2b(content, digest_size=16).digest()

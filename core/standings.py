@@ -63,20 +63,47 @@ def _status(standing: Standing, at: datetime) -> TierStatus:
 
 
 def _threat(standing: Standing, rank: int, at: datetime) -> tuple[datetime | None, int | None]:
-    """The first review at which what left the window by then no longer carries the rank."""
-    ladder = standing.ladder
-    window = ladder.window
-    needed = ladder.ladder.tiers[rank].at
-    if window is None or needed == 0:
+    review = lapse(standing, rank, at)
+    if review is None:
         return None, None
-    value = standing.value
-    start = window.before(at, ladder.time_zone)
+    return review, standing.ladder.ladder.tiers[rank].at - standing.measure(review)
+
+
+def lapse(standing: Standing, rank: int, after: datetime) -> datetime | None:
+    """The first review after `after` at which the window no longer carries `rank`.
+
+    Counts what has qualified so far; None where nothing threatens the rank.
+    """
+    window, zone = standing.ladder.window, standing.ladder.time_zone
+    needed = standing.ladder.ladder.tiers[rank].at
+    if window is None or needed == 0:
+        return None
+    review = _next_review(after, zone)
+    left = standing.measure(review)
+    if left < needed:
+        return review
+    start = window.before(review, zone)
     for when, amount in sorted(r for r in standing.rows if r[0] > start):
-        value -= amount
-        if value < needed:
-            leaves = window.after(when, ladder.time_zone)
-            review = start_of(leaves, "D", ladder.time_zone)
-            if review < leaves:
-                review = Duration(1, "D").after(review, ladder.time_zone)
-            return review, needed - value
-    return None, None
+        left -= amount
+        if left < needed:
+            leaves = _review_without(when, window, zone)
+            if leaves > after and standing.measure(leaves) < needed:
+                return leaves
+    return None
+
+
+def _review_without(when: datetime, window: Duration, zone: str) -> datetime:
+    """The first review whose window begins at `when` or later.
+
+    At the end of a month that isn't `when` plus the window: 28 February 10:00 is a month before
+    28 March 10:00, but counts again at the midnights of 29, 30 and 31 March.
+    """
+    review = start_of(window.after(when, zone), "D", zone)
+    while window.before(review, zone) < when:
+        review = _next_review(review, zone)
+    return review
+
+
+def _next_review(at: datetime, zone: str) -> datetime:
+    # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
+    return start_of(Duration(1, "D").after(start_of(at, "D", zone), zone), "D", zone)

@@ -5,9 +5,36 @@ Every statement returns (where, problem) of the first differences, and nothing w
 
 from __future__ import annotations
 
-from core.store.books import APPEND_ONLY
+from core.store.books import APPEND_ONLY, GUARDS
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
+_GUARDED = ", ".join(f"'{table}'" for table in APPEND_ONLY)
+#: What the guarding function does, to the letter: one that lets through would keep its name.
+_REFUSAL = GUARDS.split("$$")[1]
+#: Of each table of the books, the constraints that must stand.
+_CONSTRAINTS = {
+    "event": "pkey natural_key total_check content_hash_check external_id_check",
+    "event_line": "pkey event_id_fkey line_check amount_check quantity_check",
+    "decision": "pkey holder_id_fkey heads_check",
+    "ledger": "pkey holder_id_fkey seq_check active_check reserved_check pending_check "
+    "arrears_check no_points_beside_arrears",
+    "transfer": "pkey holder_id_booked_at_fkey holder_id_currency_id_fkey amount_check check",
+    "lot": "pkey holder_id_currency_id_seq_fkey amount_check check check1",
+    "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
+    "amount_check",
+    "qualification": "pkey holder_id_fkey amount_check",
+    "standing": "pkey holder_id_fkey rank_check",
+    "tier_change": "pkey holder_id_fkey check",
+    "redemption": "pkey holder_id_fkey points_check worth_check status_check check check1 check2",
+    "relation": "pkey holder_id_fkey purchases_check",
+    "reward_stock": "pkey not_overdrawn",
+    "request_key": "pkey key_check",
+}
+_STANDING = ", ".join(
+    f"('{table}', '{table}_{name}')"
+    for table, names in _CONSTRAINTS.items()
+    for name in names.split()
+)
 
 QUESTIONS: dict[str, str] = {
     "balances = transfers": f"""
@@ -33,8 +60,8 @@ QUESTIONS: dict[str, str] = {
             o.amount, o.occurred_at, o.rule_id, t.amount, t.occurred_at, t.rule_id)
         FROM lot o FULL JOIN (SELECT * FROM transfer WHERE kind = 1) t
             USING (holder_id, currency_id, seq)
-        WHERE (o.amount, o.rule_id, o.partner_id, o.occurred_at) IS DISTINCT FROM
-            (t.amount, t.rule_id, t.partner_id, t.occurred_at)
+        WHERE (o.amount, o.rule_id, o.partner_id, o.occurred_at, o.active_at) IS DISTINCT FROM
+            (t.amount, t.rule_id, t.partner_id, t.occurred_at, t.occurred_at)
         {_LIMIT}""",
     "lots less allocations = what remains": f"""
         SELECT 'lot ' || o.holder_id || '/' || o.currency_id || '/' || o.seq, format(
@@ -83,29 +110,90 @@ QUESTIONS: dict[str, str] = {
         WHERE (e.holder_id, e.booked_at, e.occurred_at, e.partner_id, e.kind) IS DISTINCT FROM
             (d.holder_id, d.booked_at, d.occurred_at, d.partner_id, d.kind)
         {_LIMIT}""",
+    "allocations = their transfers": f"""
+        SELECT 'allocation ' || a.holder_id || '/' || a.currency_id || '/' || a.seq || ' of lot ' || a.lot_seq,
+            format('stands at %s, its transfer at %s', a.at, coalesce(t.occurred_at::text, 'no time: it is missing'))
+        FROM allocation a LEFT JOIN transfer t USING (holder_id, currency_id, seq)
+        WHERE a.at IS DISTINCT FROM t.occurred_at
+        {_LIMIT}""",
+    "holders = their last decision": f"""
+        SELECT 'holder ' || h.id, format('booked at %s, its last decision %s', h.booked_at, d.last)
+        FROM holder h LEFT JOIN (
+            SELECT holder_id, max(booked_at) AS last FROM decision GROUP BY 1
+        ) d ON d.holder_id = h.id
+        WHERE h.booked_at IS DISTINCT FROM d.last
+        {_LIMIT}""",
+    # Of events: 2 redeemed at once, 3 reserved, 4 confirmed, 5 cancelled, 6 timed out.
+    "redemptions = their events": f"""
+        WITH e AS (
+            SELECT holder_id, external_id, array_agg(kind ORDER BY kind) AS kinds FROM event
+            WHERE kind BETWEEN 2 AND 6 GROUP BY 1, 2
+        )
+        SELECT 'redemption ' || coalesce(r.holder_id, e.holder_id) || '/' || coalesce(r.id::text, e.external_id),
+            format('%s points, status %s; its transfer moved %s, its events are %s',
+                r.points, r.status, t.amount, e.kinds)
+        FROM redemption r
+        FULL JOIN e ON e.holder_id = r.holder_id AND e.external_id = r.id::text
+        LEFT JOIN transfer t ON t.holder_id = r.holder_id AND t.currency_id = r.currency_id AND t.seq = r.seq
+        WHERE (r.status, r.points, r.partner_id) IS DISTINCT FROM (
+            CASE e.kinds WHEN '{{2}}' THEN 2 WHEN '{{3}}' THEN 1 WHEN '{{3,4}}' THEN 2 WHEN '{{3,5}}' THEN 3
+                WHEN '{{3,6}}' THEN 4 END, t.amount, t.partner_id)
+            OR t.kind <> CASE e.kinds[1] WHEN 2 THEN 2 ELSE 4 END
+        {_LIMIT}""",
+    "ranks = tier changes": f"""
+        SELECT 'standing ' || coalesce(s.holder_id, c.holder_id) || '/' || coalesce(s.ladder_id, c.ladder_id),
+            format('rank %s, its changes end at %s', s.rank, c.rank)
+        FROM standing s FULL JOIN (
+            SELECT holder_id, ladder_id, sum(to_rank - from_rank) AS rank FROM tier_change GROUP BY 1, 2
+        ) c ON c.holder_id = s.holder_id AND c.ladder_id = s.ladder_id
+        WHERE coalesce(s.rank, -1) <> coalesce(c.rank, 0)
+        {_LIMIT}""",
+    "qualifications = their events": f"""
+        SELECT 'qualification ' || q.holder_id || '/' || q.ladder_id || ' of event ' || q.event_id,
+            format('at %s, no purchase of this member was then', q.at)
+        FROM qualification q LEFT JOIN event e
+            ON e.id = q.event_id AND e.holder_id = q.holder_id AND e.occurred_at = q.at
+        WHERE e.kind IS DISTINCT FROM 1
+        {_LIMIT}""",
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
-        FROM unnest(ARRAY[{", ".join(f"'{t}'" for t in APPEND_ONLY)}]) AS x (t)
-        WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = x.t::regclass
-            AND g.tgname = x.t || '_only_added' AND g.tgenabled IN ('O', 'A'))
+        FROM unnest(ARRAY[{_GUARDED}]) AS x (t)
+        WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+            WHERE g.tgrelid = x.t::regclass AND g.tgname = x.t || '_only_added'
+            AND g.tgenabled IN ('O', 'A') AND g.tgqual IS NULL
+            AND g.tgtype = 2 + 8 + 16 + 32 -- before, of a statement: DELETE, UPDATE, TRUNCATE
+            AND f.proname = 'laurels_refuse' AND f.prosrc = $refusal${_REFUSAL}$refusal$)
         UNION ALL
         SELECT 'table ' || x.t, 'the application may ' || p.p || ' its rows'
-        FROM unnest(ARRAY[{", ".join(f"'{t}'" for t in APPEND_ONLY)}]) AS x (t),
-            unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS p (p)
+        FROM unnest(ARRAY[{_GUARDED}]) AS x (t), unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS p (p)
         WHERE has_table_privilege('laurels_app', x.t, p.p)
+            OR p.p = 'UPDATE' AND has_any_column_privilege('laurels_app', x.t, p.p)
+        UNION ALL
+        SELECT 'table ' || x.t, 'the application may DELETE its rows'
+        FROM unnest(ARRAY['holder', 'ledger', 'lot', 'standing', 'relation']) AS x (t)
+        WHERE has_table_privilege('laurels_app', x.t, 'DELETE')
         UNION ALL
         SELECT 'constraint ' || c.n, 'is missing'
-        FROM unnest(ARRAY['event_natural_key', 'ledger_no_points_beside_arrears', 'ledger_active_check',
-            'ledger_reserved_check', 'lot_check', 'transfer_amount_check',
-            'reward_stock_not_overdrawn']) AS c (n)
-        WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conname = c.n AND k.convalidated)
+        FROM (VALUES {_STANDING}) AS c (t, n)
+        WHERE NOT EXISTS (SELECT FROM pg_constraint k
+            WHERE k.conrelid = to_regclass(c.t) AND k.conname = c.n AND k.convalidated)
         {_LIMIT}""",
 }
 
 #: Everything that the second pass replays, in booking order of each holder.
 DECISIONS = """
-SELECT holder_id, booked_at, event_id, kind, heads, content FROM decision
+SELECT holder_id, booked_at, event_id, kind, partner_id, heads, content FROM decision
 ORDER BY holder_id, booked_at
+"""
+#: Decisions on what isn't a purchase, with what became of them.
+COMMANDS = """
+SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
+    CASE WHEN d.kind = 7 THEN ARRAY[c.ladder_id, c.from_rank, c.to_rank]::bigint[]
+        WHEN r.id IS NOT NULL THEN ARRAY[r.id, r.reward_id, r.points] END
+FROM decision d JOIN event e ON e.id = d.event_id
+LEFT JOIN redemption r ON d.kind IN (2, 3) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
+LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at
+WHERE d.kind <> 1
 """
 TRANSFERS = """
 SELECT holder_id, booked_at, currency_id, seq, occurred_at, kind, source, target, amount, partner_id,
