@@ -12,24 +12,28 @@ query Partners {
   partners {
     code
     name
-    currencies { code name symbol }
-    rewards(first: 5) { edges { node { title price { amount currency { code } } } } }
+    issues { code name symbol }
+    accepts { code }
+    earnRules { code title }
+  }
+  rewards(first: 20) {
+    edges { node { title partner { name } price { amount currency { code } } left } }
   }
 }
 """,
 )
 
 MEMBERS = Tab(
-    "Find members by name, card or another identifier",
+    "Find members by card, e-mail, phone; without a search: all, a page at a time",
     """\
-query Members($search: String) {
+query Members($search: MemberIdentifier) {
   members(first: 10, search: $search) {
-    edges { cursor node { id name } }
+    edges { cursor node { id name identifiers { kind value } } }
     pageInfo { hasNextPage endCursor }
   }
 }
 """,
-    {"search": ""},
+    {"search": {"card": "9012"}},
 )
 
 MEMBER = Tab(
@@ -71,28 +75,29 @@ _PURCHASE = {
     "externalId": "R-1001",
     "member": {"card": "9012"},
     "occurredAt": "2026-11-22T09:30:00+03:00",
-    "currency": "TRY",
-    "lines": [{"productType": "bread", "sku": "B1", "quantity": 2, "amount": "84.00"}],
+    "currency": "USD",
+    "lines": [
+        {"productType": "PRODUCE", "sku": "P1", "quantity": "2", "amount": "84.00"},
+        {"productType": "GROCERY", "sku": "G7", "amount": "16.40"},
+    ],
 }
 
 QUOTE = Tab(
     "What a purchase would earn, and why; nothing is booked",
     """\
-query Quote($input: QuotePurchaseInput!) {
-  quotePurchase(input: $input) {
+query Quote($partner: String!, $purchase: PurchasesItemInput!) {
+  quotePurchase(partner: $partner, purchase: $purchase) {
     __typename
-    ... on PurchaseQuote {
-      entries {
-        amount
-        currency { code }
-        explanation { text rules { title version points because } }
-      }
+    ... on PurchaseQuoted {
+      awards { amount currency { code } explanation { text } }
+      rules { title version points because }
+      tierChanges { from { name } to { name } }
     }
     ... on Error { code message path }
   }
 }
 """,
-    {"input": {"partner": "bakery", "purchase": _PURCHASE}},
+    {"partner": "grocer", "purchase": _PURCHASE},
 )
 
 RECORD = Tab(
@@ -112,7 +117,7 @@ mutation RecordPurchases($input: RecordPurchasesInput!) {
   }
 }
 """,
-    {"input": {"partner": "bakery", "purchases": [_PURCHASE]}},
+    {"input": {"partner": "grocer", "purchases": [_PURCHASE]}},
 )
 
 REDEEM = Tab(
@@ -122,8 +127,8 @@ mutation Redeem($input: RedeemRewardInput!) {
   redeemReward(input: $input) {
     __typename
     ... on RewardRedeemed {
-      redemption { id state }
-      entries { amount currency { code } explanation { text } }
+      replayed
+      redemption { id status code points currency { code } holdUntil reward { title } }
     }
     ... on Error { code message path }
   }
@@ -133,10 +138,12 @@ mutation Redeem($input: RedeemRewardInput!) {
         "input": {
             "key": "first-redemption",
             "member": {"card": "9012"},
-            "partner": "bakery",
-            "reward": "croissant",
+            "partner": "outfitter",
+            "reward": "tote",
+            "currency": "LAUREL",
         }
     },
 )
 
+#: In the order in which a newcomer would try them.
 ADMIN_TABS = (PARTNERS, MEMBERS, MEMBER, QUOTE, RECORD, REDEEM)
