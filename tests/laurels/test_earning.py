@@ -135,6 +135,8 @@ def test_a_cap_falls_on_the_lines_in_proportion() -> None:
     rule = ProductTypeRewardCalculator(STAR, {"a": 1, "b": 2}, at_most=5)
     effect = rule.evaluate(bought(Line("a", 600), Line("b", 150), Line("c", 900)), Facts())
     assert effect == Award("STAR", 5, [3, 2, 0], wanted=9)
+    # A receipt that comes to just the cap wasn't cut, and says nothing of a cap.
+    assert rule.evaluate(bought(Line("a", 500)), Facts()) == Award("STAR", 5, [5])
 
 
 def oracle(lines: list[Line], rates: dict[str, str], rounding: Rounding) -> int:
