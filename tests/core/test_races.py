@@ -121,6 +121,32 @@ async def test_batches_that_claim_the_same_ids_for_other_members_do_not_deadlock
     await assert_books_add_up(400)
 
 
+async def test_batches_that_meet_in_two_ids_from_both_ends_do_not_deadlock(
+    database: str, rulebook: Rulebook
+) -> None:
+    """A third holds the id in the middle until both have gone as far as they can."""
+    engines = [Engine(rulebook) for _ in range(2)]
+    await enrol_cards(["1", "2"])
+    ids = ["A", "M", "Z"]
+    async with core.db.reading() as connection:
+        held = connection.transaction()
+        await held.start()
+        await connection.execute(
+            "INSERT INTO event VALUES (1, 1, now(), now(), 0, 1, 1, 'USD', $1, 'M', '')", bytes(16)
+        )
+        tasks = [
+            asyncio.create_task(
+                engine.record_purchases([receipt(engine, i, member) for i in order], NOW)
+            )
+            for engine, member, order in zip(engines, ["1", "2"], [ids, ids[::-1]], strict=True)
+        ]
+        while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
+            assert not any(task.done() for task in tasks)
+        await held.rollback()
+    outcomes = [o for batch in await asyncio.gather(*tasks) for o in batch]
+    assert Counter(type(o) for o in outcomes) == {Recorded: 3, IdempotencyConflict: 3}
+
+
 async def test_a_batch_that_is_cancelled_leaves_nothing_and_no_lock(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
