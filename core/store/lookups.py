@@ -237,16 +237,19 @@ async def redemptions(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], 
     return {(row[0], row[1]): row for row in rows}
 
 
-async def redemption_page(keys: Sequence[int], before: int, limit: int) -> dict[int, list[Row]]:
-    """The newest redemptions of each holder with an id below `before`, newest first."""
+async def redemption_page(
+    keys: Sequence[int], before: int, limit: int, partner: int | None = None
+) -> dict[int, list[Row]]:
+    """The newest redemptions of each holder (at one partner) with an id below `before`."""
     found: dict[int, list[Row]] = {}
     for row in await _fetch(
         f"SELECT {_REDEMPTION} FROM unnest($1::bigint[]) AS k (holder_id) CROSS JOIN LATERAL "
         "(SELECT * FROM redemption r WHERE r.holder_id = k.holder_id AND r.id < $2 "
-        "ORDER BY r.id DESC LIMIT $3) r",
+        "AND ($4::int IS NULL OR r.partner_id = $4) ORDER BY r.id DESC LIMIT $3) r",
         list(keys),
         before,
         limit,
+        partner,
     ):
         found.setdefault(row[0], []).append(row)
     return found

@@ -1,0 +1,88 @@
+"""Joins the nouns to one schema, and refuses a root field that names nobody who may call it.
+
+Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import strawberry
+from graphql import GraphQLError, lexicographic_sort_schema
+from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.printer import print_schema
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+from strawberry.types.base import get_object_definition
+
+from schema.access import Allow
+from schema.errors import HANDLERS
+from schema.ladders import LadderQueries
+from schema.ledgers import Lot
+from schema.members import MemberMutations, MemberQueries
+from schema.nodes import NodeQueries
+from schema.partners import PartnerQueries
+from schema.purchases import PurchaseMutations, PurchaseQueries
+from schema.redemptions import RedemptionMutations
+from schema.rewards import RewardQueries
+from schema.scalars import SCALARS
+
+#: More than any page of ours needs; inputs come as variables, which count nothing.
+MOST_TOKENS = 2000
+
+
+@strawberry.type(description="What can be read.")
+class Query(
+    MemberQueries, PartnerQueries, LadderQueries, RewardQueries, PurchaseQueries, NodeQueries
+):
+    """Every field names the roles that may ask it."""
+
+
+@strawberry.type(description="What can be changed. Every field may be null: see its errors.")
+class Mutation(MemberMutations, PurchaseMutations, RedemptionMutations):
+    """Every field names the roles that may call it."""
+
+
+class Schema(strawberry.Schema):
+    """The schema. Errors are logged by whoever serves it, each once, not here."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Nothing: strawberry would log a traceback for every refusal."""
+        del errors, execution_context
+
+    def as_str(self) -> str:
+        """The SDL in alphabetical order.
+
+        Not `sort_schema`: it executes on a sorted copy, in which strawberry 0.341 finds no union's
+        members ("not in the list of the types of the union").
+        """
+        twin = copy.copy(self)
+        twin._schema = lexicographic_sort_schema(self._schema)
+        return print_schema(twin)
+
+
+def _tokens() -> MaxTokensLimiter:
+    return MaxTokensLimiter(MOST_TOKENS)
+
+
+def build_schema() -> strawberry.Schema:
+    """The schema of the application."""
+    for root in (Query, Mutation):
+        check_access(root)
+    return Schema(
+        Query,
+        Mutation,
+        types=[Lot],
+        extensions=[_tokens, ParserCache, ValidationCache],
+        exception_handlers=HANDLERS,
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+    )
+
+
+def check_access(root: type) -> None:
+    """Raise TypeError for a root field without a rule of access: the default is to deny."""
+    for field in get_object_definition(root, strict=True).fields:
+        if not any(isinstance(extension, Allow) for extension in field.extensions):
+            raise TypeError(f"{root.__name__}.{field.python_name} says nobody who may call it")

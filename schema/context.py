@@ -1,0 +1,69 @@
+"""What every resolver is handed: the engine, who is asking, the instant, and the loaders.
+
+Knows nothing of tokens or of HTTP: whoever serves the schema says who the viewer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import strawberry
+
+from core.posting import Engine
+from core.rulebook import PartnerTerms
+from schema.loaders import Loaders
+
+Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is asking: a member (`holder`), a partner (`partner`, its code), an admin, or nobody."""
+
+    role: Role
+    holder: int | None = None
+    partner: str | None = None
+
+    @property
+    def caller(self) -> str:
+        """By what idempotency keys are told apart: one caller can't replay another's."""
+        return f"{self.role}:{self.holder or self.partner or ''}"
+
+
+ANONYMOUS = Viewer("anonymous")
+
+
+@dataclass
+class Context:
+    """One operation's context. `instant` stands still within a query and within each mutation."""
+
+    engine: Engine
+    viewer: Viewer
+    now: Callable[[], datetime]
+    instant: datetime = field(init=False)
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Take the time anew and forget what was read: each root mutation starts so."""
+        self.instant = self.now()
+        self.loaders = Loaders(self.engine, self.partner)
+
+    @property
+    def partner(self) -> PartnerTerms | None:
+        """The terms of the partner that is asking; None for others and for one not installed."""
+        code = self.viewer.partner
+        if self.viewer.role != "partner" or code is None:
+            return None
+        return self.engine.rulebook.partners.get(code)
+
+
+if TYPE_CHECKING:
+    Info: TypeAlias = strawberry.Info[Context, None]
+else:
+    Info = strawberry.Info

@@ -1,0 +1,114 @@
+"""By what a caller names a member, and the small texts of inputs, checked field by field.
+
+Raises `BadInput` naming the field. Knows no query but the look-up of an identifier.
+"""
+
+from __future__ import annotations
+
+import strawberry
+from strawberry import relay
+
+from core.errors import BadInput, UnknownReference
+from core.members import IdentifierKind, MemberRef
+from core.purchases import find_partner
+from core.store import lookups
+from laurels.durations import Duration
+from laurels.errors import DeclarationError
+from schema.context import Context
+
+
+@strawberry.input(one_of=True, description="One identifier of a member.")
+class MemberIdentifier:
+    """What a till knows of its customer."""
+
+    email: strawberry.Maybe[str] = strawberry.field(description="The e-mail address.")
+    phone: strawberry.Maybe[str] = strawberry.field(description="The telephone number.")
+    card: strawberry.Maybe[str] = strawberry.field(description="The number of a card or app code.")
+    reference: strawberry.Maybe[str] = strawberry.field(
+        description="The partner's own reference; it counts within that partner only."
+    )
+
+
+@strawberry.input(one_of=True, description="One member: its id, or one of its identifiers.")
+class MemberBy:
+    """Like `MemberIdentifier`, and by the id that this API hands out."""
+
+    id: strawberry.Maybe[strawberry.ID] = strawberry.field(description="The member's id here.")
+    email: strawberry.Maybe[str] = strawberry.field(description="The e-mail address.")
+    phone: strawberry.Maybe[str] = strawberry.field(description="The telephone number.")
+    card: strawberry.Maybe[str] = strawberry.field(description="The number of a card or app code.")
+    reference: strawberry.Maybe[str] = strawberry.field(
+        description="The partner's own reference; it counts within that partner only."
+    )
+
+
+def identifier(given: MemberIdentifier | MemberBy, scope: int | None) -> MemberRef:
+    """The identifier given, normalised. `scope` is the partner's id; None where none is named."""
+    for kind in IdentifierKind:
+        value = getattr(given, kind.name.lower())
+        if value is not None:
+            if kind is IdentifierKind.REFERENCE and scope is None:
+                raise BadInput("a reference needs its partner named", "member", "reference")
+            return MemberRef.make(kind, value.value, scope or 0)
+    raise BadInput("one of email, phone, card or reference is needed", "member")
+
+
+async def find_holder(given: MemberBy, scope: int | None) -> int | None:
+    """The holder that is meant, if there is one."""
+    if given.id is not None:
+        return parse_number("Member", given.id.value, "member", "id")
+    return await lookups.holder_of(*identifier(given, scope).key)
+
+
+async def known_holder(given: MemberBy, scope: int | None) -> int:
+    """Like `find_holder`; raises UnknownReference where nobody is meant."""
+    holder = await find_holder(given, scope)
+    if holder is None:
+        raise UnknownReference("nobody is known by this", "member")
+    return holder
+
+
+def scope_of(context: Context, partner: str | None) -> int | None:
+    """Within which partner a reference counts: the one that asks, or one that an admin names."""
+    if context.partner is not None:
+        return context.partner.id
+    return None if partner is None else find_partner(context.engine.rulebook, partner).id
+
+
+def parse_id(text: str, *path: str) -> tuple[str, str]:
+    """(type, key) of an id that this API handed out. Raises BadInput."""
+    try:
+        parsed = relay.GlobalID.from_id(text)
+    except relay.GlobalIDValueError:
+        raise BadInput("this is no id of ours", *path) from None
+    return parsed.type_name, parsed.node_id
+
+
+def numbers(key: str, count: int) -> tuple[int, ...] | None:
+    """The `count` numbers of a key such as 7.2.31, or None where it isn't one."""
+    parts = key.split(".")
+    if len(parts) != count or any(not p.isascii() or not p.isdigit() or len(p) > 18 for p in parts):
+        return None
+    return tuple(int(p) for p in parts)
+
+
+def parse_number(type_name: str, text: str, *path: str) -> int:
+    """The number behind an id of this type. Raises BadInput."""
+    return parse_numbers(type_name, text, 1, *path)[0]
+
+
+def parse_numbers(type_name: str, text: str, count: int, *path: str) -> tuple[int, ...]:
+    """The numbers behind an id of this type. Raises BadInput."""
+    found, key = parse_id(text, *path)
+    keys = numbers(key, count)
+    if found != type_name or keys is None:
+        raise BadInput(f"this is no id of a {type_name}", *path)
+    return keys
+
+
+def parse_duration(text: str, *path: str) -> Duration:
+    """A duration such as 30D or 2h. Raises BadInput."""
+    try:
+        return Duration.parse(text)
+    except DeclarationError as error:
+        raise BadInput(str(error), *path) from None

@@ -1,0 +1,224 @@
+"""A member's ledger in one currency: balance, entries, lots, and what expires when.
+
+Whoever hands out a `Ledger` has asked whether the viewer may read it. Knows nothing of tokens.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from core.ledger import Account, Kind, Transfer
+from core.store import reads
+from core.store.lookups import LotRecord
+from schema.context import Info
+from schema.explanations import Explanation, explain
+from schema.fields import answer
+from schema.inputs import parse_duration
+from schema.loaders import Figures, PageKey, SpanKey
+from schema.paging import After, First, check_first, cursor, page, read_number
+from schema.partners import Currency, Partner, currency_of, partner_of
+from schema.scalars import BigInt
+
+strawberry.enum(Kind, name="EntryKind", description="What an entry is for.")
+strawberry.enum(
+    Account, name="Account", description="Where points stand, within the ledger and outside it."
+)
+AsOf = Annotated[
+    datetime | None,
+    strawberry.argument(description="The instant to reckon at; left out: now."),
+]
+
+
+@strawberry.type(description="A ledger's balance at an instant.")
+class Balance:
+    """Active above zero beside arrears above zero never happens."""
+
+    active: BigInt = strawberry.field(description="Points that can be spent.")
+    pending: BigInt = strawberry.field(description="Points earned that can't be spent yet.")
+    reserved: BigInt = strawberry.field(description="Points held for redemptions.")
+    arrears: BigInt = strawberry.field(description="Points owed; later credits repay them first.")
+
+
+@strawberry.type(description="Points that expire at one instant.")
+class Expiring:
+    """As the lots stand now."""
+
+    at: datetime = strawberry.field(description="The first instant at which they are gone.")
+    amount: BigInt = strawberry.field(description="How many.")
+
+
+@strawberry.type(description="A movement of points in a ledger. Entries are only ever added.")
+class LedgerEntry(relay.Node):
+    """One transfer; its id is that of the ledger with its place in it."""
+
+    key: relay.NodeID[str]
+    transfer: strawberry.Private[Transfer]
+
+    @classmethod
+    def of(cls, transfer: Transfer) -> LedgerEntry:
+        """From the books."""
+        key = f"{transfer.holder}.{transfer.currency}.{transfer.seq}"
+        return cls(key=key, transfer=transfer)
+
+    @answer("When it took effect.")
+    def at(self) -> datetime:
+        return self.transfer.occurred_at
+
+    @answer("When it was booked.")
+    def booked_at(self) -> datetime:
+        return self.transfer.booked_at
+
+    @answer("What it is for.")
+    def kind(self) -> Kind:
+        return Kind(self.transfer.kind)
+
+    @answer("The points moved, always above zero.")
+    def amount(self) -> BigInt:
+        return BigInt(self.transfer.amount)
+
+    @answer("What it does to the active balance: below zero where points leave it.")
+    def change(self) -> BigInt:
+        moved = self.transfer
+        gained = moved.amount if moved.target == Account.ACTIVE else 0
+        return BigInt(gained - (moved.amount if moved.source == Account.ACTIVE else 0))
+
+    @answer("From which account the points came.")
+    def source(self) -> Account:
+        return Account(self.transfer.source)
+
+    @answer("To which account the points went.")
+    def target(self) -> Account:
+        return Account(self.transfer.target)
+
+    @answer("The unit.")
+    async def currency(self, info: Info) -> Currency:
+        return await currency_of(info, self.transfer.currency)
+
+    @answer("At which partner it came about.")
+    async def partner(self, info: Info) -> Partner:
+        return await partner_of(info, self.transfer.partner)
+
+    @answer("Why it is there. Null where a partner asks about another partner's business.")
+    async def explanation(self, info: Info) -> Explanation | None:
+        asking = info.context.viewer.role
+        own = info.context.partner
+        if asking == "partner" and (own is None or own.id != self.transfer.partner):
+            return None
+        return await explain(info, self.transfer)
+
+
+@strawberry.type(description="What remains of one credit; debits take the soonest to expire first.")
+class Lot(relay.Node):
+    """One lot; its id is that of the ledger with its place in it."""
+
+    key: relay.NodeID[str]
+    record: strawberry.Private[LotRecord]
+
+    @classmethod
+    def of(cls, record: LotRecord) -> Lot:
+        """From the books."""
+        return cls(key=f"{record.holder}.{record.currency}.{record.seq}", record=record)
+
+    @answer("The points credited.")
+    def amount(self) -> BigInt:
+        return BigInt(self.record.amount)
+
+    @answer("The points that are left of it.")
+    def remaining(self) -> BigInt:
+        return BigInt(self.record.remaining)
+
+    @answer("When they were earned.")
+    def earned_at(self) -> datetime:
+        return self.record.occurred_at
+
+    @answer("From when on they can be spent.")
+    def active_at(self) -> datetime:
+        return self.record.active_at
+
+    @answer("The first instant at which they are gone; null: never.")
+    def expires_at(self) -> datetime | None:
+        return self.record.expires_at
+
+    @answer("The expiry policy as it was when they were earned, such as 12M_U; empty: none.")
+    def policy(self) -> str:
+        return self.record.policy
+
+    @answer("The partner that issued them.")
+    async def partner(self, info: Info) -> Partner:
+        return await partner_of(info, self.record.partner)
+
+
+@strawberry.type(description="A member's account in one currency.")
+class Ledger(relay.Node):
+    """One holder, one currency."""
+
+    key: relay.NodeID[str]
+    holder: strawberry.Private[int]
+    currency_id: strawberry.Private[int]
+
+    @classmethod
+    def of(cls, holder: int, currency: int) -> Ledger:
+        """By its key in the books."""
+        return cls(key=f"{holder}.{currency}", holder=holder, currency_id=currency)
+
+    async def _figures(self, info: Info, as_of: datetime | None) -> Figures:
+        loader = info.context.loaders.figures(as_of or info.context.instant)
+        return await loader.load((self.holder, self.currency_id)) or Figures()
+
+    @answer("The unit.")
+    async def currency(self, info: Info) -> Currency:
+        return await currency_of(info, self.currency_id)
+
+    @answer("The balance at an instant, whatever was booked when.")
+    async def balance(self, info: Info, as_of: AsOf = None) -> Balance:
+        figures = await self._figures(info, as_of)
+        return Balance(
+            active=BigInt(figures.active), pending=BigInt(figures.pending),
+            reserved=BigInt(figures.reserved), arrears=BigInt(figures.arrears),
+        )  # fmt: skip
+
+    @answer("All points earned up to an instant, pending ones too.")
+    async def earned(self, info: Info, as_of: AsOf = None) -> BigInt:
+        return BigInt((await self._figures(info, as_of)).earned)
+
+    @answer("All points that had expired by an instant.")
+    async def expired(self, info: Info, as_of: AsOf = None) -> BigInt:
+        return BigInt((await self._figures(info, as_of)).expired)
+
+    @answer("What expires from now on within a span, soonest first.")
+    async def expiring(
+        self,
+        info: Info,
+        within: Annotated[
+            str, strawberry.argument(description="The span from now, such as 30D or 12M.")
+        ] = "30D",
+    ) -> list[Expiring]:
+        now = info.context.instant
+        currency = await currency_of(info, self.currency_id)
+        until = parse_duration(within, "within").after(now, currency.time_zone)
+        key = SpanKey(self.holder, self.currency_id, now, until)
+        dying = await info.context.loaders.expiring.load(key)
+        return [Expiring(at=at, amount=BigInt(points)) for at, points in dying]
+
+    @answer("The entries, newest first.")
+    async def entries(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[LedgerEntry]:
+        before = read_number("entry", after, reads.NEWEST)
+        key = PageKey(self.holder, self.currency_id, before, check_first(first) + 1)
+        rows = await info.context.loaders.entries.load(key)
+        nodes = [LedgerEntry.of(t) for t in rows]
+        return page(nodes, first, after, lambda n: cursor("entry", n.transfer.seq))
+
+    @answer("The lots, newest first.")
+    async def lots(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[Lot]:
+        before = read_number("lot", after, reads.NEWEST)
+        key = PageKey(self.holder, self.currency_id, before, check_first(first) + 1)
+        nodes = [Lot.of(r) for r in await info.context.loaders.lots.load(key)]
+        return page(nodes, first, after, lambda n: cursor("lot", n.record.seq))

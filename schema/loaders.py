@@ -1,0 +1,334 @@
+"""Data loaders, one set for a request: whatever many nodes ask for at once is one statement.
+
+Knows the store's reads and nothing of GraphQL types or of who may see what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple, TypeAlias, TypeVar
+
+import orjson
+from strawberry.dataloader import DataLoader
+
+from core.db import Row
+from core.ledger import Transfer
+from core.models import CurrencyRow, PartnerRow, RewardRow
+from core.posting import Engine
+from core.redemptions import Eligibility, eligibility
+from core.rulebook import PartnerTerms
+from core.standings import TierStatus, standings
+from core.store import lookups, reads
+from core.store.redemptions import stock_left
+from laurels.purchase import Line
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+LedgerKey: TypeAlias = tuple[int, int]
+EntryKey: TypeAlias = tuple[int, int, int]
+PostingKey: TypeAlias = tuple[int, datetime]
+
+
+class Figures(NamedTuple):
+    """A ledger's figures at an instant."""
+
+    active: int = 0
+    pending: int = 0
+    reserved: int = 0
+    arrears: int = 0
+    earned: int = 0
+    expired: int = 0
+
+
+class Receipt(NamedTuple):
+    """The stored lines of a purchase and their money."""
+
+    money: str
+    lines: tuple[Line, ...]
+
+
+class RuleRecord(NamedTuple):
+    """One stored version of an earn rule."""
+
+    id: int
+    partner: int
+    code: str
+    version: int
+    plugin_version: str
+    title: str
+    terms: Mapping[str, object]
+
+
+class PageKey(NamedTuple):
+    """A page of one ledger: the newest `limit` below `before`."""
+
+    holder: int
+    currency: int
+    before: int
+    limit: int
+
+
+class SpanKey(NamedTuple):
+    """What of one ledger expires in (after, until]."""
+
+    holder: int
+    currency: int
+    after: datetime
+    until: datetime
+
+
+def _one(
+    fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]],
+) -> DataLoader[K, V | None]:
+    async def load(keys: list[K]) -> Sequence[V | None]:
+        found = await fetch(keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load)
+
+
+def _many(
+    fetch: Callable[[list[K]], Awaitable[Mapping[K, list[V]]]],
+) -> DataLoader[K, list[V]]:
+    async def load(keys: list[K]) -> Sequence[list[V]]:
+        found = await fetch(keys)
+        return [found.get(key, []) for key in keys]
+
+    return DataLoader(load_fn=load)
+
+
+class Loaders:
+    """The loaders of one request, each made when it is first asked."""
+
+    def __init__(self, engine: Engine, partner: PartnerTerms | None) -> None:
+        self._engine = engine
+        self._partner = partner
+        self._figures: dict[datetime, DataLoader[LedgerKey, Figures | None]] = {}
+        self._tiers: dict[datetime, DataLoader[int, list[TierStatus]]] = {}
+        self._chances: dict[datetime, DataLoader[tuple[int, int], Eligibility | None]] = {}
+
+    @cached_property
+    def member(self) -> DataLoader[int, lookups.MemberRecord | None]:
+        """A member by holder."""
+        return _one(lookups.members)
+
+    @cached_property
+    def identifiers(self) -> DataLoader[int, list[tuple[int, int, str]]]:
+        """A holder's identifiers."""
+        return _many(lookups.identifiers)
+
+    @cached_property
+    def ledgers(self) -> DataLoader[int, list[int]]:
+        """The currencies of a holder's ledgers."""
+        return _many(lookups.ledgers)
+
+    @cached_property
+    def related(self) -> DataLoader[int, bool | None]:
+        """Whether the partner that is asking has dealt with a holder."""
+
+        async def fetch(holders: list[int]) -> Mapping[int, bool]:
+            if self._partner is None:
+                return {}
+            return await lookups.related(self._partner.id, holders)
+
+        return _one(fetch)
+
+    @cached_property
+    def partner(self) -> DataLoader[int, PartnerRow | None]:
+        """The stored row of a partner."""
+        return _one(lookups.partners)
+
+    @cached_property
+    def currency(self) -> DataLoader[int, CurrencyRow | None]:
+        """The stored row of a currency."""
+        return _one(lookups.currencies)
+
+    @cached_property
+    def reward(self) -> DataLoader[int, RewardRow | None]:
+        """The stored row of a reward."""
+        return _one(lookups.rewards)
+
+    @cached_property
+    def stock(self) -> DataLoader[int, int | None]:
+        """What is left of a limited reward."""
+        return _one(stock_left)
+
+    @cached_property
+    def entry(self) -> DataLoader[EntryKey, Transfer | None]:
+        """One transfer."""
+        return _one(lookups.entries)
+
+    @cached_property
+    def lot(self) -> DataLoader[EntryKey, lookups.LotRecord | None]:
+        """One lot."""
+        return _one(lookups.lots)
+
+    @cached_property
+    def sources(self) -> DataLoader[EntryKey, list[lookups.Source]]:
+        """Which lots a transfer took from."""
+        return _many(lookups.sources)
+
+    @cached_property
+    def posted(self) -> DataLoader[PostingKey, list[Transfer]]:
+        """The transfers of a posting."""
+        return _many(lookups.posted)
+
+    @cached_property
+    def tier_changes(self) -> DataLoader[PostingKey, list[lookups.TierChange]]:
+        """The tier changes of a posting."""
+        return _many(lookups.tier_changes)
+
+    @cached_property
+    def redemption(self) -> DataLoader[LedgerKey, Row | None]:
+        """A redemption by (holder, id)."""
+        return _one(lookups.redemptions)
+
+    @cached_property
+    def decision(self) -> DataLoader[PostingKey, str | None]:
+        """The stored content of the decision behind a posting."""
+
+        async def fetch(keys: list[PostingKey]) -> Mapping[PostingKey, str]:
+            return {(row[0], row[1]): row[7] for row in await reads.decisions(keys)}
+
+        return _one(fetch)
+
+    @cached_property
+    def receipt(self) -> DataLoader[int, Receipt | None]:
+        """The stored lines of a purchase, by its event."""
+
+        async def fetch(events: list[int]) -> Mapping[int, Receipt]:
+            money: dict[int, str] = {}
+            lines: dict[int, list[Line]] = {}
+            for event, kind, amount, quantity, sku, currency in await reads.lines(events):
+                money[event] = currency
+                lines.setdefault(event, []).append(Line(kind, amount, quantity, sku))
+            return {event: Receipt(money[event], tuple(lines[event])) for event in money}
+
+        return _one(fetch)
+
+    @cached_property
+    def rule(self) -> DataLoader[int, RuleRecord | None]:
+        """One stored version of a rule."""
+
+        async def fetch(ids: list[int]) -> Mapping[int, RuleRecord]:
+            return {row[0]: rule_record(row) for row in await reads.rules(ids)}
+
+        return _one(fetch)
+
+    @cached_property
+    def entries(self) -> DataLoader[PageKey, list[Transfer]]:
+        """A page of a ledger's transfers, newest first."""
+
+        async def fetch(keys: list[PageKey]) -> Mapping[PageKey, list[Transfer]]:
+            found: dict[PageKey, list[Transfer]] = {}
+            for (before, limit), group in _grouped(keys).items():
+                for row in await reads.entries(group, before, limit):
+                    key = PageKey(row[0], row[1], before, limit)
+                    found.setdefault(key, []).append(Transfer(*row))
+            return found
+
+        return _many(fetch)
+
+    @cached_property
+    def lots(self) -> DataLoader[PageKey, list[lookups.LotRecord]]:
+        """A page of a ledger's lots, newest first."""
+
+        async def fetch(keys: list[PageKey]) -> Mapping[PageKey, list[lookups.LotRecord]]:
+            found: dict[PageKey, list[lookups.LotRecord]] = {}
+            for (before, limit), group in _grouped(keys).items():
+                for row in await reads.lots(group, before, limit):
+                    key = PageKey(row[0], row[1], before, limit)
+                    found.setdefault(key, []).append(lookups.LotRecord(*row))
+            return found
+
+        return _many(fetch)
+
+    @cached_property
+    def redemptions(self) -> DataLoader[tuple[int, int, int], list[Row]]:
+        """A page of a holder's redemptions (at the partner that asks), newest first.
+
+        By (holder, before, limit).
+        """
+        partner = None if self._partner is None else self._partner.id
+
+        async def fetch(keys: list[EntryKey]) -> Mapping[EntryKey, list[Row]]:
+            found: dict[EntryKey, list[Row]] = {}
+            for before, limit in dict.fromkeys(key[1:] for key in keys):
+                group = [key[0] for key in keys if key[1:] == (before, limit)]
+                rows = await lookups.redemption_page(group, before, limit, partner)
+                found |= {(holder, before, limit): rows[holder] for holder in rows}
+            return found
+
+        return _many(fetch)
+
+    @cached_property
+    def expiring(self) -> DataLoader[SpanKey, list[tuple[datetime, int]]]:
+        """(instant, points) of what of a ledger dies in a span, soonest first."""
+
+        async def fetch(keys: list[SpanKey]) -> Mapping[SpanKey, list[tuple[datetime, int]]]:
+            # Currencies end their days in different zones: one statement over the widest span.
+            first, last = min(k.after for k in keys), max(k.until for k in keys)
+            dying: dict[LedgerKey, list[tuple[datetime, int]]] = {}
+            ledgers = sorted({(k.holder, k.currency) for k in keys})
+            for holder, currency, at, points in await reads.expiring(ledgers, first, last):
+                dying.setdefault((holder, currency), []).append((at, points))
+            return {
+                key: [
+                    (at, points)
+                    for at, points in dying.get((key.holder, key.currency), [])
+                    if key.after < at <= key.until
+                ]
+                for key in keys
+            }
+
+        return _many(fetch)
+
+    def figures(self, at: datetime) -> DataLoader[LedgerKey, Figures | None]:
+        """A ledger's figures as of an instant."""
+
+        async def fetch(keys: list[LedgerKey]) -> Mapping[LedgerKey, Figures]:
+            rows = await reads.balances(sorted({holder for holder, _ in keys}), at)
+            return {(row[0], row[1]): Figures(*row[2:]) for row in rows}
+
+        if at not in self._figures:
+            self._figures[at] = _one(fetch)
+        return self._figures[at]
+
+    def tiers(self, at: datetime) -> DataLoader[int, list[TierStatus]]:
+        """A holder's status on every ladder as of an instant."""
+
+        async def fetch(holders: list[int]) -> Mapping[int, list[TierStatus]]:
+            return await standings(self._engine, holders, at)
+
+        if at not in self._tiers:
+            self._tiers[at] = _many(fetch)
+        return self._tiers[at]
+
+    def chances(self, at: datetime) -> DataLoader[tuple[int, int], Eligibility | None]:
+        """Whether a holder can have a reward, by (holder, reward)."""
+
+        async def fetch(
+            keys: list[tuple[int, int]],
+        ) -> Mapping[tuple[int, int], Eligibility]:
+            return await eligibility(self._engine, sorted({h for h, _ in keys}), at)
+
+        if at not in self._chances:
+            self._chances[at] = _one(fetch)
+        return self._chances[at]
+
+
+def _grouped(keys: Sequence[PageKey]) -> dict[tuple[int, int], list[LedgerKey]]:
+    """The ledgers whose pages are alike: siblings in one query always are."""
+    groups: dict[tuple[int, int], list[LedgerKey]] = {}
+    for key in keys:
+        groups.setdefault((key.before, key.limit), []).append((key.holder, key.currency))
+    return groups
+
+
+def rule_record(row: Row) -> RuleRecord:
+    """A stored rule; its terms come as the text of a JSON object."""
+    *rest, terms = row
+    return RuleRecord._make([*rest, orjson.loads(terms) if isinstance(terms, str) else terms])

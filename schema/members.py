@@ -1,0 +1,265 @@
+"""Members: who they are, their ledgers, tiers, rewards and redemptions; and enrolment.
+
+Personal data pass through here and nowhere else of this face. Knows nothing of how points come
+about.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from core.errors import UnknownReference
+from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.purchases import find_partner
+from core.redemptions import from_row
+from core.store import lookups
+from schema.access import allow, allow_change, check_partner, may_see, sees_currency
+from schema.context import Info
+from schema.errors import (
+    BadInputError,
+    IdempotencyConflictError,
+    NotAllowedError,
+    UnknownReferenceError,
+)
+from schema.fields import answer, change
+from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
+from schema.ladders import MemberTier
+from schema.ledgers import AsOf, Ledger
+from schema.paging import After, First, check_first, cursor, page, read_number
+from schema.redemptions import Redemption
+from schema.rewards import PartnerFilter, Reward, catalogue
+
+_NEWEST = 2**63 - 1
+strawberry.enum(IdentifierKind, name="IdentifierKind", description="By what a member is known.")
+
+
+@strawberry.type(description="By what a member is known.")
+class Identifier:
+    """Personal."""
+
+    kind: IdentifierKind = strawberry.field(description="What it is.")
+    value: str = strawberry.field(description="Its normal form.")
+
+
+@strawberry.type(description="An enrolled person.")
+class Member(relay.Node):
+    """Whoever hands one out has asked whether the viewer may read it."""
+
+    holder: relay.NodeID[int]
+
+    async def _record(self, info: Info) -> lookups.MemberRecord:
+        record = await info.context.loaders.member.load(self.holder)
+        assert record is not None
+        return record
+
+    @answer("The name, where one was given.")
+    async def name(self, info: Info) -> str | None:
+        return (await self._record(info)).name
+
+    @answer("When the member enrolled.")
+    async def enrolled_at(self, info: Info) -> datetime:
+        return (await self._record(info)).enrolled_at
+
+    @answer("Whether a person stands behind it yet, not only a card in circulation.")
+    async def claimed(self, info: Info) -> bool:
+        return (await self._record(info)).claimed
+
+    @answer("By what the member is known. A partner is told its own references only.")
+    async def identifiers(self, info: Info) -> list[Identifier]:
+        known = await info.context.loaders.identifiers.load(self.holder)
+        own = info.context.partner
+        return [
+            Identifier(kind=IdentifierKind(kind), value=value)
+            for kind, scope, value in known
+            if own is None or scope == own.id
+        ]
+
+    @answer("The ledgers. A partner is told those in currencies that it issues or accepts.")
+    async def ledgers(
+        self,
+        info: Info,
+        currency: Annotated[
+            str | None, strawberry.argument(description="Only the one of this currency's code.")
+        ] = None,
+    ) -> list[Ledger]:
+        terms = info.context.engine.rulebook.currencies
+        return [
+            Ledger.of(self.holder, key)
+            for key in await info.context.loaders.ledgers.load(self.holder)
+            if sees_currency(info.context, key)
+            and (currency is None or (key in terms and terms[key].code == currency))
+        ]
+
+    @answer("Where the member stands on each ladder. A partner is told those that it may use.")
+    async def tiers(self, info: Info, as_of: AsOf = None) -> list[MemberTier]:
+        own = info.context.partner
+        loader = info.context.loaders.tiers(as_of or info.context.instant)
+        return [
+            MemberTier.of(status)
+            for status in await loader.load(self.holder)
+            if own is None or status.ladder.owner in (None, own.id)
+        ]
+
+    @answer("The rewards on offer, each with this member's eligibility.")
+    async def rewards(
+        self, info: Info, first: First = 20, after: After = None, partner: PartnerFilter = None
+    ) -> relay.Connection[Reward]:
+        return catalogue(info, first, after, partner, self.holder)
+
+    @answer("The redemptions, newest first. A partner is told its own.")
+    async def redemptions(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[Redemption]:
+        before = read_number("redemption", after, _NEWEST)
+        key = (self.holder, before, check_first(first) + 1)
+        rows = await info.context.loaders.redemptions.load(key)
+        nodes = [Redemption.of(from_row(row)) for row in rows]
+        return page(nodes, first, after, lambda n: cursor("redemption", n.found.id))
+
+
+@strawberry.type(description="Queries on members.")
+class MemberQueries:
+    """Root fields."""
+
+    @answer("The member whose token this is.", extensions=allow("member"))
+    async def me(self, info: Info) -> Member | None:
+        holder = info.context.viewer.holder
+        return None if holder is None else await visible_member(info, holder)
+
+    @answer(
+        "One member. Null where there is none, or none that the viewer may read.",
+        extensions=allow("member", "partner", "admin"),
+    )
+    async def member(
+        self,
+        info: Info,
+        by: Annotated[MemberBy, strawberry.argument(description="Which one.")],
+        partner: Annotated[
+            str | None,
+            strawberry.argument(description="The partner's code, for a reference of its own."),
+        ] = None,
+    ) -> Member | None:
+        holder = await find_holder(by, scope_of(info.context, partner))
+        return None if holder is None else await visible_member(info, holder)
+
+    @answer(
+        "Members in the order of their enrolment. A partner is told those it has dealt with.",
+        extensions=allow("partner", "admin"),
+    )
+    async def members(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        search: Annotated[
+            MemberIdentifier | None,
+            strawberry.argument(description="Only the one known by exactly this."),
+        ] = None,
+        partner: Annotated[
+            str | None,
+            strawberry.argument(description="Only those who have dealt with this partner."),
+        ] = None,
+    ) -> relay.Connection[Member]:
+        context = info.context
+        own = context.partner
+        within = None if own is None else own.id
+        if partner is not None:
+            terms = find_partner(context.engine.rulebook, partner)
+            check_partner(context, terms, "partner")
+            within = terms.id
+        key = None if search is None else identifier(search, scope_of(context, partner)).key
+        seen = read_number("member", after, 0)
+        found = await lookups.member_page(seen, check_first(first) + 1, within, key)
+        for record in found:
+            context.loaders.member.prime(record.holder, record)
+        nodes = [Member(holder=record.holder) for record in found]
+        return page(nodes, first, after, lambda n: cursor("member", n.holder))
+
+
+async def visible_member(info: Info, holder: int) -> Member | None:
+    """The member, if there is one and the viewer may read it."""
+    if not await may_see(info.context, holder):
+        return None
+    record = await info.context.loaders.member.load(holder)
+    return None if record is None else Member(holder=holder)
+
+
+@strawberry.input(description="Someone to enrol: at least one identifier.")
+class EnrolMemberInput:
+    """Who is known by one of them already is that member, and gains the others."""
+
+    email: strawberry.Maybe[str] = strawberry.field(description="The e-mail address.")
+    phone: strawberry.Maybe[str] = strawberry.field(description="The telephone number.")
+    card: strawberry.Maybe[str] = strawberry.field(description="The number of a card or app code.")
+    reference: strawberry.Maybe[str] = strawberry.field(description="A partner's own reference.")
+    name: strawberry.Maybe[str] = strawberry.field(description="The name; welcome, not needed.")
+    partner: strawberry.Maybe[str] = strawberry.field(
+        description="The code of the partner whose reference is meant; a partner's token its own."
+    )
+
+
+@strawberry.type(description="The member is enrolled.")
+class MemberEnrolled:
+    """Newly, or since before."""
+
+    created: bool = strawberry.field(description="Whether the member is new.")
+    member_id: strawberry.ID = strawberry.field(description="The member's id.")
+    holder: strawberry.Private[int]
+
+    @answer("The member. Null where the viewer may not read that member (yet).")
+    async def member(self, info: Info) -> Member | None:
+        if self.created:
+            return Member(holder=self.holder)
+        return await visible_member(info, self.holder)
+
+
+EnrolResult = Annotated[
+    MemberEnrolled
+    | BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | IdempotencyConflictError,
+    strawberry.union("EnrolMemberResult", description="The member, or why nobody was enrolled."),
+]
+
+
+def _references(given: EnrolMemberInput, scope: int | None) -> list[MemberRef]:
+    found = []
+    for kind in IdentifierKind:
+        value = getattr(given, kind.name.lower())
+        if value is not None:
+            if kind is IdentifierKind.REFERENCE and scope is None:
+                raise UnknownReference("a reference needs its partner named", "partner")
+            found.append(MemberRef.make(kind, value.value, scope or 0))
+    return found
+
+
+@strawberry.type(description="Commands on members.")
+class MemberMutations:
+    """Root fields."""
+
+    @change(
+        "Enrol somebody. Safe to send again: who is known already is that member.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def enrol_member(
+        self,
+        info: Info,
+        input: Annotated[EnrolMemberInput, strawberry.argument(description="Whom to enrol.")],
+    ) -> EnrolResult | None:
+        context = info.context
+        partner = None if input.partner is None else input.partner.value
+        if partner is not None:
+            terms = find_partner(context.engine.rulebook, partner)
+            check_partner(context, terms, "partner")
+        name = None if input.name is None else input.name.value
+        references = _references(input, scope_of(context, partner))
+        [(holder, created)] = await enrol(
+            context.engine.ids, [Enrolment(references, name)], context.instant
+        )
+        member_id = strawberry.ID(str(relay.GlobalID("Member", str(holder))))
+        return MemberEnrolled(created=created, member_id=member_id, holder=holder)

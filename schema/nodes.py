@@ -1,0 +1,132 @@
+"""`node`: any object by its id. Each kind asks anew whether the viewer may read it.
+
+An object that the viewer may not read is answered like one that isn't there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from core.redemptions import from_row
+from schema.access import allow, may_see, sees_currency
+from schema.context import Info
+from schema.fields import answer
+from schema.inputs import numbers, parse_id
+from schema.ladders import TierLadder
+from schema.ledgers import Ledger, LedgerEntry, Lot
+from schema.members import visible_member
+from schema.partners import Currency, Partner
+from schema.redemptions import Redemption
+from schema.rewards import Offer, Reward
+
+AnyNode = relay.Node | None
+
+
+async def _readable(info: Info, key: str, count: int) -> tuple[int, ...] | None:
+    """The numbers of a key that begins with (holder, currency), if the viewer may read it."""
+    found = numbers(key, count)
+    if found is None or not sees_currency(info.context, found[1]):
+        return None
+    return found if await may_see(info.context, found[0]) else None
+
+
+async def _member(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 1)
+    return None if found is None else await visible_member(info, found[0])
+
+
+async def _ledger(info: Info, key: str) -> AnyNode:
+    found = await _readable(info, key, 2)
+    if found is None or found[1] not in await info.context.loaders.ledgers.load(found[0]):
+        return None
+    return Ledger.of(found[0], found[1])
+
+
+async def _entry(info: Info, key: str) -> AnyNode:
+    found = await _readable(info, key, 3)
+    if found is None or max(found[1:]) >= 2**31:
+        return None
+    entry = await info.context.loaders.entry.load((found[0], found[1], found[2]))
+    return None if entry is None else LedgerEntry.of(entry)
+
+
+async def _lot(info: Info, key: str) -> AnyNode:
+    found = await _readable(info, key, 3)
+    if found is None or max(found[1:]) >= 2**31:
+        return None
+    record = await info.context.loaders.lot.load((found[0], found[1], found[2]))
+    return None if record is None else Lot.of(record)
+
+
+async def _redemption(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    if found is None:
+        return None
+    row = await info.context.loaders.redemption.load((found[0], found[1]))
+    if row is None:
+        return None
+    own = info.context.partner
+    if own is not None:
+        readable = row["partner_id"] == own.id
+    else:
+        readable = await may_see(info.context, found[0])
+    return Redemption.of(from_row(row)) if readable else None
+
+
+async def _partner(info: Info, key: str) -> AnyNode:
+    terms = info.context.engine.rulebook.partners.get(key)
+    return None if terms is None else Partner.of(terms)
+
+
+async def _currency(info: Info, key: str) -> AnyNode:
+    terms = info.context.engine.rulebook.currencies.values()
+    return next((Currency.of(c) for c in terms if c.code == key), None)
+
+
+async def _ladder(info: Info, key: str) -> AnyNode:
+    terms = info.context.engine.rulebook.ladders.values()
+    return next((TierLadder.of(x) for x in terms if x.ladder.code == key), None)
+
+
+async def _reward(info: Info, key: str) -> AnyNode:
+    code, _, reward = key.partition("/")
+    partner = info.context.engine.rulebook.partners.get(code)
+    terms = None if partner is None else partner.rewards.get(reward)
+    if partner is None or terms is None:
+        return None
+    return Reward.of(code, Offer.of(partner, terms), info.context.viewer.holder)
+
+
+_FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
+    "Member": _member,
+    "Ledger": _ledger,
+    "LedgerEntry": _entry,
+    "Lot": _lot,
+    "Redemption": _redemption,
+    "Partner": _partner,
+    "Currency": _currency,
+    "TierLadder": _ladder,
+    "Reward": _reward,
+}
+
+
+@strawberry.type(description="Queries by id.")
+class NodeQueries:
+    """Root fields."""
+
+    @answer(
+        "Any object by its id. Null where there is none, or none that the viewer may read.",
+        extensions=allow("member", "partner", "admin"),
+    )
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The object's id.")],
+    ) -> relay.Node | None:
+        kind, key = parse_id(id, "id")
+        finder = _FINDERS.get(kind)
+        return None if finder is None else await finder(info, key)

@@ -1,0 +1,152 @@
+"""Partners and currencies, as the rulebook in force has them, or as rows where they have gone.
+
+Knows nothing of members.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from core.models import CurrencyRow, PartnerRow
+from core.rulebook import CurrencyTerms, PartnerTerms
+from laurels.rules import EarnRule as EarnRuleTerms
+from schema.access import allow
+from schema.context import Info
+from schema.fields import answer
+
+
+@strawberry.type(description="A separately balanced unit: points, stars, stamps.")
+class Currency(relay.Node):
+    """By its code, which is unique in the coalition."""
+
+    code: relay.NodeID[str]
+    name: str = strawberry.field(description="The name, in the plural.")
+    symbol: str = strawberry.field(description="A sign to show beside a figure; may be empty.")
+    expires: str | None = strawberry.field(
+        description="How long points live from earning, such as 12M_U; null: for ever."
+    )
+    time_zone: str = strawberry.field(description="The IANA zone in which its days begin.")
+    shared: bool = strawberry.field(description="Whether the programme owns it, not one partner.")
+
+    @answer("The code, unique in the programme.", name="code")
+    def _code(self) -> str:
+        return self.code
+
+    @classmethod
+    def of(cls, given: CurrencyTerms | CurrencyRow) -> Currency:
+        """From the rulebook or from the stored row."""
+        owner = given.owner if isinstance(given, CurrencyTerms) else given.owner_id
+        expires = None if given.expires is None else str(given.expires)
+        return cls(
+            code=given.code, name=given.name, symbol=given.symbol, expires=expires,
+            time_zone=given.time_zone, shared=owner is None,
+        )  # fmt: skip
+
+
+@strawberry.type(description="A rule by which a partner's purchases earn.")
+class EarnRule:
+    """The rule in force; stored versions stand in explanations."""
+
+    code: str = strawberry.field(description="The code, unique within the partner.")
+    title: str = strawberry.field(description="What it gives, in words for members.")
+
+    @classmethod
+    def of(cls, rule: EarnRuleTerms) -> EarnRule:
+        """From the rulebook."""
+        return cls(code=rule.code, title=rule.title)
+
+
+@strawberry.type(description="A business in the coalition.")
+class Partner(relay.Node):
+    """By its code."""
+
+    code: relay.NodeID[str]
+    name: str = strawberry.field(description="The name that members know.")
+    time_zone: str = strawberry.field(description="The IANA zone of its tills.")
+    installed: bool = strawberry.field(
+        description="Whether its plugin is installed; else it can neither issue nor redeem."
+    )
+    terms: strawberry.Private[PartnerTerms | None] = None
+
+    @answer("The code, unique in the programme.", name="code")
+    def _code(self) -> str:
+        return self.code
+
+    @answer("The ISO 4217 codes of the money it trades in.")
+    def trades_in(self) -> list[str]:
+        return sorted(self.terms.trades_in) if self.terms else []
+
+    @answer("The currencies that it may issue.")
+    def issues(self) -> list[Currency]:
+        return [Currency.of(c) for c in self.terms.issues.values()] if self.terms else []
+
+    @answer("The currencies that its rewards may cost.")
+    def accepts(self) -> list[Currency]:
+        return [Currency.of(c) for c in self.terms.accepts.values()] if self.terms else []
+
+    @answer("The rules by which its purchases earn.")
+    def earn_rules(self) -> list[EarnRule]:
+        return [EarnRule.of(r.rule) for r in self.terms.earn] if self.terms else []
+
+    @classmethod
+    def of(cls, terms: PartnerTerms) -> Partner:
+        """From the rulebook."""
+        return cls(
+            code=terms.code, name=terms.name, time_zone=terms.time_zone, installed=True,
+            terms=terms,
+        )  # fmt: skip
+
+    @classmethod
+    def of_row(cls, row: PartnerRow) -> Partner:
+        """From the stored row of one that has gone."""
+        return cls(code=row.code, name=row.name, time_zone=row.time_zone, installed=False)
+
+
+async def partner_of(info: Info, partner_id: int) -> Partner:
+    """The partner of this stored id."""
+    terms = info.context.engine.rulebook.partner_by_id(partner_id)
+    if terms is not None:
+        return Partner.of(terms)
+    row = await info.context.loaders.partner.load(partner_id)
+    assert row is not None
+    return Partner.of_row(row)
+
+
+async def currency_of(info: Info, currency_id: int) -> Currency:
+    """The currency of this stored id."""
+    terms = info.context.engine.rulebook.currencies.get(currency_id)
+    if terms is not None:
+        return Currency.of(terms)
+    row = await info.context.loaders.currency.load(currency_id)
+    assert row is not None
+    return Currency.of(row)
+
+
+@strawberry.type(description="Queries on partners.")
+class PartnerQueries:
+    """What anybody with a token may know of the coalition."""
+
+    @answer(
+        "The partners, or the one of this code.",
+        extensions=allow("member", "partner", "admin"),
+    )
+    async def partners(
+        self,
+        info: Info,
+        code: Annotated[
+            str | None, strawberry.argument(description="Only the partner of this code.")
+        ] = None,
+    ) -> list[Partner]:
+        installed = info.context.engine.rulebook.partners
+        return [Partner.of(p) for c, p in sorted(installed.items()) if code in (None, c)]
+
+    @answer(
+        "The currencies of the programme.",
+        extensions=allow("member", "partner", "admin"),
+    )
+    async def currencies(self, info: Info) -> list[Currency]:
+        terms = info.context.engine.rulebook.currencies.values()
+        return [Currency.of(c) for c in sorted(terms, key=lambda c: c.code)]

@@ -1,0 +1,307 @@
+"""Purchases: a batch recorded with an answer for each item, and one quoted, nothing booked.
+
+Idempotent by the natural key alone: a till may send a batch again. Knows nothing of how a rule
+judges or a posting is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from core.errors import BadInput, Refusal
+from core.posting import Outcome, Recorded
+from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
+from core.rulebook import PartnerTerms
+from laurels.evaluator import Evaluation, Granted
+from laurels.explain import tell_award
+from laurels.purchase import Purchase
+from schema.access import allow, allow_change, check_partner, may_see
+from schema.context import Context, Info
+from schema.errors import (
+    BadInputError,
+    IdempotencyConflictError,
+    NotAllowedError,
+    PartnerRuleFailedError,
+    UnknownReferenceError,
+    as_error,
+)
+from schema.explanations import ExplainedRule, Explanation, award_explained
+from schema.fields import answer, change
+from schema.inputs import MemberIdentifier, identifier
+from schema.ladders import TierChange
+from schema.ledgers import LedgerEntry
+from schema.partners import Currency
+from schema.redemptions import LazyMember
+from schema.scalars import BigInt
+
+MOST_PURCHASES = 1000
+
+
+@strawberry.input(description="A line of a receipt.")
+class PurchaseLineInput:
+    """Never negative: a return is a thing of its own."""
+
+    amount: str = strawberry.field(description='What was paid for the line, such as "3.49".')
+    product_type: str = strawberry.field(
+        description="The type of product, by which rules tell lines apart; may be empty.",
+        default="",
+    )
+    quantity: str = strawberry.field(
+        description='How many, or how much of weighed goods: "2", "1.250".', default="1"
+    )
+    sku: str = strawberry.field(description="The article; may be empty.", default="")
+
+
+@strawberry.input(description="A purchase, as the till sends it.")
+class PurchasesItemInput:
+    """Its natural key is the partner with `externalId`."""
+
+    external_id: str = strawberry.field(description="The partner's own number of the receipt.")
+    member: MemberIdentifier = strawberry.field(description="By what the till knows the member.")
+    occurred_at: datetime = strawberry.field(description="When it happened, with its zone.")
+    currency: str = strawberry.field(description="The ISO 4217 code of the receipt's money.")
+    lines: list[PurchaseLineInput] = strawberry.field(description="The lines, at least one.")
+    store: str = strawberry.field(description="The shop; may be empty.", default="")
+
+
+@strawberry.input(description="A batch of purchases of one partner.")
+class RecordPurchasesInput:
+    """Each item stands for itself."""
+
+    partner: str = strawberry.field(description="The code of the partner that sold.")
+    purchases: list[PurchasesItemInput] = strawberry.field(
+        description=f"The purchases, at most {MOST_PURCHASES}."
+    )
+
+
+@strawberry.type(description="The purchase stands in the books.")
+class PurchaseRecorded:
+    """Now, or since before."""
+
+    external_id: str = strawberry.field(description="The partner's own number of the receipt.")
+    replayed: bool = strawberry.field(
+        description="Whether it stood there before, and this is its first outcome."
+    )
+    booked_at: datetime = strawberry.field(description="When it was booked.")
+    outcome: strawberry.Private[Recorded]
+
+    @answer("What was booked for it, in all currencies.")
+    async def entries(self, info: Info) -> list[LedgerEntry]:
+        key = (self.outcome.holder, self.outcome.booked_at)
+        return [LedgerEntry.of(t) for t in await info.context.loaders.posted.load(key)]
+
+    @answer("The tiers that it changed.")
+    async def tier_changes(self, info: Info) -> list[TierChange]:
+        key = (self.outcome.holder, self.outcome.booked_at)
+        ladders = info.context.engine.rulebook.ladders
+        own = info.context.partner
+        return [
+            TierChange.of(ladders[c.ladder], c.at, c.before, c.after)
+            for c in await info.context.loaders.tier_changes.load(key)
+            if c.ladder in ladders and (own is None or ladders[c.ladder].owner in (None, own.id))
+        ]
+
+    @answer("Whose purchase it is. Null where the viewer may not read that member.")
+    async def member(self, info: Info) -> LazyMember | None:
+        from schema.members import Member  # a circle, closed here
+
+        holder = self.outcome.holder
+        return Member(holder=holder) if await may_see(info.context, holder) else None
+
+
+@strawberry.type(description="What a purchase would earn by one rule.")
+class QuotedAward:
+    """Nothing of it is booked."""
+
+    amount: BigInt = strawberry.field(description="The points.")
+    currency: Currency = strawberry.field(description="The unit.")
+    explanation: Explanation = strawberry.field(description="Why.")
+
+
+@strawberry.type(description="What a purchase would earn, were it recorded now.")
+class PurchaseQuoted:
+    """Nothing of it is booked."""
+
+    external_id: str = strawberry.field(description="The partner's own number of the receipt.")
+    recorded: bool = strawberry.field(
+        description="Whether it stands in the books already; then nothing more would come."
+    )
+    awards: list[QuotedAward] = strawberry.field(description="What it would earn.")
+    rules: list[ExplainedRule] = strawberry.field(
+        description="All rules that judged it, also those that would give nothing."
+    )
+    tier_changes: list[TierChange] = strawberry.field(description="The tiers it would change.")
+
+
+PurchaseResult = Annotated[
+    PurchaseRecorded
+    | BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | IdempotencyConflictError
+    | PartnerRuleFailedError,
+    strawberry.union("PurchaseResult", description="What became of one purchase of a batch."),
+]
+QuoteResult = Annotated[
+    PurchaseQuoted
+    | BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | IdempotencyConflictError
+    | PartnerRuleFailedError,
+    strawberry.union("QuoteResult", description="What a purchase would earn, or why nothing."),
+]
+_Failed: TypeAlias = (
+    BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | IdempotencyConflictError
+    | PartnerRuleFailedError
+)
+
+
+@strawberry.type(description="A batch of purchases was worked through.")
+class RecordPurchasesPayload:
+    """Items that failed may be sent again, with the rest or alone."""
+
+    results: list[PurchaseResult] = strawberry.field(
+        description="An answer for each purchase, in the order of the input."
+    )
+
+
+def _checked(context: Context, partner: str, item: PurchasesItemInput) -> Incoming | Refusal:
+    """The purchase, checked field by field, or what is wrong with it."""
+    try:
+        terms = find_partner(context.engine.rulebook, partner)
+        check_partner(context, terms, "partner")
+        member = identifier(item.member, terms.id)
+        lines = [LineInput(x.product_type, x.amount, x.quantity, x.sku) for x in item.lines]
+        given = PurchaseInput(
+            item.external_id, member, item.occurred_at, item.currency, lines, item.store
+        )
+        return check_purchase(terms, given)
+    except Refusal as refusal:
+        return refusal
+
+
+def _failed(refusal: Refusal, *prefix: str | int) -> _Failed:
+    error = as_error(refusal.under(*prefix))
+    assert isinstance(error, _Failed)
+    return error
+
+
+def _rules(partner: PartnerTerms, evaluation: Evaluation) -> list[ExplainedRule]:
+    """All rules that judged. A quote is made by the rules in force, which have no past to tell."""
+    given = [_rule(partner, g.rule, g.points, g.because) for g in evaluation.granted]
+    return given + [_rule(partner, r.rule, 0, r.because) for r in evaluation.refused]
+
+
+def _rule(partner: PartnerTerms, place: int, points: int, because: str) -> ExplainedRule:
+    terms = partner.earn[place]
+    return ExplainedRule(
+        code=terms.rule.code, title=terms.rule.title, version=0, plugin_version="",
+        points=BigInt(points), because=because,
+    )  # fmt: skip
+
+
+def _award(partner: PartnerTerms, purchase: Purchase, granted: Granted) -> QuotedAward:
+    rule = partner.rules[granted.rule]
+    currency = partner.issues[granted.currency]
+    told = tell_award(
+        rule.title, rule.terms, currency.name, purchase.currency, purchase.lines, granted.lines,
+        base=granted.base, wanted=granted.wanted, because=granted.because,
+    )  # fmt: skip
+    explained = _rule(partner, granted.rule, granted.points, granted.because)
+    return QuotedAward(
+        amount=BigInt(granted.points),
+        currency=Currency.of(currency),
+        explanation=award_explained(told, explained, []),
+    )
+
+
+def _quoted(context: Context, item: Incoming, outcome: Recorded) -> PurchaseQuoted:
+    ladders = context.engine.rulebook.ladders
+    evaluation = outcome.evaluation
+    purchase, partner = item.purchase, item.partner
+    awards = () if evaluation is None else evaluation.granted
+    return PurchaseQuoted(
+        external_id=purchase.external_id,
+        recorded=outcome.replayed,
+        awards=[_award(partner, purchase, g) for g in awards],
+        rules=[] if evaluation is None else _rules(partner, evaluation),
+        tier_changes=[
+            TierChange.of(ladders[m.ladder], m.at, m.before, m.after) for m in outcome.moves
+        ],
+    )
+
+
+def _results(
+    items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
+) -> list[PurchaseResult]:
+    """Answers in the order of the input: what the engine never saw, what it made of the rest."""
+    rest = iter(outcomes)
+    results: list[PurchaseResult] = []
+    for n, item in enumerate(items):
+        outcome = item if isinstance(item, Refusal) else next(rest)
+        if isinstance(outcome, Refusal):
+            results.append(_failed(outcome, "purchases", n))
+        elif isinstance(item, Incoming):
+            results.append(
+                PurchaseRecorded(
+                    external_id=item.purchase.external_id, replayed=outcome.replayed,
+                    booked_at=outcome.booked_at, outcome=outcome,
+                )
+            )  # fmt: skip
+    return results
+
+
+@strawberry.type(description="Queries on purchases.")
+class PurchaseQueries:
+    """Root fields."""
+
+    @answer(
+        "What a purchase would earn: the same code as recording it, and nothing is booked.",
+        extensions=allow("partner", "admin"),
+    )
+    async def quote_purchase(
+        self,
+        info: Info,
+        partner: Annotated[str, strawberry.argument(description="The code of the partner.")],
+        purchase: Annotated[
+            PurchasesItemInput, strawberry.argument(description="The purchase to quote.")
+        ],
+    ) -> QuoteResult:
+        context = info.context
+        item = _checked(context, partner, purchase)
+        if isinstance(item, Refusal):
+            return _failed(item)
+        [outcome] = await context.engine.quote([item], context.instant)
+        if isinstance(outcome, Refusal):
+            return _failed(outcome)
+        return _quoted(context, item, outcome)
+
+
+@strawberry.type(description="Commands on purchases.")
+class PurchaseMutations:
+    """Root fields."""
+
+    @change(
+        "Record purchases, with an answer for each. Safe to send again.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def record_purchases(
+        self,
+        info: Info,
+        input: Annotated[RecordPurchasesInput, strawberry.argument(description="The batch.")],
+    ) -> RecordPurchasesPayload | None:
+        context = info.context
+        if len(input.purchases) > MOST_PURCHASES:
+            raise BadInput(f"a batch has at most {MOST_PURCHASES} purchases", "purchases")
+        items = [_checked(context, input.partner, given) for given in input.purchases]
+        good = [item for item in items if isinstance(item, Incoming)]
+        outcomes = await context.engine.record_purchases(good, context.instant)
+        return RecordPurchasesPayload(results=_results(items, outcomes))

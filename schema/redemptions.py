@@ -1,0 +1,257 @@
+"""Redemptions: points for a reward, at once or held; confirmed or cancelled. Reads and commands.
+
+Every command takes an idempotency key. Knows nothing of lots or stock: `core.redemptions` does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import strawberry
+from strawberry import relay
+
+from core import redemptions as engine
+from core.errors import BadInput, NotAllowed, UnknownReference
+from core.purchases import check_text, find_partner
+from schema.access import allow_change, check_partner, may_see, sees_currency
+from schema.context import Info
+from schema.errors import (
+    BadInputError,
+    IdempotencyConflictError,
+    NotAllowedError,
+    NotEligibleError,
+    UnknownReferenceError,
+    WrongStateError,
+)
+from schema.fields import answer, change
+from schema.inputs import MemberBy, known_holder, parse_duration, parse_numbers, scope_of
+from schema.ledgers import Ledger
+from schema.money import Money
+from schema.partners import Currency, Partner, currency_of, partner_of
+from schema.rewards import Reward, reward_of
+from schema.scalars import BigInt
+
+if TYPE_CHECKING:
+    from schema.members import Member
+
+strawberry.enum(engine.Status, name="RedemptionStatus", description="Where a redemption stands.")
+LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
+
+
+@strawberry.type(description="Points taken for a reward.")
+class Redemption(relay.Node):
+    """As it stands."""
+
+    key: relay.NodeID[str]
+    found: strawberry.Private[engine.Redemption]
+
+    @classmethod
+    def of(cls, found: engine.Redemption) -> Redemption:
+        """From the engine."""
+        return cls(key=f"{found.holder}.{found.id}", found=found)
+
+    @answer("Where it stands.")
+    def status(self) -> engine.Status:
+        return self.found.status
+
+    @answer("What the member shows at the till.")
+    def code(self) -> str:
+        return self.found.code
+
+    @answer("The points taken.")
+    def points(self) -> BigInt:
+        return BigInt(self.found.points)
+
+    @answer("The money off of a discount; null for other kinds.")
+    def worth(self) -> Money | None:
+        return None if self.found.worth is None else Money.of(self.found.worth)
+
+    @answer("When it was asked for.")
+    def requested_at(self) -> datetime:
+        return self.found.requested_at
+
+    @answer("Until when a hold lasts; null where none was asked for.")
+    def hold_until(self) -> datetime | None:
+        return self.found.hold_until
+
+    @answer("When it was completed, cancelled or timed out; null while held.")
+    def settled_at(self) -> datetime | None:
+        return self.found.settled_at
+
+    @answer("What was redeemed.")
+    async def reward(self, info: Info) -> Reward:
+        return await reward_of(info, self.found.reward)
+
+    @answer("The redemption partner.")
+    async def partner(self, info: Info) -> Partner:
+        return await partner_of(info, self.found.partner)
+
+    @answer("The unit that paid.")
+    async def currency(self, info: Info) -> Currency:
+        return await currency_of(info, self.found.currency)
+
+    @answer("The ledger that paid. Null where the viewer may not read it.")
+    async def ledger(self, info: Info) -> Ledger | None:
+        seen = await may_see(info.context, self.found.holder)
+        if not seen or not sees_currency(info.context, self.found.currency):
+            return None
+        return Ledger.of(self.found.holder, self.found.currency)
+
+    @answer("Whose it is. Null where the viewer may not read that member.")
+    async def member(self, info: Info) -> LazyMember | None:
+        from schema.members import Member  # members list redemptions: a circle, closed here
+
+        holder = self.found.holder
+        return Member(holder=holder) if await may_see(info.context, holder) else None
+
+
+@strawberry.input(description="A reward to take.")
+class RedeemRewardInput:
+    """Completes at once, unless a hold is asked for."""
+
+    key: str = strawberry.field(
+        description="The idempotency key: sent again with it, the first outcome is answered."
+    )
+    partner: str = strawberry.field(description="The code of the partner that gives the reward.")
+    reward: str = strawberry.field(description="The reward's code.")
+    member: strawberry.Maybe[MemberBy] = strawberry.field(
+        description="Who redeems. A member's token redeems for itself and leaves it out."
+    )
+    currency: strawberry.Maybe[str] = strawberry.field(
+        description="The code of the currency to pay with, where the reward has several prices."
+    )
+    hold: strawberry.Maybe[str] = strawberry.field(
+        description="How long to hold the points, such as 2h; then confirm or cancel."
+    )
+
+
+@strawberry.input(description="A held redemption to settle.")
+class SettleRedemptionInput:
+    """Sent again with the same key, the first outcome is answered."""
+
+    key: str = strawberry.field(description="The idempotency key.")
+    redemption: strawberry.ID = strawberry.field(description="The redemption's id.")
+
+
+@strawberry.type(description="The redemption stands in the books.")
+class RewardRedeemed:
+    """Done."""
+
+    redemption: Redemption = strawberry.field(description="As it stands now.")
+    replayed: bool = strawberry.field(
+        description="Whether the key was used before, and this is its first outcome."
+    )
+
+    @classmethod
+    def of(cls, found: engine.Redemption) -> RewardRedeemed:
+        """From the engine."""
+        return cls(redemption=Redemption.of(found), replayed=found.replayed)
+
+
+RedeemResult = Annotated[
+    RewardRedeemed
+    | BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | NotEligibleError
+    | IdempotencyConflictError,
+    strawberry.union("RedeemRewardResult", description="The redemption, or why there is none."),
+]
+SettleResult = Annotated[
+    RewardRedeemed
+    | BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | WrongStateError
+    | IdempotencyConflictError,
+    strawberry.union("SettleRedemptionResult", description="The redemption, or why it stays."),
+]
+
+
+async def _redeemer(info: Info, given: RedeemRewardInput) -> int:
+    """Whose points are meant: a member's token means itself and nobody else."""
+    viewer = info.context.viewer
+    if given.member is None:
+        if viewer.holder is None:
+            raise BadInput("say whose points are redeemed", "member")
+        return viewer.holder
+    holder = await known_holder(given.member.value, scope_of(info.context, given.partner))
+    if viewer.role == "member" and holder != viewer.holder:
+        raise NotAllowed("a member's token redeems for itself only", "member")
+    return holder
+
+
+async def _settleable(info: Info, given: SettleRedemptionInput) -> engine.Redemption:
+    """The redemption meant, if the viewer has a say in it; else there is none."""
+    check_text(given.key, "key", 255, least=1)
+    numbers = parse_numbers("Redemption", given.redemption, 2, "redemption")
+    row = await info.context.loaders.redemption.load((numbers[0], numbers[1]))
+    if row is not None:
+        found = engine.from_row(row)
+        viewer, own = info.context.viewer, info.context.partner
+        if (
+            viewer.role == "admin"
+            or (viewer.role == "member" and viewer.holder == found.holder)
+            or (own is not None and own.id == found.partner)
+        ):
+            return found
+    raise UnknownReference("no such redemption", "redemption")
+
+
+@strawberry.type(description="Commands on redemptions.")
+class RedemptionMutations:
+    """Root fields."""
+
+    @change("Take a reward for points.", extensions=allow_change("member", "partner", "admin"))
+    async def redeem_reward(
+        self,
+        info: Info,
+        input: Annotated[RedeemRewardInput, strawberry.argument(description="What to take.")],
+    ) -> RedeemResult | None:
+        context = info.context
+        check_text(input.key, "key", 255, least=1)
+        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        hold = None if input.hold is None else parse_duration(input.hold.value, "hold")
+        currency = None if input.currency is None else input.currency.value
+        request = engine.RedeemRequest(
+            context.viewer.caller, input.key, input.partner, await _redeemer(info, input),
+            input.reward, currency, hold,
+        )  # fmt: skip
+        return RewardRedeemed.of(await engine.redeem(context.engine, request, context.instant))
+
+    @change(
+        "The reward was handed over: what was held is redeemed.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def confirm_redemption(
+        self,
+        info: Info,
+        input: Annotated[SettleRedemptionInput, strawberry.argument(description="Which one.")],
+    ) -> SettleResult | None:
+        context = info.context
+        found = await _settleable(info, input)
+        return RewardRedeemed.of(
+            await engine.confirm(
+                context.engine, found.holder, found.id, context.viewer.caller, input.key,
+                context.instant,
+            )
+        )  # fmt: skip
+
+    @change(
+        "The hold is off: the points go back to where they came from.",
+        extensions=allow_change("member", "partner", "admin"),
+    )
+    async def cancel_redemption(
+        self,
+        info: Info,
+        input: Annotated[SettleRedemptionInput, strawberry.argument(description="Which one.")],
+    ) -> SettleResult | None:
+        context = info.context
+        found = await _settleable(info, input)
+        return RewardRedeemed.of(
+            await engine.cancel(
+                context.engine, found.holder, found.id, context.viewer.caller, input.key,
+                context.instant,
+            )
+        )  # fmt: skip

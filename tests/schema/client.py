@@ -1,0 +1,140 @@
+"""How the tests of the schema speak to it: over HTTP, as a role, with a clock of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+
+from app.tokens import issue
+
+SECRET = "a secret of the tests, which is long enough"
+
+ENROL = """mutation($input: EnrolMemberInput!) { enrolMember(input: $input) { __typename
+  ... on MemberEnrolled { created memberId member { name } } ... on Error { code message path } } }"""
+RECORD = """mutation($input: RecordPurchasesInput!) { recordPurchases(input: $input) { results {
+  __typename
+  ... on PurchaseRecorded { externalId replayed entries { id amount currency { code }
+    explanation { text rule { title version points } lines { productType points rate } rate rounding
+      caps rules { code points because } } }
+    tierChanges { ladder { code } from { code } to { code } } }
+  ... on Error { code message path } } } }"""
+REDEEM = """mutation($input: RedeemRewardInput!) { redeemReward(input: $input) { __typename
+  ... on RewardRedeemed { replayed redemption { id status code points holdUntil settledAt
+    reward { title } partner { code } currency { code } ledger { balance { active reserved } }
+    member { id } } }
+  ... on Error { code message path } } }"""
+SETTLE = """mutation($input: SettleRedemptionInput!) { FIELD(input: $input) { __typename
+  ... on RewardRedeemed { replayed redemption { id status ledger { balance { active reserved } } } }
+  ... on Error { code message path } } }"""
+CONFIRM = SETTLE.replace("FIELD", "confirmRedemption")
+CANCEL = SETTLE.replace("FIELD", "cancelRedemption")
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is moved."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return self.at
+
+    def tick(self, **span: float) -> None:
+        """Move on."""
+        self.at += timedelta(**span)
+
+
+@dataclass
+class Client:
+    """Sends operations; `who` is a role with its subject, or None for nobody."""
+
+    http: httpx.AsyncClient
+    clock: Clock
+    tokens: dict[str, str]
+
+    def member(self, member_id: str) -> str:
+        """A caller's name for a member, who gets a token."""
+        import base64
+
+        holder = base64.b64decode(member_id).decode().partition(":")[2]
+        who = f"member:{holder}"
+        self.tokens[who] = issue(SECRET, "member", holder, timedelta(days=3650), self.clock())
+        return who
+
+    async def send(self, who: str | None, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer."""
+        headers = {} if who is None else {"authorization": f"Bearer {self.tokens[who]}"}
+        response = await self.http.post(
+            "/graphql", json={"query": query, "variables": variables}, headers=headers
+        )
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def ask(self, who: str | None, query: str, **variables: Any) -> Any:
+        """The only root field's answer, which has no errors."""
+        answer = await self.send(who, query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        [value] = answer["data"].values()
+        return value
+
+    async def enrol(self, card: str, name: str = "Ada") -> str:
+        """A new member's id."""
+        done = await self.ask("admin:root", ENROL, input={"card": card, "name": name})
+        assert done["created"], done
+        return str(done["memberId"])
+
+    async def buy(self, who: str, partner: str, *purchases: dict[str, Any]) -> list[dict[str, Any]]:
+        """The results of a batch."""
+        given = {"partner": partner, "purchases": list(purchases)}
+        done: list[dict[str, Any]] = (await self.ask(who, RECORD, input=given))["results"]
+        return done
+
+
+def receipt(
+    number: str, card: str, at: str, *lines: tuple[str, str], currency: str = "USD"
+) -> dict[str, Any]:
+    """A purchase as a till sends it: lines are (product type, amount)."""
+    return {
+        "externalId": number,
+        "member": {"card": card},
+        "occurredAt": at,
+        "currency": currency,
+        "lines": [{"productType": kind, "amount": amount} for kind, amount in lines],
+    }
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collects what this process sends to the database, each statement once for each sending."""
+    sent: list[str] = []
+    kept = {name: getattr(asyncpg.Connection, name) for name in _SENDING}
+
+    def counting(name: str) -> Any:
+        original = kept[name]
+
+        async def call(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+            if not re.match(r"\s*(RESET|SELECT pg_advisory_unlock_all)", query):
+                sent.append(query)
+            return await original(self, query, *args, **kwargs)
+
+        return call
+
+    for name in _SENDING:
+        setattr(asyncpg.Connection, name, counting(name))
+    try:
+        yield sent
+    finally:
+        for name, original in kept.items():
+            setattr(asyncpg.Connection, name, original)
+
+
+_SENDING = ("execute", "executemany", "fetch", "fetchrow", "fetchval")
