@@ -12,6 +12,7 @@ import pytest
 
 import core.db
 import core.posting
+import core.store.posting
 from core.errors import IdempotencyConflict
 from core.posting import Engine, Recorded
 from core.rulebook import Rulebook
@@ -152,7 +153,7 @@ async def test_a_batch_that_is_cancelled_leaves_nothing_and_no_lock(
 ) -> None:
     await enrol_cards(["1"])
     reached = asyncio.Event()
-    original = core.posting.store.write_holders
+    original = core.store.posting.write_holders
 
     async def hang(*arguments: Any) -> None:
         await original(*arguments)
@@ -160,7 +161,7 @@ async def test_a_batch_that_is_cancelled_leaves_nothing_and_no_lock(
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(core.posting.store, "write_holders", hang)
+        patched.setattr(core.store.posting, "write_holders", hang)
         task = asyncio.create_task(engine.record_purchases([receipt(engine, "R1")], NOW))
         await reached.wait()
         task.cancel()
