@@ -1,4 +1,4 @@
-"""A small coalition with rewards, installed for real: what the tests of redemptions and tiers drive.
+"""A small coalition with rewards, installed for real: what tests of redemptions and tiers drive.
 
 A star for every full dollar at the grocer (three on PRODUCE), a bean at the café. Holds no
 assertion and no fixture.
