@@ -23,7 +23,8 @@ _ADDED = {
     "transfer": "SELECT t.* FROM transfer t WHERE t.event_id BETWEEN $1 AND $2 ORDER BY t.event_id",
     "lot": "SELECT t.* FROM lot t JOIN transfer x USING (holder_id, currency_id, seq) "
     "WHERE x.event_id BETWEEN $1 AND $2 ORDER BY x.event_id",
-    "allocation": "SELECT t.* FROM allocation t JOIN transfer x USING (holder_id, currency_id, seq) "
+    "allocation": "SELECT t.* FROM allocation t "
+    "JOIN transfer x USING (holder_id, currency_id, seq) "
     "WHERE x.event_id BETWEEN $1 AND $2 ORDER BY x.event_id",
     "qualification": "SELECT t.* FROM qualification t WHERE t.event_id BETWEEN $1 AND $2 "
     "ORDER BY t.event_id",

@@ -158,10 +158,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
             EventKind.PURCHASE, purchase.currency, digest, purchase.external_id, purchase.store,
         )
     )  # fmt: skip
-    batch.writes.lines.extend(
-        (event, n, line.amount, line.quantity, line.product_type, line.sku)
-        for n, line in enumerate(purchase.lines, 1)
-    )
+    batch.writes.lines.add(event, purchase.lines)
     heads = _credit(batch, partner, evaluation, cause, holder, content)
     batch.writes.decisions.append(
         store.DecisionRow(
@@ -169,7 +166,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
             EventKind.PURCHASE, heads, content.decode(),
         )
     )  # fmt: skip
-    moves = _qualify(batch, partner, purchase, evaluation, cause, holder)
+    moves = _qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
     batch.relations[holder, partner.id] = (visits + 1, max(last, purchase.occurred_at))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, booked_at)
     return Recorded(event, holder, booked_at, False, evaluation, moves)
@@ -298,6 +295,7 @@ def _qualify(
     evaluation: Evaluation,
     cause: Cause,
     holder: int,
+    ranks: Mapping[int, int],
 ) -> tuple[TierMove, ...]:
     moves: list[TierMove] = []
     for ladder in batch.rulebook.ladders.values():
@@ -306,7 +304,8 @@ def _qualify(
             batch.writes.qualified.append(
                 (holder, ladder.id, cause.occurred_at, cause.event, amount)
             )
-            moves.extend(_climb(batch, batch.standing(holder, ladder), cause, amount))
+            standing = batch.standing(holder, ladder)
+            moves.extend(_climb(batch, standing, cause, amount, ranks.get(ladder.id)))
     return tuple(moves)
 
 
@@ -323,20 +322,29 @@ def _qualifying(
     return purchase.total_minor if measure.unit == purchase.currency else 0
 
 
-def _climb(batch: Batch, standing: Standing, cause: Cause, amount: int) -> list[TierMove]:
-    """Count an amount; a lapsed rank is noted as reviewed, then the climb is announced."""
+def _climb(
+    batch: Batch, standing: Standing, cause: Cause, amount: int, held: int | None
+) -> list[TierMove]:
+    """Count an amount; a lapsed rank is noted as reviewed, then the climb is announced.
+
+    `held` is the rank at that instant before the amount counts, where it is known already.
+    """
     at = cause.occurred_at
     moves = []
-    if standing.measured_at is not None and at > standing.measured_at:
+    if held is None:
         held = standing.rank_at(at)
-        if held < standing.rank:
-            review = start_of(at, "D", standing.ladder.time_zone)
-            moves.append(TierMove(standing.ladder.id, review, standing.rank, held))
-            standing.rank, standing.since = held, review
+    if standing.measured_at is not None and at > standing.measured_at and held < standing.rank:
+        review = start_of(at, "D", standing.ladder.time_zone)
+        moves.append(TierMove(standing.ladder.id, review, standing.rank, held))
+        standing.rank, standing.since = held, review
     standing.advance(at)
     standing.add(at, amount)
     latest = standing.measured_at or at
-    rank = standing.rank_at(latest)
+    if latest == at and amount > 0:
+        # Nothing before `at` changed: the highest measure since the review was it, or is this one.
+        rank = max(held, standing.ladder.rank(standing.value))
+    else:
+        rank = standing.rank_at(latest)
     if rank > standing.rank:
         moves.append(TierMove(standing.ladder.id, latest, standing.rank, rank))
         standing.rank, standing.since = rank, latest
