@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,48 +20,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.importer import BATCH, ImportReport, run_import
+from bench.households import Household, by_graphql, by_reads
 from bench.setting import AS_OF, PARTNER, engine, fresh_database, server, write_receipts
-from core.db import reading
-from core.posting import Engine, span
-from core.store import reads
-from core.tiers import standing_from_rows
+from core.posting import Engine
 
 ORACLE = Path(__file__).resolve().parents[2] / "shared" / "oracle" / "journey_households.csv"
 LATER = datetime(2018, 2, 1, tzinfo=UTC)
-_CODE = "BASKET"
-
-
-@dataclass(frozen=True, slots=True)
-class Household:
-    """One household's figures at an instant."""
-
-    earned: int
-    expired: int
-    balance: int
-    window: int
-    tier: str
-
-
-async def households(engine_: Engine, at: datetime) -> dict[str, Household]:
-    """Every household's figures as the engine's own reads give them at `at`, by its reference."""
-    rulebook = engine_.rulebook
-    currency = rulebook.partners[PARTNER].issues[_CODE].id
-    ladder = next(iter(rulebook.ladders.values()))
-    async with reading() as connection:
-        known = await connection.fetch("SELECT value, holder_id FROM identifier WHERE kind = 4")
-    names = {r[1]: r[0] for r in known}
-    qualifying: dict[int, list[tuple[datetime, int]]] = {}
-    windows = [(ladder.id, span(ladder.window))]
-    for holder, _, when, amount in await reads.qualified(list(names), windows, at):
-        qualifying.setdefault(holder, []).append((when, amount))
-    found = {name: Household(0, 0, 0, 0, ladder.ladder.tiers[0].code) for name in names.values()}
-    for row in await reads.balances(list(names), at):
-        if row[1] != currency:
-            continue
-        measure = standing_from_rows(row[0], ladder, qualifying.get(row[0], []), at).value
-        tier = ladder.ladder.tiers[ladder.rank(measure)].code
-        found[names[row[0]]] = Household(row[6], row[7], row[2], measure, tier)
-    return found
 
 
 def totals(found: dict[str, Household]) -> str:
@@ -127,21 +90,25 @@ async def journey(url: str, share: float, laurels: bool, batch: int, oracle: Pat
 
 
 async def _compared(engine_: Engine, oracle: Path | None, console: Console) -> bool:
-    found = await households(engine_, AS_OF)
+    """Print both instants; compare the first, by the engine's reads and again by GraphQL."""
+    found = await by_reads(engine_, AS_OF)
     console.print(f"as of {AS_OF:%Y-%m-%d %H:%M:%S}: {totals(found)}")
-    console.print(f"as of {LATER:%Y-%m-%d %H:%M:%S}: {totals(await households(engine_, LATER))}")
+    console.print(f"as of {LATER:%Y-%m-%d %H:%M:%S}: {totals(await by_reads(engine_, LATER))}")
     if oracle is None:
-        console.print("no oracle file: or not the whole year: nothing was compared")
+        console.print("no oracle file, or not the whole year: nothing was compared")
         return True
-    wrong = differences(found, oracle)
-    _report(wrong, len(found), console)
-    return not wrong
+    agreed = _report(differences(found, oracle), len(found), "the engine's reads", console)
+    start = time.perf_counter()
+    answered = await by_graphql(engine_, AS_OF)
+    console.print(f"asked by GraphQL in {time.perf_counter() - start:.1f} s")
+    return _report(differences(answered, oracle), len(answered), "GraphQL", console) and agreed
 
 
-def _report(wrong: Sequence[str], count: int, console: Console) -> None:
+def _report(wrong: Sequence[str], count: int, what: str, console: Console) -> bool:
     for line in wrong[:10]:
         console.print(line)
-    console.print(f"{count - len(wrong):,} of {count:,} households agree with the oracle")
+    console.print(f"by {what} {count - len(wrong):,} of {count:,} households agree with the oracle")
+    return not wrong
 
 
 def main(

@@ -270,9 +270,7 @@ async def write_events(connection: Connection, writes: Writes) -> bool:
     count = await connection.fetchval(EVENTS, *columns(writes.events, 11))
     if count != len(writes.events):
         return False
-    await connection.copy_records_to_table(
-        "event_line", records=writes.lines.rows(), columns=LINES
-    )
+    await connection.copy_records_to_table("event_line", records=writes.lines.rows(), columns=LINES)
     return True
 
 
