@@ -16,8 +16,8 @@ import orjson
 
 from core.db import Connection, Row, transaction
 from core.events import EventKind
+from core.folding import seal
 from core.ledger import Kind, Ledger, Transfer
-from core.posting import seal
 from core.purchases import content_hash
 from core.redemptions import digest
 from core.reviews import review_hash

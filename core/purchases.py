@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import orjson
 
@@ -124,7 +124,7 @@ def parse_quantity(text: str) -> int:
     """Thousandths of a quantity given as a decimal text. Raises BadInput."""
     try:
         scaled = Decimal(text).scaleb(3)
-    except (InvalidOperation, ValueError):
+    except (ArithmeticError, ValueError):  # an exponent may overflow, too
         raise BadInput(f"{text!r:.40} is no quantity", "quantity") from None
     if not scaled.is_finite() or not 0 <= scaled <= _MAX_QUANTITY:
         raise BadInput(f"quantity {text!r:.40} is negative or absurd", "quantity")

@@ -19,8 +19,9 @@ import orjson
 from core.db import Connection, Row, transaction
 from core.errors import BadInput, IdempotencyConflict, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
+from core.folding import FORMAT, Batch, seal
 from core.ledger import Account, Cause, Kind, Ledger
-from core.posting import FORMAT, Batch, Engine, seal, span, write
+from core.posting import Engine, span, write
 from core.purchases import check_text, find_partner
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms, Rulebook
 from core.standings import standings

@@ -13,7 +13,8 @@ import orjson
 
 from core.db import Connection, transaction
 from core.events import EventKind
-from core.posting import FORMAT, Batch, Engine, TierMove, span, write
+from core.folding import FORMAT, Batch, TierMove
+from core.posting import Engine, span, write
 from core.standings import lapse
 from core.store import posting as rows
 from core.store import reviews as store

@@ -81,7 +81,12 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name="MemberRow",
             fields=[
-                ("holder_id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                (
+                    "holder_id",
+                    fields.BigIntField(
+                        generated=False, primary_key=True, unique=True, db_index=True
+                    ),
+                ),
                 ("name", fields.CharField(null=True, max_length=200)),
                 ("claimed", fields.BooleanField(default=True)),
                 ("enrolled_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
@@ -119,7 +124,10 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name="ProgrammeRow",
             fields=[
-                ("version", fields.IntField(primary_key=True, unique=True, db_index=True)),
+                (
+                    "version",
+                    fields.IntField(generated=False, primary_key=True, unique=True, db_index=True),
+                ),
                 ("settings", fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
                 ("at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
@@ -154,7 +162,7 @@ class Migration(migrations.Migration):
                 "app": "core",
                 "unique_together": (("partner_id", "code"),),
                 "pk_attr": "id",
-                "table_description": "A reward of a partner's catalogue; withdrawn ones stay, for the redemptions that name them.",
+                "table_description": "A reward of a partner's catalogue; withdrawn ones stay: redemptions name them.",
             },
             bases=["Model"],
         ),

@@ -1,4 +1,4 @@
-"""A small coalition with rewards, installed for real: what tests of redemptions and tiers drive.
+"""A small coalition with rewards, installed for real: for tests of redemptions and tiers.
 
 A star for every full dollar at the grocer (three on PRODUCE), a bean at the café. Holds no
 assertion and no fixture.
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core.db import reading
-from core.posting import Engine, Recorded
+from core.folding import Recorded
+from core.posting import Engine
 from core.programme import (
     ContractSettings,
     CurrencySettings,

@@ -20,7 +20,8 @@ from core.errors import (
     Refusal,
     UnknownReference,
 )
-from core.posting import AHEAD, Engine, Recorded
+from core.folding import AHEAD, Recorded
+from core.posting import Engine
 from core.purchases import Incoming
 from laurels import Award, Facts, Multiply, Nothing, Purchase, award, earn_rule
 from tests.support import (

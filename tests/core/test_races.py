@@ -14,7 +14,8 @@ import core.db
 import core.posting
 import core.store.posting
 from core.errors import IdempotencyConflict
-from core.posting import Engine, Recorded
+from core.folding import Recorded
+from core.posting import Engine
 from core.rulebook import Rulebook
 from tests.support import DAY, NOW, books, enrol_cards, receipt, scalar
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.db import transaction
+from core.folding import Batch
 from core.ledger import Account, Cause, Kind, Ledger
-from core.posting import Batch, Engine, write
+from core.posting import Engine, write
 from core.store import posting as rows
 from core.store import reads
 from tests.support import NOW, enrol_cards, receipt, small_rulebook
