@@ -12,7 +12,8 @@ import pytest
 from core import reviews
 from core.check import prove
 from core.db import reading
-from core.posting import Batch, Engine, write
+from core.folding import Batch
+from core.posting import Engine, write
 from core.reviews import review_tiers
 from core.rulebook import LadderTerms
 from core.standings import standings
