@@ -7,8 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from core.eligibility import Eligibility, eligibility
 from core.posting import Engine
-from core.redemptions import Eligibility, cancel, eligibility, redeem
+from core.redemptions import cancel, redeem
 from tests.core.shop import days, earn, open_shop, wish
 from tests.support import NOW, enrol_cards
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from core.check import prove
+from core.eligibility import eligibility
 from core.errors import IdempotencyConflict, NotEligible, Refusal, WrongState
 from core.posting import Engine
 from core.redemptions import (
@@ -17,7 +18,6 @@ from core.redemptions import (
     Status,
     cancel,
     confirm,
-    eligibility,
     redeem,
     time_out,
 )

@@ -1,0 +1,109 @@
+"""Paying part of a bill with points, by a redeem rule of the partner.
+
+The rule is asked between two statements, on plain data, and its answer is held against what was
+handed to it: a rule can't take more than was offered, nor give more than the bill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.db import transaction
+from core.errors import BadInput, NotEligible, PartnerRuleFailed, UnknownReference
+from core.posting import Engine
+from core.purchases import check_text, find_partner
+from core.redemptions import (
+    Redemption,
+    Taken,
+    as_row,
+    book,
+    debit,
+    digest,
+    first_outcome,
+    open_holder,
+)
+from core.rulebook import PartnerTerms
+from core.store import redemptions as store
+from laurels.durations import Duration
+from laurels.money import Money
+from laurels.redeeming import Checkout, Discount, RedeemRule
+from laurels.rules import Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PayRequest:
+    """Points offered for part of a bill, by a redeem rule of the partner; None offers all."""
+
+    caller: str
+    key: str
+    partner: str
+    holder: int
+    rule: str
+    total: Money
+    offered: int | None = None
+    hold: Duration | None = None
+
+
+async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
+    """Pay part of a bill with points, by a redeem rule of the partner.
+
+    Raises UnknownReference, BadInput, NotEligible (the rule's own words), PartnerRuleFailed or
+    IdempotencyConflict; then nothing was booked.
+    """
+    check_text(request.key, "idempotencyKey", 255, least=1)
+    if request.total.minor <= 0 or (request.offered is not None and request.offered <= 0):
+        raise BadInput("a bill, and points where they are named, are above zero", "total")
+    asked = digest(
+        "pay", request.partner, request.holder, request.rule, request.total, request.offered,
+        request.hold,
+    )  # fmt: skip
+    async with transaction() as connection:
+        new, event = await engine.ids.take(connection, 2)
+        before = await store.claim_key(
+            connection, request.caller, request.key, asked, (request.holder, new), now
+        )
+        if before is not None:
+            return await first_outcome(connection, asked, before)
+        partner = find_partner(engine.rulebook, request.partner)
+        rule = next((r for r in partner.redeem if r.code == request.rule), None)
+        if rule is None or rule.currency not in partner.accepts:
+            raise UnknownReference(f"{partner.name} has no such redeem rule", "rule")
+        batch = await open_holder(connection, engine, request.holder, now)
+        ledger = batch.ledger(request.holder, partner.accepts[rule.currency].id)
+        ledger.lots = await store.open_lots(connection, request.holder, ledger.currency)
+        offer = Checkout(request.total, ledger.spendable(now), request.offered)
+        answer = _discount(partner, rule, offer)
+        taken = Taken(None, rule.code, answer.points, answer.worth)
+        redemption = debit(batch, partner, ledger, taken, request.hold, (new, event), now)
+        await book(connection, batch)
+        await store.add(connection, as_row(redemption, ledger.seq, None))
+        return redemption
+
+
+def _discount(partner: PartnerTerms, rule: RedeemRule, checkout: Checkout) -> Discount:
+    """Ask a redeem rule, and hold its answer against what was handed to it.
+
+    Raises NotEligible in the rule's words, PartnerRuleFailed where it raises or overreaches.
+    """
+    name = f"partner '{partner.code}', rule '{rule.code}'"
+    answer: object  # a rule may answer anything, whatever its signature says
+    try:
+        answer = rule.discount(checkout)
+    except Exception as error:
+        raise PartnerRuleFailed(f"{name}: raised {type(error).__name__}") from error
+    if isinstance(answer, Nothing):
+        raise NotEligible(answer.because, "total")
+    most = checkout.balance
+    if checkout.offered is not None:
+        most = min(most, checkout.offered)
+    points: object = answer.points if isinstance(answer, Discount) else None
+    if (
+        not isinstance(answer, Discount)
+        or type(points) is not int
+        or not 0 < points <= most
+        or answer.worth.currency != checkout.total.currency
+        or not 0 < answer.worth.minor <= checkout.total.minor
+    ):
+        raise PartnerRuleFailed(f"{name}: answered {answer!r:.120}, which is more than was offered")
+    return answer
