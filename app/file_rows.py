@@ -179,10 +179,15 @@ def _json_texts(found: dict[str, Any], names: list[str]) -> Row | Broken:
     values: list[Any] = []
     for column, name in zip(COLUMNS, names, strict=True):
         value = found.get(name)
+        reason = None
         if isinstance(value, bool | list | dict):
+            reason = f"a text or number is wanted, not {value!r:.40}"
+        elif value is None and column in REQUIRED and name not in found:
+            reason = f"this row has no {name!r:.60}"
+        if reason is not None:
             known = found.get(names[0])
             external_id = str(known) if isinstance(known, str | int | float) else None
-            return Broken(column, f"a text or number is wanted, not {value!r:.40}", external_id)
+            return Broken(column, reason, external_id)
         # A number's shortest text is what stood in the file: amounts have 15 digits at most.
         values.append(value if value is None or isinstance(value, str) else repr(value))
     return values

@@ -179,6 +179,33 @@ def test_structures_are_no_texts(tmp_path: Path) -> None:
     assert (error.row, error.field, error.external_id) == (1, "amount", "R-1")
 
 
+def test_a_missing_key_is_no_empty_text(tmp_path: Path) -> None:
+    row = line()
+    del row["product_type"]
+    [error] = errors_of(write_json(tmp_path / "a.jsonl", [row]))
+    assert (error.row, error.field, error.external_id) == (1, "product_type", "R-1")
+
+
+_PIECES = st.sampled_from([GOOD.format(1), GOOD.format(2), json.dumps(line()), '"', ",", "{", "é"])
+
+
+@given(st.lists(st.lists(st.binary(max_size=8) | _PIECES.map(str.encode), max_size=4), max_size=6))
+def test_no_bytes_stop_a_reader(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("bytes")
+    content = b"\n".join(b"".join(pieces) for pieces in rows)
+    (folder / "a.jsonl").write_bytes(content)
+    raw_csv(folder / "a.csv", content)
+    for name in ("a.jsonl", "a.csv"):
+        found = read(folder / name)
+        assert all(x.row >= 1 and x.field for x in found if isinstance(x, RowError))
+        assert all(x.external_id and x.lines for x in found if isinstance(x, Receipt))
+    (folder / "a.parquet").write_bytes(b"PAR1" + content + b"PAR1")
+    with pytest.raises(BadInput):
+        read(folder / "a.parquet")
+
+
 def test_a_receipt_without_end_is_refused_without_being_held(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     rows = (GOOD.format(1) + "\n" for _ in range(30_000))
