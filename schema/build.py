@@ -6,10 +6,16 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import strawberry
-from graphql import GraphQLError, lexicographic_sort_schema
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from graphql import GraphQLError, OperationDefinitionNode, lexicographic_sort_schema
+from strawberry.extensions import (
+    MaxTokensLimiter,
+    ParserCache,
+    SchemaExtension,
+    ValidationCache,
+)
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -63,6 +69,21 @@ class Schema(strawberry.Schema):
         return print_schema(twin)
 
 
+class OneOperation(SchemaExtension):
+    """Asks which operation is meant where a document holds several; strawberry runs the first."""
+
+    def on_validate(self) -> Iterator[None]:
+        """After the cache, which sets the errors anew."""
+        context = self.execution_context
+        document = context.graphql_document
+        if document is not None and context._provided_operation_name is None:
+            kinds = [type(definition) for definition in document.definitions]
+            if kinds.count(OperationDefinitionNode) > 1:
+                unclear = GraphQLError("say by operationName which operation is meant")
+                context.pre_execution_errors = [*(context.pre_execution_errors or ()), unclear]
+        yield
+
+
 def _tokens() -> MaxTokensLimiter:
     return MaxTokensLimiter(MOST_TOKENS)
 
@@ -75,7 +96,7 @@ def build_schema() -> strawberry.Schema:
         Query,
         Mutation,
         types=[Lot],
-        extensions=[_tokens, ParserCache, ValidationCache],
+        extensions=[_tokens, ParserCache, ValidationCache, OneOperation],
         exception_handlers=HANDLERS,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )

@@ -13,6 +13,7 @@ import orjson
 import strawberry
 
 from core.ledger import Kind, Transfer
+from core.redemptions import from_row
 from core.store.lookups import Source
 from laurels.explain import Told, tell_award
 from schema.context import Info
@@ -98,14 +99,14 @@ async def explain(info: Info, entry: Transfer) -> Explanation:
         return Explanation(text=_expiry(amount, sources))
     if kind is Kind.REPAYMENT:
         return Explanation(text=f"{amount} repaid what was owed.")
-    reward = await _reward_title(info, entry)
-    return Explanation(text=_REDEEMING[kind].format(amount=amount, reward=reward))
+    text = _REDEEMING[kind].format(amount=amount, what=await _redeemed(info, entry))
+    return Explanation(text=text)
 
 
 _REDEEMING: Mapping[Kind, str] = {
-    Kind.REDEMPTION: "{amount} redeemed for '{reward}'.",
-    Kind.RESERVATION: "{amount} reserved for '{reward}'.",
-    Kind.RELEASE: "{amount} given back: '{reward}' was not taken.",
+    Kind.REDEMPTION: "{amount} redeemed for {what}.",
+    Kind.RESERVATION: "{amount} reserved for {what}.",
+    Kind.RELEASE: "{amount} given back: {what} was not taken.",
 }
 
 
@@ -122,14 +123,17 @@ async def _content(info: Info, entry: Transfer) -> dict[str, Any]:
     return decided
 
 
-async def _reward_title(info: Info, entry: Transfer) -> str:
-    """The title of the reward that a redemption's posting was for."""
+async def _redeemed(info: Info, entry: Transfer) -> str:
+    """What a redemption's posting was for: a reward by its title, or money off."""
     redemption, *_ = (await _content(info, entry))["r"]
     row = await info.context.loaders.redemption.load((entry.holder, redemption))
-    if row is None or row["reward_id"] is None:
-        return "a reward"
-    reward = await info.context.loaders.reward.load(row["reward_id"])
-    return "a reward" if reward is None else reward.title
+    assert row is not None
+    found = from_row(row)
+    if found.reward is None:
+        return f"{found.worth} off a bill"
+    reward = await info.context.loaders.reward.load(found.reward)
+    assert reward is not None
+    return f"'{reward.title}'"
 
 
 async def _accrual(info: Info, entry: Transfer) -> Explanation:

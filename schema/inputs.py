@@ -14,6 +14,7 @@ from core.purchases import find_partner
 from core.store import lookups
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
+from laurels.money import Money, MoneyError, to_minor
 from schema.context import Context
 
 
@@ -111,4 +112,12 @@ def parse_duration(text: str, *path: str) -> Duration:
     try:
         return Duration.parse(text)
     except DeclarationError as error:
+        raise BadInput(str(error), *path) from None
+
+
+def parse_money(amount: str, currency: str, *path: str) -> Money:
+    """An amount in major units of an ISO 4217 currency. Raises BadInput."""
+    try:
+        return Money(to_minor(amount, currency), currency)
+    except MoneyError as error:
         raise BadInput(str(error), *path) from None

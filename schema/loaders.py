@@ -14,10 +14,10 @@ import orjson
 from strawberry.dataloader import DataLoader
 
 from core.db import Row
+from core.eligibility import Eligibility, eligibility
 from core.ledger import Transfer
 from core.models import CurrencyRow, PartnerRow, RewardRow
 from core.posting import Engine
-from core.redemptions import Eligibility, eligibility
 from core.rulebook import PartnerTerms
 from core.standings import TierStatus, standings
 from core.store import lookups, reads

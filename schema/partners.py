@@ -12,6 +12,7 @@ from strawberry import relay
 
 from core.models import CurrencyRow, PartnerRow
 from core.rulebook import CurrencyTerms, PartnerTerms
+from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
 from schema.access import allow
 from schema.context import Info
@@ -59,6 +60,20 @@ class EarnRule:
         return cls(code=rule.code, title=rule.title)
 
 
+@strawberry.type(description="A rule by which points pay part of a bill at a partner's till.")
+class RedeemRule:
+    """Rewards with a fixed price are the catalogue's affair."""
+
+    code: str = strawberry.field(description="The code, unique within the partner.")
+    title: str = strawberry.field(description="What it does, in words for members.")
+    currency: str = strawberry.field(description="The code of the currency that pays.")
+
+    @classmethod
+    def of(cls, rule: RedeemRuleTerms) -> RedeemRule:
+        """From the rulebook."""
+        return cls(code=rule.code, title=rule.title, currency=rule.currency)
+
+
 @strawberry.type(description="A business in the coalition.")
 class Partner(relay.Node):
     """By its code."""
@@ -90,6 +105,10 @@ class Partner(relay.Node):
     @answer("The rules by which its purchases earn.")
     def earn_rules(self) -> list[EarnRule]:
         return [EarnRule.of(r.rule) for r in self.terms.earn] if self.terms else []
+
+    @answer("The rules by which points pay part of a bill at its till.")
+    def redeem_rules(self) -> list[RedeemRule]:
+        return [RedeemRule.of(r) for r in self.terms.redeem] if self.terms else []
 
     @classmethod
     def of(cls, terms: PartnerTerms) -> Partner:

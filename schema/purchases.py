@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from core.errors import BadInput, Refusal
-from core.posting import Outcome, Recorded
+from core.folding import Outcome, Recorded
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
 from core.rulebook import PartnerTerms
 from laurels.evaluator import Evaluation, Granted

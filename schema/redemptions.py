@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import strawberry
 from strawberry import relay
 
+from core import paying
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text, find_partner
@@ -21,11 +22,19 @@ from schema.errors import (
     IdempotencyConflictError,
     NotAllowedError,
     NotEligibleError,
+    PartnerRuleFailedError,
     UnknownReferenceError,
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import MemberBy, known_holder, parse_duration, parse_numbers, scope_of
+from schema.inputs import (
+    MemberBy,
+    known_holder,
+    parse_duration,
+    parse_money,
+    parse_numbers,
+    scope_of,
+)
 from schema.ledgers import Ledger
 from schema.money import Money
 from schema.partners import Currency, Partner, currency_of, partner_of
@@ -39,7 +48,7 @@ strawberry.enum(engine.Status, name="RedemptionStatus", description="Where a red
 LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 
-@strawberry.type(description="Points taken for a reward.")
+@strawberry.type(description="Points taken for a reward, or for part of a bill.")
 class Redemption(relay.Node):
     """As it stands."""
 
@@ -63,7 +72,7 @@ class Redemption(relay.Node):
     def points(self) -> BigInt:
         return BigInt(self.found.points)
 
-    @answer("The money off of a discount; null for other kinds.")
+    @answer("The money off; null where a thing was taken.")
     def worth(self) -> Money | None:
         return None if self.found.worth is None else Money.of(self.found.worth)
 
@@ -79,9 +88,13 @@ class Redemption(relay.Node):
     def settled_at(self) -> datetime | None:
         return self.found.settled_at
 
-    @answer("What was redeemed.")
-    async def reward(self, info: Info) -> Reward:
-        return await reward_of(info, self.found.reward)
+    @answer("What was redeemed; null where points paid part of a bill.")
+    async def reward(self, info: Info) -> Reward | None:
+        return None if self.found.reward is None else await reward_of(info, self.found.reward)
+
+    @answer("The code of the redeem rule by which points paid part of a bill; null for a reward.")
+    def rule(self) -> str | None:
+        return self.found.rule
 
     @answer("The redemption partner.")
     async def partner(self, info: Info) -> Partner:
@@ -126,6 +139,26 @@ class RedeemRewardInput:
     )
 
 
+@strawberry.input(description="A bill of which points pay a part.")
+class PayWithPointsInput:
+    """How many points are taken is the redeem rule's affair: whole steps, at most so much."""
+
+    key: str = strawberry.field(
+        description="The idempotency key: sent again with it, the first outcome is answered."
+    )
+    partner: str = strawberry.field(description="The code of the partner whose bill it is.")
+    rule: str = strawberry.field(description="The code of its redeem rule.")
+    member: MemberBy = strawberry.field(description="Whose points pay.")
+    total: str = strawberry.field(description='The bill in major units, such as "42.00".')
+    currency: str = strawberry.field(description="The ISO 4217 code of the bill's money.")
+    points: strawberry.Maybe[BigInt] = strawberry.field(
+        description="How many points are offered at most; left out: all that there are."
+    )
+    hold: strawberry.Maybe[str] = strawberry.field(
+        description="How long to hold the points, such as 2h; then confirm or cancel."
+    )
+
+
 @strawberry.input(description="A held redemption to settle.")
 class SettleRedemptionInput:
     """Sent again with the same key, the first outcome is answered."""
@@ -158,6 +191,16 @@ RedeemResult = Annotated[
     | IdempotencyConflictError,
     strawberry.union("RedeemRewardResult", description="The redemption, or why there is none."),
 ]
+PayResult = Annotated[
+    RewardRedeemed
+    | BadInputError
+    | UnknownReferenceError
+    | NotAllowedError
+    | NotEligibleError
+    | PartnerRuleFailedError
+    | IdempotencyConflictError,
+    strawberry.union("PayWithPointsResult", description="The redemption, or why there is none."),
+]
 SettleResult = Annotated[
     RewardRedeemed
     | BadInputError
@@ -169,14 +212,14 @@ SettleResult = Annotated[
 ]
 
 
-async def _redeemer(info: Info, given: RedeemRewardInput) -> int:
+async def redeemer(info: Info, member: strawberry.Maybe[MemberBy], partner: str) -> int:
     """Whose points are meant: a member's token means itself and nobody else."""
     viewer = info.context.viewer
-    if given.member is None:
+    if member is None:
         if viewer.holder is None:
             raise BadInput("say whose points are redeemed", "member")
         return viewer.holder
-    holder = await known_holder(given.member.value, scope_of(info.context, given.partner))
+    holder = await known_holder(member.value, scope_of(info.context, partner))
     if viewer.role == "member" and holder != viewer.holder:
         raise NotAllowed("a member's token redeems for itself only", "member")
     return holder
@@ -215,10 +258,36 @@ class RedemptionMutations:
         hold = None if input.hold is None else parse_duration(input.hold.value, "hold")
         currency = None if input.currency is None else input.currency.value
         request = engine.RedeemRequest(
-            context.viewer.caller, input.key, input.partner, await _redeemer(info, input),
-            input.reward, currency, hold,
-        )  # fmt: skip
+            context.viewer.caller,
+            input.key,
+            input.partner,
+            await redeemer(info, input.member, input.partner),
+            input.reward,
+            currency,
+            hold,
+        )
         return RewardRedeemed.of(await engine.redeem(context.engine, request, context.instant))
+
+    @change(
+        "Pay part of a bill with points, by a redeem rule of the partner.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def pay_with_points(
+        self,
+        info: Info,
+        input: Annotated[PayWithPointsInput, strawberry.argument(description="The bill.")],
+    ) -> PayResult | None:
+        context = info.context
+        check_text(input.key, "key", 255, least=1)
+        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        holder = await known_holder(input.member, scope_of(context, input.partner))
+        request = paying.PayRequest(
+            context.viewer.caller, input.key, input.partner, holder, input.rule,
+            parse_money(input.total, input.currency, "total"),
+            None if input.points is None else input.points.value,
+            None if input.hold is None else parse_duration(input.hold.value, "hold"),
+        )  # fmt: skip
+        return RewardRedeemed.of(await paying.pay(context.engine, request, context.instant))
 
     @change(
         "The reward was handed over: what was held is redeemed.",

@@ -12,8 +12,8 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
+from core.eligibility import Eligibility as Chance
 from core.models import RewardRow
-from core.redemptions import Eligibility as Chance
 from core.rulebook import PartnerTerms, RewardTerms
 from laurels.declarations import RewardKind
 from laurels.money import Money as MoneyTerms

@@ -16,8 +16,9 @@ from app.tokens import issue
 
 SECRET = "a secret of the tests, which is long enough"
 
-ENROL = """mutation($input: EnrolMemberInput!) { enrolMember(input: $input) { __typename
-  ... on MemberEnrolled { created memberId member { name } } ... on Error { code message path } } }"""
+ENROL = """mutation($input: EnrolMemberInput!) { enrolMember(input: $input) {
+  __typename ... on MemberEnrolled { created memberId member { name } }
+  ... on Error { code message path } } }"""
 RECORD = """mutation($input: RecordPurchasesInput!) { recordPurchases(input: $input) { results {
   __typename
   ... on PurchaseRecorded { externalId replayed entries { id amount currency { code }
@@ -29,6 +30,10 @@ REDEEM = """mutation($input: RedeemRewardInput!) { redeemReward(input: $input) {
   ... on RewardRedeemed { replayed redemption { id status code points holdUntil settledAt
     reward { title } partner { code } currency { code } ledger { balance { active reserved } }
     member { id } } }
+  ... on Error { code message path } } }"""
+PAY = """mutation($input: PayWithPointsInput!) { payWithPoints(input: $input) { __typename
+  ... on RewardRedeemed { replayed redemption { id status rule points worth { amount currency }
+    reward { code } ledger { id balance { active } } } }
   ... on Error { code message path } } }"""
 SETTLE = """mutation($input: SettleRedemptionInput!) { FIELD(input: $input) { __typename
   ... on RewardRedeemed { replayed redemption { id status ledger { balance { active reserved } } } }

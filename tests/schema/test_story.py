@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from tests.schema.client import CANCEL, CONFIRM, ENROL, REDEEM, Client, receipt
+from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, REDEEM, Client, receipt
 
 WALLET = """{ me { name enrolledAt claimed identifiers { kind value }
   ledgers { id currency { code symbol expires } balance { active pending reserved arrears }
     earned expired expiring(within: "12M") { at amount }
     entries(first: 1) { pageInfo { hasNextPage endCursor } edges { cursor node { id at bookedAt kind
       amount change source target partner { name } explanation { text } } } }
-    lots { edges { node { amount remaining earnedAt activeAt expiresAt policy partner { code } } } } }
+    lots { edges { node { amount remaining earnedAt activeAt expiresAt policy
+      partner { code } } } } }
   tiers { ladder { code } current { code } value toNext { tier { code } missing }
     toKeep { missing until } }
   rewards(first: 2, partner: "grocer") { edges { node { code title left worth { amount currency }
@@ -166,6 +167,23 @@ async def test_earn_at_the_grocer_burn_at_the_outfitter(api: Client) -> None:
     assert done["redemption"]["status"] == "COMPLETED"
     assert done["redemption"]["points"] == 40
     assert done["redemption"]["ledger"]["balance"] == {"active": 0, "reserved": 0}
+
+
+async def test_points_pay_a_part_of_the_bill(api: Client) -> None:
+    """In whole steps, at most half; and the entry says for what."""
+    member = api.member(await api.enrol("7"))
+    bought = receipt("R", "7", "2026-11-22T09:00:00Z", ("coat", "300.00"))
+    await api.buy("partner:outfitter", "outfitter", bought)
+    bill = {"key": "p", "partner": "outfitter", "rule": "pay-with-points", "member": {"card": "7"}}
+    done = await api.ask(
+        "partner:outfitter", PAY, input={**bill, "total": "7.90", "currency": "USD"}
+    )
+    paid = done["redemption"]
+    assert (paid["status"], paid["rule"], paid["reward"]) == ("COMPLETED", "pay-with-points", None)
+    assert (paid["points"], paid["worth"]) == (300, {"amount": "3.00", "currency": "USD"})
+    assert paid["ledger"]["balance"] == {"active": 1200}
+    texts = await _texts(api, member, paid["ledger"]["id"])
+    assert texts[0] == "300 Threads redeemed for 3.00 USD off a bill."
 
 
 async def test_a_quote_says_what_recording_does_and_books_nothing(api: Client) -> None:
