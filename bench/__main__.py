@@ -9,21 +9,22 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
 import typer
-from rich.console import Console
 
-from app.importer import BATCH
+from app.importer import BATCH, run_import
 from bench import bare
-from bench.setting import fresh_database, server, write_receipts
+from bench.setting import AS_OF, PARTNER, engine, fresh_database, server, write_receipts
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 #: The goals that the figures are held against.
 RATIO, BYTES, MEMORY = 2.5, 2500, 1.2
+PARTS = 10
 _SIZES = """
 SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -42,9 +43,10 @@ class Figures:
 
     rows: int
     baskets: int
+    beside: float
+    bare: float
     first: float
     second: float
-    bare: float
     peak_tenth: int
     peak_whole: int
     bytes_per_basket: float
@@ -65,33 +67,50 @@ def _import(path: Path, url: str, laurels: bool, batch: int) -> dict[str, float]
 
 def run(address: str, prefix: str, share: float, laurels: bool, batch: int) -> Figures:
     """Measure everything, on databases of its own."""
-    console = Console()
+    found = {}
     with tempfile.TemporaryDirectory(prefix="laurels-") as folder:
-        whole, tenth = Path(folder) / "whole.parquet", Path(folder) / "tenth.parquet"
-        rows = write_receipts(whole, share)
-        write_receipts(tenth, share / 10)
-        found = {}
-        for name, path in (("tenth", tenth), ("whole", whole)):
+        path = Path(folder) / "receipts.parquet"
+        for name, until in (("tenth", share / 10), ("whole", share)):
+            rows = write_receipts(path, until)
             url = asyncio.run(fresh_database(address, f"{prefix}_{name}"))
             found[name] = _import(path, url, laurels, batch)
-            console.print(f"import of the {name}: {found[name]}")
-    target = asyncio.run(fresh_database(address, f"{prefix}_bare"))
-    seconds = asyncio.run(bare.insert(url, target, batch))
-    console.print(f"bare INSERT: {seconds:.1f} s")
-    size, largest, version, fsync = asyncio.run(_stored(url))
-    part = found["whole"]
+            typer.echo(f"import of the {name} in a process of its own: {found[name]}")
+        first, seconds = asyncio.run(_beside(address, prefix, share, laurels, batch, path))
+    size, largest, number, fsync = asyncio.run(_stored(url))
+    whole = found["whole"]
     return Figures(
-        rows, int(part["booked"]), part["first"], part["second"], seconds,
-        int(found["tenth"]["peak_kb"]), int(part["peak_kb"]), size / part["booked"], largest,
-        version, fsync,
+        rows, int(whole["booked"]), first, seconds, whole["first"], whole["second"],
+        int(found["tenth"]["peak_kb"]), int(whole["peak_kb"]), size / whole["booked"], largest,
+        number, fsync,
     )  # fmt: skip
+
+
+async def _beside(
+    address: str, prefix: str, share: float, laurels: bool, batch: int, path: Path
+) -> tuple[float, float]:
+    """Import and bare INSERTs, part by part in turn: whatever else the machine does meets both."""
+    source = await fresh_database(address, f"{prefix}_import")
+    target = await fresh_database(address, f"{prefix}_bare")
+    spent = 0.0
+    async with engine(source, laurels=laurels) as e, bare.following(source, target, batch) as b:
+        for n in range(PARTS):
+            await asyncio.to_thread(
+                write_receipts, path, share * (n + 1) / PARTS, share * n / PARTS
+            )
+            start = time.perf_counter()
+            await run_import(e, path, PARTNER, now=AS_OF, unknown_members="open", batch=batch)
+            spent += time.perf_counter() - start
+            await b.follow()
+            typer.echo(f"{n + 1}/{PARTS}: import {spent:.1f} s, bare INSERT {b.seconds:.1f} s")
+        await b.check_same()
+        return spent, b.seconds
 
 
 async def _stored(url: str) -> tuple[int, list[tuple[str, int]], str, str]:
     connection = await asyncpg.connect(url)
     try:
         largest = [(r[0], r[1]) for r in await connection.fetch(_LARGEST)]
-        number = ".".join(map(str, connection.get_server_version()[:2]))
+        number = (await connection.fetchval("SHOW server_version")).split()[0]
         fsync = await connection.fetchval("SHOW fsync")
         return await connection.fetchval(_SIZES), largest, number, fsync
     finally:
@@ -104,7 +123,7 @@ def _held(value: float, goal: float) -> str:
 
 def report(f: Figures, laurels: bool, batch: int) -> str:
     """The figures as a page."""
-    ratio, memory = f.first / f.bare, f.peak_whole / f.peak_tenth
+    ratio, memory = f.beside / f.bare, f.peak_whole / f.peak_tenth
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
     tables = "; ".join(f"{name} {size / f.baskets:,.0f}" for name, size in f.largest)
     currencies = (
@@ -117,9 +136,10 @@ def report(f: Figures, laurels: bool, batch: int) -> str:
 
 | measured | figure | goal | |
 |---|---|---|---|
-| import | {f.first:.1f} s, {f.baskets / f.first:,.0f} baskets/s | | |
-| bare set-based INSERT of the same rows | {f.bare:.1f} s | | |
+| import, in {PARTS} parts | {f.beside:.1f} s, {f.baskets / f.beside:,.0f} baskets/s | | |
+| bare set-based INSERT of the same rows, after each part | {f.bare:.1f} s | | |
 | import over bare INSERT | {ratio:.2f} | {RATIO} | {_held(ratio, RATIO)} |
+| import in one go, in a process of its own | {f.first:.1f} s | | |
 | the same import again, which books nothing | {f.second:.1f} s | below the first | \
 {_held(f.second, f.first)} |
 | bytes on disk a basket, without `event_line` | {f.bytes_per_basket:,.0f} | {BYTES:,} | \
@@ -131,8 +151,8 @@ def report(f: Figures, laurels: bool, batch: int) -> str:
 Bytes a basket by table: {tables}.
 
 The bare INSERT has the same schema, keys, triggers and batches; its arrays are built outside the
-timing, and rows that an import updates (holders, ledgers, standings) are inserted once as they
-stood at the end. Both ran one after the other on {platform.machine()} with {os.cpu_count()} cores,
+timing, and what an import updates (holders, ledgers, standings) is inserted when new and never
+updated. Import and INSERT took turns on {platform.machine()} with {os.cpu_count()} cores,
 load {load} at the end (others share the machine); Python {platform.python_version()}, asyncpg
 {asyncpg.__version__}, pyarrow {version("pyarrow")}, PostgreSQL {f.postgres} with fsync {f.fsync}.
 """

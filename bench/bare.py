@@ -7,13 +7,14 @@ the same. Rows are read and the arrays built outside the timing; only INSERT and
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 
 from core.db import Connection
 
-#: What is there once, before any receipt; what an import updates counts as it stood at the end.
+#: What is there once for each holder; it is inserted when it is new, and never updated.
 _STANDING = ("holder", "ledger", "standing", "relation")
 #: What each receipt adds, in an order that satisfies the foreign keys, and how to find it.
 _ADDED = {
@@ -38,24 +39,60 @@ WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY
 TABLES = (*_STANDING, *_ADDED)
 
 
-async def insert(source_url: str, target_url: str, batch: int) -> float:
-    """Write the rows of the first database into the second; the seconds that it took."""
+class Bare:
+    """Follows an import from one database to another and times its own INSERTs only."""
+
+    def __init__(self, source: Connection, target: Connection, batch: int) -> None:
+        self.seconds = 0.0
+        self._source = source
+        self._target = target
+        self._batch = batch
+        self._last = 0
+        self._statements: dict[str, str] = {}
+
+    async def follow(self) -> None:
+        """Write what the import added since the last time."""
+        if not self._statements:
+            self._statements = {t: await _statement(self._target, t) for t in TABLES}
+        rows = {t: await self._source.fetch(f"SELECT * FROM {t}") for t in _STANDING}
+        await self._write(rows)
+        new = "SELECT id FROM event WHERE id > $1 ORDER BY id"
+        ids = [r[0] for r in await self._source.fetch(new, self._last)]
+        for start in range(0, len(ids), self._batch):
+            part = ids[start : start + self._batch]
+            rows = {t: await self._source.fetch(q, part[0], part[-1]) for t, q in _ADDED.items()}
+            await self._write(rows)
+            self._last = part[-1]
+
+    async def _write(self, rows: dict[str, list[asyncpg.Record]]) -> None:
+        """One transaction of one statement a table."""
+        arrays = {t: [list(c) for c in zip(*r, strict=True)] for t, r in rows.items() if r}
+        start = time.perf_counter()
+        async with self._target.transaction():
+            for table, columns in arrays.items():
+                await self._target.execute(self._statements[table], *columns)
+        self.seconds += time.perf_counter() - start
+
+    async def check_same(self) -> None:
+        """Stop where a table holds other rows than the import's."""
+        counts = [
+            [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES]
+            for connection in (self._source, self._target)
+        ]
+        if counts[0] != counts[1]:
+            raise SystemExit(f"the second database differs: {TABLES} {counts}")
+
+
+@asynccontextmanager
+async def following(source_url: str, target_url: str, batch: int) -> AsyncIterator[Bare]:
+    """A `Bare` on connections of its own; writing as the application does, by its role."""
     source = await asyncpg.connect(source_url)
     target = await asyncpg.connect(target_url, server_settings={"role": "laurels_app"})
     try:
-        statements = {table: await _statement(target, table) for table in TABLES}
-        rows = {table: await source.fetch(f"SELECT * FROM {table}") for table in _STANDING}
-        seconds = await _timed(target, statements, rows)
-        ids = [r[0] for r in await source.fetch("SELECT id FROM event ORDER BY id")]
-        for start in range(0, len(ids), batch):
-            part = ids[start : start + batch]
-            rows = {t: await source.fetch(q, part[0], part[-1]) for t, q in _ADDED.items()}
-            seconds += await _timed(target, statements, rows)
-        await _check_same(source, target)
+        yield Bare(source, target, batch)
     finally:
         await source.close()
         await target.close()
-    return seconds
 
 
 async def _statement(connection: Connection, table: str) -> str:
@@ -64,28 +101,5 @@ async def _statement(connection: Connection, table: str) -> str:
     # Of char(3) only the first of three characters would be left, so it goes as text.
     types = ["text" if c[1] == "character" else c[1] for c in columns]
     arrays = ", ".join(f"${n}::{t}[]" for n, t in enumerate(types, 1))
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
-
-
-async def _timed(
-    target: Connection,
-    statements: dict[str, str],
-    rows: dict[str, list[asyncpg.Record]],
-) -> float:
-    """One transaction of one statement a table."""
-    arrays = {t: [list(c) for c in zip(*r, strict=True)] for t, r in rows.items() if r}
-    start = time.perf_counter()
-    async with target.transaction():
-        for table, columns in arrays.items():
-            await target.execute(statements[table], *columns)
-    return time.perf_counter() - start
-
-
-async def _check_same(source: Connection, target: Connection) -> None:
-    counts: list[Sequence[int]] = []
-    for connection in (source, target):
-        counts.append(
-            [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES]
-        )
-    if counts[0] != counts[1]:
-        raise SystemExit(f"the second database differs: {dict(zip(TABLES, counts, strict=False))}")
+    kept = " ON CONFLICT DO NOTHING" if table in _STANDING else ""
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}){kept}"

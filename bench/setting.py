@@ -41,10 +41,11 @@ def data_folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "data"
 
 
-def write_receipts(path: Path, share: float = 1.0) -> int:
-    """Write the first `share` of the Journey's rows as an import file; returns the rows."""
+def write_receipts(path: Path, until: float = 1.0, since: float = 0.0) -> int:
+    """Write the Journey's rows from one share of the year to another; returns how many."""
     table = pq.read_table(data_folder() / "transactions.parquet")
-    table = table.slice(0, _whole_baskets(table, int(table.num_rows * share)))
+    start, end = (_whole_baskets(table, int(table.num_rows * share)) for share in (since, until))
+    table = table.slice(start, end - start)
     products = pq.read_table(
         data_folder() / "products.parquet", columns=["product_id", "department"]
     )
