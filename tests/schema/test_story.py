@@ -251,3 +251,20 @@ async def test_who_is_known_already_is_that_member(api: Client) -> None:
     await api.enrol("2")
     both = await api.ask("admin:root", ENROL, input={"card": "2", "email": "ada@example.org"})
     assert both["__typename"] == "IdempotencyConflictError"
+
+
+async def test_points_given_back_after_their_time_expire_and_say_so(api: Client) -> None:
+    """Reserved points don't expire; released after their time they do, at once."""
+    who = api.member(await api.enrol("1"))
+    bought = receipt("R", "1", "2026-11-22T09:00:00Z", ("PRODUCE", "200.00"))
+    await api.buy("partner:grocer", "grocer", bought)
+    order = {"key": "a", "partner": "grocer", "reward": "five-off", "hold": "200D"}
+    held = await api.ask(who, REDEEM, input=order)
+    api.clock.tick(days=120)
+    off = await api.ask(who, CANCEL, input={"key": "b", "redemption": held["redemption"]["id"]})
+    assert off["redemption"]["ledger"]["balance"] == {"active": 0, "reserved": 0}
+    query = '{ me { ledgers(currency: "BASKET") { id expired } } }'
+    [basket] = (await api.ask(who, query))["ledgers"]
+    assert basket["expired"] == 600
+    texts = await _texts(api, who, basket["id"])
+    assert "Basket points expired: earned on 2026-11-22, kept for 2160h." in texts[0]
