@@ -244,9 +244,9 @@ class _Reading:
 
 
 # History repeats its amounts and products: the checks of `core.purchases`, each remembered.
-_minor = lru_cache(1 << 15)(to_minor)
+_minor = lru_cache(1 << 13)(to_minor)
 _quantity = lru_cache(1 << 12)(parse_quantity)
-_kept_text = lru_cache(1 << 16)(check_text)
+_kept_text = lru_cache(1 << 14)(check_text)
 
 
 def _quickly_checked(partner: PartnerTerms, member: MemberRef, found: Receipt) -> Incoming | None:
