@@ -126,9 +126,7 @@ def import_command(
     unknown: Annotated[
         str, typer.Option("--unknown-members", help="reject, or open an unclaimed member.")
     ] = "reject",
-    errors: Annotated[
-        Path | None, typer.Option(help="Where rejected rows go.")
-    ] = None,
+    errors: Annotated[Path | None, typer.Option(help="Where rejected rows go.")] = None,
 ) -> None:
     """Import purchases, one row a line of a receipt. Safe to stop and to run again.
 
@@ -229,9 +227,7 @@ def plugins() -> None:
 def token(
     admin: Annotated[bool, typer.Option("--admin", help="A token for an admin.")] = False,
     partner: Annotated[str | None, typer.Option(help="A token for this partner.")] = None,
-    member: Annotated[
-        int | None, typer.Option(help="A token for this member.")
-    ] = None,
+    member: Annotated[int | None, typer.Option(help="A token for this member.")] = None,
     hours: Annotated[int, typer.Option(min=1, max=720, help="How long it is good for.")] = 12,
 ) -> None:
     """Print a signed token that expires, for `Authorization: Bearer …`.

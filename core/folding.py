@@ -25,9 +25,9 @@ from core.ledger import Cause, Ledger
 from core.purchases import Incoming, content_hash
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook
 from core.store import posting as store
-from core.tiers import Standing
+from core.tiers import Standing, TierMove, lapses
 from laurels.declarations import MAX_POINTS, MeasureKind
-from laurels.durations import Duration, start_of
+from laurels.durations import Duration
 from laurels.errors import RuleError
 from laurels.evaluator import Evaluation, evaluate
 from laurels.purchase import Facts, Purchase
@@ -39,16 +39,6 @@ _TICK = timedelta(microseconds=1)
 FORMAT = 1
 #: Far beyond any programme, and far within 64 bits.
 _MOST_HELD = 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class TierMove:
-    """A member's rank on a ladder changed."""
-
-    ladder: int
-    at: datetime
-    before: int
-    after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +311,13 @@ def _climb(
     `held` is the rank at that instant before the amount counts, where it is known already.
     """
     at = cause.occurred_at
-    moves = []
+    moves: list[TierMove] = []
     if held is None:
         held = standing.rank_at(at)
-    if standing.measured_at is not None and at > standing.measured_at and held < standing.rank:
-        review = start_of(at, "D", standing.ladder.time_zone)
-        moves.append(TierMove(standing.ladder.id, review, standing.rank, held))
-        standing.rank, standing.since = held, review
+    if held < standing.rank:
+        moves = lapses(standing, at)
+        if moves:
+            standing.rank, standing.since = moves[-1].after, moves[-1].at
     standing.advance(at)
     standing.add(at, amount)
     latest = standing.measured_at or at

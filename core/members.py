@@ -65,11 +65,15 @@ class MemberRef:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Someone to enrol: at least one identifier; a name is welcome and not needed."""
+    """Someone to enrol: at least one identifier; a name is welcome and not needed.
+
+    `partner` is the id of the partner that enrols, if one does: it then knows the member.
+    """
 
     identifiers: Sequence[MemberRef]
     name: str | None = None
     claimed: bool = True
+    partner: int | None = None
 
 
 async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tuple[int, bool]]:
@@ -110,5 +114,10 @@ async def _enrol(
                 known[ref.key] = holder
                 identifiers.append((*ref.key, holder))
         outcome.append((holder, new))
-    await store.add(connection, holders, identifiers, now)
+    met = {
+        (holder, person.partner)
+        for (holder, _), person in zip(outcome, people, strict=True)
+        if person.partner is not None
+    }
+    await store.add(connection, holders, identifiers, sorted(met), now)
     return outcome

@@ -51,7 +51,7 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
     Raises UnknownReference, BadInput, NotEligible (the rule's own words), PartnerRuleFailed or
     IdempotencyConflict; then nothing was booked.
     """
-    check_text(request.key, "idempotencyKey", 255, least=1)
+    check_text(request.key, "key", 255, least=1)
     if request.total.minor <= 0 or (request.offered is not None and request.offered <= 0):
         raise BadInput("a bill, and points where they are named, are above zero", "total")
     asked = digest(
@@ -97,13 +97,14 @@ def _discount(partner: PartnerTerms, rule: RedeemRule, checkout: Checkout) -> Di
     most = checkout.balance
     if checkout.offered is not None:
         most = min(most, checkout.offered)
-    points: object = answer.points if isinstance(answer, Discount) else None
-    if (
-        not isinstance(answer, Discount)
-        or type(points) is not int
-        or not 0 < points <= most
-        or answer.worth.currency != checkout.total.currency
-        or not 0 < answer.worth.minor <= checkout.total.minor
-    ):
-        raise PartnerRuleFailed(f"{name}: answered {answer!r:.120}, which is more than was offered")
-    return answer
+    if isinstance(answer, Discount) and _fits(answer, most, checkout.total):
+        return answer
+    raise PartnerRuleFailed(f"{name}: answered {answer!r:.120}, which is more than was offered")
+
+
+def _fits(answer: Discount, most: int, total: Money) -> bool:
+    points: Any = answer.points  # whatever the rule put there
+    whole = type(points) is int and 0 < points <= most
+    return (
+        whole and answer.worth.currency == total.currency and 0 < answer.worth.minor <= total.minor
+    )

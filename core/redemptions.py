@@ -98,7 +98,7 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
     """Take a reward for points. Raises UnknownReference, BadInput, NotEligible or
     IdempotencyConflict; then nothing was booked.
     """
-    check_text(request.key, "idempotencyKey", 255, least=1)
+    check_text(request.key, "key", 255, least=1)
     for name in ("partner", "reward", "currency"):
         check_text(getattr(request, name) or "", name, 1000)
     # Of what was sent, before it is judged: a first outcome outlives the reward it was for.
@@ -176,7 +176,7 @@ async def first_outcome(
 ) -> Redemption:
     """What a key was used for before. Raises IdempotencyConflict where that was something else."""
     if before[0] != asked:
-        raise IdempotencyConflict("this key was used before for another request", "idempotencyKey")
+        raise IdempotencyConflict("this key was used before for another request", "key")
     row = await store.get(connection, before[1][0], before[1][1])
     assert row is not None
     return from_row(row, replayed=True)
@@ -222,16 +222,9 @@ def debit(
             missing = taken.points - ledger.spendable(now)
             raise NotEligible(f"{missing} more points are needed", "reward")
 
-    _post(
-        batch,
-        ledger,
-        kind,
-        ids,
-        partner.id,
-        now,
-        [0 if taken.reward is None else taken.reward, taken.points],
-        move,
-    )
+    worth = (0, "") if taken.worth is None else (taken.worth.minor, taken.worth.currency)
+    facts: list[int | str] = [taken.reward or 0, taken.points, taken.rule or "", *worth]
+    _post(batch, ledger, kind, ids, partner.id, now, facts, move)
     return Redemption(
         ids[0], ledger.holder, partner.id, taken.reward, taken.rule, ledger.currency,
         taken.points, taken.worth, Status.COMPLETED if hold is None else Status.HELD,
@@ -247,7 +240,7 @@ def _post(
     ids: tuple[int, int],
     partner: int,
     now: datetime,
-    facts: Sequence[int],
+    facts: Sequence[int | str],
     move: Callable[[Cause], None],
 ) -> None:
     """One event, decision and posting on one ledger; `ids` are the redemption's and the event's."""
@@ -289,7 +282,7 @@ async def _close(
     async with transaction() as connection:
         (event,) = await engine.ids.take(connection, 1)
         if request is not None:
-            check_text(request[1], "idempotencyKey", 255, least=1)
+            check_text(request[1], "key", 255, least=1)
             asked = digest(status, holder, redemption)
             before = await store.claim_key(connection, *request, asked, (holder, redemption), now)
             if before is not None:

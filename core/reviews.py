@@ -13,13 +13,11 @@ import orjson
 
 from core.db import Connection, transaction
 from core.events import EventKind
-from core.folding import FORMAT, Batch, TierMove
+from core.folding import FORMAT, Batch
 from core.posting import Engine, span, write
-from core.standings import lapse
 from core.store import posting as rows
 from core.store import reviews as store
-from core.tiers import Standing
-from laurels.durations import start_of
+from core.tiers import TierMove, lapses
 
 _BATCH = 500
 #: Events of the programme itself, not of a partner.
@@ -45,7 +43,7 @@ async def _review(
     windows = [(x.id, span(x.window)) for x in engine.rulebook.ladders.values()]
     spans = dict.fromkeys(holders, (now, now))
     batch.take(await rows.load(connection, spans, [], windows, 0))
-    moves = [(s, move) for s in batch.standings.values() for move in _lapses(s, now)]
+    moves = [(s, move) for s in batch.standings.values() for move in lapses(s, now)]
     events = await engine.ids.take(connection, len(moves))
     for event, (standing, move) in zip(events, moves, strict=True):
         standing.advance(now)
@@ -53,26 +51,6 @@ async def _review(
         _record(batch, standing.holder, event, move, now)
     await write(connection, batch)
     return len(moves)
-
-
-def _lapses(standing: Standing, now: datetime) -> list[TierMove]:
-    """Each step down since the last posting, at the review that took it, however late we run."""
-    if standing.measured_at is None or standing.measured_at > now:
-        return []  # a till's clock runs ahead of ours: what it lifted is no lapse
-    ladder = standing.ladder
-    held = standing.rank_at(now)
-    rank, after = standing.rank, standing.measured_at
-    moves: list[TierMove] = []
-    while held < rank:
-        top = len(ladder.ladder.tiers) - 1
-        review = lapse(standing, rank, after) if rank <= top else None
-        if review is None or review > now:  # its tiers were redeclared meanwhile
-            review, down = start_of(now, "D", ladder.time_zone), held
-        else:
-            down = max(held, ladder.rank(standing.measure(review)))
-        moves.append(TierMove(ladder.id, review, rank, down))
-        rank, after = down, review
-    return moves
 
 
 def _record(batch: Batch, holder: int, event: int, move: TierMove, now: datetime) -> None:

@@ -12,8 +12,7 @@ from datetime import datetime
 from core.posting import Engine, span
 from core.rulebook import LadderTerms
 from core.store import reads
-from core.tiers import Standing, standing_from_rows
-from laurels.durations import Duration, start_of
+from core.tiers import Standing, lapse, standing_from_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,43 +66,3 @@ def _threat(standing: Standing, rank: int, at: datetime) -> tuple[datetime | Non
     if review is None:
         return None, None
     return review, standing.ladder.ladder.tiers[rank].at - standing.measure(review)
-
-
-def lapse(standing: Standing, rank: int, after: datetime) -> datetime | None:
-    """The first review after `after` at which the window no longer carries `rank`.
-
-    Counts what has qualified so far; None where nothing threatens the rank.
-    """
-    window, zone = standing.ladder.window, standing.ladder.time_zone
-    needed = standing.ladder.ladder.tiers[rank].at
-    if window is None or needed == 0:
-        return None
-    review = _next_review(after, zone)
-    left = standing.measure(review)
-    if left < needed:
-        return review
-    start = window.before(review, zone)
-    for when, amount in sorted(r for r in standing.rows if r[0] > start):
-        left -= amount
-        if left < needed:
-            leaves = _review_without(when, window, zone)
-            if leaves > after and standing.measure(leaves) < needed:
-                return leaves
-    return None
-
-
-def _review_without(when: datetime, window: Duration, zone: str) -> datetime:
-    """The first review whose window begins at `when` or later.
-
-    At the end of a month that isn't `when` plus the window: 28 February 10:00 is a month before
-    28 March 10:00, but counts again at the midnights of 29, 30 and 31 March.
-    """
-    review = start_of(window.after(when, zone), "D", zone)
-    while window.before(review, zone) < when:
-        review = _next_review(review, zone)
-    return review
-
-
-def _next_review(at: datetime, zone: str) -> datetime:
-    # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
-    return start_of(Duration(1, "D").after(start_of(at, "D", zone), zone), "D", zone)

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.rulebook import LadderTerms
-from laurels.durations import start_of
+from laurels.durations import Duration, start_of
+
+
+@dataclass(frozen=True, slots=True)
+class TierMove:
+    """A member's rank on a ladder changed."""
+
+    ladder: int
+    at: datetime
+    before: int
+    after: int
 
 
 @dataclass(slots=True)
@@ -97,3 +107,63 @@ def standing_from_rows(
     start = standing._start(at)
     standing.value = sum(n for t, n in kept if start is None or t > start)
     return standing
+
+
+def lapse(standing: Standing, rank: int, after: datetime) -> datetime | None:
+    """The first review after `after` at which the window no longer carries `rank`.
+
+    Counts what has qualified so far; None where nothing threatens the rank.
+    """
+    window, zone = standing.ladder.window, standing.ladder.time_zone
+    needed = standing.ladder.ladder.tiers[rank].at
+    if window is None or needed == 0:
+        return None
+    review = _next_review(after, zone)
+    left = standing.measure(review)
+    if left < needed:
+        return review
+    start = window.before(review, zone)
+    for when, amount in sorted(r for r in standing.rows if r[0] > start):
+        left -= amount
+        if left < needed:
+            leaves = _review_without(when, window, zone)
+            if leaves > after and standing.measure(leaves) < needed:
+                return leaves
+    return None
+
+
+def _review_without(when: datetime, window: Duration, zone: str) -> datetime:
+    """The first review whose window begins at `when` or later.
+
+    At the end of a month that isn't `when` plus the window: 28 February 10:00 is a month before
+    28 March 10:00, but counts again at the midnights of 29, 30 and 31 March.
+    """
+    review = start_of(window.after(when, zone), "D", zone)
+    while window.before(review, zone) < when:
+        review = _next_review(review, zone)
+    return review
+
+
+def _next_review(at: datetime, zone: str) -> datetime:
+    # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
+    return start_of(Duration(1, "D").after(start_of(at, "D", zone), zone), "D", zone)
+
+
+def lapses(standing: Standing, now: datetime) -> list[TierMove]:
+    """Each step down since the last measure, at the review that took it, however late seen."""
+    if standing.measured_at is None or standing.measured_at > now:
+        return []  # a till's clock runs ahead of ours: what it lifted is no lapse
+    ladder = standing.ladder
+    held = standing.rank_at(now)
+    rank, after = standing.rank, standing.measured_at
+    moves: list[TierMove] = []
+    while held < rank:
+        top = len(ladder.ladder.tiers) - 1
+        review = lapse(standing, rank, after) if rank <= top else None
+        if review is None or review > now:  # its tiers were redeclared meanwhile
+            review, down = start_of(now, "D", ladder.time_zone), held
+        else:
+            down = max(held, ladder.rank(standing.measure(review)))
+        moves.append(TierMove(ladder.id, review, rank, down))
+        rank, after = down, review
+    return moves

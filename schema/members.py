@@ -253,13 +253,15 @@ class MemberMutations:
     ) -> EnrolResult | None:
         context = info.context
         partner = None if input.partner is None else input.partner.value
+        known = None
         if partner is not None:
             terms = find_partner(context.engine.rulebook, partner)
             check_partner(context, terms, "partner")
+            known = terms.id
         name = None if input.name is None else input.name.value
         references = _references(input, scope_of(context, partner))
         [(holder, created)] = await enrol(
-            context.engine.ids, [Enrolment(references, name)], context.instant
+            context.engine.ids, [Enrolment(references, name, partner=known)], context.instant
         )
         member_id = strawberry.ID(str(relay.GlobalID("Member", str(holder))))
         return MemberEnrolled(created=created, member_id=member_id, holder=holder)

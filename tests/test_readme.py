@@ -13,13 +13,14 @@ import types
 from datetime import UTC, datetime
 from pathlib import Path
 
+from graphql import GraphQLSchema, parse, validate
+
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import PROGRAMME_FILE
 from core import programme
 from core.db import connected
 from core.posting import Engine
 from core.store.reference import Declared, install
-from graphql import GraphQLSchema, parse, validate
 from plugins.host import collect
 from schema.build import build_schema
 from schema.context import Context, Viewer
@@ -91,6 +92,18 @@ def test_every_tab_of_graphiql_is_valid_against_the_schema() -> None:
     assert validate(schema, parse("{ nobody }")) != []
 
 
+def _pretty(value: object, depth: int = 0) -> str:
+    """JSON as a person would lay it out: what fits on a line stands on one."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) + 2 * depth <= 96 or not isinstance(value, dict | list):
+        return line
+    pad, end = "  " * (depth + 1), "  " * depth
+    if isinstance(value, dict):
+        inner = [f"{pad}{json.dumps(k)}: {_pretty(v, depth + 1)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(inner) + f"\n{end}}}"
+    return "[\n" + ",\n".join(pad + _pretty(v, depth + 1) for v in value) + f"\n{end}]"
+
+
 async def _write() -> None:
     from app.postgres import throwaway
 
@@ -103,7 +116,7 @@ async def _write() -> None:
         await databases.close()
 
     def told(match: re.Match[str]) -> str:
-        answer = json.dumps(next(answers), indent=2, ensure_ascii=False)
+        answer = _pretty(next(answers))
         return f"<!-- tour -->\n```graphql\n{match[1]}```\n\n```json\n{answer}\n```\n"
 
     README.write_text(_STEP.sub(told, text), "utf-8")

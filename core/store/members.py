@@ -27,6 +27,11 @@ WITH h AS (
     INSERT INTO member (holder_id, name, claimed, enrolled_at)
     SELECT id, name, claimed, $8 FROM unnest($1::bigint[], $2::text[], $3::bool[])
         AS m (id, name, claimed)
+), r AS (
+    INSERT INTO relation (holder_id, partner_id, purchases, last_at)
+    SELECT holder_id, partner_id, 0, $8 FROM unnest($9::bigint[], $10::int[])
+        AS r (holder_id, partner_id)
+    ON CONFLICT DO NOTHING
 )
 INSERT INTO identifier (kind, scope, value, holder_id)
 SELECT * FROM unnest($4::smallint[], $5::int[], $6::text[], $7::bigint[])
@@ -50,7 +55,10 @@ async def add(
     connection: Connection,
     holders: Sequence[tuple[int, str | None, bool]],
     identifiers: Sequence[tuple[int, int, str, int]],
+    met: Sequence[tuple[int, int]],
     now: datetime,
 ) -> None:
-    """Add members and identifiers."""
-    await connection.execute(_ADD, *columns(holders, 3), *columns(identifiers, 4), now)
+    """Add members, identifiers, and which partner met whom by enrolling them."""
+    await connection.execute(
+        _ADD, *columns(holders, 3), *columns(identifiers, 4), now, *columns(met, 2)
+    )

@@ -188,8 +188,9 @@ ORDER BY holder_id, booked_at
 #: Decisions on what isn't a purchase, with what became of them.
 COMMANDS = """
 SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
-    CASE WHEN d.kind = 7 THEN ARRAY[c.ladder_id, c.from_rank, c.to_rank]::bigint[]
-        WHEN r.id IS NOT NULL THEN ARRAY[r.id, coalesce(r.reward_id, 0), r.points] END
+    CASE WHEN d.kind = 7 THEN jsonb_build_array(c.ladder_id, c.from_rank, c.to_rank)::text
+        WHEN r.id IS NOT NULL THEN jsonb_build_array(r.id, coalesce(r.reward_id, 0), r.points,
+            coalesce(r.rule, ''), coalesce(r.worth, 0), coalesce(r.money, ''))::text END
 FROM decision d JOIN event e ON e.id = d.event_id
 LEFT JOIN redemption r ON d.kind IN (2, 3) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
 LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at

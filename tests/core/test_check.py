@@ -212,7 +212,7 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     ),
     "redemption's decision": (
         COMMANDS,
-        "UPDATE decision SET content = replace(content, '50]', '51]') WHERE kind = 3",
+        "UPDATE decision SET content = replace(content, ',50,', ',51,') WHERE kind = 3",
     ),
     "review's decision": (
         COMMANDS,

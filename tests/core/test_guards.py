@@ -239,7 +239,7 @@ async def _schema(url: str) -> list[tuple[object, ...]]:
 async def test_models_and_migrations_say_the_same(database: str) -> None:
     detector = MigrationAutodetector(Tortoise.apps, config(database)["apps"])
     assert await detector.changes() == []
-    for model in Tortoise.apps["core"].values():  # type: ignore[index]  # as above
+    for model in Tortoise.apps["core"].values():
         assert await model.all() == []
 
 

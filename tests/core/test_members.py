@@ -163,3 +163,16 @@ async def test_ids_grow_and_are_never_given_twice(database: str) -> None:
     everything = [n for t in taken for n in t]
     assert len(set(everything)) == len(everything)
     assert all(t == sorted(t) for t in taken)
+
+
+async def test_a_partner_that_enrols_somebody_knows_them(engine: Engine) -> None:
+    """Before the first purchase there, and once, however often it enrols."""
+    partner = next(iter(engine.rulebook.partners.values())).id
+    person = Enrolment([MemberRef.make(IdentifierKind.CARD, "77")], partner=partner)
+    [(holder, _)] = await enrol(engine.ids, [person], NOW)
+    await enrol(engine.ids, [person], NOW)
+    found = await scalar(
+        "SELECT array_agg(partner_id || ' ' || purchases) FROM relation WHERE holder_id = $1",
+        holder,
+    )
+    assert found == [f"{partner} 0"]

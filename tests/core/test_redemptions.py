@@ -241,9 +241,9 @@ REFUSED: list[tuple[dict[str, object], type[Refusal], str, str]] = [
     ({"reward": "lost"}, NotEligible, "reward", "'A lost one' is for tier gold and above"),
     ({}, NotEligible, "reward", "1 more points are needed"),
     ({"hold": "1D"}, NotEligible, "reward", "1 more points are needed"),
-    ({"key": ""}, BadInput, "idempotencyKey", "has 1 to 255 characters, not 0"),
-    ({"key": "k" * 256}, BadInput, "idempotencyKey", "has 1 to 255 characters, not 256"),
-    ({"key": "a\0b"}, BadInput, "idempotencyKey", "holds a character that is no text"),
+    ({"key": ""}, BadInput, "key", "has 1 to 255 characters, not 0"),
+    ({"key": "k" * 256}, BadInput, "key", "has 1 to 255 characters, not 256"),
+    ({"key": "a\0b"}, BadInput, "key", "holds a character that is no text"),
     ({"reward": "\ud800"}, BadInput, "reward", "holds a character that is no text"),
     ({"currency": "\0"}, BadInput, "currency", "holds a character that is no text"),
 ]

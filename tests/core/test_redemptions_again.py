@@ -70,7 +70,7 @@ async def test_the_same_key_for_something_else_is_a_conflict(
     before = await dump()
     with pytest.raises(IdempotencyConflict) as refused:
         await redeem(shop, replace(request, **{field: value}), NOW)  # type: ignore[arg-type]
-    assert refused.value.path == ("idempotencyKey",)
+    assert refused.value.path == ("key",)
     assert await dump() == before
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, REDEEM, Client, receipt
 
 WALLET = """{ me { name enrolledAt claimed identifiers { kind value }
@@ -17,6 +19,25 @@ WALLET = """{ me { name enrolledAt claimed identifiers { kind value }
     price { amount currency { code } } eligibility { can missing { amount currency { code } }
     reasons } } } }
   redemptions { edges { node { status reward { code } } } } } }"""
+
+
+def _check_first_wallet(wallet: dict[str, Any], text: str) -> None:
+    """530 basket points, bronze, and a reward in reach."""
+    assert wallet["name"] == "Ada"
+    assert wallet["identifiers"] == [{"kind": "CARD", "value": "9012"}]
+    basket = next(x for x in wallet["ledgers"] if x["currency"]["code"] == "BASKET")
+    assert basket["balance"] == {"active": 530, "pending": 0, "reserved": 0, "arrears": 0}
+    assert basket["expiring"] == [{"at": "2027-02-20T06:30:00Z", "amount": 530}]
+    [entry] = basket["entries"]["edges"]
+    assert (entry["node"]["kind"], entry["node"]["change"]) == ("ACCRUAL", 530)
+    assert entry["node"]["explanation"]["text"] == text
+    assert basket["lots"]["edges"][0]["node"]["policy"] == "2160h"
+    rank = next(t for t in wallet["tiers"] if t["ladder"]["code"] == "grocer")
+    assert rank["current"]["code"] == "bronze"
+    assert rank["toNext"] == {"tier": {"code": "silver"}, "missing": 470}
+    [five] = wallet["rewards"]["edges"]
+    assert five["node"]["eligibility"] == {"can": True, "missing": [], "reasons": []}
+    assert five["node"]["worth"] == {"amount": "5.00", "currency": "USD"}
 
 
 async def test_a_members_story(api: Client) -> None:
@@ -43,21 +64,7 @@ async def test_a_members_story(api: Client) -> None:
     assert {r["code"] for r in why["rules"]} == {"laurels", why["rules"][0]["code"]}
 
     wallet = await api.ask(who, WALLET)
-    assert wallet["name"] == "Ada"
-    assert wallet["identifiers"] == [{"kind": "CARD", "value": "9012"}]
-    basket = next(x for x in wallet["ledgers"] if x["currency"]["code"] == "BASKET")
-    assert basket["balance"] == {"active": 530, "pending": 0, "reserved": 0, "arrears": 0}
-    assert basket["expiring"] == [{"at": "2027-02-20T06:30:00Z", "amount": 530}]
-    [entry] = basket["entries"]["edges"]
-    assert (entry["node"]["kind"], entry["node"]["change"]) == ("ACCRUAL", 530)
-    assert entry["node"]["explanation"]["text"] == why["text"]
-    assert basket["lots"]["edges"][0]["node"]["policy"] == "2160h"
-    rank = next(t for t in wallet["tiers"] if t["ladder"]["code"] == "grocer")
-    assert rank["current"]["code"] == "bronze"
-    assert rank["toNext"] == {"tier": {"code": "silver"}, "missing": 470}
-    [five] = wallet["rewards"]["edges"]
-    assert five["node"]["eligibility"] == {"can": True, "missing": [], "reasons": []}
-    assert five["node"]["worth"] == {"amount": "5.00", "currency": "USD"}
+    _check_first_wallet(wallet, why["text"])
 
     api.clock.tick(minutes=1)
     order = {"key": "k-1", "partner": "grocer", "reward": "five-off", "hold": "2h"}
