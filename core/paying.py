@@ -87,9 +87,8 @@ def _discount(partner: PartnerTerms, rule: RedeemRule, checkout: Checkout) -> Di
     Raises NotEligible in the rule's words, PartnerRuleFailed where it raises or overreaches.
     """
     name = f"partner '{partner.code}', rule '{rule.code}'"
-    answer: object  # a rule may answer anything, whatever its signature says
     try:
-        answer = rule.discount(checkout)
+        answer = _any(rule.discount(checkout))
     except Exception as error:
         raise PartnerRuleFailed(f"{name}: raised {type(error).__name__}") from error
     if isinstance(answer, Nothing):
@@ -103,8 +102,14 @@ def _discount(partner: PartnerTerms, rule: RedeemRule, checkout: Checkout) -> Di
 
 
 def _fits(answer: Discount, most: int, total: Money) -> bool:
-    points: Any = answer.points  # whatever the rule put there
-    whole = type(points) is int and 0 < points <= most
-    return (
-        whole and answer.worth.currency == total.currency and 0 < answer.worth.minor <= total.minor
-    )
+    if not _whole(answer.points) or not 0 < answer.points <= most:
+        return False
+    return answer.worth.currency == total.currency and 0 < answer.worth.minor <= total.minor
+
+
+def _any(answer: object) -> object:  # a rule may answer anything, whatever its signature says
+    return answer
+
+
+def _whole(points: object) -> bool:  # whatever the rule put there; True is an int, too
+    return type(points) is int

@@ -9,6 +9,7 @@ import pytest
 from core.errors import BadInput, IdempotencyConflict
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.models import IdentifierRow, MemberRow
+from core.posting import Engine
 from core.store.ids import Ids
 from tests.support import NOW, scalar
 
