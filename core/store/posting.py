@@ -1,4 +1,4 @@
-"""The posting path's four statements: lock holders, load, write events, write holders' rows.
+"""The posting path's five statements: lock holders, load, write events, lines, holders' rows.
 
 Each takes a whole batch as arrays, so their number is the same for one purchase and for five
 thousand. Knows the tables, and nothing of why a row is as it is.
