@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from app import demo, importer, serving, tokens, work
 from app.postgres import EmbeddedPostgresError
@@ -57,8 +59,12 @@ def _run(work_: Coroutine[Any, Any, T]) -> T:
     """Run to the end; what was refused on purpose is told in a line, not as a traceback."""
     try:
         return asyncio.run(work_)
-    except (Refusal, EmbeddedPostgresError, OSError) as error:
-        err.print(f"[red]{error}[/]")
+    except (Refusal, EmbeddedPostgresError) as error:
+        err.print(Text(str(error), style="red"))
+        raise typer.Exit(1) from None
+    except (OSError, asyncpg.PostgresError) as error:
+        err.print(Text(f"{type(error).__name__}: {error}", style="red"))
+        err.print("Is PostgreSQL up, and may LAURELS_DATABASE_URL log in? Unset: the embedded one.")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
