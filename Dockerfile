@@ -37,6 +37,7 @@ COPY core/ core/
 COPY plugins/ plugins/
 COPY schema/ schema/
 COPY app/ app/
+COPY programme.toml ./
 COPY --from=graphiql /build/dist app/graphiql/dist
 USER laurels
 EXPOSE 8000

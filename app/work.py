@@ -43,12 +43,15 @@ async def jobs(engine: Engine, clock: Callable[[], datetime] = _clock) -> None:
         # A job that fails is told and tried again: it must not end the ones after it.
         try:
             await time_out(engine, now)
+        except Exception:
+            _log.exception("releasing holds failed; it is tried again")
+        try:
             if now >= review_due:
                 await review_tiers(engine, now)
                 zone = engine.rulebook.time_zone
                 review_due = Duration(1, "D").after(start_of(now, "D", zone), zone)
         except Exception:
-            _log.exception("job failed; it is tried again")
+            _log.exception("the review failed; it is tried again")
         await asyncio.sleep(_TICK.total_seconds())
 
 

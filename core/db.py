@@ -15,6 +15,8 @@ from tortoise import Tortoise
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.migrations.api import migrate as run_migrations
 
+from core.errors import BadInput
+
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
@@ -30,12 +32,19 @@ _MIGRATION_LOCK = 5287357
 
 
 def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict[str, Any]:
-    """The ORM's configuration for a `postgresql://` address; `role` None keeps the login's own."""
+    """The ORM's configuration for a `postgresql://` address; `role` None keeps the login's own.
+
+    Raises BadInput where the address has an option that would be lost.
+    """
     parts = urlsplit(url)
     query = {k: v[-1] for k, v in parse_qs(parts.query).items()}
+    if unknown := sorted(set(query) - {"host", "port", "sslmode"}):
+        # Dropping one in silence could mean a connection that is less safe than was asked for.
+        raise BadInput(f"LAURELS_DATABASE_URL: {', '.join(unknown)} isn't an option known here")
     credentials: dict[str, Any] = {
         "host": query.get("host") or parts.hostname or "localhost",
-        "port": parts.port or 5432,
+        "port": int(query.get("port") or parts.port or 5432),
+        **({"ssl": query["sslmode"]} if "sslmode" in query else {}),
         "user": unquote(parts.username or "postgres"),
         "password": unquote(parts.password) if parts.password else None,
         "database": unquote(parts.path.lstrip("/")) or "postgres",

@@ -7,6 +7,7 @@ number only. Knows nothing of points.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,11 @@ class IdentifierKind(IntEnum):
     PHONE = 2
     CARD = 3
     REFERENCE = 4
+
+
+def has_controls(text: str) -> bool:
+    """Whether a text holds what no name has: control characters or halves of surrogate pairs."""
+    return any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,10 @@ class MemberRef:
             text = text.lower()
         elif kind is IdentifierKind.PHONE:
             text = re.sub(r"[\s().-]", "", text)
-        if not 1 <= len(text) <= 320 or not text.isprintable():
-            raise BadInput(f"{field} has 1 to 320 printable characters", "member", field)
+        if not 1 <= len(text) <= 320 or has_controls(text):
+            raise BadInput(
+                f"{field} has 1 to 320 characters, none of them a control", "member", field
+            )
         form = {IdentifierKind.EMAIL: _EMAIL, IdentifierKind.PHONE: _PHONE}.get(kind)
         if form is not None and not form.match(text):
             raise BadInput(f"{text[:60]!r} is no {field}", "member", field)
@@ -85,8 +93,8 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
     for n, person in enumerate(people):
         if not person.identifiers:
             raise BadInput("one of email, phone, card or reference is needed", n, "member")
-        if person.name is not None and (len(person.name) > 200 or not person.name.isprintable()):
-            raise BadInput("a name has at most 200 printable characters", n, "name")
+        if person.name is not None and (len(person.name) > 200 or has_controls(person.name)):
+            raise BadInput("a name has at most 200 characters, no controls", n, "name")
     async with transaction() as connection:
         return await _enrol(connection, ids, people, now)
 
@@ -116,8 +124,14 @@ async def _enrol(
         outcome.append((holder, new))
     met = {
         (holder, person.partner)
-        for (holder, _), person in zip(outcome, people, strict=True)
-        if person.partner is not None
+        for (holder, new), person in zip(outcome, people, strict=True)
+        if person.partner is not None and new  # to know a card is not to know the member
+    }
+    claims = {
+        holder: person.name
+        for (holder, new), person in zip(outcome, people, strict=True)
+        if person.claimed and not new
     }
     await store.add(connection, holders, identifiers, sorted(met), now)
+    await store.claim(connection, claims)
     return outcome

@@ -44,7 +44,7 @@ class Engine:
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
         """What `record_purchases` would answer now, by the same code; nothing is booked."""
-        return await self._run(items, now, historical=True, book=False)
+        return await self._run(items, now, historical=False, book=False)
 
     async def _run(
         self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool

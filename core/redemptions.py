@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ from core.store import redemptions as store
 from laurels.durations import Duration
 from laurels.money import Money
 
+#: Held points don't expire and held stock is nobody else's: so a hold is short.
+LONGEST_HOLD = timedelta(days=31)
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that a person reads as another
 
 
@@ -214,6 +216,8 @@ def debit(
     """Take points from a loaded ledger, at once or into a hold; raises NotEligible if too few."""
     kind = EventKind.REDEMPTION if hold is None else EventKind.RESERVATION
     until = None if hold is None else hold.after(now, partner.time_zone)
+    if until is not None and until > now + LONGEST_HOLD:
+        raise BadInput(f"a hold lasts at most {LONGEST_HOLD.days} days", "hold")
 
     def move(cause: Cause) -> None:
         target = Account.REDEEMED if hold is None else Account.RESERVED

@@ -25,6 +25,7 @@ from schema.access import Allow
 from schema.errors import HANDLERS
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
+from schema.limits import Cost, LongNumbers
 from schema.members import MemberMutations, MemberQueries
 from schema.nodes import NodeQueries
 from schema.partners import PartnerQueries
@@ -96,7 +97,7 @@ def build_schema() -> strawberry.Schema:
         Query,
         Mutation,
         types=[Lot],
-        extensions=[_tokens, ParserCache, ValidationCache, OneOperation],
+        extensions=[LongNumbers, _tokens, ParserCache, ValidationCache, OneOperation, Cost],
         exception_handlers=HANDLERS,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )

@@ -52,12 +52,18 @@ def read_cursor(kind: str, text: str | None) -> str | None:
     return value
 
 
+#: A place within a ledger is a number of 32 bits.
+_LAST_SEQ = 2**31 - 1
+
+
 def read_number(kind: str, text: str | None, without: int) -> int:
     """Like `read_cursor`, for lists in the order of a number; `without` stands for no cursor."""
     value = read_cursor(kind, text)
     if value is None:
         return without
     if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise BadInput("after is no cursor of this list", "after")
+    if kind in ("entry", "lot") and int(value) > _LAST_SEQ:
         raise BadInput("after is no cursor of this list", "after")
     return int(value)
 

@@ -219,9 +219,17 @@ async def redeemer(info: Info, member: strawberry.Maybe[MemberBy], partner: str)
         if viewer.holder is None:
             raise BadInput("say whose points are redeemed", "member")
         return viewer.holder
-    holder = await known_holder(member.value, scope_of(info.context, partner))
-    if viewer.role == "member" and holder != viewer.holder:
-        raise NotAllowed("a member's token redeems for itself only", "member")
+    if viewer.role == "member":
+        # Answered before any look-up, so that nobody learns who else is enrolled.
+        raise NotAllowed("a member's token redeems for itself: leave the member out", "member")
+    return await dealt_with(info, member.value, partner)
+
+
+async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
+    """The member meant. By id, a partner must have dealt with it: ids can be guessed, cards not."""
+    holder = await known_holder(member, scope_of(info.context, partner))
+    if member.id is not None and not await may_see(info.context, holder):
+        raise UnknownReference("no such member", "member")
     return holder
 
 
@@ -280,7 +288,7 @@ class RedemptionMutations:
         context = info.context
         check_text(input.key, "key", 255, least=1)
         check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
-        holder = await known_holder(input.member, scope_of(context, input.partner))
+        holder = await dealt_with(info, input.member, input.partner)
         request = paying.PayRequest(
             context.viewer.caller, input.key, input.partner, holder, input.rule,
             parse_money(input.total, input.currency, "total"),

@@ -134,7 +134,7 @@ CREATE TABLE tier_change (
     from_rank smallint NOT NULL,
     to_rank smallint NOT NULL CHECK (to_rank <> from_rank),
     event_id bigint NOT NULL,
-    PRIMARY KEY (holder_id, ladder_id, booked_at, to_rank)
+    PRIMARY KEY (holder_id, ladder_id, booked_at, at, from_rank)
 );
 CREATE TABLE redemption (
     holder_id bigint NOT NULL REFERENCES holder (id),
@@ -212,11 +212,9 @@ END $$;
 # Roles belong to the whole server, databases share them: another database may have made them, now.
 ROLES = """
 DO $$ BEGIN
-    CREATE ROLE laurels_owner NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-DO $$ BEGIN
     CREATE ROLE laurels_app NOLOGIN;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+GRANT laurels_app TO CURRENT_USER;
 """
 
 GRANTS = (

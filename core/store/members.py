@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from core.db import Connection
@@ -61,4 +61,15 @@ async def add(
     """Add members, identifiers, and which partner met whom by enrolling them."""
     await connection.execute(
         _ADD, *columns(holders, 3), *columns(identifiers, 4), now, *columns(met, 2)
+    )
+
+
+async def claim(connection: Connection, names: Mapping[int, str | None]) -> None:
+    """Somebody opened by an import enrols: the member is claimed, and a missing name is filled."""
+    await connection.execute(
+        "UPDATE member m SET claimed = true, name = coalesce(m.name, c.name) "
+        "FROM unnest($1::bigint[], $2::text[]) AS c (id, name) "
+        "WHERE m.holder_id = c.id AND NOT m.claimed",
+        list(names),
+        list(names.values()),
     )

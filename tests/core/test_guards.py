@@ -101,7 +101,7 @@ CONSTRAINTS = {
     "tier_change": {
         "CHECK ((to_rank <> from_rank))",
         HOLDER,
-        "PRIMARY KEY (holder_id, ladder_id, booked_at, to_rank)",
+        "PRIMARY KEY (holder_id, ladder_id, booked_at, at, from_rank)",
     },
     "transfer": {
         "CHECK ((amount > 0))",

@@ -18,8 +18,8 @@ from core.reviews import review_tiers
 from core.rulebook import LadderTerms
 from core.standings import standings
 from laurels import Ladder, Tier
-from tests.core.shop import earn, open_shop
-from tests.support import NOW, enrol_cards
+from tests.core.shop import days, earn, open_shop
+from tests.support import NOW, enrol_cards, scalar
 
 Move = tuple[datetime, int, int]
 FIVE = timedelta(minutes=5)
@@ -203,3 +203,19 @@ async def test_where_the_tiers_were_redeclared_the_rank_goes_at_the_next_review(
     assert booked[0:2] == CLIMB
     assert (booked[2][1], booked[-1][2]) == (2, 0)
     assert await review_tiers(Engine(book), utc(3, 10, 9)) == 0
+
+
+async def test_two_steps_down_and_one_up_in_one_posting(database: str) -> None:
+    """A late purchase may find two lapses and climb again: three changes, in one booking."""
+    shop = await open_shop()
+    (holder,) = await enrol_cards(["1"])
+    for day, amount in ((0, "150.00"), (10, "60.00"), (50, "60.00")):
+        await earn(shop, f"P{day}", amount, at=NOW + days(day))
+    changes = await scalar(
+        "SELECT array_agg(from_rank || '>' || to_rank ORDER BY booked_at, at, from_rank DESC) "
+        "FROM tier_change c JOIN ladder l ON l.id = c.ladder_id "
+        "WHERE l.code = 'coalition' AND holder_id = $1",
+        holder,
+    )
+    assert changes == ["0>1", "1>2", "2>1", "1>0", "0>1"]
+    assert await prove() == []

@@ -35,9 +35,10 @@ async def _rich(api: Client) -> str:
         ({"currency": "STAR"}, "BadInputError", ["currency"]),
         ({"partner": "nobody"}, "UnknownReferenceError", ["partner"]),
         ({"reward": "moon"}, "UnknownReferenceError", ["reward"]),
-        ({"member": {"card": "9"}}, "UnknownReferenceError", ["member"]),
-        ({"member": {"id": "nonsense"}}, "BadInputError", ["member", "id"]),
-        ({"member": {"email": "nonsense"}}, "BadInputError", ["member", "email"]),
+        # Known or not, malformed or not: a member's token learns nothing of others.
+        ({"member": {"card": "1"}}, "NotAllowedError", ["member"]),
+        ({"member": {"card": "9"}}, "NotAllowedError", ["member"]),
+        ({"member": {"id": "nonsense"}}, "NotAllowedError", ["member"]),
         ({"partner": "cafe", "reward": "barista-class"}, "NotEligibleError", ["reward"]),
         ({"partner": "cafe", "reward": "free-drink"}, "NotEligibleError", ["reward"]),
     ],
@@ -241,3 +242,34 @@ def test_a_refusal_of_no_known_kind_is_a_fault_of_ours() -> None:
     assert as_error(BadInput("no", "a", 1)).path == ["a", "1"]
     with pytest.raises(Refusal):
         as_error(Refusal("new"))
+
+
+@pytest.mark.parametrize(
+    ("member", "kind", "path"),
+    [
+        ({"card": "9"}, "UnknownReferenceError", ["member"]),
+        ({"id": "nonsense"}, "BadInputError", ["member", "id"]),
+        ({"email": "nonsense"}, "BadInputError", ["member", "email"]),
+    ],
+)
+async def test_redeeming_for_somebody(
+    api: Client, member: dict[str, str], kind: str, path: list[str]
+) -> None:
+    """An admin or a till says for whom; the refusal names the field."""
+    done = await api.ask("admin:root", REDEEM, input={**ORDER, "member": member})
+    assert (done["__typename"], done["path"]) == (kind, path), done
+
+
+async def test_a_till_names_a_stranger_by_card_and_not_by_a_guessed_id(api: Client) -> None:
+    """The outfitter never dealt with the grocer's member: her id alone opens nothing."""
+    who = await _rich(api)
+    stranger = (await api.ask(who, "{ me { id } }"))["id"]
+    order = {"key": "k", "partner": "outfitter", "reward": "tote", "currency": "LAUREL"}
+    by_id = {**order, "member": {"id": stranger}}
+    done = await api.ask("partner:outfitter", REDEEM, input=by_id)
+    assert (done["__typename"], done["path"]) == ("UnknownReferenceError", ["member"])
+    me = await api.ask(who, '{ me { ledgers(currency: "LAUREL") { balance { active } } } }')
+    assert me["ledgers"][0]["balance"]["active"] == 40
+    by_card = {**order, "member": {"card": "1"}}
+    done = await api.ask("partner:outfitter", REDEEM, input=by_card)
+    assert done["__typename"] == "RewardRedeemed"
