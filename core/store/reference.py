@@ -65,6 +65,7 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
     async with transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _INSTALL_LOCK)
         programme = await seed(programme, now)
+        _check_owners(programme, declared)
         partners = {d.partner.code: await _partner(d) for d in declared}
         await PartnerRow.exclude(code__in=list(partners)).update(installed=False)
         currencies = await _currencies(programme, declared, partners)
@@ -81,6 +82,21 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
         )
     by_id = {c.id: c for c in currencies.values()}
     return Rulebook(version, terms, by_id, ladders, programme.time_zone)
+
+
+def _check_owners(programme: Programme, declared: Sequence[Declared]) -> None:
+    """Refuse, before a row is written, a code that two owners declare; names the later plugin."""
+    for field in ("currencies", "ladders"):
+        owners = {x.code: "the programme" for x in getattr(programme, field)}
+        for d in declared:
+            for x in d.partner.currencies if field == "currencies" else d.ladders:
+                if x.code in owners:
+                    raise BadInput(
+                        f"plugin '{d.plugin}' declares {x.code} in its {field}, which is "
+                        f"{owners[x.code]}'s already; block the plugin or rename it",
+                        field,
+                    )
+                owners[x.code] = f"plugin '{d.plugin}'"
 
 
 def _digest(
