@@ -6,10 +6,10 @@ out anew from the rows below it, and each posting's hash from its content and th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -17,13 +17,14 @@ import orjson
 from core.db import Connection, Row, transaction
 from core.events import EventKind
 from core.folding import seal
-from core.ledger import Kind, Ledger, Transfer
+from core.ledger import Kind, Ledger, LotChange, Transfer
 from core.purchases import content_hash
 from core.redemptions import digest
 from core.reviews import review_hash
 from core.store import proof
 from laurels.durations import Duration
 from laurels.errors import LaurelsError
+from laurels.policies import Policy
 from laurels.purchase import Line, Purchase
 
 #: Told the name of each check as it begins, and then how many rows it has read.
@@ -94,6 +95,7 @@ async def _receipts(connection: Connection, count: Count) -> Found:
 async def _replay(connection: Connection, count: Count) -> Found:
     """Decisions replayed in booking order give the transfers that stand, and their hashes."""
     transfers = _Peek(connection.cursor(proof.TRANSFERS, prefetch=_PREFETCH))
+    changes = _Peek(connection.cursor(proof.CHANGES, prefetch=_PREFETCH))
     heads: dict[tuple[int, int], bytes] = {}
     n = 0
     async for holder, booked_at, event, kind, partner, stored, content in connection.cursor(
@@ -103,14 +105,16 @@ async def _replay(connection: Connection, count: Count) -> Found:
         if n % _PREFETCH == 0:
             count(n)
         own = [r async for r in transfers.until((holder, booked_at))]
+        moved = [r async for r in changes.until((holder, booked_at))]
         where = f"decision {holder} at {booked_at.isoformat()}"
         if kind == EventKind.PURCHASE and _given(content) != _credited(own):
             yield where, "its awards aren't what was credited"
         worked_out = b"".join(
-            _seal(heads, holder, currency, list(rows), content.encode())
-            for currency, rows in groupby(own, key=lambda r: int(r[2]))
+            _seal(heads, holder, currency, own, moved, content.encode())
+            for currency in sorted({int(r[2]) for r in (*own, *moved)})
         )
-        if worked_out != stored or any((r[9], r[11]) != (partner, event) for r in own):
+        strangers = [r for r in own if (r[9], r[11]) != (partner, event)]
+        if worked_out != stored or strangers or any(r[4] != event for r in moved):
             yield where, "its hash doesn't follow from its content and the posting before"
             for at in range(0, len(stored), 20):  # go on from what is stored: name each break once
                 currency = int.from_bytes(stored[at : at + 4], "big")
@@ -134,14 +138,25 @@ def _credited(rows: list[Row]) -> list[tuple[int, int, int]]:
 
 
 def _seal(
-    heads: dict[tuple[int, int], bytes], holder: int, currency: int, rows: list[Row], content: bytes
+    heads: dict[tuple[int, int], bytes],
+    holder: int,
+    currency: int,
+    rows: Sequence[Row],
+    changes: Sequence[Row],
+    content: bytes,
 ) -> bytes:
     ledger = Ledger(holder, currency, head=heads.get((holder, currency), b""))
     ledger.transfers = [
         Transfer(r[0], r[2], r[3], r[1], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
         for r in rows
+        if r[2] == currency
     ]
-    packed = seal(ledger, 0, content)
+    ledger.changes = [
+        LotChange(r[0], r[2], r[3], r[1], r[4], r[5], r[6], r[7])
+        for r in changes
+        if r[2] == currency
+    ]
+    packed = seal(ledger, 0, 0, content)
     heads[holder, currency] = ledger.head
     return packed
 
@@ -173,25 +188,30 @@ _WITH_OUTCOME = (EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW)
 
 
 async def _policies(connection: Connection, count: Count) -> Found:
-    """Each lot dies when the policy it was opened under says."""
-    parsed: dict[str, Duration] = {}
+    """Each lot lives as its policy says, or as its last change does."""
+    parsed: dict[tuple[Any, ...], Policy] = {}
     n = 0
-    async for holder, currency, seq, at, dies, policy, zone in connection.cursor(
-        proof.LOTS, prefetch=_PREFETCH
-    ):
+    async for row in connection.cursor(proof.LOTS, prefetch=_PREFETCH):
         n += 1
         if n % _PREFETCH == 0:
             count(n)
-        due = None
-        if policy:
-            try:
-                duration = parsed.get(policy) or parsed.setdefault(policy, Duration.parse(policy))
-            except LaurelsError as error:
-                yield f"lot {holder}/{currency}/{seq}", str(error)
-                continue
-            due = duration.after(at, zone or "UTC")
-        if due != dies:
-            yield f"lot {holder}/{currency}/{seq}", f"dies {dies}, its policy says {due}"
+        where = f"lot {row[0]}/{row[1]}/{row[2]}"
+        texts = tuple(row[9:14])
+        try:
+            policy = parsed.get(texts) or parsed.setdefault(texts, Policy.parse(*texts))
+        except LaurelsError as error:
+            yield where, f"its policy {row[8]} is none: {error}"
+            continue
+        due = policy.life(row[3], held=row[7])
+        if row[14]:
+            due = due._replace(active_at=row[15], expires_at=row[16])
+        if due != tuple(row[4:7]) or (row[14] and row[8] != row[17]):
+            yield where, f"lives {_told(row[4:7])}, its policy or last change says {_told(due)}"
+
+
+def _told(life: Sequence[datetime | None]) -> str:
+    active, expires, lapses = ("never" if x is None else x.isoformat() for x in life)
+    return f"from {active} to {expires}, lapsing {lapses}"
 
 
 async def _measures(connection: Connection, count: Count) -> Found:

@@ -15,3 +15,10 @@ class EventKind(IntEnum):
     CANCELLATION = 5
     TIME_OUT = 6
     REVIEW = 7
+    RETURN = 8
+    CANCEL = 9
+    EDIT = 10
+    FULFILMENT = 11
+    ADJUSTMENT = 12
+    REVERSAL = 13
+    NIGHT = 14

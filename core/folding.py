@@ -7,7 +7,7 @@ connection. Each fold changes its holder's state alone, so a batch's size never 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,16 +21,16 @@ from core.errors import (
     Refusal,
 )
 from core.events import EventKind
-from core.ledger import Cause, Ledger
+from core.ledger import Cause, Ledger, Lot
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook
 from core.store import posting as store
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
-from laurels.durations import Duration
 from laurels.errors import RuleError
 from laurels.evaluator import Evaluation, evaluate
+from laurels.policies import Activity
 from laurels.purchase import Facts, Purchase
 
 #: How far ahead of our clock a till's clock may be.
@@ -103,6 +103,20 @@ class Batch:
             found = self.standings[key] = Standing(holder, ladder)
         return found
 
+    def place(self, lots: Iterable[tuple[tuple[int, int], Lot]]) -> None:
+        """Put loaded lots into their ledgers; one that is there already stays as it is."""
+        for (holder, currency), lot in lots:
+            ledger = self.ledger(holder, currency)
+            if all(lot.seq != known.seq for known in ledger.lots):
+                ledger.lots.append(lot)
+
+    def horizon(self, currency: CurrencyTerms, at: datetime) -> datetime:
+        """Up to when points count as gone: now, but in history that is told in order, then.
+
+        Or points that each purchase renewed would all be dead before the next one is read.
+        """
+        return min(self.now, at) if self.historical and currency.sliding else self.now
+
     def book_time(self, holder: int) -> datetime:
         """When this posting is booked: now, but strictly after the holder's last one."""
         last = self.booked.get(holder)
@@ -132,26 +146,18 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     evaluation = judge(partner, purchase, Facts(visits, tiers))
     content = _content(partner, evaluation, visits, tiers)
     _check_room(batch, partner, evaluation, holder)
-    booked_at = batch.book_time(holder)
-    cause = Cause(event, partner.id, booked_at, purchase.occurred_at)
-    batch.writes.events.append(
-        store.EventRow(
-            event, holder, purchase.occurred_at, booked_at, purchase.total_minor, partner.id,
-            EventKind.PURCHASE, purchase.currency, digest, purchase.external_id, purchase.store,
-        )
-    )  # fmt: skip
+    posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)
+    _credit(posting, partner, evaluation)
     batch.writes.lines.add(event, purchase.lines)
-    heads = _credit(batch, partner, evaluation, cause, holder, content)
-    batch.writes.decisions.append(
-        store.DecisionRow(
-            holder, booked_at, event, purchase.occurred_at, partner.id, batch.rulebook.version,
-            EventKind.PURCHASE, heads, content.decode(),
-        )
+    posting.seal(
+        content, digest, purchase.external_id, total=purchase.total_minor,
+        money=purchase.currency, store_name=purchase.store,
     )  # fmt: skip
+    cause = posting.cause
     moves = qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
     batch.relations[holder, partner.id] = (visits + 1, max(last, purchase.occurred_at))
-    batch.events[partner.id, purchase.external_id] = (event, holder, digest, booked_at)
-    return Recorded(event, holder, booked_at, False, evaluation, moves)
+    batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
+    return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
 
 
 def judge(partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
@@ -212,46 +218,110 @@ def _check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, hol
     for code in {g.currency for g in evaluation.granted}:
         points = evaluation.points(code)
         ledger = batch.ledger(holder, partner.issues[code].id)
-        if points > MAX_POINTS or ledger.active + ledger.reserved + points > _MOST_HELD:
+        held = ledger.active + ledger.reserved + ledger.pending
+        if points > MAX_POINTS or held + points > _MOST_HELD:
             raise PartnerRuleFailed(
                 f"partner '{partner.code}': its rules awarded {points} {code}, beyond what one "
                 "purchase may give or a ledger may hold"
             )
 
 
-def _credit(
-    batch: Batch,
-    partner: PartnerTerms,
-    evaluation: Evaluation,
-    cause: Cause,
-    holder: int,
-    content: bytes,
-) -> bytes:
-    """Open the lots of an evaluation; returns each touched ledger's new head, packed."""
-    touched: dict[int, int] = {}
+def _credit(posting: Posting, partner: PartnerTerms, evaluation: Evaluation) -> None:
+    """Open the lots of an evaluation."""
+    batch = posting.batch
     for granted in evaluation.granted:
         currency = partner.issues[granted.currency]
-        ledger = batch.ledger(holder, currency.id)
-        touched.setdefault(currency.id, len(ledger.transfers))
-        expires_at, policy = _expiry(currency, cause.occurred_at)
-        rule = partner.earn[granted.rule].id
-        ledger.credit(cause, granted.points, rule, expires_at, policy, batch.now)
-    return b"".join(
-        seal(batch.ledgers[holder, currency], start, content)
-        for currency, start in sorted(touched.items())
-    )
+        now = batch.horizon(currency, posting.cause.occurred_at)
+        ledger = posting.ledger(currency.id, now)
+        rule = partner.earn[granted.rule]
+        terms = rule.policy(currency)
+        ledger.credit(posting.cause, granted.points, rule.id, terms, now)
+    for ledger in posting.ledgers():
+        currency = batch.rulebook.currencies[ledger.currency]
+        if currency.sliding:
+            now = batch.horizon(currency, posting.cause.occurred_at)
+            ledger.slide(posting.cause, Activity.EARNING, now)
 
 
-def seal(ledger: Ledger, start: int, content: bytes) -> bytes:
-    """Chain a posting to its ledger: hash of the last head, the content and the new transfers."""
+class Posting:
+    """One event and its decision on one holder's ledgers, in the making.
+
+    Ask it for ledgers, move points by its `cause`, then `seal` it: what was moved since, in
+    whichever ledgers, is chained to their heads together with the decision's content.
+    """
+
+    def __init__(
+        self, batch: Batch, kind: EventKind, event: int, holder: int, partner: int, at: datetime
+    ) -> None:
+        self.batch = batch
+        self.kind = kind
+        self.holder = holder
+        self.cause = Cause(event, partner, batch.book_time(holder), at)
+        self._began: dict[int, tuple[int, int]] = {}
+
+    def ledger(self, currency: int, now: datetime | None = None) -> Ledger:
+        """The holder's ledger; lots that were loaded are brought up to now first."""
+        ledger = self.batch.ledger(self.holder, currency)
+        if currency not in self._began:
+            self._began[currency] = (len(ledger.transfers), len(ledger.changes))
+            if ledger.lots:
+                ledger.catch_up(self.cause, now or self.batch.now)
+        return ledger
+
+    def ledgers(self) -> list[Ledger]:
+        """Those asked for so far, by currency."""
+        return [self.batch.ledger(self.holder, c) for c in sorted(self._began)]
+
+    def seal(
+        self,
+        content: bytes,
+        digest: bytes,
+        external_id: str,
+        *,
+        total: int | None = None,
+        money: str | None = None,
+        store_name: str = "",
+        purchase: int | None = None,
+    ) -> None:
+        """Write the event and the decision, and chain what was moved."""
+        batch, cause = self.batch, self.cause
+        heads = b"".join(
+            seal(batch.ledgers[self.holder, currency], *began, content)
+            for currency, began in sorted(self._began.items())
+            if batch.ledgers[self.holder, currency].moved_since(*began)
+        )
+        batch.writes.events.append(
+            store.EventRow(
+                cause.event, self.holder, cause.occurred_at, cause.booked_at, total, cause.partner,
+                self.kind, money, digest, external_id, store_name, purchase,
+            )
+        )  # fmt: skip
+        batch.writes.decisions.append(
+            store.DecisionRow(
+                self.holder, cause.booked_at, cause.event, cause.occurred_at, cause.partner,
+                batch.rulebook.version, self.kind, heads, content.decode(),
+            )
+        )  # fmt: skip
+
+
+def seal(ledger: Ledger, transfers: int, changes: int, content: bytes) -> bytes:
+    """Chain a posting to its ledger: hash of the last head, the content and what was moved.
+
+    `transfers` and `changes` are how many of each the ledger had before the posting.
+    """
     h = hashlib.blake2b(ledger.head, digest_size=16, person=b"laurels1")
     h.update(content)
-    for t in ledger.transfers[start:]:
+    for t in ledger.transfers[transfers:]:
         h.update(
             b"%d|%d|%d|%d|%d|%d|%d|%d|%d|%d;"
             % (t.holder, t.currency, t.seq, _micros(t.booked_at), _micros(t.occurred_at), t.kind,
                t.source, t.target, t.amount, t.event)
         )  # fmt: skip
+    for c in sorted(ledger.changes[changes:]):
+        h.update(
+            b"%d:%d:%d:%d:%d;"
+            % (c.lot, _micros(c.active_at), _micros(c.expires_at), c.policy, c.event)
+        )
     ledger.head = h.digest()
     return ledger.currency.to_bytes(4, "big") + ledger.head
 
@@ -259,12 +329,5 @@ def seal(ledger: Ledger, start: int, content: bytes) -> bytes:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _TICK
-
-
-def _expiry(currency: CurrencyTerms, at: datetime) -> tuple[datetime | None, str]:
-    policy: Duration | None = currency.expires
-    if policy is None:
-        return None, ""
-    return policy.after(at, currency.time_zone), str(policy)
+def _micros(at: datetime | None) -> int:
+    return -1 if at is None else (at - _EPOCH) // _TICK

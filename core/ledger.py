@@ -1,18 +1,20 @@
 """The arithmetic of a ledger: credits open lots, debits take from them, soonest to expire first.
 
-Pure: no ORM, no clock. One `Ledger` folds one posting after another in memory; `rows` is what the
-store then writes. Every fold asserts that the ledger still adds up; PostgreSQL checks it again.
+Pure: no ORM, no clock. One `Ledger` folds one posting after another in memory; the store then
+writes what it gathered. Every fold asserts that the ledger still adds up; PostgreSQL checks again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
 from core.errors import BookBroken
+from core.rulebook import PolicyTerms
+from laurels.policies import Activity, Returns
 
 
 class Account(IntEnum):
@@ -26,6 +28,8 @@ class Account(IntEnum):
     REDEEMED = 11
     EXPIRED = 12
     CLAWED_BACK = 13
+    ADJUSTED = 14
+    LAPSED = 15
 
 
 class Kind(IntEnum):
@@ -37,6 +41,11 @@ class Kind(IntEnum):
     RESERVATION = 4
     RELEASE = 5
     REPAYMENT = 6
+    ACTIVATION = 7
+    CLAWBACK = 8
+    LAPSE = 9
+    ADJUSTMENT = 10
+    REVERSAL = 11
 
 
 class Transfer(NamedTuple):
@@ -57,7 +66,7 @@ class Transfer(NamedTuple):
 
 
 class Allocation(NamedTuple):
-    """Which lot a debit took from; negative where a release puts points back."""
+    """Which lot a debit took from; negative where points go back to it."""
 
     holder: int
     currency: int
@@ -67,24 +76,51 @@ class Allocation(NamedTuple):
     amount: int
 
 
+class LotChange(NamedTuple):
+    """New instants of a lot; None: not known, or never."""
+
+    holder: int
+    currency: int
+    lot: int
+    booked_at: datetime
+    event: int
+    active_at: datetime | None
+    expires_at: datetime | None
+    policy: int
+
+
 @dataclass(slots=True)
 class Lot:
-    """What remains of one credit. Spendable from `active_at` until before `expires_at`."""
+    """What remains of one credit. Spendable from `active_at` until before `expires_at`.
+
+    `pending` until its activation (or lapse) is booked; `active_at` is None while an event is
+    awaited, until `lapses_at`. `event` is known of lots that a purchase is asked about.
+    """
 
     seq: int
     amount: int
     remaining: int
     occurred_at: datetime
-    active_at: datetime
+    active_at: datetime | None
     expires_at: datetime | None
-    partner: int = 0
-    rule: int | None = None
-    policy: str = ""
+    lapses_at: datetime | None
+    partner: int
+    rule: int | None
+    terms: PolicyTerms
+    pending: bool = False
+    event: int = 0
+    gone: int = 0
     dirty: bool = True
 
     def live(self, at: datetime) -> bool:
         """Whether its points can be spent at this instant."""
-        return self.active_at <= at and (self.expires_at is None or at < self.expires_at)
+        if self.active_at is None or at < self.active_at:
+            return False
+        return self.expires_at is None or at < self.expires_at
+
+    def dead(self, at: datetime) -> bool:
+        """Whether it has expired by this instant."""
+        return self.expires_at is not None and self.expires_at <= at
 
 
 class Cause(NamedTuple):
@@ -94,6 +130,14 @@ class Cause(NamedTuple):
     partner: int
     booked_at: datetime
     occurred_at: datetime
+
+
+class Taken(NamedTuple):
+    """What a clawback came to: from lots, into arrears, and what the policy let go."""
+
+    points: int
+    arrears: int
+    forgiven: int
 
 
 @dataclass(slots=True)
@@ -111,44 +155,136 @@ class Ledger:
     lots: list[Lot] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
+    changes: list[LotChange] = field(default_factory=list)
+
+    # -- what time does --------------------------------------------------------------------
+
+    def catch_up(self, cause: Cause, now: datetime, *, expiring: bool = True) -> None:
+        """Book what has happened to its loaded lots by `now`, each thing dated at its instant.
+
+        Whatever loads lots calls it first, so that the books don't depend on when a job ran.
+        """
+        steps: list[tuple[datetime, int, Lot]] = []
+        for lot in self.lots:
+            if not lot.remaining:
+                continue
+            if lot.pending and lot.active_at is not None and lot.active_at <= now:
+                steps.append((lot.active_at, 1, lot))
+            elif lot.pending and lot.lapses_at is not None and lot.lapses_at <= now:
+                steps.append((lot.lapses_at, 2, lot))
+            if expiring and lot.dead(now) and lot.expires_at is not None:
+                steps.append((lot.expires_at, 3, lot))
+        if not steps:
+            return
+        for at, step, lot in sorted(steps, key=lambda s: (s[0], s[1], s[2].seq)):
+            dated = cause._replace(occurred_at=at)
+            if step == 1:
+                self._activate(dated, lot, now)
+            elif step == 2:
+                left = lot.remaining
+                seq = self._move(dated, Kind.LAPSE, Account.PENDING, Account.LAPSED, left, lot.rule)
+                self._take(lot, seq, at, left)
+            elif lot.remaining:
+                self._expire(dated, lot)
+        self.check()
+
+    def fulfil(self, cause: Cause, lot: Lot, now: datetime) -> None:
+        """The event that a pending lot waited for came, at the cause's instant."""
+        at = cause.occurred_at
+        self._change(cause, lot, at, lot.terms.policy.expiry(at))
+        self._activate(cause, lot, now)
+        if lot.dead(now) and lot.remaining and lot.expires_at is not None:
+            self._expire(cause._replace(occurred_at=lot.expires_at), lot)
+        self.check()
+
+    def slide(self, cause: Cause, activity: Activity, now: datetime) -> None:
+        """An activity renews the open lots whose policy names it; it never revives a dead one."""
+        at = cause.occurred_at
+        for lot in self.lots:
+            expires = lot.terms.policy.expires
+            if expires is None or activity not in expires.slides_on or not lot.remaining:
+                continue
+            if lot.pending or lot.dead(now) or lot.expires_at is None:
+                continue
+            until = expires.expires_at(at, lot.terms.policy.time_zone)
+            if until > lot.expires_at:
+                self._change(cause, lot, lot.active_at, until)
+
+    def move(self, cause: Cause, lot: Lot, terms: PolicyTerms, expires_at: datetime | None) -> None:
+        """Put an open lot under another policy, which ends it at another instant."""
+        lot.terms = terms
+        self._change(cause, lot, lot.active_at, expires_at)
+
+    # -- credits -----------------------------------------------------------------------------
 
     def credit(
         self,
         cause: Cause,
         points: int,
         rule: int | None,
-        expires_at: datetime | None,
-        policy: str,
+        terms: PolicyTerms,
         now: datetime,
+        kind: Kind = Kind.ACCRUAL,
     ) -> Lot:
-        """Open a lot of `points`; arrears are repaid from it first; one dead on arrival expires."""
-        seq = self._move(cause, Kind.ACCRUAL, Account.ISSUED, Account.ACTIVE, points, rule)
+        """Open a lot of `points`; arrears are repaid from it first; one dead on arrival expires.
+
+        An accrual may be pending, as its policy says; an adjustment never is.
+        """
+        at = cause.occurred_at
+        active_at, expires_at, lapses_at = terms.policy.life(at, held=kind is Kind.ACCRUAL)
+        pending = active_at is None or active_at > at
+        source = Account.ISSUED if kind is Kind.ACCRUAL else Account.ADJUSTED
+        target = Account.PENDING if pending else Account.ACTIVE
+        seq = self._move(cause, kind, source, target, points, rule)
         lot = Lot(
-            seq,
-            points,
-            points,
-            cause.occurred_at,
-            cause.occurred_at,
-            expires_at,
-            cause.partner,
-            rule,
-            policy,
-        )
+            seq, points, points, at, active_at, expires_at, lapses_at, cause.partner, rule, terms,
+            pending, cause.event,
+        )  # fmt: skip
         self.lots.append(lot)
-        self._repay(cause, [(lot, points)])
-        if expires_at is not None and expires_at <= now and lot.remaining:
-            self.expire(cause, lot)
+        if not pending:
+            self._repay(cause, [(lot, points)], now)
+            if lot.dead(now) and lot.remaining and lot.expires_at is not None:
+                self._expire(cause._replace(occurred_at=lot.expires_at), lot)
+        elif min(x for x in (active_at, lapses_at, now) if x is not None) < now:
+            others, self.lots = self.lots, [lot]
+            self.catch_up(cause, now)
+            self.lots = others
         self.check()
         return lot
 
-    def expire(self, cause: Cause, lot: Lot) -> None:
-        """Book what is left of a dead lot as expired, effective at the instant it died."""
-        if lot.expires_at is None:
-            raise BookBroken(f"lot {lot.seq} of {self.holder} never expires")
-        dated = cause._replace(occurred_at=lot.expires_at)
-        left = lot.remaining
-        seq = self._move(dated, Kind.EXPIRY, Account.ACTIVE, Account.EXPIRED, left, lot.rule)
-        self._take(lot, seq, lot.expires_at, left)
+    def give_back(
+        self,
+        cause: Cause,
+        kind: Kind,
+        source: Account,
+        taken: Iterable[tuple[int, int]],
+        now: datetime,
+    ) -> int:
+        """Give points back to the lots they came from: (lot's seq, points) each.
+
+        Arrears are repaid first. A lot that died meanwhile gets the grace of its policy, or its
+        points expire at once.
+        """
+        by_seq = {lot.seq: lot for lot in self.lots}
+        back = [(by_seq[seq], n) for seq, n in taken if n]
+        seq = self._move(cause, kind, source, Account.ACTIVE, sum(n for _, n in back), None)
+        late: list[Lot] = []
+        for lot, n in back:
+            self._take(lot, seq, cause.occurred_at, -n)
+            if lot.dead(now):
+                until = lot.terms.policy.graced(now)
+                if until is None or until <= now:
+                    late.append(lot)
+                else:
+                    self._change(cause, lot, lot.active_at, until)
+        self._repay(cause, back, now)
+        for lot in late:
+            if lot.remaining:
+                self._expire(cause, lot)
+        self.check()
+        return seq
+
+    # -- debits ------------------------------------------------------------------------------
 
     def spendable(self, at: datetime) -> int:
         """The points of the open lots that are live at this instant."""
@@ -160,15 +296,8 @@ class Ledger:
         if points > self.spendable(at):
             return None
         seq = self._move(cause, kind, Account.ACTIVE, target, points, None)
-        left = points
-        for lot in sorted(
-            (x for x in self.lots if x.remaining and x.live(at)), key=_spending_order
-        ):
-            taken = min(left, lot.remaining)
-            self._take(lot, seq, at, taken)
-            left -= taken
-            if not left:
-                break
+        for lot, n in _spread(points, sorted(self._open(at), key=_spending_order)):
+            self._take(lot, seq, at, n)
         self.check()
         return seq
 
@@ -178,45 +307,85 @@ class Ledger:
         self.check()
         return seq
 
-    def release(self, cause: Cause, taken: Iterable[tuple[int, int]]) -> int:
-        """Give reserved points back to the lots they came from: (lot's seq, points) each.
+    def claw_back(self, cause: Cause, own: Sequence[Lot], points: int, reach: Returns) -> Taken:
+        """Take back what a return no longer entitles to, as far as the policy reaches.
 
-        Arrears are repaid first. A lot that died meanwhile takes its points back and expires them
-        at once; what it held all the while expires as of its own time.
+        From pending, then from the purchase's own lots, then from others, soonest to expire first;
+        what is left becomes arrears or is let go (DESIGN, "Returns").
         """
-        by_seq = {lot.seq: lot for lot in self.lots}
-        back = [(by_seq[seq], n) for seq, n in taken if n]
-        at = cause.occurred_at
-        dead = [lot for lot, _ in back if lot.expires_at is not None and lot.expires_at <= at]
-        for lot in dead:
-            if lot.remaining:
-                self.expire(cause, lot)
-        points = sum(n for _, n in back)
-        seq = self._move(cause, Kind.RELEASE, Account.RESERVED, Account.ACTIVE, points, None)
-        for lot, n in back:
-            self._take(lot, seq, at, -n)
-        self._repay(cause, back)
-        for lot in dead:
-            if lot.remaining:
-                gone = self._move(
-                    cause, Kind.EXPIRY, Account.ACTIVE, Account.EXPIRED, lot.remaining, lot.rule
-                )
-                self._take(lot, gone, at, lot.remaining)
+        takes = _spread(points, [lot for lot in own if lot.pending and lot.remaining])
+        left = points - sum(n for _, n in takes)
+        if left and reach is not Returns.PENDING:
+            mine = {lot.seq for lot in own}
+            rest = [lot for lot in self.lots if lot.remaining and not lot.pending]
+            rest.sort(key=lambda lot: (lot.seq not in mine, *_spending_order(lot)))
+            takes += _spread(left, rest)
+            left = points - sum(n for _, n in takes)
+        # A lot can't be taken from before it was there: one transfer for each account and instant.
+        groups: dict[tuple[datetime, Account], list[tuple[Lot, int]]] = {}
+        for lot, n in takes:
+            since = lot.occurred_at if lot.active_at is None or lot.pending else lot.active_at
+            at = max(cause.occurred_at, since)
+            source = Account.PENDING if lot.pending else Account.ACTIVE
+            groups.setdefault((at, source), []).append((lot, n))
+        for (at, source), some in sorted(groups.items(), key=lambda g: g[0]):
+            total = sum(n for _, n in some)
+            dated = cause._replace(occurred_at=at)
+            seq = self._move(dated, Kind.CLAWBACK, source, Account.CLAWED_BACK, total, None)
+            for lot, n in some:
+                self._take(lot, seq, at, n)
+        owed = left if reach is Returns.ARREARS else 0
+        if owed:
+            self._move(cause, Kind.CLAWBACK, Account.ARREARS, Account.CLAWED_BACK, owed, None)
         self.check()
-        return seq
+        return Taken(points - left, owed, left - owed)
 
-    def _repay(self, cause: Cause, credited: list[tuple[Lot, int]]) -> None:
-        """Repay arrears from points that just came into these lots, in their order."""
+    # -- the parts they are made of ------------------------------------------------------------
+
+    def _open(self, at: datetime) -> list[Lot]:
+        return [lot for lot in self.lots if lot.remaining and lot.live(at)]
+
+    def _activate(self, cause: Cause, lot: Lot, now: datetime) -> None:
+        n = lot.remaining
+        self._move(cause, Kind.ACTIVATION, Account.PENDING, Account.ACTIVE, n, lot.rule)
+        lot.pending = False
+        lot.dirty = True
+        self._repay(cause, [(lot, n)], now)
+
+    def _expire(self, cause: Cause, lot: Lot) -> None:
+        """Book what is left of a lot as expired, at the cause's instant."""
+        left = lot.remaining
+        seq = self._move(cause, Kind.EXPIRY, Account.ACTIVE, Account.EXPIRED, left, lot.rule)
+        self._take(lot, seq, cause.occurred_at, left)
+
+    def _repay(self, cause: Cause, credited: list[tuple[Lot, int]], now: datetime) -> None:
+        """Repay arrears from points that just came into these lots, in their order.
+
+        Dated now, for arrears may be younger than points that come late: until then the one is
+        reckoned against the other wherever a balance is read.
+        """
         left = min(self.arrears, sum(n for _, n in credited))
         if not left:
             return
         rule = credited[0][0].rule if len(credited) == 1 else None
-        seq = self._move(cause, Kind.REPAYMENT, Account.ACTIVE, Account.ARREARS, left, rule)
-        for lot, n in credited:
-            repaid = min(left, n)
-            if repaid:
-                self._take(lot, seq, cause.occurred_at, repaid)
-                left -= repaid
+        at = cause.occurred_at if any(lot.dead(now) for lot, _ in credited) else now
+        dated = cause._replace(occurred_at=max(at, cause.occurred_at))
+        seq = self._move(dated, Kind.REPAYMENT, Account.ACTIVE, Account.ARREARS, left, rule)
+        for lot, n in _spread(left, [lot for lot, _ in credited]):
+            self._take(lot, seq, dated.occurred_at, n)
+
+    def _change(
+        self, cause: Cause, lot: Lot, active_at: datetime | None, expires_at: datetime | None
+    ) -> None:
+        lot.active_at, lot.expires_at, lot.dirty = active_at, expires_at, True
+        key = (lot.seq, cause.booked_at)
+        self.changes = [c for c in self.changes if (c.lot, c.booked_at) != key]
+        self.changes.append(
+            LotChange(
+                self.holder, self.currency, lot.seq, cause.booked_at, cause.event, active_at,
+                expires_at, lot.terms.id,
+            )
+        )  # fmt: skip
 
     def _take(self, lot: Lot, seq: int, at: datetime, points: int) -> None:
         lot.remaining -= points
@@ -254,12 +423,29 @@ class Ledger:
         )  # fmt: skip
         return self.seq
 
+    def moved_since(self, transfers: int, changes: int) -> bool:
+        """Whether anything was moved since it had so many transfers and changes."""
+        return len(self.transfers) > transfers or len(self.changes) > changes
+
     def check(self) -> None:
         """Assert what the ledger promises after each posting. Raises BookBroken."""
         if min(self.active, self.reserved, self.pending, self.arrears) < 0:
             raise BookBroken(f"ledger {self.holder}/{self.currency} has a negative balance")
         if self.active and self.arrears:
             raise BookBroken(f"ledger {self.holder}/{self.currency} has points beside arrears")
+
+
+def _spread(points: int, lots: Sequence[Lot]) -> list[tuple[Lot, int]]:
+    """Take points from lots in this order, as far as they go."""
+    takes: list[tuple[Lot, int]] = []
+    for lot in lots:
+        n = min(points, lot.remaining)
+        if n:
+            takes.append((lot, n))
+            points -= n
+        if not points:
+            break
+    return takes
 
 
 def _spending_order(lot: Lot) -> tuple[bool, datetime, datetime, int]:

@@ -45,12 +45,29 @@ class CurrencyRow(Model):
     code = fields.CharField(64, unique=True)
     name = fields.CharField(100)
     symbol = fields.CharField(16)
-    expires = fields.CharField(16, null=True)
-    time_zone = fields.CharField(64)
+    redeemable = fields.BooleanField(default=True)
     owner_id = fields.IntField(null=True)
 
     class Meta(Model.Meta):
         table = "currency"
+
+
+class PolicyRow(Model):
+    """One version of what a currency says of the life of its points; each lot names its own."""
+
+    id = fields.IntField(primary_key=True)
+    currency_id = fields.IntField()
+    version = fields.IntField()
+    pending = fields.CharField(200, null=True)
+    expires = fields.CharField(200, null=True)
+    returns = fields.CharField(16)
+    grace = fields.CharField(16, null=True)
+    time_zone = fields.CharField(64)
+    since = fields.DatetimeField()
+
+    class Meta(Model.Meta):
+        table = "policy"
+        unique_together = (("currency_id", "version"),)
 
 
 class LadderRow(Model):

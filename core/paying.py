@@ -25,6 +25,7 @@ from core.redemptions import (
 )
 from core.rulebook import PartnerTerms
 from core.store import redemptions as store
+from core.store.lots import open_lots
 from laurels.durations import Duration
 from laurels.money import Money
 from laurels.redeeming import Checkout, Discount, RedeemRule
@@ -70,14 +71,17 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
         if rule is None or rule.currency not in partner.accepts:
             raise UnknownReference(f"{partner.name} has no such redeem rule", "rule")
         batch = await open_holder(connection, engine, request.holder, now)
-        ledger = batch.ledger(request.holder, partner.accepts[rule.currency].id)
-        ledger.lots = await store.open_lots(connection, request.holder, ledger.currency)
-        offer = Checkout(request.total, ledger.spendable(now), request.offered)
+        currency = partner.accepts[rule.currency].id
+        batch.place(await open_lots(connection, [request.holder], [currency]))
+        spendable = batch.ledger(request.holder, currency).spendable(now)
+        offer = Checkout(request.total, spendable, request.offered)
         answer = _discount(partner, rule, offer)
         taken = Taken(None, rule.code, answer.points, answer.worth)
-        redemption = debit(batch, partner, ledger, taken, request.hold, (new, event), now)
+        redemption, seq = debit(
+            batch, partner, request.holder, currency, taken, request.hold, (new, event), now
+        )
         await book(connection, batch)
-        await store.add(connection, as_row(redemption, ledger.seq, None))
+        await store.add(connection, as_row(redemption, seq, None))
         return redemption
 
 

@@ -17,6 +17,7 @@ from core.purchases import Incoming
 from core.rulebook import Rulebook
 from core.store import posting as store
 from core.store.ids import Ids
+from core.store.lots import open_lots
 from laurels.durations import Duration
 
 _RETRIES = 5
@@ -103,6 +104,8 @@ class Engine:
         keys = [(items[n].partner.id, items[n].purchase.external_id) for n in holders]
         windows = [(x.id, span(x.window)) for x in self.rulebook.ladders.values()]
         batch.take(await store.load(connection, spans, keys, windows, EventKind.PURCHASE))
+        if sliding := self.rulebook.sliding:
+            batch.place(await open_lots(connection, list(spans), sliding))
 
 
 def span(window: Duration | None) -> timedelta | None:
@@ -118,7 +121,7 @@ async def write(connection: Connection, batch: Batch) -> None:
     writes = batch.writes
     if not writes.events:
         return
-    writes.ledgers = [x for x in batch.ledgers.values() if x.transfers]
+    writes.ledgers = [x for x in batch.ledgers.values() if x.transfers or x.changes]
     writes.standings = [
         store.StandingRow(s.holder, s.ladder.id, s.measured_at, s.value, s.rank, s.since)
         for s in batch.standings.values()

@@ -29,6 +29,11 @@ class CurrencySettings(_Terms):
     symbol: str = ""
     expires: str | None = None
     time_zone: str | None = None
+    pending: str | None = None
+    returns: str = "arrears"
+    grace: str | None = None
+    notices: tuple[str, ...] = ()
+    redeemable: bool = True
 
     def declared(self) -> Currency:
         """As a declaration, checked like a partner's. Raises DeclarationError."""

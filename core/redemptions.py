@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -27,15 +27,17 @@ from core.errors import (
     WrongState,
 )
 from core.events import EventKind
-from core.folding import FORMAT, Batch, seal
-from core.ledger import Account, Cause, Kind, Ledger
+from core.folding import FORMAT, Batch, Posting
+from core.ledger import Account, Kind
 from core.posting import Engine, span, write
 from core.purchases import check_text, find_partner
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
 from core.store import posting as rows
 from core.store import redemptions as store
+from core.store.lots import lots_taken, open_lots
 from laurels.durations import Duration
 from laurels.money import Money
+from laurels.policies import Activity
 
 #: Held points don't expire and held stock is nobody else's: so a hold is short.
 LONGEST_HOLD = timedelta(days=31)
@@ -118,18 +120,19 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
         reward, currency = _priced(partner, request)
         batch = await open_holder(connection, engine, request.holder, now)
         _check_tier(batch, reward, request.holder, now)
-        ledger = batch.ledger(request.holder, currency.id)
-        ledger.lots = await store.open_lots(connection, request.holder, currency.id)
+        batch.place(await open_lots(connection, [request.holder], [currency.id]))
         price, worth = reward.reward.prices[currency.code], reward.reward.worth
         taken = Taken(reward.id, None, price, None if worth is None else Money.parse(worth))
-        redemption = debit(batch, partner, ledger, taken, request.hold, (new, event), now)
+        redemption, seq = debit(
+            batch, partner, request.holder, currency.id, taken, request.hold, (new, event), now
+        )
         await book(connection, batch)
         piece = None
         if reward.reward.stock is not None:
             piece = await store.take_stock(connection, reward.id)
             if piece is None:
                 raise NotEligible(f"'{reward.reward.title}' is out of stock", "reward")
-        await store.add(connection, as_row(redemption, ledger.seq, piece))
+        await store.add(connection, as_row(redemption, seq, piece))
         return redemption
 
 
@@ -207,65 +210,44 @@ def _check_tier(batch: Batch, reward: RewardTerms, holder: int, now: datetime) -
 def debit(
     batch: Batch,
     partner: PartnerTerms,
-    ledger: Ledger,
+    holder: int,
+    currency: int,
     taken: Taken,
     hold: Duration | None,
     ids: tuple[int, int],
     now: datetime,
-) -> Redemption:
-    """Take points from a loaded ledger, at once or into a hold; raises NotEligible if too few."""
+) -> tuple[Redemption, int]:
+    """Take points from a loaded ledger, at once or into a hold; raises NotEligible if too few.
+
+    `ids` are the redemption's and the event's. Returns the debit's seq with the redemption.
+    """
     kind = EventKind.REDEMPTION if hold is None else EventKind.RESERVATION
     until = None if hold is None else hold.after(now, partner.time_zone)
     if until is not None and until > now + LONGEST_HOLD:
         raise BadInput(f"a hold lasts at most {LONGEST_HOLD.days} days", "hold")
-
-    def move(cause: Cause) -> None:
-        target = Account.REDEEMED if hold is None else Account.RESERVED
-        what = Kind.REDEMPTION if hold is None else Kind.RESERVATION
-        if ledger.debit(cause, what, target, taken.points) is None:
-            missing = taken.points - ledger.spendable(now)
-            raise NotEligible(f"{missing} more points are needed", "reward")
-
+    posting = Posting(batch, kind, ids[1], holder, partner.id, now)
+    ledger = posting.ledger(currency)
+    target = Account.REDEEMED if hold is None else Account.RESERVED
+    what = Kind.REDEMPTION if hold is None else Kind.RESERVATION
+    seq = ledger.debit(posting.cause, what, target, taken.points)
+    if seq is None:
+        missing = taken.points - ledger.spendable(now)
+        raise NotEligible(f"{missing} more points are needed", "reward")
+    ledger.slide(posting.cause, Activity.SPENDING, now)
     worth = (0, "") if taken.worth is None else (taken.worth.minor, taken.worth.currency)
-    facts: list[int | str] = [taken.reward or 0, taken.points, taken.rule or "", *worth]
-    _post(batch, ledger, kind, ids, partner.id, now, facts, move)
+    seal(posting, ids[0], [taken.reward or 0, taken.points, taken.rule or "", *worth])
     return Redemption(
-        ids[0], ledger.holder, partner.id, taken.reward, taken.rule, ledger.currency,
+        ids[0], holder, partner.id, taken.reward, taken.rule, currency,
         taken.points, taken.worth, Status.COMPLETED if hold is None else Status.HELD,
         "".join(secrets.choice(_CODE_LETTERS) for _ in range(10)),
         now, until, now if hold is None else None,
-    )  # fmt: skip
+    ), seq  # fmt: skip
 
 
-def _post(
-    batch: Batch,
-    ledger: Ledger,
-    kind: EventKind,
-    ids: tuple[int, int],
-    partner: int,
-    now: datetime,
-    facts: Sequence[int | str],
-    move: Callable[[Cause], None],
-) -> None:
-    """One event, decision and posting on one ledger; `ids` are the redemption's and the event's."""
-    redemption, event = ids
-    booked_at = batch.book_time(ledger.holder)
-    start = len(ledger.transfers)
-    move(Cause(event, partner, booked_at, now))
+def seal(posting: Posting, redemption: int, facts: Sequence[int | str]) -> None:
+    """Seal a posting on a redemption: its event is named by the redemption's id."""
     content = orjson.dumps({"v": FORMAT, "r": [redemption, *facts]})
-    heads = seal(ledger, start, content)
-    batch.writes.events.append(
-        rows.EventRow(
-            event, ledger.holder, now, booked_at, None, partner, kind, None,
-            digest(kind, redemption, *facts), str(redemption), "",
-        )
-    )  # fmt: skip
-    batch.writes.decisions.append(
-        rows.DecisionRow(
-            ledger.holder, booked_at, event, now, partner, batch.rulebook.version, kind, heads,
-            content.decode(),
-        )
-    )  # fmt: skip
+    posting.seal(content, digest(posting.kind, redemption, *facts), str(redemption))
 
 
 _EVENTS = {
@@ -315,19 +297,18 @@ async def _settle(
     connection: Connection, batch: Batch, row: Row, status: Status, event: int, now: datetime
 ) -> None:
     found = from_row(row)
-    ledger = batch.ledger(found.holder, found.currency)
     piece, seq = row[10], row[11]
-    taken = await store.lots_taken(connection, found.holder, found.currency, seq)
-    ledger.lots = [lot for lot, _ in taken]
-
-    def move(cause: Cause) -> None:
-        if status is Status.COMPLETED:
-            ledger.settle_reserved(cause, found.points)
-        else:
-            ledger.release(cause, [(lot.seq, points) for lot, points in taken])
-
-    kind = _EVENTS[status]
-    _post(batch, ledger, kind, (found.id, event), found.partner, now, [found.points], move)
+    taken = await lots_taken(connection, found.holder, found.currency, seq)
+    batch.place(await open_lots(connection, [found.holder], [found.currency]))
+    batch.place(((found.holder, found.currency), lot) for lot, _ in taken)
+    posting = Posting(batch, _EVENTS[status], event, found.holder, found.partner, now)
+    ledger = posting.ledger(found.currency)
+    if status is Status.COMPLETED:
+        ledger.settle_reserved(posting.cause, found.points)
+    else:
+        back = [(lot.seq, points) for lot, points in taken]
+        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, now)
+    seal(posting, found.id, [found.points])
     await book(connection, batch)
     await store.settle(connection, found.holder, found.id, status, now)
     if status is not Status.COMPLETED and piece is not None and found.reward is not None:

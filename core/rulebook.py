@@ -12,21 +12,42 @@ from datetime import timedelta
 
 from laurels.declarations import Ladder, Measure, Reward
 from laurels.durations import Duration
+from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rules import EarnRule
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyTerms:
+    """A stored version of what a currency says of the life of its points: pinned on each lot."""
+
+    id: int
+    policy: Policy
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class CurrencyTerms:
-    """A currency as the engine books it; `owner` is None where the programme owns it."""
+    """A currency as the engine books it; `owner` is None where the programme owns it.
+
+    `terms` is the policy under which lots are opened now; `sliding` whether any version of it
+    was ever renewed by an activity, so that lots of it must be looked at.
+    """
 
     id: int
     code: str
     name: str
     symbol: str
-    expires: Duration | None
-    time_zone: str
+    terms: PolicyTerms
     owner: int | None
+    sliding: bool = False
+    redeemable: bool = True
+    notices: tuple[Duration, ...] = ()
+
+    @property
+    def policy(self) -> Policy:
+        """What it says of the life of its points, now."""
+        return self.terms.policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +76,18 @@ class LadderTerms:
 
 @dataclass(frozen=True, slots=True)
 class RuleTerms:
-    """An earn rule with the id of its stored version."""
+    """An earn rule with the id of its stored version.
+
+    `policies` gives, by currency, the policy of a rule that holds its points back.
+    """
 
     id: int
     rule: EarnRule
+    policies: Mapping[str, PolicyTerms] = field(default_factory=dict)
+
+    def policy(self, currency: CurrencyTerms) -> PolicyTerms:
+        """The policy under which points of this rule are credited."""
+        return self.policies.get(currency.code, currency.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +143,11 @@ class Rulebook:
     def ladders_of(self, partner: PartnerTerms) -> tuple[LadderTerms, ...]:
         """The ladders whose tiers this partner's rules may read: its own and the programme's."""
         return self._by_partner[partner.id]
+
+    @property
+    def sliding(self) -> tuple[int, ...]:
+        """The currencies whose lots an activity may renew."""
+        return tuple(c.id for c in self.currencies.values() if c.sliding)
 
     def partner_by_id(self, partner_id: int) -> PartnerTerms | None:
         """The partner of this id, if it is installed."""

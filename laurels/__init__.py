@@ -26,6 +26,7 @@ from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluator import Evaluation, Granted, Refused, evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.money import Money, MoneyError
+from laurels.policies import Activity, Expiry, Pending, Policy, Returns
 from laurels.purchase import Facts, Line, Purchase, PurchaseError
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
 from laurels.rounding import Rounding
@@ -35,6 +36,7 @@ from laurels.rules import (
     Effect,
     Effects,
     FunctionRule,
+    LastingRule,
     Multiply,
     Nothing,
     Terms,
@@ -42,10 +44,13 @@ from laurels.rules import (
     earn_rule,
     multiply,
     nothing,
+    pending,
+    reevaluated,
 )
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "Activity",
     "Award",
     "Checkout",
     "Currency",
@@ -56,11 +61,13 @@ __all__ = [
     "Effect",
     "Effects",
     "Evaluation",
+    "Expiry",
     "Facts",
     "FirstPurchaseBonus",
     "FunctionRule",
     "Granted",
     "Ladder",
+    "LastingRule",
     "LaurelsError",
     "Line",
     "Measure",
@@ -70,13 +77,16 @@ __all__ = [
     "Nothing",
     "Partner",
     "PayWithPoints",
+    "Pending",
     "PointsPerAmount",
     "PointsPerVisit",
+    "Policy",
     "ProductTypeRewardCalculator",
     "Purchase",
     "PurchaseError",
     "RedeemRule",
     "Refused",
+    "Returns",
     "Reward",
     "RewardKind",
     "Rounding",
@@ -90,6 +100,8 @@ __all__ = [
     "hookimpl",
     "multiply",
     "nothing",
+    "pending",
+    "reevaluated",
     "spend",
     "visits",
 ]

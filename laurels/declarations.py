@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from laurels.durations import Duration, zone
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
 from laurels.money import Money, check_money_code
+from laurels.policies import Policy, Returns
 
 #: The most points that one award, price or threshold may name.
 MAX_POINTS = 10**15
@@ -127,8 +128,12 @@ def visits() -> Measure:
 class Currency:
     """A separately balanced unit: points, stars, stamps.
 
-    `expires` is a duration from earning (`90D`, `12M_U`), or None for never. `time_zone` defaults
-    to its owner's.
+    `pending` says how long points can't be spent yet (`14D`, `on 04-01 10-01`, `until shipped
+    within 30D`), `expires` how long they last from then on (`90D`, `12M_U`, `on 12-31`, `sliding
+    6M on earning`; None: for ever). `returns` is how far a return may reach: `pending` points
+    only, `within-balance`, or into `arrears`. `grace` is how long points last that come back after
+    their time. `notices` are lead times at which members are told of what will expire. Points of a
+    currency that isn't `redeemable` count for tiers only. `time_zone` defaults to its owner's.
     """
 
     code: str
@@ -136,16 +141,30 @@ class Currency:
     symbol: str = ""
     expires: str | None = None
     time_zone: str | None = None
+    pending: str | None = None
+    returns: str = Returns.ARREARS
+    grace: str | None = None
+    notices: Sequence[str] = ()
+    redeemable: bool = True
 
     def __post_init__(self) -> None:
         check_code("currency", self.code)
         what = f"currency {self.code}"
         check_title(f"{what}: name", self.name, 100)
         _check_optional(f"{what}: symbol", self.symbol, 16)
-        if self.expires is not None:
-            within(f"{what}: expires", Duration.parse, self.expires)
         if self.time_zone is not None:
             within(f"{what}: time_zone", zone, self.time_zone)
+        if not isinstance(self.redeemable, bool):
+            raise DeclarationError(f"{what}: redeemable: yes or no, not {shown(self.redeemable)}")
+        within(what, lambda _: self.policy(self.time_zone or "UTC"), None)
+        notices = check_all(f"{what}: notices", self.notices, str)
+        for notice in notices:
+            within(f"{what}: notices", Duration.parse, notice)
+        _frozen(self, notices=notices)
+
+    def policy(self, time_zone: str) -> Policy:
+        """What it says of the life of its points; `time_zone` is its own or its owner's."""
+        return Policy.parse(self.pending, self.expires, self.returns, self.grace, time_zone)
 
     @property
     def earned(self) -> Measure:

@@ -1,5 +1,7 @@
 """Durations of the programme's terms: `12h`, `30D`, `12M`, `1Y`, rounded `_D` down or `_U` up.
 
+A rounding may name its unit: `12M_UY` ends with the year, `12M_UQ` with the quarter.
+
 Knows nothing of policies: it moves an instant forth or back in a time zone, no more. Semantics
 (DESIGN, "Time"; the grammar is Talon.One's): h is exact; D, W, M, Y keep the local time of day,
 and M and Y clamp to the month's end. A local time that doesn't exist moves forward.
@@ -16,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from laurels.errors import DeclarationError, shown
 
-_FORM = re.compile(r"([0-9]{1,4})([hDWMY])(?:_([DU]))?\Z")
+_FORM = re.compile(r"([0-9]{1,4})([hDWMY])(?:_([DU])([hDWMQY]?))?\Z")
 _MOST = {"h": 9999, "D": 9999, "W": 1500, "M": 1200, "Y": 100}
 
 
@@ -46,6 +48,7 @@ class Duration:
     count: int
     unit: str
     rounding: str = ""
+    to: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Duration:
@@ -54,15 +57,17 @@ class Duration:
         if match is None:
             raise DeclarationError(
                 f"{shown(text)} is no duration: a whole number and h, D, W, M or Y, then "
-                "perhaps _D (down to the unit's start) or _U (up to the next unit's start)"
+                "perhaps _D (down to the unit's start) or _U (up to the next unit's start), then "
+                "perhaps the unit to round to: 12M_UQ"
             )
         count, unit, rounding = int(match[1]), match[2], match[3] or ""
+        to = match[4] or ""
         if not 1 <= count <= _MOST[unit]:
             raise DeclarationError(f"{text!r} is no duration: from 1{unit} to {_MOST[unit]}{unit}")
-        return cls(count, unit, rounding)
+        return cls(count, unit, rounding, "" if to == unit else to)
 
     def __str__(self) -> str:
-        return f"{self.count}{self.unit}" + (f"_{self.rounding}" if self.rounding else "")
+        return f"{self.count}{self.unit}" + (f"_{self.rounding}{self.to}" if self.rounding else "")
 
     def after(self, instant: datetime, time_zone: str) -> datetime:
         """The instant (in UTC) this long after `instant` in `time_zone`, rounded as it says."""
@@ -90,13 +95,10 @@ class Duration:
         return self._rounded(moved, time_zone) if self.rounding else moved
 
     def _rounded(self, instant: datetime, time_zone: str) -> datetime:
-        start = start_of(instant, self.unit, time_zone)
+        unit = self.to or self.unit
         if self.rounding == "D":
-            return start
-        if self.unit == "h":
-            return start + timedelta(hours=1)
-        # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
-        return start_of(Duration(1, self.unit).after(start, time_zone), self.unit, time_zone)
+            return start_of(instant, unit, time_zone)
+        return next_start(instant, unit, time_zone)
 
 
 def _utc(instant: datetime) -> datetime:
@@ -119,8 +121,18 @@ def at_local(local: datetime, time_zone: str) -> datetime:
     return local.replace(tzinfo=zone(time_zone), fold=0).astimezone(UTC)
 
 
+def next_start(instant: datetime, unit: str, time_zone: str) -> datetime:
+    """The start of the unit after the one that `instant` is in; see `start_of`."""
+    start = start_of(instant, unit, time_zone)
+    if unit == "h":
+        return start + timedelta(hours=1)
+    length = Duration(3, "M") if unit == "Q" else Duration(1, unit)
+    # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
+    return start_of(length.after(start, time_zone), unit, time_zone)
+
+
 def start_of(instant: datetime, unit: str, time_zone: str) -> datetime:
-    """The start of the hour, day, (ISO) week, month or year of `instant` in `time_zone`, in UTC."""
+    """The start of the hour, day, (ISO) week, month, quarter (Q) or year of `instant`, in UTC."""
     local = _utc(instant).astimezone(zone(time_zone))
     if unit == "h":
         # Keeps the fold: of the two hours from 2:00 to 3:00 in autumn, the one that it is in.
@@ -130,6 +142,8 @@ def start_of(instant: datetime, unit: str, time_zone: str) -> datetime:
         midnight -= timedelta(days=midnight.weekday())
     elif unit == "M":
         midnight = midnight.replace(day=1)
+    elif unit == "Q":
+        midnight = midnight.replace(month=(midnight.month - 1) // 3 * 3 + 1, day=1)
     elif unit == "Y":
         midnight = midnight.replace(month=1, day=1)
     return at_local(midnight, time_zone)

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from laurels.declarations import Currency, currency_code
-from laurels.errors import DeclarationError, check_code, check_title, shown, storable
+from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
+from laurels.policies import Pending
 from laurels.purchase import Facts, Purchase
 from laurels.rates import Rate, rate
 
@@ -163,3 +164,68 @@ def earn_rule(
         return FunctionRule(code, title, function, {} if terms is None else terms)
 
     return make
+
+
+@dataclass(frozen=True, slots=True)
+class LastingRule:
+    """A rule with words on what becomes of its points. Made by `pending` and `reevaluated`."""
+
+    rule: EarnRule
+    pending: Pending | None = None
+    reevaluates: bool = False
+
+    @property
+    def code(self) -> str:
+        """The rule's."""
+        return self.rule.code
+
+    @property
+    def title(self) -> str:
+        """The rule's."""
+        return self.rule.title
+
+    @property
+    def terms(self) -> Terms:
+        """The rule's, and what was added: so a change of it makes a new version."""
+        more: dict[str, str | bool] = {}
+        if self.pending is not None:
+            more["pending"] = str(self.pending)
+        if self.reevaluates:
+            more["reevaluated"] = True
+        return MappingProxyType({**self.rule.terms, **more})
+
+    def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
+        """What the rule says."""
+        return self.rule.evaluate(purchase, facts)
+
+
+def pending(until: str, rule: EarnRule) -> LastingRule:
+    """The rule, its points held back: `pending("14D", rule)`; replaces the currency's own pending.
+
+    `until` reads as `Currency.pending` does. Raises DeclarationError.
+    """
+    held = within(f"earn rule {rule.code}: pending", Pending.parse, until)
+    return LastingRule(unwrapped(rule), held, reevaluates(rule))
+
+
+def reevaluated(rule: EarnRule) -> LastingRule:
+    """The rule, judged again when goods come back: a bonus from 100.00 on is lost below it.
+
+    Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`).
+    """
+    return LastingRule(unwrapped(rule), held_back(rule), reevaluates=True)
+
+
+def unwrapped(rule: EarnRule) -> EarnRule:
+    """The rule itself."""
+    return rule.rule if isinstance(rule, LastingRule) else rule
+
+
+def held_back(rule: EarnRule) -> Pending | None:
+    """How long a rule holds its points back, where it has a word on that of its own."""
+    return rule.pending if isinstance(rule, LastingRule) else None
+
+
+def reevaluates(rule: EarnRule) -> bool:
+    """Whether a rule is judged again when goods come back."""
+    return isinstance(rule, LastingRule) and rule.reevaluates

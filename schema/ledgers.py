@@ -135,9 +135,13 @@ class Lot(relay.Node):
     def earned_at(self) -> datetime:
         return self.record.occurred_at
 
-    @answer("From when on they can be spent.")
-    def active_at(self) -> datetime:
+    @answer("From when on they can be spent; null while the event that `pending` names is awaited.")
+    def active_at(self) -> datetime | None:
         return self.record.active_at
+
+    @answer("When they lapse if that event hasn't come; null where none is awaited.")
+    def lapses_at(self) -> datetime | None:
+        return self.record.lapses_at
 
     @answer("The first instant at which they are gone; null: never.")
     def expires_at(self) -> datetime | None:
@@ -145,7 +149,15 @@ class Lot(relay.Node):
 
     @answer("The expiry policy as it was when they were earned, such as 12M_U; empty: none.")
     def policy(self) -> str:
-        return self.record.policy
+        return self.record.policy or ""
+
+    @answer("What they were held back for when they were earned, such as 14D; empty: nothing.")
+    def pending(self) -> str:
+        return self.record.held or ""
+
+    @answer("The version of the currency's terms that is pinned on them.")
+    def policy_version(self) -> int:
+        return self.record.version
 
     @answer("The partner that issued them.")
     async def partner(self, info: Info) -> Partner:

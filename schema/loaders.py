@@ -16,9 +16,9 @@ from strawberry.dataloader import DataLoader
 from core.db import Row
 from core.eligibility import Eligibility, eligibility
 from core.ledger import Transfer
-from core.models import CurrencyRow, PartnerRow, RewardRow
+from core.models import PartnerRow, RewardRow
 from core.posting import Engine
-from core.rulebook import PartnerTerms
+from core.rulebook import CurrencyTerms, PartnerTerms
 from core.standings import TierStatus, standings
 from core.store import lookups, reads
 from core.store.redemptions import stock_left
@@ -142,8 +142,8 @@ class Loaders:
         return _one(lookups.partners)
 
     @cached_property
-    def currency(self) -> DataLoader[int, CurrencyRow | None]:
-        """The stored row of a currency."""
+    def currency(self) -> DataLoader[int, CurrencyTerms | None]:
+        """A currency on its last terms, declared or not."""
         return _one(lookups.currencies)
 
     @cached_property

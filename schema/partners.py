@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from core.models import CurrencyRow, PartnerRow
+from core.models import PartnerRow
 from core.rulebook import CurrencyTerms, PartnerTerms
 from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
@@ -26,8 +26,20 @@ class Currency(relay.Node):
     code: relay.NodeID[str]
     name: str = strawberry.field(description="The name, in the plural.")
     symbol: str = strawberry.field(description="A sign to show beside a figure; may be empty.")
+    pending: str | None = strawberry.field(
+        description="How long points earned can't be spent yet, such as 14D; null: not at all."
+    )
     expires: str | None = strawberry.field(
-        description="How long points live from earning, such as 12M_U; null: for ever."
+        description="How long points live once active, such as 12M_U; null: for ever."
+    )
+    returns: str = strawberry.field(
+        description="How far a return reaches: pending, within-balance or arrears."
+    )
+    redeemable: bool = strawberry.field(
+        description="Whether its points can be spent; those that can't count for tiers only."
+    )
+    policy_version: int = strawberry.field(
+        description="The version of these terms; points keep the version they were earned under."
     )
     time_zone: str = strawberry.field(description="The IANA zone in which its days begin.")
     shared: bool = strawberry.field(description="Whether the programme owns it, not one partner.")
@@ -37,13 +49,13 @@ class Currency(relay.Node):
         return self.code
 
     @classmethod
-    def of(cls, given: CurrencyTerms | CurrencyRow) -> Currency:
-        """From the rulebook or from the stored row."""
-        owner = given.owner if isinstance(given, CurrencyTerms) else given.owner_id
-        expires = None if given.expires is None else str(given.expires)
+    def of(cls, given: CurrencyTerms) -> Currency:
+        """From the rulebook, or of a currency whose owner is gone."""
+        pending, expires, returns, _, time_zone = given.policy.texts()
         return cls(
-            code=given.code, name=given.name, symbol=given.symbol, expires=expires,
-            time_zone=given.time_zone, shared=owner is None,
+            code=given.code, name=given.name, symbol=given.symbol, pending=pending,
+            expires=expires, returns=returns, redeemable=given.redeemable,
+            policy_version=given.terms.version, time_zone=time_zone, shared=given.owner is None,
         )  # fmt: skip
 
 
@@ -137,11 +149,10 @@ async def partner_of(info: Info, partner_id: int) -> Partner:
 async def currency_of(info: Info, currency_id: int) -> Currency:
     """The currency of this stored id."""
     terms = info.context.engine.rulebook.currencies.get(currency_id)
-    if terms is not None:
-        return Currency.of(terms)
-    row = await info.context.loaders.currency.load(currency_id)
-    assert row is not None
-    return Currency.of(row)
+    if terms is None:
+        terms = await info.context.loaders.currency.load(currency_id)
+    assert terms is not None
+    return Currency.of(terms)
 
 
 @strawberry.type(description="Queries on partners.")

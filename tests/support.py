@@ -23,6 +23,7 @@ from core.rulebook import (
     CurrencyTerms,
     LadderTerms,
     PartnerTerms,
+    PolicyTerms,
     Rulebook,
     RuleTerms,
 )
@@ -35,6 +36,7 @@ from laurels import (
     Measure,
     PointsPerAmount,
     PointsPerVisit,
+    Policy,
     ProductTypeRewardCalculator,
     Tier,
     TierMultiplier,
@@ -80,6 +82,7 @@ class Databases:
             template = next(self._names)
             await self._admin(f"CREATE DATABASE {template}")
             await migrate(database_url(self.server, template))
+            await _store_policies(database_url(self.server, template))
             self._template = template
         name = next(self._names)
         await self._admin(f"CREATE DATABASE {name} TEMPLATE {self._template}")
@@ -94,8 +97,47 @@ class Databases:
             await self._admin(f"DROP DATABASE {self._template} WITH (FORCE)")
 
 
-STAR = CurrencyTerms(1, "STAR", "Stars", "", Duration.parse("90D"), "UTC", None)
-BEAN = CurrencyTerms(2, "BEAN", "Beans", "", Duration.parse("2M_U"), ISTANBUL, 2)
+#: Policies of hand-made rulebooks, by ids that `install` never gives; each template stores them.
+POLICIES: dict[int, PolicyTerms] = {}
+
+
+def policy_terms(
+    pending: str | None = None,
+    expires: str | None = None,
+    returns: str = "arrears",
+    grace: str | None = None,
+    time_zone: str = "UTC",
+) -> PolicyTerms:
+    """A stored policy. Make it when a module is imported, before the first database is."""
+    number = 900 + len(POLICIES)
+    policy = Policy.parse(pending, expires, returns, grace, time_zone)
+    POLICIES[number] = PolicyTerms(number, policy)
+    return POLICIES[number]
+
+
+def currency_terms(
+    number: int, code: str, terms: PolicyTerms, owner: int | None = None
+) -> CurrencyTerms:
+    """A currency on these terms."""
+    expires = terms.policy.expires
+    sliding = expires is not None and bool(expires.slides_on)
+    return CurrencyTerms(number, code, f"{code.capitalize()}s", "", terms, owner, sliding)
+
+
+async def _store_policies(url: str) -> None:
+    connection: Connection = await asyncpg.connect(url)
+    try:
+        await connection.executemany(
+            "INSERT INTO policy (id, currency_id, version, pending, expires, returns, grace, "
+            "time_zone, since) VALUES ($1::int, -$1::int, 1, $2, $3, $4, $5, $6, now())",
+            [(terms.id, *terms.policy.texts()) for terms in POLICIES.values()],
+        )
+    finally:
+        await connection.close()
+
+
+STAR = currency_terms(1, "STAR", policy_terms(expires="90D"))
+BEAN = currency_terms(2, "BEAN", policy_terms(expires="2M_U", time_zone=ISTANBUL), 2)
 
 
 def ladder_terms(

@@ -19,8 +19,11 @@ CREATE TABLE event (
     content_hash bytea NOT NULL CHECK (length(content_hash) = 16),
     external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 200),
     store text NOT NULL DEFAULT '',
+    purchase_id bigint,
     CONSTRAINT event_natural_key UNIQUE (partner_id, kind, external_id)
 );
+-- What came back of a purchase, and its later revisions.
+CREATE INDEX event_of_purchase ON event (purchase_id) WHERE purchase_id IS NOT NULL;
 CREATE TABLE event_line (
     event_id bigint NOT NULL REFERENCES event (id),
     line integer NOT NULL CHECK (line >= 1),
@@ -90,13 +93,35 @@ CREATE TABLE lot (
     remaining bigint NOT NULL CHECK (remaining BETWEEN 0 AND amount),
     occurred_at timestamptz NOT NULL,
     active_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL DEFAULT 'infinity' CHECK (expires_at > active_at),
+    expires_at timestamptz NOT NULL DEFAULT 'infinity',
+    lapses_at timestamptz NOT NULL DEFAULT 'infinity',
     partner_id integer NOT NULL,
-    policy text NOT NULL,
+    policy_id integer NOT NULL,
+    pending boolean NOT NULL,
     PRIMARY KEY (holder_id, currency_id, seq),
-    FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq)
+    FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq),
+    CONSTRAINT lot_lives CHECK (expires_at > active_at OR active_at = 'infinity'),
+    -- What waits for an event has a deadline; nothing else has one.
+    CONSTRAINT lot_waits CHECK (pending OR active_at < 'infinity')
 ) WITH (fillfactor = 85);
 CREATE INDEX lot_by_expiry ON lot (holder_id, currency_id, expires_at);
+-- What time itself will do to a lot next: the nightly run reads no other.
+CREATE INDEX lot_due ON lot ((CASE WHEN pending THEN least(active_at, lapses_at) ELSE expires_at END))
+    WHERE remaining > 0;
+-- Each change of a lot's instants after it opened: an event came, an activity renewed it, a grace.
+CREATE TABLE lot_change (
+    holder_id bigint NOT NULL,
+    currency_id integer NOT NULL,
+    lot_seq integer NOT NULL,
+    booked_at timestamptz NOT NULL,
+    event_id bigint NOT NULL,
+    active_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    policy_id integer NOT NULL,
+    PRIMARY KEY (holder_id, currency_id, lot_seq, booked_at),
+    FOREIGN KEY (holder_id, booked_at) REFERENCES decision (holder_id, booked_at),
+    FOREIGN KEY (holder_id, currency_id, lot_seq) REFERENCES lot (holder_id, currency_id, seq)
+);
 CREATE TABLE allocation (
     holder_id bigint NOT NULL,
     currency_id integer NOT NULL,
@@ -113,10 +138,15 @@ CREATE TABLE qualification (
     holder_id bigint NOT NULL REFERENCES holder (id),
     ladder_id integer NOT NULL,
     at timestamptz NOT NULL,
+    counts_from timestamptz NOT NULL,
     event_id bigint NOT NULL,
     amount bigint NOT NULL CHECK (amount <> 0),
-    PRIMARY KEY (holder_id, ladder_id, at, event_id)
+    PRIMARY KEY (holder_id, ladder_id, counts_from, event_id),
+    -- A return takes from the day of the purchase, but from judgments after it only.
+    CONSTRAINT qualification_counts CHECK (counts_from >= at)
 );
+CREATE INDEX qualification_returned ON qualification (holder_id, ladder_id, at)
+    WHERE at <> counts_from;
 CREATE TABLE standing (
     holder_id bigint NOT NULL REFERENCES holder (id),
     ladder_id integer NOT NULL,
@@ -124,8 +154,14 @@ CREATE TABLE standing (
     value bigint NOT NULL,
     rank smallint NOT NULL CHECK (rank >= 0),
     since timestamptz,
+    due_at timestamptz NOT NULL,
+    terms integer NOT NULL,
     PRIMARY KEY (holder_id, ladder_id)
 ) WITH (fillfactor = 70);
+-- Whose rank time itself may change, and when: the nightly review reads no other.
+CREATE INDEX standing_due ON standing (due_at, holder_id, ladder_id) WHERE due_at < 'infinity';
+-- Which standings were measured by terms that their ladder no longer has.
+CREATE INDEX standing_terms ON standing (ladder_id, terms, holder_id);
 CREATE TABLE tier_change (
     holder_id bigint NOT NULL REFERENCES holder (id),
     ladder_id integer NOT NULL,
@@ -135,6 +171,22 @@ CREATE TABLE tier_change (
     to_rank smallint NOT NULL CHECK (to_rank <> from_rank),
     event_id bigint NOT NULL,
     PRIMARY KEY (holder_id, ladder_id, booked_at, at, from_rank)
+);
+-- Ranks given by hand (1) or for a status held elsewhere (2), and their ends before time (3).
+CREATE TABLE assignment (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    event_id bigint NOT NULL,
+    ladder_id integer NOT NULL,
+    booked_at timestamptz NOT NULL,
+    kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 3),
+    rank smallint NOT NULL CHECK (rank >= 0),
+    from_at timestamptz NOT NULL,
+    until_at timestamptz CHECK (until_at > from_at),
+    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 64),
+    ends bigint,
+    PRIMARY KEY (holder_id, event_id),
+    CONSTRAINT assignment_end CHECK ((kind = 3) = (ends IS NOT NULL)),
+    CONSTRAINT assignment_ended_once UNIQUE (holder_id, ends)
 );
 CREATE TABLE redemption (
     holder_id bigint NOT NULL REFERENCES holder (id),
@@ -178,6 +230,20 @@ CREATE TABLE request_key (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (caller, key)
 );
+-- Returns and cancels whose purchase isn't known yet. They become events when it is.
+CREATE TABLE waiting (
+    partner_id integer NOT NULL,
+    kind smallint NOT NULL,
+    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 200),
+    purchase text NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    content_hash bytea NOT NULL CHECK (length(content_hash) = 16),
+    content jsonb NOT NULL,
+    since timestamptz NOT NULL,
+    problem text NOT NULL DEFAULT '',
+    PRIMARY KEY (partner_id, kind, external_id)
+);
+CREATE INDEX waiting_by_purchase ON waiting (partner_id, purchase);
 CREATE TABLE relation (
     holder_id bigint NOT NULL REFERENCES holder (id),
     partner_id integer NOT NULL,
@@ -195,6 +261,8 @@ _APPEND_ONLY = (
     "allocation",
     "qualification",
     "tier_change",
+    "assignment",
+    "lot_change",
 )
 
 GUARDS = """

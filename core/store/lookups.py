@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from core.db import Row, reading
 from core.ledger import Transfer
-from core.models import CurrencyRow, PartnerRow, RewardRow
+from core.models import CurrencyRow, PartnerRow, PolicyRow
+from core.rulebook import CurrencyTerms, PolicyTerms
 from core.store.posting import columns
+from laurels.policies import Policy
 
 
 class MemberRecord(NamedTuple):
@@ -26,7 +28,10 @@ class MemberRecord(NamedTuple):
 
 
 class LotRecord(NamedTuple):
-    """A lot as it stands; `policy` is the expiry policy as it was when the lot opened."""
+    """A lot as it stands; `version`, `held` and `policy` are of the policy that is pinned on it.
+
+    `active_at` is None while an event is awaited, at the latest until `lapses_at`.
+    """
 
     holder: int
     currency: int
@@ -34,11 +39,15 @@ class LotRecord(NamedTuple):
     amount: int
     remaining: int
     occurred_at: datetime
-    active_at: datetime
+    active_at: datetime | None
     expires_at: datetime | None
+    lapses_at: datetime | None
     partner: int
     rule: int | None
-    policy: str
+    pending: bool
+    version: int
+    held: str | None
+    policy: str | None
 
 
 class Source(NamedTuple):
@@ -48,7 +57,7 @@ class Source(NamedTuple):
     amount: int
     occurred_at: datetime
     expires_at: datetime | None
-    policy: str
+    policy: str | None
 
 
 class TierChange(NamedTuple):
@@ -173,8 +182,10 @@ async def lots(keys: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int
     """Lots by (holder, currency, seq)."""
     rows = await _fetch(
         "SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.remaining, l.occurred_at, "
-        "l.active_at, nullif(l.expires_at, 'infinity'), l.partner_id, l.rule_id, l.policy "
-        f"FROM {_KEYS3} JOIN lot l USING (holder_id, currency_id, seq)",
+        "nullif(l.active_at, 'infinity'), nullif(l.expires_at, 'infinity'), "
+        "nullif(l.lapses_at, 'infinity'), l.partner_id, l.rule_id, l.pending, p.version, p.pending, "
+        f"p.expires FROM {_KEYS3} JOIN lot l USING (holder_id, currency_id, seq) "
+        "JOIN policy p ON p.id = l.policy_id",
         *columns(keys, 3),
     )
     return {(row[0], row[1], row[2]): LotRecord(*row) for row in rows}
@@ -187,10 +198,10 @@ async def sources(
     found: dict[tuple[int, int, int], list[Source]] = {}
     for row in await _fetch(
         "SELECT a.holder_id, a.currency_id, a.seq, a.lot_seq, a.amount, l.occurred_at, "
-        f"nullif(l.expires_at, 'infinity'), l.policy FROM {_KEYS3} "
+        f"nullif(l.expires_at, 'infinity'), p.expires FROM {_KEYS3} "
         "JOIN allocation a USING (holder_id, currency_id, seq) "
         "JOIN lot l ON l.holder_id = a.holder_id AND l.currency_id = a.currency_id "
-        "AND l.seq = a.lot_seq ORDER BY 1, 2, 3, 4",
+        "AND l.seq = a.lot_seq JOIN policy p ON p.id = l.policy_id ORDER BY 1, 2, 3, 4",
         *columns(keys, 3),
     ):
         found.setdefault((row[0], row[1], row[2]), []).append(Source(*row[3:]))
@@ -260,11 +271,18 @@ async def partners(ids: Sequence[int]) -> dict[int, PartnerRow]:
     return {row.id: row for row in await PartnerRow.filter(id__in=list(ids))}
 
 
-async def currencies(ids: Sequence[int]) -> dict[int, CurrencyRow]:
-    """Currencies by id, those too that nobody declares any more."""
-    return {row.id: row for row in await CurrencyRow.filter(id__in=list(ids))}
-
-
-async def rewards(ids: Sequence[int]) -> dict[int, RewardRow]:
-    """Rewards by id, withdrawn ones too."""
-    return {row.id: row for row in await RewardRow.filter(id__in=list(ids))}
+async def currencies(ids: Sequence[int]) -> dict[int, CurrencyTerms]:
+    """Currencies by id, those too that nobody declares any more, on their last terms."""
+    latest = {
+        p.currency_id: p
+        for p in await PolicyRow.filter(currency_id__in=list(ids)).order_by("version")
+    }
+    found: dict[int, CurrencyTerms] = {}
+    for row in await CurrencyRow.filter(id__in=list(ids)):
+        p = latest[row.id]
+        policy = Policy.parse(p.pending, p.expires, p.returns, p.grace, p.time_zone)
+        terms = PolicyTerms(p.id, policy, p.version)
+        found[row.id] = CurrencyTerms(
+            row.id, row.code, row.name, row.symbol, terms, row.owner_id, redeemable=row.redeemable
+        )
+    return found

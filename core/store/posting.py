@@ -61,12 +61,26 @@ FROM (
 ) q
 """
 
-EVENTS = """
+
+class _Arrays:
+    """Numbers the parameters of one statement: each call is an `unnest` of arrays of these types."""
+
+    def __init__(self) -> None:
+        self._used = 0
+
+    def __call__(self, types: str) -> str:
+        """`unnest($1::bigint[], …)`, going on from the last number."""
+        names = types.split()
+        first, self._used = self._used + 1, self._used + len(names)
+        return f"unnest({', '.join(f'${n}::{t}[]' for n, t in enumerate(names, first))})"
+
+
+_events = _Arrays()
+EVENTS = f"""
 WITH e AS (
     INSERT INTO event (id, holder_id, occurred_at, booked_at, total, partner_id, kind, money,
-        content_hash, external_id, store)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
-        $5::bigint[], $6::int[], $7::smallint[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+        content_hash, external_id, store, purchase_id)
+    SELECT * FROM {_events("bigint bigint timestamptz timestamptz bigint int smallint text bytea text text bigint")}
     ON CONFLICT ON CONSTRAINT event_natural_key DO NOTHING
     RETURNING id
 )
@@ -75,60 +89,61 @@ SELECT count(*) FROM e
 
 LINES = ("event_id", "line", "amount", "quantity", "product_type", "sku")
 
-HOLDERS = """
+_holders = _Arrays()
+HOLDERS = f"""
 WITH h AS (
     UPDATE holder SET booked_at = u.booked_at
-    FROM unnest($1::bigint[], $2::timestamptz[]) AS u (id, booked_at) WHERE holder.id = u.id
+    FROM {_holders("bigint timestamptz")} AS u (id, booked_at) WHERE holder.id = u.id
 ), d AS (
     INSERT INTO decision (holder_id, booked_at, event_id, occurred_at, partner_id, rulebook, kind,
         heads, content)
-    SELECT * FROM unnest($3::bigint[], $4::timestamptz[], $5::bigint[], $6::timestamptz[],
-        $7::int[], $8::int[], $9::smallint[], $10::bytea[], $11::text[])
+    SELECT * FROM {_holders("bigint timestamptz bigint timestamptz int int smallint bytea text")}
 ), l AS (
     INSERT INTO ledger AS l (holder_id, currency_id, seq, active, reserved, pending, arrears, head)
-    SELECT * FROM unnest($12::bigint[], $13::int[], $14::int[], $15::bigint[], $16::bigint[],
-        $17::bigint[], $18::bigint[], $19::bytea[])
+    SELECT * FROM {_holders("bigint int int bigint bigint bigint bigint bytea")}
     ON CONFLICT (holder_id, currency_id) DO UPDATE SET seq = excluded.seq,
         active = excluded.active, reserved = excluded.reserved, pending = excluded.pending,
         arrears = excluded.arrears, head = excluded.head
 ), t AS (
     INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, kind, source, target,
         amount, partner_id, rule_id, event_id)
-    SELECT * FROM unnest($20::bigint[], $21::int[], $22::int[], $23::timestamptz[],
-        $24::timestamptz[], $25::smallint[], $26::smallint[], $27::smallint[], $28::bigint[],
-        $29::int[], $30::int[], $31::bigint[])
+    SELECT * FROM {_holders("bigint int int timestamptz timestamptz smallint smallint smallint bigint int int bigint")}
 ), o AS (
     INSERT INTO lot AS o (holder_id, currency_id, seq, amount, remaining, occurred_at, active_at,
-        expires_at, partner_id, rule_id, policy)
-    SELECT n.a, n.b, n.c, n.d, n.e, n.f, n.g, coalesce(n.h, 'infinity'), n.i, n.j, n.k
-    FROM unnest($32::bigint[], $33::int[], $34::int[], $35::bigint[], $36::bigint[],
-        $37::timestamptz[], $38::timestamptz[], $39::timestamptz[], $40::int[], $41::int[],
-        $42::text[]) AS n (a, b, c, d, e, f, g, h, i, j, k)
-    ON CONFLICT (holder_id, currency_id, seq) DO UPDATE SET remaining = excluded.remaining
+        expires_at, lapses_at, partner_id, rule_id, policy_id, pending)
+    SELECT n.a, n.b, n.c, n.d, n.e, n.f, coalesce(n.g, 'infinity'), coalesce(n.h, 'infinity'),
+        coalesce(n.i, 'infinity'), n.j, n.k, n.l, n.m
+    FROM {_holders("bigint int int bigint bigint timestamptz timestamptz timestamptz timestamptz int int int bool")}
+        AS n (a, b, c, d, e, f, g, h, i, j, k, l, m)
+    ON CONFLICT (holder_id, currency_id, seq) DO UPDATE SET remaining = excluded.remaining,
+        active_at = excluded.active_at, expires_at = excluded.expires_at,
+        policy_id = excluded.policy_id, pending = excluded.pending
 ), a AS (
     INSERT INTO allocation (holder_id, currency_id, seq, lot_seq, at, amount)
-    SELECT * FROM unnest($43::bigint[], $44::int[], $45::int[], $46::int[], $47::timestamptz[],
-        $48::bigint[])
+    SELECT * FROM {_holders("bigint int int int timestamptz bigint")}
+), m AS (
+    INSERT INTO lot_change (holder_id, currency_id, lot_seq, booked_at, event_id, active_at,
+        expires_at, policy_id)
+    SELECT n.a, n.b, n.c, n.d, n.e, coalesce(n.f, 'infinity'), coalesce(n.g, 'infinity'), n.h
+    FROM {_holders("bigint int int timestamptz bigint timestamptz timestamptz int")}
+        AS n (a, b, c, d, e, f, g, h)
 ), q AS (
     INSERT INTO qualification (holder_id, ladder_id, at, event_id, amount)
-    SELECT * FROM unnest($49::bigint[], $50::int[], $51::timestamptz[], $52::bigint[],
-        $53::bigint[])
+    SELECT * FROM {_holders("bigint int timestamptz bigint bigint")}
 ), s AS (
     INSERT INTO standing (holder_id, ladder_id, measured_at, value, rank, since)
-    SELECT * FROM unnest($54::bigint[], $55::int[], $56::timestamptz[], $57::bigint[],
-        $58::smallint[], $59::timestamptz[])
+    SELECT * FROM {_holders("bigint int timestamptz bigint smallint timestamptz")}
     ON CONFLICT (holder_id, ladder_id) DO UPDATE SET measured_at = excluded.measured_at,
         value = excluded.value, rank = excluded.rank, since = excluded.since
 ), c AS (
     INSERT INTO tier_change (holder_id, ladder_id, booked_at, at, from_rank, to_rank, event_id)
-    SELECT * FROM unnest($60::bigint[], $61::int[], $62::timestamptz[], $63::timestamptz[],
-        $64::smallint[], $65::smallint[], $66::bigint[])
+    SELECT * FROM {_holders("bigint int timestamptz timestamptz smallint smallint bigint")}
 )
 INSERT INTO relation (holder_id, partner_id, purchases, last_at)
-SELECT * FROM unnest($67::bigint[], $68::int[], $69::bigint[], $70::timestamptz[])
+SELECT * FROM {_holders("bigint int bigint timestamptz")}
 ON CONFLICT (holder_id, partner_id) DO UPDATE SET purchases = excluded.purchases,
     last_at = excluded.last_at
-"""
+"""  # a list of types is read best in one line
 
 
 class EventRow(NamedTuple):
@@ -144,7 +159,8 @@ class EventRow(NamedTuple):
     money: str | None
     content_hash: bytes
     external_id: str
-    store: str
+    store: str = ""
+    purchase: int | None = None
 
 
 class DecisionRow(NamedTuple):
@@ -267,7 +283,7 @@ def _shortest(longest: timedelta | None) -> timedelta | None:
 
 async def write_events(connection: Connection, writes: Writes) -> bool:
     """Add events and lines; False if another transaction took one of the natural keys first."""
-    count = await connection.fetchval(EVENTS, *columns(writes.events, 11))
+    count = await connection.fetchval(EVENTS, *columns(writes.events, 12))
     if count != len(writes.events):
         return False
     await connection.copy_records_to_table("event_line", records=writes.lines.rows(), columns=LINES)
@@ -284,7 +300,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
     lots = [
         (
             x.holder, x.currency, o.seq, o.amount, o.remaining, o.occurred_at, o.active_at,
-            o.expires_at, o.partner, o.rule, o.policy,
+            o.expires_at, o.lapses_at, o.partner, o.rule, o.terms.id, o.pending,
         )
         for x in ledgers for o in x.lots if o.dirty
     ]  # fmt: skip
@@ -299,8 +315,9 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         *columns(writes.decisions, 9),
         *columns(accounts, 8),
         *columns(transfers, 12),
-        *columns(lots, 11),
+        *columns(lots, 13),
         *columns([a for x in ledgers for a in x.allocations], 6),
+        *columns([c for x in ledgers for c in x.changes], 8),
         *columns(writes.qualified, 5),
         *columns(writes.standings, 6),
         *columns(writes.tier_changes, 7),

@@ -19,7 +19,9 @@ _CONSTRAINTS = {
     "ledger": "pkey holder_id_fkey seq_check active_check reserved_check pending_check "
     "arrears_check no_points_beside_arrears",
     "transfer": "pkey holder_id_booked_at_fkey holder_id_currency_id_fkey amount_check check",
-    "lot": "pkey holder_id_currency_id_seq_fkey amount_check check check1",
+    "lot": "pkey holder_id_currency_id_seq_fkey amount_check check lives waits",
+    "lot_change": "pkey holder_id_booked_at_fkey holder_id_currency_id_lot_seq_fkey",
+    "waiting": "pkey external_id_check content_hash_check",
     "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
     "amount_check",
     "qualification": "pkey holder_id_fkey amount_check",
@@ -58,10 +60,10 @@ QUESTIONS: dict[str, str] = {
         SELECT 'lot ' || holder_id || '/' || currency_id || '/' || seq, format(
             'the lot has %s points of %s by rule %s, its credit %s at %s by rule %s',
             o.amount, o.occurred_at, o.rule_id, t.amount, t.occurred_at, t.rule_id)
-        FROM lot o FULL JOIN (SELECT * FROM transfer WHERE kind = 1) t
+        FROM lot o FULL JOIN (SELECT * FROM transfer WHERE kind IN (1, 10) AND target IN (1, 2)) t
             USING (holder_id, currency_id, seq)
-        WHERE (o.amount, o.rule_id, o.partner_id, o.occurred_at, o.active_at) IS DISTINCT FROM
-            (t.amount, t.rule_id, t.partner_id, t.occurred_at, t.occurred_at)
+        WHERE (o.amount, o.rule_id, o.partner_id, o.occurred_at) IS DISTINCT FROM
+            (t.amount, t.rule_id, t.partner_id, t.occurred_at)
         {_LIMIT}""",
     "lots less allocations = what remains": f"""
         SELECT 'lot ' || o.holder_id || '/' || o.currency_id || '/' || o.seq, format(
@@ -73,11 +75,14 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     "balances = open lots": f"""
         SELECT 'ledger ' || l.holder_id || '/' || l.currency_id,
-            format('active %s, open lots hold %s', l.active, coalesce(o.held, 0))
+            format('active %s and pending %s, open lots hold %s and %s', l.active, l.pending,
+                coalesce(o.held, 0), coalesce(o.pending, 0))
         FROM ledger l LEFT JOIN (
-            SELECT holder_id, currency_id, sum(remaining) AS held FROM lot GROUP BY 1, 2
+            SELECT holder_id, currency_id, sum(remaining) FILTER (WHERE NOT pending) AS held,
+                sum(remaining) FILTER (WHERE pending) AS pending
+            FROM lot GROUP BY 1, 2
         ) o USING (holder_id, currency_id)
-        WHERE l.active + l.pending <> coalesce(o.held, 0)
+        WHERE l.active <> coalesce(o.held, 0) OR l.pending <> coalesce(o.pending, 0)
         {_LIMIT}""",
     "allocations cover every debit": f"""
         SELECT 'transfer ' || t.holder_id || '/' || t.currency_id || '/' || t.seq,
@@ -85,8 +90,10 @@ QUESTIONS: dict[str, str] = {
         FROM transfer t LEFT JOIN (
             SELECT holder_id, currency_id, seq, sum(amount) AS covered FROM allocation GROUP BY 1, 2, 3
         ) a USING (holder_id, currency_id, seq)
-        WHERE coalesce(a.covered, 0) <> CASE WHEN t.source = 1 THEN t.amount
-            WHEN t.kind = 5 THEN -t.amount ELSE 0 END
+        WHERE coalesce(a.covered, 0) <> CASE
+            WHEN t.kind = 7 THEN 0 -- an activation moves a lot whole, within itself
+            WHEN t.source IN (1, 2) THEN t.amount
+            WHEN t.kind IN (5, 11) THEN -t.amount ELSE 0 END
         {_LIMIT}""",
     "reserved = held redemptions": f"""
         SELECT 'ledger ' || l.holder_id || '/' || l.currency_id,
@@ -209,9 +216,22 @@ LINES = (
     "SELECT event_id, product_type, amount, quantity, sku FROM event_line ORDER BY event_id, line"
 )
 LOTS = """
-SELECT o.holder_id, o.currency_id, o.seq, o.occurred_at, nullif(o.expires_at, 'infinity'), o.policy,
-    c.time_zone
-FROM lot o LEFT JOIN currency c ON c.id = o.currency_id
+SELECT o.holder_id, o.currency_id, o.seq, o.occurred_at, nullif(o.active_at, 'infinity'),
+    nullif(o.expires_at, 'infinity'), nullif(o.lapses_at, 'infinity'), t.kind = 1,
+    o.policy_id, p.pending, p.expires, p.returns, p.grace, p.time_zone,
+    c.lot_seq IS NOT NULL, nullif(c.active_at, 'infinity'), nullif(c.expires_at, 'infinity'),
+    c.policy_id
+FROM lot o JOIN transfer t USING (holder_id, currency_id, seq)
+LEFT JOIN policy p ON p.id = o.policy_id
+LEFT JOIN LATERAL (
+    SELECT * FROM lot_change c WHERE c.holder_id = o.holder_id AND c.currency_id = o.currency_id
+        AND c.lot_seq = o.seq ORDER BY c.booked_at DESC LIMIT 1
+) c ON true
+"""
+CHANGES = """
+SELECT holder_id, booked_at, currency_id, lot_seq, event_id, nullif(active_at, 'infinity'),
+    nullif(expires_at, 'infinity'), policy_id
+FROM lot_change ORDER BY holder_id, booked_at, currency_id, lot_seq
 """
 QUALIFIED = """
 SELECT s.holder_id, s.ladder_id, s.measured_at, s.value, l.window, l.time_zone,

@@ -12,11 +12,12 @@ from core.db import Row, reading
 from core.store.posting import columns
 
 # What a lot held at $2: its amount less what was taken by then. `aside` is what is reserved or owed.
+# What is owed is reckoned against what is there: the repayment may be booked later than it was due.
 _BALANCES = """
 WITH taken AS (
-    SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at,
+    SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at, l.lapses_at,
         coalesce(sum(a.amount) FILTER (WHERE a.at <= $2), 0) AS used,
-        coalesce(sum(a.amount) FILTER (WHERE a.at <= $2 AND t.kind <> 3), 0) AS spent
+        coalesce(sum(a.amount) FILTER (WHERE a.at <= $2 AND t.kind = 3), 0) AS expired
     FROM lot l
     LEFT JOIN allocation a ON a.holder_id = l.holder_id AND a.currency_id = l.currency_id
         AND a.lot_seq = l.seq
@@ -27,22 +28,26 @@ WITH taken AS (
 ), lots AS (
     SELECT holder_id, currency_id,
         coalesce(sum(amount - used) FILTER (WHERE active_at <= $2 AND $2 < expires_at), 0) AS active,
-        coalesce(sum(amount) FILTER (WHERE active_at > $2), 0) AS pending,
+        coalesce(sum(amount - used) FILTER (WHERE active_at > $2
+            AND ($2 < lapses_at OR active_at < 'infinity')), 0) AS pending,
         sum(amount) AS earned,
-        coalesce(sum(amount - spent) FILTER (WHERE expires_at <= $2), 0) AS expired
+        sum(expired) + coalesce(sum(amount - used) FILTER (WHERE expires_at <= $2), 0) AS expired
     FROM taken GROUP BY holder_id, currency_id
 ), aside AS (
     SELECT holder_id, currency_id,
         coalesce(sum(CASE WHEN target = 3 THEN amount WHEN source = 3 THEN -amount END), 0) AS reserved,
-        coalesce(sum(CASE WHEN source = 4 THEN amount WHEN target = 4 THEN -amount END), 0) AS arrears
+        greatest(0, coalesce(sum(CASE WHEN source = 4 THEN amount WHEN target = 4 THEN -amount END), 0))
+            AS arrears
     FROM transfer
     WHERE holder_id = ANY($1) AND occurred_at <= $2
         AND (source IN (3, 4) OR target IN (3, 4))
     GROUP BY holder_id, currency_id
 )
-SELECT g.holder_id, g.currency_id, coalesce(l.active, 0)::bigint, coalesce(l.pending, 0)::bigint,
-    coalesce(a.reserved, 0)::bigint, coalesce(a.arrears, 0)::bigint, coalesce(l.earned, 0)::bigint,
-    coalesce(l.expired, 0)::bigint
+SELECT g.holder_id, g.currency_id,
+    greatest(0, coalesce(l.active, 0) - coalesce(a.arrears, 0))::bigint,
+    coalesce(l.pending, 0)::bigint, coalesce(a.reserved, 0)::bigint,
+    greatest(0, coalesce(a.arrears, 0) - coalesce(l.active, 0))::bigint,
+    coalesce(l.earned, 0)::bigint, coalesce(l.expired, 0)::bigint
 FROM ledger g
 LEFT JOIN lots l USING (holder_id, currency_id)
 LEFT JOIN aside a USING (holder_id, currency_id)
@@ -54,7 +59,7 @@ _EXPIRING = """
 SELECT l.holder_id, l.currency_id, l.expires_at, sum(l.remaining)::bigint
 FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id)
 JOIN lot l USING (holder_id, currency_id)
-WHERE l.remaining > 0 AND l.expires_at > $3 AND l.expires_at <= $4
+WHERE l.remaining > 0 AND NOT l.pending AND l.expires_at > $3 AND l.expires_at <= $4
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
@@ -70,14 +75,17 @@ CROSS JOIN LATERAL (
 """
 
 _LOTS = """
-SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.remaining, l.occurred_at, l.active_at,
-    nullif(l.expires_at, 'infinity'), l.partner_id, l.rule_id, l.policy
+SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.remaining, l.occurred_at,
+    nullif(l.active_at, 'infinity'), nullif(l.expires_at, 'infinity'), nullif(l.lapses_at, 'infinity'), l.partner_id, l.rule_id,
+    l.pending, p.version, p.pending, p.expires
 FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id)
 CROSS JOIN LATERAL (
     SELECT * FROM lot l
     WHERE l.holder_id = k.holder_id AND l.currency_id = k.currency_id AND l.seq < $3
     ORDER BY l.seq DESC LIMIT $4
 ) l
+JOIN policy p ON p.id = l.policy_id
+ORDER BY l.holder_id, l.currency_id, l.seq DESC
 """
 
 _QUALIFIED = """

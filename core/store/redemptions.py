@@ -9,18 +9,9 @@ from typing import Any
 import orjson
 
 from core.db import Connection, Row, reading
-from core.ledger import Lot
 
 _COLUMNS = """r.holder_id, r.id, r.partner_id, r.reward_id, r.rule, r.currency_id, r.points, r.worth,
     r.money, r.status, r.slice, r.seq, r.code, r.requested_at, r.hold_until, r.settled_at"""
-_LOT = """l.seq, l.amount, l.remaining, l.occurred_at, l.active_at, nullif(l.expires_at, 'infinity'),
-    l.partner_id, l.rule_id, l.policy"""
-
-
-def _lot(row: Row) -> Lot:
-    return Lot(
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], dirty=False
-    )  # fmt: skip
 
 
 async def claim_key(
@@ -58,32 +49,6 @@ async def lock_holder(connection: Connection, holder: int) -> Row | None:
     return await connection.fetchrow(
         "SELECT id, booked_at FROM holder WHERE id = $1 FOR NO KEY UPDATE", holder
     )
-
-
-async def open_lots(connection: Connection, holder: int, currency: int) -> list[Lot]:
-    """The lots of a ledger that still hold points."""
-    rows = await connection.fetch(
-        f"SELECT {_LOT} FROM lot l WHERE l.holder_id = $1 AND l.currency_id = $2 "
-        "AND l.remaining > 0",
-        holder,
-        currency,
-    )
-    return [_lot(row) for row in rows]
-
-
-async def lots_taken(
-    connection: Connection, holder: int, currency: int, seq: int
-) -> list[tuple[Lot, int]]:
-    """The lots that a debit took from, each with the points taken."""
-    rows = await connection.fetch(
-        f"SELECT {_LOT}, a.amount FROM allocation a JOIN lot l ON l.holder_id = a.holder_id "
-        "AND l.currency_id = a.currency_id AND l.seq = a.lot_seq "
-        "WHERE a.holder_id = $1 AND a.currency_id = $2 AND a.seq = $3 ORDER BY l.seq",
-        holder,
-        currency,
-        seq,
-    )
-    return [(_lot(row), row[9]) for row in rows]
 
 
 async def add(connection: Connection, row: Sequence[Any]) -> None:

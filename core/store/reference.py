@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,20 +15,30 @@ import orjson
 
 from core.db import transaction
 from core.errors import BadInput
-from core.models import CurrencyRow, LadderRow, PartnerRow, ProgrammeRow, RewardRow, RuleRow
+from core.models import (
+    CurrencyRow,
+    LadderRow,
+    PartnerRow,
+    PolicyRow,
+    ProgrammeRow,
+    RewardRow,
+    RuleRow,
+)
 from core.programme import ContractSettings, Programme
 from core.rulebook import (
     CurrencyTerms,
     LadderTerms,
     PartnerTerms,
+    PolicyTerms,
     RewardTerms,
     Rulebook,
     RuleTerms,
 )
 from laurels.declarations import Currency, Ladder, Partner, Reward
 from laurels.durations import Duration
+from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
-from laurels.rules import EarnRule
+from laurels.rules import EarnRule, held_back
 
 _INSTALL_LOCK = 5287358
 _STOCK_SLICES = 4
@@ -68,7 +78,7 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
         _check_owners(programme, declared)
         partners = {d.partner.code: await _partner(d) for d in declared}
         await PartnerRow.exclude(code__in=list(partners)).update(installed=False)
-        currencies = await _currencies(programme, declared, partners)
+        currencies = await _currencies(programme, declared, partners, now)
         ladders = await _ladders(programme, declared, partners)
         terms = {
             d.partner.code: await _terms(d, programme, partners[d.partner.code], currencies, now)
@@ -107,7 +117,7 @@ def _digest(
     """Tells one rulebook from another: which rule versions, currencies and ladders are in it."""
     content = [
         sorted((p.code, [r.id for r in p.earn], sorted(p.issues)) for p in terms.values()),
-        sorted((c.id, str(c.expires), c.time_zone) for c in currencies),
+        sorted((c.id, c.terms.id) for c in currencies),
         sorted((x.id, repr(x.ladder)) for x in ladders),
     ]
     return hashlib.blake2b(orjson.dumps(content), digest_size=20).hexdigest()
@@ -130,7 +140,7 @@ async def _partner(declared: Declared) -> int:
 
 
 async def _currencies(
-    programme: Programme, declared: Sequence[Declared], partners: Mapping[str, int]
+    programme: Programme, declared: Sequence[Declared], partners: Mapping[str, int], now: datetime
 ) -> dict[str, CurrencyTerms]:
     wanted: list[tuple[Currency, str, int | None]] = [
         (c.declared(), programme.time_zone, None) for c in programme.currencies
@@ -142,22 +152,43 @@ async def _currencies(
     for currency, owners_zone, owner in wanted:
         if currency.code in terms:
             raise BadInput(f"two owners declare the currency {currency.code}", "currencies")
-        time_zone = currency.time_zone or owners_zone
         row, _ = await CurrencyRow.update_or_create(
             defaults={
                 "name": currency.name,
                 "symbol": currency.symbol,
-                "expires": currency.expires,
-                "time_zone": time_zone,
+                "redeemable": currency.redeemable,
                 "owner_id": owner,
             },
             code=currency.code,
         )
-        expires = None if currency.expires is None else Duration.parse(currency.expires)
+        policy = currency.policy(currency.time_zone or owners_zone)
+        in_force = await _policy(row.id, policy, now)
         terms[currency.code] = CurrencyTerms(
-            row.id, currency.code, currency.name, currency.symbol, expires, time_zone, owner
-        )
+            row.id, currency.code, currency.name, currency.symbol, in_force, owner,
+            await PolicyRow.filter(currency_id=row.id, expires__startswith="sliding ").exists(),
+            currency.redeemable, tuple(map(Duration.parse, currency.notices)),
+        )  # fmt: skip
     return terms
+
+
+async def _policy(currency: int, policy: Policy, now: datetime) -> PolicyTerms:
+    """The stored version of a policy: lots keep the one that they were opened under."""
+    pending, expires, returns, grace, time_zone = policy.texts()
+    same: dict[str, Any] = {
+        "pending": pending,
+        "expires": expires,
+        "returns": returns,
+        "grace": grace,
+        "time_zone": time_zone,
+    }
+    rows = await PolicyRow.filter(currency_id=currency).order_by("-version")
+    for row in rows:
+        if all(getattr(row, name) == value for name, value in same.items()):
+            return PolicyTerms(row.id, policy, row.version)
+    row = await PolicyRow.create(
+        currency_id=currency, version=rows[0].version + 1 if rows else 1, since=now, **same
+    )
+    return PolicyTerms(row.id, policy, row.version)
 
 
 async def _ladders(
@@ -205,7 +236,10 @@ async def _terms(
     partner = declared.partner
     contract = programme.contract(partner.code)
     own = [c.code for c in partner.currencies]
-    earn = tuple([await _rule(declared, partner_id, rule, now) for rule in declared.earn_rules])
+    issues = _named(partner, "issues", own, contract, currencies)
+    earn = tuple(
+        [await _rule(declared, partner_id, rule, issues, now) for rule in declared.earn_rules]
+    )
     rewards = {r.code: await _reward(partner_id, r) for r in declared.rewards}
     await (
         RewardRow.filter(partner_id=partner_id)
@@ -218,7 +252,7 @@ async def _terms(
         partner.name,
         partner.time_zone,
         frozenset(partner.trades_in if contract.trades_in is None else contract.trades_in),
-        _named(partner, "issues", own, contract, currencies),
+        issues,
         _named(partner, "accepts", own, contract, currencies),
         earn,
         tuple(declared.redeem_rules),
@@ -252,7 +286,13 @@ def _named(
     return {code: currencies[code] for code in names}
 
 
-async def _rule(declared: Declared, partner_id: int, rule: EarnRule, now: datetime) -> RuleTerms:
+async def _rule(
+    declared: Declared,
+    partner_id: int,
+    rule: EarnRule,
+    issues: Mapping[str, CurrencyTerms],
+    now: datetime,
+) -> RuleTerms:
     """The stored version of a rule; a change of words, figures or plugin version makes a new one."""
     terms: dict[str, Any] = orjson.loads(orjson.dumps(dict(rule.terms)))
     content = orjson.dumps([rule.title, terms, declared.version], option=orjson.OPT_SORT_KEYS)
@@ -271,7 +311,12 @@ async def _rule(declared: Declared, partner_id: int, rule: EarnRule, now: dateti
             digest=digest,
             since=now,
         )
-    return RuleTerms(latest.id, rule)
+    pending = held_back(rule)
+    policies = {
+        c.code: await _policy(c.id, replace(c.policy, pending=pending), now)
+        for c in (issues.values() if pending is not None else ())
+    }
+    return RuleTerms(latest.id, rule, policies)
 
 
 async def _reward(partner_id: int, reward: Reward) -> RewardTerms:
