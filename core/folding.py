@@ -23,7 +23,7 @@ from core.errors import (
 from core.events import EventKind
 from core.ledger import Cause, Ledger, Lot
 from core.purchases import Incoming, content_hash
-from core.qualifying import qualify
+from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook
 from core.store import posting as store
 from core.tiers import Standing, TierMove
@@ -68,7 +68,9 @@ class Batch:
     events: dict[tuple[int, str], tuple[int, int, bytes, datetime]] = field(default_factory=dict)
     ledgers: dict[tuple[int, int], Ledger] = field(default_factory=dict)
     relations: dict[tuple[int, int], tuple[int, datetime]] = field(default_factory=dict)
+    dealt: set[tuple[int, int]] = field(default_factory=set)
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
+    enrolled: dict[int, datetime] = field(default_factory=dict)
     writes: store.Writes = field(default_factory=store.Writes)
 
     def take(self, rows: Sequence[Any]) -> None:
@@ -81,11 +83,7 @@ class Batch:
                     self.ledgers[a, b] = Ledger(a, b, c, d, e, f, g, y)
                 case 3:
                     self.relations[a, b] = (c, t)
-                case 4:
-                    self.standings[a, b] = Standing(a, self.rulebook.ladders[b], t, c, d, u)
-        for row in rows:
-            if row[0] == 5:
-                self.standings[row[1], row[2]].rows.append((row[8], row[3]))
+        take_standings(self, rows)
 
     def ledger(self, holder: int, currency: int) -> Ledger:
         """The ledger, opened at zero if the holder has none in this currency yet."""
@@ -100,7 +98,9 @@ class Batch:
         key = (holder, ladder.id)
         found = self.standings.get(key)
         if found is None:
-            found = self.standings[key] = Standing(holder, ladder)
+            found = self.standings[key] = Standing(
+                holder, ladder, enrolled=self.enrolled.get(holder)
+            )
         return found
 
     def place(self, lots: Iterable[tuple[tuple[int, int], Lot]]) -> None:
@@ -144,8 +144,8 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
     evaluation = judge(partner, purchase, Facts(visits, tiers))
-    content = _content(partner, evaluation, visits, tiers)
-    _check_room(batch, partner, evaluation, holder)
+    content = packed(partner, content_of(partner, evaluation, visits, tiers))
+    check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)
     _credit(posting, partner, evaluation)
     batch.writes.lines.add(event, purchase.lines)
@@ -156,6 +156,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     cause = posting.cause
     moves = qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
     batch.relations[holder, partner.id] = (visits + 1, max(last, purchase.occurred_at))
+    batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
 
@@ -195,25 +196,33 @@ def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None
         )
 
 
-def _content(
+def content_of(
     partner: PartnerTerms, evaluation: Evaluation, visits: int, tiers: Mapping[str, str]
-) -> bytes:
-    """The decision's compact, canonical form: facts, versions, points by line, cuts, refusals."""
+) -> dict[str, Any]:
+    """The decision's compact form: facts, versions, points by line, cuts, refusals.
+
+    Raises PartnerRuleFailed where a rule gave what can't be stored.
+    """
     earn = partner.earn
     given = [
         [earn[g.rule].id, partner.issues[g.currency].id, list(g.lines), g.base, g.wanted, g.because]
         for g in evaluation.granted
     ]
     refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
+    return {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
+
+
+def packed(partner: PartnerTerms, content: Mapping[str, Any]) -> bytes:
+    """A decision's content as it is stored and hashed. Raises PartnerRuleFailed."""
     try:
-        return orjson.dumps({"v": FORMAT, "f": [visits, tiers], "g": given, "n": refused})
+        return orjson.dumps(content)
     except TypeError as error:  # half a character, or a number beyond 64 bits
         raise PartnerRuleFailed(
             f"partner '{partner.code}': a rule gave what can't be stored: {error}"
         ) from error
 
 
-def _check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, holder: int) -> None:
+def check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, holder: int) -> None:
     """Refuse what a ledger can't hold, before anything changes: one brand's fault stays its own."""
     for code in {g.currency for g in evaluation.granted}:
         points = evaluation.points(code)
@@ -259,13 +268,15 @@ class Posting:
         self.cause = Cause(event, partner, batch.book_time(holder), at)
         self._began: dict[int, tuple[int, int]] = {}
 
-    def ledger(self, currency: int, now: datetime | None = None) -> Ledger:
+    def ledger(
+        self, currency: int, now: datetime | None = None, *, expiring: bool = True
+    ) -> Ledger:
         """The holder's ledger; lots that were loaded are brought up to now first."""
         ledger = self.batch.ledger(self.holder, currency)
         if currency not in self._began:
             self._began[currency] = (len(ledger.transfers), len(ledger.changes))
             if ledger.lots:
-                ledger.catch_up(self.cause, now or self.batch.now)
+                ledger.catch_up(self.cause, now or self.batch.now, expiring=expiring)
         return ledger
 
     def ledgers(self) -> list[Ledger]:

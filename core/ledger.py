@@ -184,6 +184,7 @@ class Ledger:
                 left = lot.remaining
                 seq = self._move(dated, Kind.LAPSE, Account.PENDING, Account.LAPSED, left, lot.rule)
                 self._take(lot, seq, at, left)
+                lot.gone += left
             elif lot.remaining:
                 self._expire(dated, lot)
         self.check()
@@ -296,7 +297,7 @@ class Ledger:
         if points > self.spendable(at):
             return None
         seq = self._move(cause, kind, Account.ACTIVE, target, points, None)
-        for lot, n in _spread(points, sorted(self._open(at), key=_spending_order)):
+        for lot, n in _spread(points, sorted(self._open(at), key=spending_order)):
             self._take(lot, seq, at, n)
         self.check()
         return seq
@@ -318,7 +319,7 @@ class Ledger:
         if left and reach is not Returns.PENDING:
             mine = {lot.seq for lot in own}
             rest = [lot for lot in self.lots if lot.remaining and not lot.pending]
-            rest.sort(key=lambda lot: (lot.seq not in mine, *_spending_order(lot)))
+            rest.sort(key=lambda lot: (lot.seq not in mine, *spending_order(lot)))
             takes += _spread(left, rest)
             left = points - sum(n for _, n in takes)
         # A lot can't be taken from before it was there: one transfer for each account and instant.
@@ -357,6 +358,7 @@ class Ledger:
         left = lot.remaining
         seq = self._move(cause, Kind.EXPIRY, Account.ACTIVE, Account.EXPIRED, left, lot.rule)
         self._take(lot, seq, cause.occurred_at, left)
+        lot.gone += left
 
     def _repay(self, cause: Cause, credited: list[tuple[Lot, int]], now: datetime) -> None:
         """Repay arrears from points that just came into these lots, in their order.
@@ -448,6 +450,7 @@ def _spread(points: int, lots: Sequence[Lot]) -> list[tuple[Lot, int]]:
     return takes
 
 
-def _spending_order(lot: Lot) -> tuple[bool, datetime, datetime, int]:
+def spending_order(lot: Lot) -> tuple[bool, datetime, datetime, int]:
+    """Sorts lots as they are spent: soonest to expire first, then oldest."""
     never = lot.expires_at is None
     return (never, lot.expires_at or lot.occurred_at, lot.occurred_at, lot.seq)

@@ -7,24 +7,24 @@ Each batch runs in one transaction and a fixed number of statements; what happen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.db import Connection, transaction
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
 from core.events import EventKind
 from core.folding import Batch, Outcome, fold_purchase
 from core.purchases import Incoming
+from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import open_lots
-from laurels.durations import Duration
 
 _RETRIES = 5
 
 
-class _LostRace(Exception):
-    """Another transaction booked one of our natural keys between our load and our write."""
+class LostRace(Exception):
+    """Nothing was booked: another transaction took one of our natural keys since we looked."""
 
 
 class Engine:
@@ -41,22 +41,27 @@ class Engine:
 
         `historical` lifts the limit on how old an event may be: imports. Safe to send again.
         """
-        return await self._run(items, now, historical, book=True)
+        outcomes, awaited = await self._run(items, now, historical, book=True)
+        if awaited:
+            from core.returns import match_waiting  # it books by an engine: a circle, closed here
+
+            await match_waiting(self, now)
+        return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
         """What `record_purchases` would answer now, by the same code; nothing is booked."""
-        return await self._run(items, now, historical=False, book=False)
+        return (await self._run(items, now, historical=False, book=False))[0]
 
     async def _run(
         self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool
-    ) -> list[Outcome]:
+    ) -> tuple[list[Outcome], bool]:
         if not items:
-            return []
+            return [], False
         for _ in range(_RETRIES):
             try:
                 async with transaction() as connection:
                     return await self._post(connection, items, now, historical, book)
-            except _LostRace:
+            except LostRace:
                 continue
         raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
 
@@ -67,7 +72,8 @@ class Engine:
         now: datetime,
         historical: bool,
         book: bool,
-    ) -> list[Outcome]:
+    ) -> tuple[list[Outcome], bool]:
+        """The outcomes, and whether something waited for one of the purchases."""
         batch = Batch(self.rulebook, now, historical)
         places = await store.lock_members(
             connection, [(n, *item.member.key) for n, item in enumerate(items)]
@@ -87,7 +93,7 @@ class Engine:
                 outcomes.append(refusal)
         if book:
             await write(connection, batch)
-        return outcomes
+        return outcomes, batch.writes.awaited
 
     async def _load(
         self,
@@ -102,18 +108,10 @@ class Engine:
             lo, hi = spans.get(holder, (at, at))
             spans[holder] = (min(lo, at), max(hi, at))
         keys = [(items[n].partner.id, items[n].purchase.external_id) for n in holders]
-        windows = [(x.id, span(x.window)) for x in self.rulebook.ladders.values()]
-        batch.take(await store.load(connection, spans, keys, windows, EventKind.PURCHASE))
+        reaches = self.rulebook.reaches
+        batch.take(await store.load(connection, spans, keys, reaches, EventKind.PURCHASE))
         if sliding := self.rulebook.sliding:
             batch.place(await open_lots(connection, list(spans), sliding))
-
-
-def span(window: Duration | None) -> timedelta | None:
-    """At least as long as the window ever is; exact bounds are Python's affair. None: no end."""
-    if window is None:
-        return None
-    days = {"D": 1, "W": 7, "M": 31, "Y": 366}.get(window.unit)
-    return timedelta(hours=window.count) if days is None else timedelta(days=days * window.count)
 
 
 async def write(connection: Connection, batch: Batch) -> None:
@@ -122,15 +120,10 @@ async def write(connection: Connection, batch: Batch) -> None:
     if not writes.events:
         return
     writes.ledgers = [x for x in batch.ledgers.values() if x.transfers or x.changes]
-    writes.standings = [
-        store.StandingRow(s.holder, s.ladder.id, s.measured_at, s.value, s.rank, s.since)
-        for s in batch.standings.values()
-        if s.measured_at is not None
-    ]
-    touched = {(e.holder, e.partner) for e in writes.events}
-    writes.relations = [(h, p, *batch.relations[h, p]) for h, p in sorted(touched)]
+    writes.standings = standing_rows(batch)
+    writes.relations = [(h, p, *batch.relations[h, p]) for h, p in sorted(batch.dealt)]
     # In one order for all: who waits for another's key must not hold one that the other waits for.
     writes.events.sort(key=lambda e: (e.partner, e.kind, e.external_id))
     if not await store.write_events(connection, writes):
-        raise _LostRace
+        raise LostRace
     await store.write_holders(connection, writes)

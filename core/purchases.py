@@ -83,9 +83,7 @@ def check_purchase(partner: PartnerTerms, given: PurchaseInput) -> Incoming:
         raise NotAllowed(
             f"partner '{partner.code}' trades in {traded}, not {given.currency[:20]!r}", "currency"
         )
-    if not 1 <= len(given.lines) <= MAX_LINES:
-        raise BadInput(f"a receipt has 1 to {MAX_LINES} lines, not {len(given.lines)}", "lines")
-    lines = tuple(_line(n, line, given.currency) for n, line in enumerate(given.lines))
+    lines = parse_lines(given.lines, given.currency)
     return Incoming(
         partner,
         given.member,
@@ -99,6 +97,13 @@ def check_purchase(partner: PartnerTerms, given: PurchaseInput) -> Incoming:
             partner.time_zone,
         ),
     )
+
+
+def parse_lines(given: Sequence[LineInput], currency: str) -> tuple[Line, ...]:
+    """A receipt's lines, checked one by one. Raises BadInput naming the line and the field."""
+    if not 1 <= len(given) <= MAX_LINES:
+        raise BadInput(f"a receipt has 1 to {MAX_LINES} lines, not {len(given)}", "lines")
+    return tuple(_line(n, line, currency) for n, line in enumerate(given))
 
 
 def _line(n: int, line: LineInput, currency: str) -> Line:

@@ -179,16 +179,21 @@ def currency_code(currency: Currency | str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A rank on a ladder, reached at `at` (points, minor units or visits) and above."""
+    """A rank on a ladder, reached at `at` (points, minor units or visits) and above.
+
+    Who has reached a tier that is `never_down` never falls below it.
+    """
 
     code: str
     at: int
     name: str = ""
     benefits: Sequence[str] = ()
+    never_down: bool = False
 
     def __post_init__(self) -> None:
         check_code("tier", self.code)
         check_points(f"tier {self.code}: at", self.at)
+        _check_flag(f"tier {self.code}: never_down", self.never_down)
         _frozen(
             self,
             name=check_title(f"tier {self.code}: name", self.name or self.code.capitalize(), 100),
@@ -199,12 +204,22 @@ class Tier:
         )
 
 
+def _check_flag(what: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise DeclarationError(f"{what}: it is True or False, not {shown(value)}")
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Tiers by a measure over a rolling window that ends now (`12M`), or over all time (None).
+    """Tiers by a measure over a window: `12M` rolls and ends now, `calendar 1Y` starts anew with
+    each local year (1M, 1Q …), `anniversary 12M` with the day of enrolment; None: all time.
 
-    The first tier is where everybody starts: its threshold is 0. Upgrades happen at once; a rank
-    that the window no longer carries is taken at the nightly review (DESIGN, "Tiers").
+    The first tier is where everybody starts: its threshold is 0. Upgrades happen at once,
+    downgrades at review: of a rolling ladder nightly, of the others when a period ends; a rank
+    that the period carried is kept through the next. `hold` (rolling ladders): a rank reached is
+    kept for that long, judged then, and kept for as long again if it is still carried. `grace`: a
+    fall takes effect that much after the review that found it, unless the tier is reached again by
+    then. `soft_landing`: one tier down at most per review.
     """
 
     code: str
@@ -213,6 +228,9 @@ class Ladder:
     window: str | None = "12M"
     name: str = ""
     time_zone: str | None = None
+    hold: str | None = None
+    grace: str | None = None
+    soft_landing: bool = False
 
     def __post_init__(self) -> None:
         what = f"ladder {check_code('ladder', self.code)}"
@@ -224,11 +242,19 @@ class Ladder:
         if any(low.at >= high.at for low, high in pairwise(tiers)):
             raise DeclarationError(f"{what}: tiers: they rise, each strictly above the one before")
         check_distinct(f"{what}: tiers", [tier.code for tier in tiers])
-        if (
-            self.window is not None
-            and within(f"{what}: window", Duration.parse, self.window).rounding
-        ):
-            raise DeclarationError(f"{what}: window: a rolling one isn't rounded")
+        window = None
+        if self.window is not None:
+            window = within(f"{what}: window", Window.parse, self.window)
+        if self.hold is not None:
+            within(f"{what}: hold", Duration.parse, self.hold)
+            if window is None or window.kind is not WindowKind.ROLLING:
+                raise DeclarationError(
+                    f"{what}: hold: only where the window rolls; a calendar or anniversary window "
+                    "keeps a rank to the next period's end, and nothing leaves all time"
+                )
+        if self.grace is not None:
+            within(f"{what}: grace", Duration.parse, self.grace)
+        _check_flag(f"{what}: soft_landing", self.soft_landing)
         if self.time_zone is not None:
             within(f"{what}: time_zone", zone, self.time_zone)
         name = check_title(f"{what}: name", self.name or self.code.capitalize(), 100)

@@ -90,7 +90,7 @@ class Duration:
             if self.unit in "DW":
                 local += timedelta(days=days)
             else:
-                local = _add_months(local, sign * self.count * (12 if self.unit == "Y" else 1))
+                local = add_months(local, sign * self.count * (12 if self.unit == "Y" else 1))
             moved = at_local(local, time_zone)
         return self._rounded(moved, time_zone) if self.rounding else moved
 
@@ -107,7 +107,8 @@ def _utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-def _add_months(local: datetime, months: int) -> datetime:
+def add_months(local: datetime, months: int) -> datetime:
+    """The wall-clock time so many months on, clamped to the month's end."""
     year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
     day = min(local.day, calendar.monthrange(year, month + 1)[1])
     return local.replace(year=year, month=month + 1, day=day)

@@ -230,6 +230,17 @@ CREATE TABLE request_key (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (caller, key)
 );
+-- What members were told ahead of time: 1 points will expire, 2 a tier will be lost.
+CREATE TABLE notice (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    kind smallint NOT NULL CHECK (kind IN (1, 2)),
+    subject_id integer NOT NULL,
+    due_at timestamptz NOT NULL,
+    lead text NOT NULL,
+    amount bigint NOT NULL,
+    at timestamptz NOT NULL,
+    PRIMARY KEY (holder_id, kind, subject_id, due_at, lead)
+);
 -- Returns and cancels whose purchase isn't known yet. They become events when it is.
 CREATE TABLE waiting (
     partner_id integer NOT NULL,
@@ -263,6 +274,7 @@ _APPEND_ONLY = (
     "tier_change",
     "assignment",
     "lot_change",
+    "notice",
 )
 
 GUARDS = """

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.db import Connection, Row
-from core.ledger import Lot
+from core.ledger import Ledger, Lot
 from core.rulebook import PolicyTerms
 from core.store.posting import columns
 from laurels.policies import Policy
@@ -102,3 +102,14 @@ async def earned_lots(connection: Connection, keys: Sequence[tuple[int, int]]) -
         lot.event, lot.gone = row[19], row[20]
         found.append(((row[0], row[1]), lot))
     return found
+
+
+async def ledgers(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Ledger]:
+    """These (holder, currency) ledgers as they stand, without their lots."""
+    rows = await connection.fetch(
+        "SELECT g.holder_id, g.currency_id, g.seq, g.active, g.reserved, g.pending, g.arrears, "
+        "g.head FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id) "
+        "JOIN ledger g USING (holder_id, currency_id)",
+        *columns(keys, 2),
+    )
+    return [Ledger(*row) for row in rows]

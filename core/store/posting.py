@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from core.db import Connection
 from core.ledger import Ledger
+from core.rulebook import Reach
 from laurels.purchase import Line
 
 LOCK = """
@@ -24,15 +25,22 @@ ORDER BY h.id, w.place
 FOR NO KEY UPDATE OF h
 """
 
-# One result for six nouns, told apart by `what`: one round trip, and typed columns, not JSON.
+# One result for eight nouns, told apart by `what`: one round trip, and typed columns, not JSON.
+# Of what qualified: around the spans and where windows begin, for the measure there follows from
+# the stored one; returns, which count in two places; and everything, where a rank depends on what
+# was held before, was given by hand, or was measured by other terms.
 LOAD = """
 WITH h AS (
     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS h (id, lo, hi)
 ), w AS (
-    SELECT * FROM unnest($6::int[], $7::interval[], $8::interval[]) AS w (ladder_id, long, short)
+    SELECT * FROM unnest($6::int[], $7::interval[], $8::interval[], $10::bool[], $11::int[])
+        AS w (ladder_id, long, short, whole, version)
+), a AS (
+    SELECT a.* FROM h JOIN assignment a ON a.holder_id = h.id
 ), s AS (
-    SELECT s.*, h.lo, h.hi, w.long, w.short FROM h JOIN standing s ON s.holder_id = h.id
-    JOIN w ON w.ladder_id = s.ladder_id
+    SELECT s.*, h.lo, h.hi, w.long, w.short, w.whole OR w.version <> s.terms OR EXISTS (
+        SELECT FROM a WHERE a.holder_id = s.holder_id AND a.ladder_id = s.ladder_id) AS whole
+    FROM h JOIN standing s ON s.holder_id = h.id JOIN w ON w.ladder_id = s.ladder_id
 )
 SELECT 1 AS what, e.id AS a, e.partner_id::bigint AS b, e.holder_id AS c, NULL::bigint AS d,
     NULL::bigint AS e, NULL::bigint AS f, NULL::bigint AS g, e.booked_at AS t,
@@ -47,18 +55,36 @@ UNION ALL
 SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, r.last_at, NULL, NULL, NULL
 FROM h JOIN relation r ON r.holder_id = h.id
 UNION ALL
-SELECT 4, holder_id, ladder_id, value, rank, NULL, NULL, NULL, measured_at, since, NULL, NULL FROM s
+SELECT 4, holder_id, ladder_id, value, rank, whole::int,
+    CASE WHEN due_at < 'infinity' THEN (extract(epoch FROM due_at) * 1000000)::bigint END, terms,
+    measured_at, since, NULL, NULL FROM s
 UNION ALL
-SELECT 5, q.holder_id, q.ladder_id, q.amount, q.event_id, NULL, NULL, NULL, q.at, NULL, NULL, NULL
+SELECT 5, q.holder_id, q.ladder_id, q.amount, q.event_id, NULL, NULL, NULL, q.at, q.counts_from,
+    NULL, NULL
 FROM (
     SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
-        AND q.ladder_id = s.ladder_id AND q.at > s.lo - interval '2 days'
+        AND q.ladder_id = s.ladder_id AND q.counts_from > s.lo - interval '2 days'
+        AND q.at = q.counts_from AND NOT s.whole
     UNION
     SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
         AND q.ladder_id = s.ladder_id
-        AND q.at > least(s.lo, s.measured_at) - s.long - interval '2 days'
-        AND q.at <= greatest(s.hi, s.measured_at) - s.short + interval '2 days'
+        AND q.counts_from > least(s.lo, s.measured_at) - s.long - interval '2 days'
+        AND q.counts_from <= greatest(s.hi, s.measured_at) - s.short + interval '2 days'
+        AND q.at = q.counts_from AND NOT s.whole
+    UNION ALL
+    SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
+        AND q.ladder_id = s.ladder_id AND q.at <> q.counts_from AND NOT s.whole
+        AND (s.long IS NULL OR q.at > least(s.lo, s.measured_at) - s.long - interval '2 days')
+    UNION ALL
+    SELECT q.* FROM s JOIN qualification q ON q.holder_id = s.holder_id
+        AND q.ladder_id = s.ladder_id AND s.whole
 ) q
+UNION ALL
+SELECT 6, holder_id, ladder_id, rank, kind, event_id, ends, NULL, from_at, until_at, reason, NULL
+FROM a
+UNION ALL
+SELECT 7, o.id, NULL, NULL, NULL, NULL, NULL, NULL, o.created_at, NULL, NULL, NULL
+FROM h JOIN holder o ON o.id = h.id WHERE $12
 """
 
 
@@ -84,7 +110,11 @@ WITH e AS (
     ON CONFLICT ON CONSTRAINT event_natural_key DO NOTHING
     RETURNING id
 )
-SELECT count(*) FROM e
+SELECT (SELECT count(*) FROM e), EXISTS (
+    SELECT FROM waiting w JOIN unnest($6::int[], $7::smallint[], $10::text[])
+        AS k (partner_id, kind, external_id)
+    ON w.partner_id = k.partner_id AND w.purchase = k.external_id AND k.kind = 1
+)
 """
 
 LINES = ("event_id", "line", "amount", "quantity", "product_type", "sku")
@@ -128,13 +158,16 @@ WITH h AS (
     FROM {_holders("bigint int int timestamptz bigint timestamptz timestamptz int")}
         AS n (a, b, c, d, e, f, g, h)
 ), q AS (
-    INSERT INTO qualification (holder_id, ladder_id, at, event_id, amount)
-    SELECT * FROM {_holders("bigint int timestamptz bigint bigint")}
+    INSERT INTO qualification (holder_id, ladder_id, at, counts_from, event_id, amount)
+    SELECT * FROM {_holders("bigint int timestamptz timestamptz bigint bigint")}
 ), s AS (
-    INSERT INTO standing (holder_id, ladder_id, measured_at, value, rank, since)
-    SELECT * FROM {_holders("bigint int timestamptz bigint smallint timestamptz")}
+    INSERT INTO standing (holder_id, ladder_id, measured_at, value, rank, since, due_at, terms)
+    SELECT n.a, n.b, n.c, n.d, n.e, n.f, coalesce(n.g, 'infinity'), n.h
+    FROM {_holders("bigint int timestamptz bigint smallint timestamptz timestamptz int")}
+        AS n (a, b, c, d, e, f, g, h)
     ON CONFLICT (holder_id, ladder_id) DO UPDATE SET measured_at = excluded.measured_at,
-        value = excluded.value, rank = excluded.rank, since = excluded.since
+        value = excluded.value, rank = excluded.rank, since = excluded.since,
+        due_at = excluded.due_at, terms = excluded.terms
 ), c AS (
     INSERT INTO tier_change (holder_id, ladder_id, booked_at, at, from_rank, to_rank, event_id)
     SELECT * FROM {_holders("bigint int timestamptz timestamptz smallint smallint bigint")}
@@ -177,8 +210,19 @@ class DecisionRow(NamedTuple):
     content: str
 
 
+class QualifiedRow(NamedTuple):
+    """A row of `qualification`."""
+
+    holder: int
+    ladder: int
+    at: datetime
+    counts_from: datetime
+    event: int
+    amount: int
+
+
 class StandingRow(NamedTuple):
-    """A row of `standing`."""
+    """A row of `standing`; `due` None: time alone won't change the rank."""
 
     holder: int
     ladder: int
@@ -186,6 +230,8 @@ class StandingRow(NamedTuple):
     value: int
     rank: int
     since: datetime | None
+    due: datetime | None
+    terms: int
 
 
 class TierChangeRow(NamedTuple):
@@ -203,20 +249,27 @@ class TierChangeRow(NamedTuple):
 class Lines:
     """The receipts' lines, ten times as many as anything else: copied as they stand."""
 
-    __slots__ = ("_receipts",)
+    __slots__ = ("_parts", "_receipts")
 
     def __init__(self) -> None:
         self._receipts: list[tuple[int, Sequence[Line]]] = []
+        self._parts: list[tuple[int, int, int, int]] = []
 
     def add(self, event: int, lines: Sequence[Line]) -> None:
         """The lines of one event, in their order."""
         self._receipts.append((event, lines))
+
+    def add_part(self, event: int, line: int, quantity: int, amount: int) -> None:
+        """Part of a receipt's line that an event is about; either figure is 0."""
+        self._parts.append((event, line, amount, quantity))
 
     def rows(self) -> Iterator[tuple[int, int, int, int, str, str]]:
         """Rows of `event_line`, in the order of LINES."""
         for event, lines in self._receipts:
             for n, (product_type, amount, quantity, sku) in enumerate(lines, 1):
                 yield event, n, amount, quantity, product_type, sku
+        for event, n, amount, quantity in self._parts:
+            yield event, n, amount, quantity, "", ""
 
 
 @dataclass(slots=True)
@@ -228,10 +281,11 @@ class Writes:
     booked: dict[int, datetime] = field(default_factory=dict)
     decisions: list[DecisionRow] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
-    qualified: list[tuple[int, int, datetime, int, int]] = field(default_factory=list)
+    qualified: list[QualifiedRow] = field(default_factory=list)
     standings: list[StandingRow] = field(default_factory=list)
     tier_changes: list[TierChangeRow] = field(default_factory=list)
     relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
+    awaited: bool = False
 
 
 def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
@@ -251,20 +305,28 @@ async def load(
     connection: Connection,
     spans: Mapping[int, tuple[datetime, datetime]],
     keys: Sequence[tuple[int, str]],
-    windows: Sequence[tuple[int, timedelta | None]],
+    reaches: Sequence[Reach],
     kind: int,
+    *,
+    full: bool = False,
 ) -> list[Any]:
     """What the fold needs of these holders and natural keys; see LOAD for the columns.
 
-    `windows` gives for each ladder the longest that its window ever is.
+    `full` also loads what lies in the middle of a window: what will leave it, and when.
     """
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
+    windows = [
+        (r.ladder, r.longest, timedelta(0) if full else _shortest(r.longest)) for r in reaches
+    ]
     return await connection.fetch(
         LOAD,
         *columns(holders, 3),
         *columns(keys, 2),
-        *columns([(x, long, _shortest(long)) for x, long in windows], 3),
+        *columns(windows, 3),
         kind,
+        [r.whole for r in reaches],
+        [r.terms for r in reaches],
+        any(r.anchored for r in reaches),
     )
 
 
@@ -282,9 +344,14 @@ def _shortest(longest: timedelta | None) -> timedelta | None:
 
 
 async def write_events(connection: Connection, writes: Writes) -> bool:
-    """Add events and lines; False if another transaction took one of the natural keys first."""
-    count = await connection.fetchval(EVENTS, *columns(writes.events, 12))
-    if count != len(writes.events):
+    """Add events and lines; False if another transaction took one of the natural keys first.
+
+    Notes whether something waited for one of the purchases.
+    """
+    row = await connection.fetchrow(EVENTS, *columns(writes.events, 12))
+    assert row is not None
+    writes.awaited = row[1]
+    if row[0] != len(writes.events):
         return False
     await connection.copy_records_to_table("event_line", records=writes.lines.rows(), columns=LINES)
     return True
@@ -318,8 +385,8 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         *columns(lots, 13),
         *columns([a for x in ledgers for a in x.allocations], 6),
         *columns([c for x in ledgers for c in x.changes], 8),
-        *columns(writes.qualified, 5),
-        *columns(writes.standings, 6),
+        *columns(writes.qualified, 6),
+        *columns(writes.standings, 8),
         *columns(writes.tier_changes, 7),
         *columns(writes.relations, 4),
     )

@@ -1,0 +1,161 @@
+"""What a member is entitled to of a purchase, as a function of all that came back of it so far.
+
+Pure: no ORM, no clock. Exact fractions, and only sums over what came back, so that any order of
+returns ends at the same points (DESIGN, "Returns").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from core.errors import NotAllowed
+from laurels.purchase import Line
+from laurels.rounding import spread
+
+
+class Given(NamedTuple):
+    """What one rule gave for a purchase, as its decision holds it."""
+
+    rule: int
+    currency: int
+    lines: tuple[int, ...]
+    base: int | None
+
+    @property
+    def points(self) -> int:
+        """All of it."""
+        return sum(self.lines)
+
+
+def given_of(content: Mapping[str, Any]) -> tuple[Given, ...]:
+    """The awards of a stored decision on a purchase or on its revision."""
+    return tuple(Given(g[0], g[1], tuple(g[2]), g[3]) for g in content["g"])
+
+
+class Item(NamedTuple):
+    """Part of a line that comes back: so much of its quantity (thousandths), or of its amount."""
+
+    line: int
+    quantity: int = 0
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """A purchase less what came back. `gone` is each line's fraction, `amount` is of the whole."""
+
+    lines: tuple[Line, ...]
+    gone: tuple[Fraction, ...]
+    amount: int = 0
+
+    @classmethod
+    def whole(cls, lines: Sequence[Line]) -> Remains:
+        """The purchase as it was sold."""
+        return cls(tuple(lines), (Fraction(0),) * len(lines))
+
+    @property
+    def worth(self) -> Fraction:
+        """What the remaining parts of the lines cost, before `amount` is taken off."""
+        return sum(
+            (x.amount * (1 - f) for x, f in zip(self.lines, self.gone, strict=True)), Fraction(0)
+        )
+
+    @property
+    def share(self) -> Fraction:
+        """How much of what the lines still hold is left after what came back of the whole."""
+        worth = self.worth
+        return (worth - self.amount) / worth if worth else Fraction(0 if self.amount else 1)
+
+    @property
+    def returned(self) -> int:
+        """The money that came back so far, in whole minor units."""
+        total = sum(line.amount for line in self.lines)
+        return int(total - (self.worth - self.amount))
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all of it came back."""
+        if all(f == 1 for f in self.gone):
+            return True
+        return bool(self.amount) and self.worth == self.amount
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing came back yet."""
+        return not self.amount and not any(self.gone)
+
+    def less(self, items: Sequence[Item], amount: int) -> Remains:
+        """What remains after these came back, too. Raises NotAllowed naming what is too much."""
+        gone = list(self.gone)
+        for n, item in enumerate(items):
+            line = self.lines[item.line]
+            part = Fraction(0)
+            if item.quantity:
+                part += Fraction(item.quantity, line.quantity) if line.quantity else 2
+            if item.amount:
+                part += Fraction(item.amount, line.amount) if line.amount else 2
+            gone[item.line] += part
+            if gone[item.line] > 1:
+                left = 1 - self.gone[item.line]
+                raise NotAllowed(
+                    f"of line {item.line + 1} there is left: quantity "
+                    f"{_decimal(left * line.quantity, 1000)}, amount {int(left * line.amount)} "
+                    "in minor units",
+                    "lines", n, "quantity" if item.quantity else "amount",
+                )  # fmt: skip
+        after = Remains(self.lines, tuple(gone), self.amount + amount)
+        if after.amount > after.worth:
+            raise NotAllowed(
+                f"more money comes back than is left: {int(self.worth - self.amount)} in minor "
+                "units",
+                "amount" if amount else "lines",
+            )
+        return after
+
+    def emptied(self) -> Remains:
+        """What remains when everything came back."""
+        return Remains(self.lines, (Fraction(1),) * len(self.lines), 0)
+
+    def entitled(
+        self, given: Sequence[Given], judged: Mapping[int, int] | None = None
+    ) -> tuple[int, ...]:
+        """The points of each award that are still earned, in whole points, rounded down.
+
+        `judged` gives, by its place, what an award came to that was evaluated again. What a
+        multiplier gave shrinks with what it multiplied.
+        """
+        judged = judged or {}
+        share = self.share
+        points: dict[int, int] = {}
+        base: dict[int, int] = {}
+        for place, g in enumerate(given):
+            if g.base is None:
+                kept = sum(
+                    (p * (1 - f) for p, f in zip(g.lines, self.gone, strict=True)), Fraction(0)
+                )
+                points[place] = min(g.points, judged.get(place, int(kept * share)))
+                base[g.currency] = base.get(g.currency, 0) + points[place]
+        for place, g in enumerate(given):
+            if g.base is not None:
+                points[place] = g.points * base.get(g.currency, 0) // g.base if g.base else 0
+        return tuple(points[place] for place in range(len(given)))
+
+    def receipt(self) -> tuple[Line, ...]:
+        """The lines as they would stand on a receipt of what remains; without those that went."""
+        kept = [(line, 1 - f) for line, f in zip(self.lines, self.gone, strict=True) if f < 1]
+        if self.nothing or not kept:
+            return ()
+        weights = [int(line.amount * part * 1_000_000) for line, part in kept]
+        amounts = spread(int(self.worth - self.amount), weights)
+        return tuple(
+            line._replace(amount=amount, quantity=int(line.quantity * part))
+            for (line, part), amount in zip(kept, amounts, strict=True)
+        )
+
+
+def _decimal(value: Fraction, scale: int) -> str:
+    whole, rest = divmod(int(value), scale)
+    return f"{whole}.{rest:03}" if rest else str(whole)

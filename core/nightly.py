@@ -1,0 +1,123 @@
+"""The nightly run: books what time has done, in DESIGN's order, and tells members what it will do.
+
+Activate pending, review tiers, expire lots. Reads go by instants and never wait for it: it only
+books what has already happened, each thing dated at its own instant. So it may run twice, late, in
+several processes, or be killed in the middle: each batch of members is one transaction, and what
+is booked is no longer due.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from core.db import Connection, transaction
+from core.events import EventKind
+from core.folding import FORMAT, Batch, Posting
+from core.ledger import Kind
+from core.posting import Engine, write
+from core.returns import match_waiting
+from core.reviews import PROGRAMME, review_tiers
+from core.store import nightly as store
+from core.store.lots import due_lots, ledgers
+
+#: Told the name of a step, how much of it is done, and how much there is.
+Progress = Callable[[str, int, int], None]
+#: Members in one transaction: enough to amortise it, few enough that nobody waits long for a lock.
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a run booked: points, ranks, returns that found their purchase, notices."""
+
+    activated: int = 0
+    lapsed: int = 0
+    ranks: int = 0
+    expired: int = 0
+    matched: int = 0
+    notices: int = 0
+
+    def __bool__(self) -> bool:
+        return self != Night()
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    return None
+
+
+async def run(engine: Engine, now: datetime, progress: Progress = _silent) -> Night:
+    """Everything that is due at `now`, in the nightly order."""
+    matched = await match_waiting(engine, now)
+    first = await _age(engine, now, "activate", progress)
+    progress("review", 0, 0)
+    ranks = await review_tiers(engine, now)
+    second = await _age(engine, now, "expire", progress)
+    progress("notices", 0, 0)
+    notices = await announce(engine, now)
+    return Night(
+        first[Kind.ACTIVATION] + second[Kind.ACTIVATION],
+        first[Kind.LAPSE] + second[Kind.LAPSE],
+        ranks,
+        first[Kind.EXPIRY] + second[Kind.EXPIRY],
+        matched,
+        notices,
+    )
+
+
+async def _age(engine: Engine, now: datetime, job: str, progress: Progress) -> dict[Kind, int]:
+    """Catch up the ledgers with due lots; returns the points moved by kind of transfer."""
+    moved = dict.fromkeys((Kind.ACTIVATION, Kind.LAPSE, Kind.EXPIRY), 0)
+    due = await store.due_holders(now, pending=job == "activate")
+    progress(job, 0, len(due))
+    for start in range(0, len(due), BATCH):
+        holders = due[start : start + BATCH]
+        async with transaction() as connection:
+            batch = await _age_some(connection, engine, holders, now, job)
+        for ledger in batch.ledgers.values():
+            for transfer in ledger.transfers:
+                if transfer.kind in moved:
+                    moved[Kind(transfer.kind)] += transfer.amount
+        progress(job, min(start + BATCH, len(due)), len(due))
+    return moved
+
+
+async def _age_some(
+    connection: Connection, engine: Engine, holders: Sequence[int], now: datetime, job: str
+) -> Batch:
+    locked = await store.lock_holders(connection, holders)
+    batch = Batch(engine.rulebook, now, historical=False, booked=dict(locked))
+    lots = await due_lots(connection, holders, now)
+    keys = sorted({key for key, _ in lots})
+    for ledger in await ledgers(connection, keys):
+        batch.ledgers[ledger.holder, ledger.currency] = ledger
+    for key, lot in lots:
+        batch.ledgers[key].lots.append(lot)
+    currencies: dict[int, list[int]] = {}
+    for holder, currency in keys:
+        currencies.setdefault(holder, []).append(currency)
+    events = await engine.ids.take(connection, len(currencies))
+    content = orjson.dumps({"v": FORMAT, "j": job})
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    for event, (holder, some) in zip(events, currencies.items(), strict=True):
+        posting = Posting(batch, EventKind.NIGHT, event, holder, PROGRAMME, now)
+        for currency in some:
+            posting.ledger(currency, expiring=job == "expire")
+        name = f"{job}:{holder}:{posting.cause.booked_at.isoformat()}"
+        posting.seal(content, digest, name)
+    await write(connection, batch)
+    return batch
+
+
+async def announce(engine: Engine, now: datetime) -> int:
+    """Tell members what will expire, as early as each currency's lead times say; once each."""
+    told = 0
+    for currency in engine.rulebook.currencies.values():
+        for lead in currency.notices:
+            until = lead.after(now, currency.policy.time_zone)
+            told += await store.announce_expiry(currency.id, str(lead), now, until)
+    return told

@@ -1,0 +1,53 @@
+"""Queries of the nightly run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.db import Connection, reading, transaction
+from core.store.lots import DUE
+
+#: Of `notice.kind`; stored.
+WILL_EXPIRE = 1
+WILL_BE_DOWNGRADED = 2
+
+
+async def due_holders(now: datetime, *, pending: bool) -> list[int]:
+    """The holders to whose lots time has done something by now, in id order."""
+    only = "AND l.pending" if pending else ""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            f"SELECT DISTINCT l.holder_id FROM lot l WHERE l.remaining > 0 AND {DUE} <= $1 {only} "
+            "ORDER BY 1",
+            now,
+        )
+    return [row[0] for row in rows]
+
+
+async def lock_holders(
+    connection: Connection, holders: Sequence[int]
+) -> list[tuple[int, datetime | None]]:
+    """Lock these holders in id order: (id, last booked at) of each."""
+    rows = await connection.fetch(
+        "SELECT id, booked_at FROM holder WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        list(holders),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def announce_expiry(currency: int, lead: str, now: datetime, until: datetime) -> int:
+    """Note what expires in (now, until], once for each member, instant and lead time."""
+    async with transaction() as connection:
+        done = await connection.execute(
+            "INSERT INTO notice (holder_id, kind, subject_id, due_at, lead, amount, at) "
+            f"SELECT l.holder_id, {WILL_EXPIRE}, l.currency_id, l.expires_at, $2, "
+            "sum(l.remaining), $3 "
+            f"FROM lot l WHERE l.remaining > 0 AND {DUE} > $3 AND {DUE} <= $4 "
+            "AND NOT l.pending AND l.currency_id = $1 GROUP BY 1, 3, 4 ON CONFLICT DO NOTHING",
+            currency,
+            lead,
+            now,
+            until,
+        )
+    return int(done.rpartition(" ")[2])

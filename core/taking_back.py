@@ -1,0 +1,404 @@
+"""What a return, a cancel, an edit or a fulfilment does to a member: points, tiers, the decision.
+
+Folds in memory between the statements of `core.returns`. The arithmetic of what is still earned is
+`core.entitlement`'s, that of lots is the ledger's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from core.db import Connection
+from core.entitlement import Given, Item, Remains, given_of
+from core.errors import BadInput, NotAllowed, WrongState
+from core.events import EventKind
+from core.folding import AHEAD, FORMAT, Batch, Posting, check_room, content_of, judge, packed
+from core.ledger import Ledger, Lot, Taken, spending_order
+from core.posting import Engine
+from core.qualifying import disqualify
+from core.rulebook import PartnerTerms
+from core.tiers import TierMove
+from laurels.errors import LaurelsError
+from laurels.evaluator import evaluate
+from laurels.policies import Activity
+from laurels.purchase import Facts, Line, Purchase
+from laurels.rules import reevaluates
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came in on a purchase, but for what it says of it."""
+
+    partner: PartnerTerms
+    kind: EventKind
+    external_id: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """It stands in the books; `replayed` where it stood there before."""
+
+    event: int
+    holder: int
+    purchase: int
+    booked_at: datetime
+    replayed: bool = False
+    moves: tuple[TierMove, ...] = ()
+
+
+@dataclass(slots=True)
+class Bought:
+    """A purchase with all that became of it so far."""
+
+    event: int
+    holder: int
+    partner: int
+    occurred_at: datetime
+    money: str
+    external_id: str
+    store: str
+    visits: int
+    tiers: Mapping[str, str]
+    given: tuple[Given, ...]
+    remains: Remains
+    judged: dict[int, int] = field(default_factory=dict)
+    revision: int = 1
+    cancelled: bool = False
+    earning_events: list[int] = field(default_factory=list)
+
+    @classmethod
+    def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
+        """Purchases by their event's id, from the rows of `core.store.returns.history`."""
+        by_event: dict[int, list[Any]] = {}
+        for row in lines:
+            by_event.setdefault(row[0], []).append(row)
+        found: dict[int, Bought] = {}
+        for purchase, event, kind, holder, at, _, partner, money, name, store, text in histories:
+            content = orjson.loads(text)
+            own = by_event.get(event, [])
+            if kind == EventKind.PURCHASE:
+                visits, tiers = content["f"]
+                remains = Remains.whole([_line(row) for row in own])
+                found[purchase] = cls(
+                    event, holder, partner, at, money, name, store, visits, tiers,
+                    given_of(content), remains, earning_events=[event],
+                )  # fmt: skip
+            elif kind == EventKind.EDIT:
+                bought = found[purchase]
+                bought.given, bought.revision = given_of(content), content["rev"]
+                bought.remains = Remains.whole([_line(row) for row in own])
+                bought.earning_events.append(event)
+            elif kind in (EventKind.RETURN, EventKind.CANCEL):
+                bought = found[purchase]
+                items = [Item(row[1] - 1, row[4], row[3]) for row in own]
+                bought.judged = dict(content["j"])
+                bought.cancelled = kind == EventKind.CANCEL
+                before = bought.remains
+                bought.remains = (
+                    before.emptied() if bought.cancelled else before.less(items, content["a"])
+                )
+        return found
+
+    def entitled(self) -> tuple[int, ...]:
+        """The points of each award that are still earned."""
+        return self.remains.entitled(self.given, self.judged)
+
+
+def _line(row: Any) -> Line:
+    return Line(row[2], row[3], row[4], row[5])
+
+
+async def book(
+    connection: Connection,
+    engine: Engine,
+    batch: Batch,
+    bought: Bought,
+    request: Request,
+    said: tuple[list[Item], int, tuple[Line, ...], str],
+    event: int,
+    digest: bytes,
+) -> Returned:
+    """Book what came in on a purchase. Raises Refusal, having changed nothing."""
+    items, number, lines, name = said
+    _check_time(batch, request, bought)
+    if request.kind is EventKind.FULFILMENT:
+        return _fulfil(batch, bought, request, name, event, digest)
+    if bought.cancelled:
+        raise WrongState("the purchase was cancelled", "purchase")
+    if request.kind is EventKind.EDIT:
+        return _edit(batch, bought, request, number, lines, event, digest)
+    cancel = request.kind is EventKind.CANCEL
+    after = bought.remains.emptied() if cancel else bought.remains.less(items, number)
+    return _take_back(batch, bought, request, (items, number, after), event, digest)
+
+
+def _check_time(batch: Batch, request: Request, bought: Bought) -> None:
+    if request.occurred_at < bought.occurred_at:
+        raise BadInput("it lies before its purchase", "occurredAt")
+    if request.occurred_at > batch.now + AHEAD:
+        raise NotAllowed("it lies more than five minutes ahead of our clock", "occurredAt")
+    if not batch.historical and request.occurred_at < batch.now - request.partner.late:
+        raise NotAllowed(
+            f"partner '{request.partner.code}' may report up to {request.partner.late.days} days "
+            "late; what is older comes by import",
+            "occurredAt",
+        )
+
+
+def _take_back(
+    batch: Batch,
+    bought: Bought,
+    request: Request,
+    said: tuple[Sequence[Item], int, Remains],
+    event: int,
+    digest: bytes,
+) -> Returned:
+    items, amount, after = said
+    before, money_before = bought.entitled(), bought.remains.returned
+    judged = _judge_again(batch, bought, request, after)
+    entitled = after.entitled(bought.given, judged)
+    posting = Posting(
+        batch, request.kind, event, bought.holder, bought.partner, request.occurred_at
+    )
+    falls = _by_currency(bought.given, before, entitled)
+    left = {
+        c: sum(p for g, p in zip(bought.given, before, strict=True) if g.currency == c)
+        for c in falls
+    }
+    taken = [
+        [currency, fall, *_charge(posting, bought, currency, fall, left[currency])]
+        for currency, fall in sorted(falls.items())
+    ]
+    visit_gone = after.nothing and not bought.remains.nothing
+    bought.remains, bought.judged = after, judged
+    bought.cancelled = request.kind is EventKind.CANCEL
+    content = orjson.dumps(
+        {
+            "v": FORMAT,
+            "p": bought.event,
+            "a": amount,
+            "j": sorted(judged.items()),
+            "e": [
+                [g.rule, g.currency, old, new]
+                for g, old, new in zip(bought.given, before, entitled, strict=True)
+                if old != new
+            ],
+            "t": taken,
+        }
+    )
+    for item in _merged(items):
+        batch.writes.lines.add_part(event, item.line + 1, item.quantity, item.amount)
+    money = after.returned - money_before
+    posting.seal(
+        content, digest, request.external_id, total=money, money=bought.money,
+        purchase=bought.event,
+    )  # fmt: skip
+    codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
+    moves = disqualify(
+        batch, bought.holder, posting.cause, bought.occurred_at, bought.partner,
+        {codes[c]: fall for c, fall in falls.items() if c in codes},
+        (bought.money, money), visit_gone,
+    )  # fmt: skip
+    return Returned(event, bought.holder, bought.event, posting.cause.booked_at, False, moves)
+
+
+def _merged(items: Sequence[Item]) -> list[Item]:
+    """Each line once: a return may name it twice."""
+    lines: dict[int, Item] = {}
+    for item in items:
+        before = lines.get(item.line, Item(item.line))
+        lines[item.line] = Item(
+            item.line, before.quantity + item.quantity, before.amount + item.amount
+        )
+    return list(lines.values())
+
+
+def _by_currency(
+    given: Sequence[Given], before: Sequence[int], after: Sequence[int]
+) -> dict[int, int]:
+    """By how much what is earned falls, of each currency in which it does."""
+    falls: dict[int, int] = {}
+    for g, old, new in zip(given, before, after, strict=True):
+        if old != new:
+            falls[g.currency] = falls.get(g.currency, 0) + old - new
+    return {currency: fall for currency, fall in falls.items() if fall}
+
+
+def _charge(
+    posting: Posting, bought: Bought, currency: int, fall: int, entitled: int
+) -> tuple[int, int, int, int]:
+    """Take back what a fall comes to: (charged, from lots, into arrears, forgiven).
+
+    What had expired of the purchase's points isn't charged: of what was still earned, that much
+    is the member's loss already.
+    """
+    ledger = posting.ledger(currency)
+    own = [lot for lot in ledger.lots if lot.event in bought.earning_events]
+    gone = sum(lot.gone for lot in own)
+    charged = max(0, min(fall, entitled - gone))
+    taken = Taken(0, 0, 0)
+    if charged and own:
+        order = sorted(own, key=lambda lot: (lot.terms.policy.returns, lot.seq))
+        reach = order[0].terms.policy.returns
+        taken = ledger.claw_back(posting.cause, sorted(own, key=spending_order), charged, reach)
+    ledger.slide(posting.cause, Activity.RETURNING, posting.batch.now)
+    return charged, *taken
+
+
+def _judge_again(batch: Batch, bought: Bought, request: Request, after: Remains) -> dict[int, int]:
+    """Points of the awards whose rule says to judge it again, on what remains, by their place.
+
+    Only by the very version that gave them: a rule that has changed since goes by proportion, and
+    so does one that fails. A return is never lost to a partner's fault.
+    """
+    rules = {r.id: r.rule for r in request.partner.earn if reevaluates(r.rule)}
+    again = [n for n, g in enumerate(bought.given) if g.rule in rules and g.base is None]
+    judged = dict.fromkeys(again, 0)
+    lines = after.receipt()
+    if not again or not lines:
+        return judged
+    receipt = Purchase(
+        request.partner.code, bought.external_id, bought.occurred_at, bought.money, lines,
+        bought.store, request.partner.time_zone,
+    )  # fmt: skip
+    codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
+    for n in again:
+        given = bought.given[n]
+        try:
+            found = evaluate([rules[given.rule]], receipt, Facts(bought.visits, dict(bought.tiers)))
+        except LaurelsError:
+            del judged[n]
+            continue
+        twins = [m for m in again if bought.given[m][:2] == given[:2]]
+        granted = [g.points for g in found.granted if g.currency == codes.get(given.currency)]
+        place = twins.index(n)
+        judged[n] = granted[place] if place < len(granted) else 0
+    return judged
+
+
+def _edit(
+    batch: Batch,
+    bought: Bought,
+    request: Request,
+    revision: int,
+    lines: tuple[Line, ...],
+    event: int,
+    digest: bytes,
+) -> Returned:
+    if not bought.remains.untouched:
+        raise WrongState("part of the purchase came back; it can't be edited any more", "purchase")
+    if revision != bought.revision + 1:
+        raise WrongState(
+            f"the last revision is {bought.revision}; the next is {bought.revision + 1}", "revision"
+        )
+    partner = request.partner
+    receipt = Purchase(
+        partner.code, bought.external_id, bought.occurred_at, bought.money, lines, bought.store,
+        partner.time_zone,
+    )  # fmt: skip
+    evaluation = judge(partner, receipt, Facts(bought.visits, dict(bought.tiers)))
+    decided = content_of(partner, evaluation, bought.visits, bought.tiers)
+    packed(partner, decided)
+    check_room(batch, partner, evaluation, bought.holder)
+    given = given_of(decided)
+    before, money_before = bought.given, sum(x.amount for x in bought.remains.lines)
+    changes = _changes(before, given)
+    posting = Posting(batch, request.kind, event, bought.holder, partner.id, request.occurred_at)
+    taken = []
+    for currency, change in sorted(changes.items()):
+        if change < 0:
+            entitled = sum(g.points for g in before if g.currency == currency)
+            taken.append(
+                [currency, -change, *_charge(posting, bought, currency, -change, entitled)]
+            )
+        else:
+            _credit_more(posting, partner, bought, before, given, currency, change)
+    bought.given, bought.revision = given, revision
+    bought.remains = Remains.whole(lines)
+    bought.earning_events.append(event)
+    batch.writes.lines.add(event, lines)
+    content = orjson.dumps({**decided, "p": bought.event, "rev": revision, "t": taken})
+    money = receipt.total_minor
+    posting.seal(
+        content, digest, request.external_id, total=money, money=bought.money,
+        store_name=bought.store, purchase=bought.event,
+    )  # fmt: skip
+    codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
+    moves = disqualify(
+        batch, bought.holder, posting.cause, bought.occurred_at, partner.id,
+        {codes[c]: -change for c, change in changes.items() if c in codes},
+        (bought.money, money_before - money), False,
+    )  # fmt: skip
+    return Returned(event, bought.holder, bought.event, posting.cause.booked_at, False, moves)
+
+
+def _changes(before: Sequence[Given], after: Sequence[Given]) -> dict[int, int]:
+    changes: dict[int, int] = {}
+    for sign, given in ((-1, before), (1, after)):
+        for g in given:
+            changes[g.currency] = changes.get(g.currency, 0) + sign * g.points
+    return {currency: change for currency, change in changes.items() if change}
+
+
+def _credit_more(
+    posting: Posting,
+    partner: PartnerTerms,
+    bought: Bought,
+    before: Sequence[Given],
+    after: Sequence[Given],
+    currency: int,
+    points: int,
+) -> None:
+    """Credit what a revision gives more, under the rules that give more of it, in their order."""
+    rules = {r.id: r for r in partner.earn}
+    terms = posting.batch.rulebook.currencies[currency]
+    old: dict[int, int] = {}
+    for g in before:
+        if g.currency == currency:
+            old[g.rule] = old.get(g.rule, 0) + g.points
+    ledger = posting.ledger(currency)
+    # Pending and expiry run from the purchase: an edit corrects it, and is no purchase of its own.
+    dated = posting.cause._replace(occurred_at=bought.occurred_at)
+    for g in after:
+        if g.currency != currency or not points:
+            continue
+        more = min(points, max(0, g.points - old.get(g.rule, 0)))
+        old[g.rule] = max(0, old.get(g.rule, 0) - g.points)
+        if more:
+            policy = rules[g.rule].policy(terms)
+            ledger.credit(dated, more, g.rule, policy, posting.batch.now)
+            points -= more
+
+
+def _fulfil(
+    batch: Batch, bought: Bought, request: Request, name: str, event: int, digest: bytes
+) -> Returned:
+    """Activate the points of a purchase that waited for this event."""
+    posting = Posting(
+        batch, request.kind, event, bought.holder, bought.partner, request.occurred_at
+    )
+    activated = []
+    for currency in sorted({g.currency for g in bought.given}):
+        ledger = posting.ledger(currency)
+        for lot in _awaiting(ledger, bought, name):
+            activated.append([currency, lot.seq, lot.remaining])
+            ledger.fulfil(posting.cause, lot, batch.now)
+    content = orjson.dumps({"v": FORMAT, "p": bought.event, "event": name, "l": activated})
+    posting.seal(content, digest, request.external_id, purchase=bought.event)
+    return Returned(event, bought.holder, bought.event, posting.cause.booked_at)
+
+
+def _awaiting(ledger: Ledger, bought: Bought, name: str) -> list[Lot]:
+    return [
+        lot
+        for lot in ledger.lots
+        if lot.event in bought.earning_events and lot.pending and lot.remaining
+        and lot.active_at is None
+        and lot.terms.policy.pending is not None and lot.terms.policy.pending.event == name
+    ]  # fmt: skip
