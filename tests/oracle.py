@@ -1,0 +1,302 @@
+"""What the books must say: DESIGN's rules on plain lists, slow and obvious, by another hand.
+
+It shares nothing with the engine but calendar arithmetic (`laurels.durations`). Time comes first:
+every operation books what has happened by its `now` before it does anything. A refusal leaves the
+figures as they are. Points are int, money minor units, quantities and shares exact fractions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+
+from tests.oracle_ladders import LadderModel, Row
+from tests.oracle_ledger import RESERVED, Balance, Key, Ledger, Lot, LotView, Refused, Terms
+from tests.oracle_purchases import Award, Back, Bought, LineBought
+
+
+@dataclass(slots=True)
+class Redeemed:
+    """A redemption: `state` is held, completed, cancelled, timed out or reversed."""
+
+    holder: int
+    currency: str
+    points: int
+    taken: list[tuple[Lot, int]]
+    state: str
+    hold_until: datetime | None
+    order: Key | None
+
+
+class Oracle:
+    """A programme's currencies and ladders, and what became of its members."""
+
+    ledger_type: type[Ledger] = Ledger
+    purchase_type: type[Bought] = Bought
+
+    def __init__(
+        self, currencies: Mapping[str, Terms], ladders: Mapping[str, LadderModel] | None = None
+    ) -> None:
+        self.currencies = dict(currencies)
+        self.ladders = dict(ladders or {})
+        self.ledgers: dict[tuple[int, str], Ledger] = {}
+        self.purchases: dict[Key, Bought] = {}
+        self.waiting: dict[Key, list[tuple[Sequence[Back] | None, datetime]]] = defaultdict(list)
+        self.redemptions: dict[str, Redeemed] = {}
+        self.rows: dict[tuple[int, str], list[Row]] = defaultdict(list)
+
+    # -- what it answers ---------------------------------------------------------------------
+
+    def balance(self, holder: int, currency: str, at: datetime, now: datetime) -> Balance:
+        """The balance as of `at`, by all that is known at `now`; `at` may lie in the future.
+
+        As of an instant before `now`, active less arrears is what is certain: which arrears a late
+        credit paid is a matter of when it was booked.
+        """
+        seen = copy.deepcopy(self._ledger(holder, currency, now))
+        seen.catch_up(max(at, now))
+        return seen.at(at)
+
+    def lots(self, holder: int, currency: str, now: datetime) -> list[LotView]:
+        """The lots in the order they were opened, once all is booked that has happened."""
+        found = self._ledger(holder, currency, now).lots
+        return [LotView(x.amount, x.remaining, x.active_at, x.expires_at) for x in found]
+
+    def rank(self, holder: int, ladder: str, at: datetime) -> int:
+        """The rank as of `at`, by all that is known."""
+        return self.ladders[ladder].rank(self.rows[holder, ladder], at)
+
+    # -- purchases ---------------------------------------------------------------------------
+
+    def purchase(
+        self,
+        holder: int,
+        key: Key,
+        at: datetime,
+        lines: Sequence[LineBought],
+        awards: Sequence[Award],
+        now: datetime,
+    ) -> None:
+        """Book a purchase, late or not, and the returns that waited for it."""
+        if key in self.purchases:
+            raise Refused("it is booked already")
+        bought = self.purchase_type(
+            key, holder, at, lines, awards, [a.points for a in awards], [Fraction(0)] * len(lines)
+        )
+        self.purchases[key] = bought
+        for award in awards:
+            self._accrue(bought, award, award.points, now)
+        for currency in {a.currency for a in awards if a.points}:
+            self._ledger(holder, currency, now).slide("earning", at)
+            earned = sum(a.points for a in awards if a.currency == currency)
+            self._qualify(bought, currency, earned, at)
+        self._qualify(bought, None, 1, at)
+        for items, since in self.waiting.pop(key, []):
+            try:
+                self._come_back(key, items, since, now)
+            except Refused:
+                continue  # it is shown to the partner as failed
+
+    def edit(
+        self,
+        key: Key,
+        lines: Sequence[LineBought],
+        awards: Sequence[Award],
+        at: datetime,
+        now: datetime,
+    ) -> None:
+        """A new revision of a purchase of which nothing came back."""
+        bought = self.purchases.get(key)
+        if bought is None or any(bought.fractions) or bought.off:
+            raise Refused("it can't be edited")
+        before = dict(_by_rule(bought.awards))
+        after = _by_rule(awards)
+        changes = {k: after.get(k, 0) - before.get(k, 0) for k in [*after, *before]}
+        given = {(a.currency, a.rule): a for a in [*bought.awards, *awards]}
+        for rule, change in changes.items():
+            if change > 0:
+                self._accrue(bought, given[rule], change, now)
+        for currency in {c for c, _ in changes}:
+            lost = -sum(min(0, n) for (c, _), n in changes.items() if c == currency)
+            self._charge(bought, currency, lost, at, now)
+            net = sum(n for (c, _), n in changes.items() if c == currency)
+            self._qualify(bought, currency, net, at)
+        bought.lines, bought.awards = lines, awards
+        bought.entitled = [a.points for a in awards]
+        bought.fractions = [Fraction(0)] * len(lines)
+
+    def shipped(self, key: Key, at: datetime, now: datetime) -> None:
+        """What the lots of a purchase wait for happened. Too late, or again: nothing follows."""
+        bought = self.purchases.get(key)
+        if bought is None:
+            raise Refused("no such purchase")
+        for currency in self.currencies:
+            ledger = self._ledger(bought.holder, currency, now)
+            for lot in ledger.of(key):
+                if lot.pending and lot.remaining and lot.active_at is None:
+                    ledger.fulfil(lot, at, now)
+
+    def _accrue(self, bought: Bought, award: Award, points: int, now: datetime) -> None:
+        if points:
+            terms = self.currencies[award.currency]
+            if award.pending is not None:
+                terms = replace(terms, pending=award.pending)
+            source = (award.rule, bought.key)
+            ledger = self._ledger(bought.holder, award.currency, now)
+            ledger.credit(points, terms, bought.at, now, source)
+
+    # -- returns -----------------------------------------------------------------------------
+
+    def give_back(self, key: Key, items: Sequence[Back], at: datetime, now: datetime) -> None:
+        """A return, which waits where its purchase isn't there yet."""
+        if key in self.purchases:
+            self._come_back(key, items, at, now)
+        else:
+            self.waiting[key].append((items, at))
+
+    def cancel(self, key: Key, at: datetime, now: datetime) -> None:
+        """Everything that is left comes back, and what was redeemed on the order is reversed."""
+        if key in self.purchases:
+            self._come_back(key, None, at, now)
+        else:
+            self.waiting[key].append((None, at))
+
+    def _come_back(
+        self, key: Key, items: Sequence[Back] | None, at: datetime, now: datetime
+    ) -> None:
+        bought = self.purchases[key]
+        tried = copy.copy(bought)
+        tried.fractions = list(bought.fractions)
+        if not bought.kept:
+            raise Refused("nothing is left to come back")
+        if items is None:
+            tried.fractions = [Fraction(1)] * len(bought.lines)
+            self._reverse_on(key, now)
+        else:
+            tried.take(items)
+        due = tried.judge()
+        for currency in dict.fromkeys(a.currency for a in bought.awards if a.points):
+            lost = sum(
+                b - d
+                for b, d, a in zip(bought.entitled, due, bought.awards, strict=True)
+                if a.currency == currency
+            )
+            self._charge(bought, currency, lost, at, now)
+            self._ledger(bought.holder, currency, now).slide("returning", at)
+            self._qualify(bought, currency, -lost, at)
+        bought.fractions, bought.off, bought.entitled = tried.fractions, tried.off, due
+        if not bought.kept:
+            self._qualify(bought, None, -1, at)
+
+    def _charge(
+        self, bought: Bought, currency: str, lost: int, at: datetime, now: datetime
+    ) -> None:
+        """Take back what is no longer due, but not what had expired."""
+        ledger = self._ledger(bought.holder, currency, now)
+        own = ledger.of(bought.key)
+        credited, gone = sum(x.amount for x in own), sum(x.gone for x in own)
+        points = self.chargeable(bought, currency, lost, credited, gone)
+        bought.differences[currency] += lost
+        bought.charged[currency] += points
+        if points:
+            ledger.claw_back(own, points, at)
+
+    def chargeable(self, bought: Bought, currency: str, lost: int, credited: int, gone: int) -> int:
+        """How many points of a difference can be asked for; `gone` expired or lapsed."""
+        return max(0, min(lost, credited - gone - bought.differences[currency]))
+
+    # -- redemptions and adjustments -----------------------------------------------------------
+
+    def redeem(
+        self,
+        name: str,
+        holder: int,
+        currency: str,
+        points: int,
+        now: datetime,
+        hold_until: datetime | None = None,
+        order: Key | None = None,
+    ) -> None:
+        """Take points, at once or into a hold."""
+        ledger = self._ledger(holder, currency, now)
+        taken = ledger.debit(points, now)
+        ledger.slide("spending", now)
+        if hold_until is not None:
+            ledger.moves.append((now, RESERVED, points))
+        state = "completed" if hold_until is None else "held"
+        self.redemptions[name] = Redeemed(holder, currency, points, taken, state, hold_until, order)
+
+    def confirm(self, name: str, now: datetime) -> None:
+        """What was held is redeemed. Refused when its time has run out."""
+        found = self._find(name, "held")
+        if found.hold_until is not None and found.hold_until <= now:
+            raise Refused("its time has run out")
+        found.state = "completed"
+        self._ledger(found.holder, found.currency, now).moves.append((now, RESERVED, -found.points))
+
+    def release(self, name: str, now: datetime, state: str = "cancelled") -> None:
+        """What was held goes back to where it came from."""
+        found = self._find(name, "held")
+        found.state = state
+        ledger = self._ledger(found.holder, found.currency, now)
+        ledger.moves.append((now, RESERVED, -found.points))
+        ledger.give_back(found.taken, now)
+
+    def time_out(self, now: datetime) -> None:
+        """Release every hold whose time has run out."""
+        for name, found in list(self.redemptions.items()):
+            if found.state == "held" and found.hold_until and found.hold_until <= now:
+                self.release(name, now, "timed out")
+
+    def reverse(self, name: str, now: datetime) -> None:
+        """A completed redemption is undone."""
+        found = self._find(name, "completed")
+        found.state = "reversed"
+        self._ledger(found.holder, found.currency, now).give_back(found.taken, now)
+
+    def adjust(self, holder: int, currency: str, points: int, now: datetime) -> None:
+        """By hand, up or down."""
+        ledger = self._ledger(holder, currency, now)
+        if points > 0:
+            ledger.credit(points, replace(self.currencies[currency], pending=None), now, now)
+        else:
+            ledger.debit(-points, now)
+
+    def night(self, now: datetime) -> None:
+        """Book what has happened in every ledger."""
+        for ledger in self.ledgers.values():
+            ledger.catch_up(now)
+
+    # -- within ----------------------------------------------------------------------------------
+
+    def _find(self, name: str, state: str) -> Redeemed:
+        found = self.redemptions.get(name)
+        if found is None or found.state != state:
+            raise Refused(f"no redemption {name} that is {state}")
+        return found
+
+    def _reverse_on(self, order: Key, now: datetime) -> None:
+        for name, found in list(self.redemptions.items()):
+            if found.order == order and found.state == "completed":
+                self.reverse(name, now)
+            elif found.order == order and found.state == "held":
+                self.release(name, now)
+
+    def _ledger(self, holder: int, currency: str, now: datetime) -> Ledger:
+        """A ledger in which all is booked that has happened."""
+        ledger = self.ledgers.setdefault((holder, currency), self.ledger_type())
+        ledger.catch_up(now)
+        return ledger
+
+    def _qualify(self, bought: Bought, currency: str | None, amount: int, since: datetime) -> None:
+        for name, ladder in self.ladders.items():
+            if ladder.earned == currency and amount:
+                self.rows[bought.holder, name].append(Row(bought.at, since, amount))
+
+
+def _by_rule(awards: Sequence[Award]) -> dict[tuple[str, str], int]:
+    return {(a.currency, a.rule): a.points for a in awards}
