@@ -24,7 +24,7 @@ GRAPHIQL_SOURCES := $(shell find $(GRAPHIQL) -type f -not -path '*/node_modules/
 
 say = @printf '\033[1;32m»\033[0m %s\n' "$(1)"
 
-.PHONY: help setup demo serve test test-browser check lint types journey bench graphiql requirements clean
+.PHONY: help setup demo serve test test-browser test-crash check lint types journey bench graphiql requirements clean
 
 help:
 	@echo "make demo      everything set up, a demo coalition served on 127.0.0.1:8000"
@@ -32,6 +32,7 @@ help:
 	@echo "make serve     the application on its own database, without demo data"
 	@echo "make check     prove the books of the database in use"
 	@echo "make test-browser   GraphiQL in headless Chromium; needs node, npm and Chromium"
+	@echo "make test-crash     kill it under load, 50 times; nothing may be lost (ROUNDS=5: a minute)"
 	@echo "make lint      ruff (style and format) and the import contracts"
 	@echo "make types     mypy --strict"
 	@echo "make journey   replay a real grocer's year of receipts"
@@ -74,6 +75,9 @@ serve: $(READY)
 test-browser: $(READY) graphiql
 	@npm ci --silent --prefix tests/browser
 	@npm test --silent --prefix tests/browser
+
+test-crash: $(READY)
+	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),50)
 
 check: $(READY)
 	@$(BIN)/laurels check
