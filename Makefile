@@ -102,6 +102,8 @@ journey: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.nightly
+	@$(BIN)/python -m bench.reads
 
 graphiql: $(GRAPHIQL)/dist/.built
 

@@ -12,18 +12,20 @@ import io
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import typer
 
-from bench.setting import fresh_database, server
+from bench.setting import fresh_database, server, write_page
 from core import nightly
 from core.db import Connection, connected
 from core.posting import Engine
 from core.programme import CurrencySettings, Programme
 from core.store.reference import install
 
+RESULTS = Path(__file__).with_name("RESULTS-nightly.md")
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 LOTS_EACH = 4
 GOAL = 3.0
@@ -198,7 +200,8 @@ def main(
     """Measure the nightly expiry beside bare INSERTs."""
     with server(server_url or None) as address:
         found = asyncio.run(measure(address, prefix, lots, nights))
-    typer.echo(report(found, nights))
+    page = write_page(RESULTS, "What the night costs", "bench.nightly", report(found, nights))
+    typer.echo(page)
 
 
 if __name__ == "__main__":

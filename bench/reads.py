@@ -12,11 +12,12 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import typer
 
-from bench.setting import fresh_database, server
+from bench.setting import fresh_database, server, write_page
 from core.db import Connection, connected
 from core.posting import Engine
 from core.programme import CurrencySettings, LadderSettings, Programme, TierSettings
@@ -24,6 +25,7 @@ from core.standings import standings
 from core.store import reads
 from core.store.reference import install
 
+RESULTS = Path(__file__).with_name("RESULTS-reads.md")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(days=100)
 EACH = 40
@@ -145,7 +147,8 @@ def main(
     """Measure what reads cost as the books grow."""
     with server(server_url or None) as address:
         found = asyncio.run(measure(address, prefix, (small, large), rounds))
-    typer.echo(report(found))
+    page = write_page(RESULTS, "What reads cost as the books grow", "bench.reads", report(found))
+    typer.echo(page)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -122,3 +123,15 @@ async def engine(url: str, *, laurels: bool) -> AsyncIterator[Engine]:
     )  # fmt: skip
     async with connected(url):
         yield Engine(await install(programme, [declared], AS_OF))
+
+
+def write_page(path: Path, title: str, module: str, figures: str) -> str:
+    """Write what a benchmark found, and where, as a page; returns it."""
+    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
+    page = (
+        f"# {title}\n\n`python -m {module}` wrote this page.\n\n```\n{figures}\n```\n\n"
+        f"On {platform.machine()} with {os.cpu_count()} cores, load {load} at the end (others share "
+        f"the machine); Python {platform.python_version()}, asyncpg {asyncpg.__version__}.\n"
+    )
+    path.write_text(page)
+    return page
