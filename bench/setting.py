@@ -130,8 +130,8 @@ def write_page(path: Path, title: str, module: str, figures: str) -> str:
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
     page = (
         f"# {title}\n\n`python -m {module}` wrote this page.\n\n```\n{figures}\n```\n\n"
-        f"On {platform.machine()} with {os.cpu_count()} cores, load {load} at the end (others share "
-        f"the machine); Python {platform.python_version()}, asyncpg {asyncpg.__version__}.\n"
+        f"On {platform.machine()} with {os.cpu_count()} cores, load {load} at the end (others "
+        f"share the machine); Python {platform.python_version()}, asyncpg {asyncpg.__version__}.\n"
     )
     path.write_text(page)
     return page

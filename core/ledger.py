@@ -246,7 +246,7 @@ class Ledger:
             self._repay(cause, [(lot, points)], now)
             if lot.dead(now) and lot.remaining and lot.expires_at is not None:
                 self._expire(cause._replace(occurred_at=lot.expires_at), lot)
-        elif min(x for x in (active_at, lapses_at, now) if x is not None) < now:
+        elif any(x is not None and x <= now for x in (active_at, lapses_at)):
             others, self.lots = self.lots, [lot]
             self.catch_up(cause, now)
             self.lots = others

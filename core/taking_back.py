@@ -71,6 +71,7 @@ class Bought:
     revision: int = 1
     cancelled: bool = False
     earning_events: list[int] = field(default_factory=list)
+    fulfilled: dict[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
@@ -103,6 +104,8 @@ class Bought:
                 bought.remains = (
                     before.emptied() if bought.cancelled else before.less(items, content["a"])
                 )
+            elif kind == EventKind.FULFILMENT:
+                found[purchase].fulfilled[content["event"]] = at
         return found
 
     def entitled(self) -> tuple[int, ...]:
@@ -372,8 +375,12 @@ def _credit_more(
         old[g.rule] = max(0, old.get(g.rule, 0) - g.points)
         if more:
             policy = rules[g.rule].policy(terms)
-            ledger.credit(dated, more, g.rule, policy, posting.batch.now)
+            lot = ledger.credit(dated, more, g.rule, policy, posting.batch.now)
             points -= more
+            held = policy.policy.pending
+            if held is not None and held.event in bought.fulfilled and lot.pending:
+                came = posting.cause._replace(occurred_at=bought.fulfilled[held.event])
+                ledger.fulfil(came, lot, posting.batch.now)
 
 
 def _fulfil(
@@ -389,6 +396,7 @@ def _fulfil(
         for lot in _awaiting(ledger, bought, name):
             activated.append([currency, lot.seq, lot.remaining])
             ledger.fulfil(posting.cause, lot, batch.now)
+    bought.fulfilled[name] = request.occurred_at
     content = orjson.dumps({"v": FORMAT, "p": bought.event, "event": name, "l": activated})
     posting.seal(content, digest, request.external_id, purchase=bought.event)
     return Returned(event, bought.holder, bought.event, posting.cause.booked_at)
