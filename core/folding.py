@@ -75,7 +75,7 @@ class Batch:
 
     def take(self, rows: Sequence[Any]) -> None:
         """Fill in what `store.load` found (see LOAD there for the columns)."""
-        for what, a, b, c, d, e, f, g, t, u, x, y in rows:
+        for what, a, b, c, d, e, f, g, t, _, x, y in rows:
             match what:
                 case 1:
                     self.events[b, x] = (a, c, y, t)

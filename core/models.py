@@ -77,9 +77,13 @@ class LadderRow(Model):
     code = fields.CharField(64, unique=True)
     name = fields.CharField(100)
     measure = fields.CharField(80)
-    window = fields.CharField(16, null=True)
+    window = fields.CharField(32, null=True)
+    hold = fields.CharField(16, null=True)
+    grace = fields.CharField(16, null=True)
+    soft_landing = fields.BooleanField(default=False)
     time_zone = fields.CharField(64)
     tiers: list[dict[str, Any]] = fields.JSONField()  # checked by laurels.Tier when read
+    version = fields.IntField(default=1)  # counts the changes of what bears on measuring
     owner_id = fields.IntField(null=True)
 
     class Meta(Model.Meta):

@@ -117,13 +117,13 @@ class Engine:
 async def write(connection: Connection, batch: Batch) -> None:
     """Write a folded batch in two statements. Nothing is sent where nothing was booked."""
     writes = batch.writes
-    if not writes.events:
+    if not writes.events and not any(s.touched for s in batch.standings.values()):
         return
     writes.ledgers = [x for x in batch.ledgers.values() if x.transfers or x.changes]
     writes.standings = standing_rows(batch)
     writes.relations = [(h, p, *batch.relations[h, p]) for h, p in sorted(batch.dealt)]
     # In one order for all: who waits for another's key must not hold one that the other waits for.
     writes.events.sort(key=lambda e: (e.partner, e.kind, e.external_id))
-    if not await store.write_events(connection, writes):
+    if writes.events and not await store.write_events(connection, writes):
         raise LostRace
     await store.write_holders(connection, writes)

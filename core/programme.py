@@ -47,6 +47,7 @@ class TierSettings(_Terms):
     at: int
     name: str = ""
     benefits: tuple[str, ...] = ()
+    never_down: bool = False
 
 
 class LadderSettings(_Terms):
@@ -58,12 +59,15 @@ class LadderSettings(_Terms):
     window: str | None = "12M"
     name: str = ""
     time_zone: str | None = None
+    hold: str | None = None
+    grace: str | None = None
+    soft_landing: bool = False
 
     def declared(self) -> Ladder:
         """As a declaration, checked like a partner's. Raises DeclarationError."""
         tiers = [Tier(**tier.model_dump()) for tier in self.tiers]
-        measure = Measure.parse(self.measure)
-        return Ladder(self.code, measure, tiers, self.window, self.name, self.time_zone)
+        rest = self.model_dump(exclude={"tiers", "measure"})
+        return Ladder(measure=Measure.parse(self.measure), tiers=tiers, **rest)
 
 
 class ContractSettings(_Terms):

@@ -29,7 +29,7 @@ from core.errors import (
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
 from core.ledger import Account, Kind
-from core.posting import Engine, span, write
+from core.posting import Engine, write
 from core.purchases import check_text, find_partner
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
 from core.store import posting as rows
@@ -193,8 +193,7 @@ async def open_holder(connection: Connection, engine: Engine, holder: int, now: 
     if locked is None:
         raise UnknownReference("no such member", "member")
     batch = Batch(engine.rulebook, now, historical=False, booked={holder: locked[1]})
-    windows = [(x.id, span(x.window)) for x in engine.rulebook.ladders.values()]
-    batch.take(await rows.load(connection, {holder: (now, now)}, [], windows, 0))
+    batch.take(await rows.load(connection, {holder: (now, now)}, [], engine.rulebook.reaches, 0))
     return batch
 
 
@@ -319,6 +318,7 @@ async def book(connection: Connection, batch: Batch) -> None:
     """Write a batch of redemptions."""
     for event in batch.writes.events:
         batch.relations.setdefault((event.holder, event.partner), (0, event.occurred_at))
+        batch.dealt.add((event.holder, event.partner))
     await write(connection, batch)
 
 

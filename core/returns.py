@@ -19,7 +19,7 @@ from core.entitlement import Item
 from core.errors import BadInput, IdempotencyConflict, Refusal, UnknownReference
 from core.events import EventKind
 from core.folding import AHEAD, Batch
-from core.posting import Engine, LostRace, span, write
+from core.posting import Engine, LostRace, write
 from core.purchases import LineInput, check_text, parse_lines, parse_quantity
 from core.rulebook import PartnerTerms
 from core.store import nightly
@@ -364,8 +364,7 @@ async def _load(
         at = bought[event].occurred_at
         lo, hi = spans.get(holder, (at, now))
         spans[holder] = (min(lo, at), max(hi, at, min(units[n].occurred_at, now + AHEAD)))
-    windows = [(x.id, span(x.window)) for x in engine.rulebook.ladders.values()]
-    batch.take(await rows.load(connection, spans, [], windows, 0))
+    batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0))
     keys = [(b.holder, event) for b in bought.values() for event in b.earning_events]
     batch.place(await earned_lots(connection, keys))
     currencies = sorted(

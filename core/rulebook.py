@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from laurels.declarations import Ladder, Measure, Reward
 from laurels.durations import Duration
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rules import EarnRule
+from laurels.windows import Window, WindowKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,62 @@ class CurrencyTerms:
         return self.terms.policy
 
 
+class Reach(NamedTuple):
+    """How much of a member's past a ladder needs (see LOAD in `core.store.posting`).
+
+    `longest` is at least as long as a rolling window ever is, None for all time. `whole` ladders
+    are judged from the member's first day on; `anchored` ones need to know that day. Standings
+    measured by other `terms` than these are measured anew, from the first day too.
+    """
+
+    ladder: int
+    longest: timedelta | None
+    whole: bool
+    terms: int
+    anchored: bool
+
+
 @dataclass(frozen=True, slots=True)
 class LadderTerms:
-    """A ladder as the engine measures it; `owner` is None where the programme owns it."""
+    """A ladder as the engine measures it; `owner` is None where the programme owns it.
+
+    `version` counts the changes of what bears on measuring. Of its window, `window` is the length
+    of a rolling one, and `period` is a calendar's or an anniversary's; both None: all time.
+    """
 
     id: int
     ladder: Ladder
-    window: Duration | None
     time_zone: str
     owner: int | None
+    version: int = 1
+    window: Duration | None = field(init=False, default=None)
+    period: Window | None = field(init=False, default=None)
+    hold: Duration | None = field(init=False, default=None)
+    grace: Duration | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.ladder.window is not None:
+            window = Window.parse(self.ladder.window)
+            if window.kind is WindowKind.ROLLING:
+                object.__setattr__(self, "window", window.length)
+            else:
+                object.__setattr__(self, "period", window)
+        for name in ("hold", "grace"):
+            text = getattr(self.ladder, name)
+            object.__setattr__(self, name, None if text is None else Duration.parse(text))
+
+    @property
+    def plain(self) -> bool:
+        """Whether the measure alone tells the rank, whatever was held before."""
+        asked = self.period or self.hold or self.grace or self.ladder.soft_landing
+        return not asked and not any(tier.never_down for tier in self.ladder.tiers)
+
+    @property
+    def reach(self) -> Reach:
+        """What must be loaded to judge it."""
+        anchored = self.period is not None and self.period.kind is WindowKind.ANNIVERSARY
+        longest = None if self.window is None else _longest(self.window)
+        return Reach(self.id, longest, not self.plain, self.version, anchored)
 
     @property
     def measure(self) -> Measure:
@@ -72,6 +121,12 @@ class LadderTerms:
             if value >= tier.at:
                 place = i
         return place
+
+
+def _longest(window: Duration) -> timedelta:
+    """At least as long as the window ever is; exact bounds are Python's affair."""
+    days = {"D": 1, "W": 7, "M": 31, "Y": 366}.get(window.unit)
+    return timedelta(hours=window.count) if days is None else timedelta(days=days * window.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +187,11 @@ class Rulebook:
     currencies: Mapping[int, CurrencyTerms]
     ladders: Mapping[int, LadderTerms]
     time_zone: str = "UTC"
+    reaches: tuple[Reach, ...] = field(init=False, default=())
     _by_partner: dict[int, tuple[LadderTerms, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reaches", tuple(x.reach for x in self.ladders.values()))
         for partner in self.partners.values():
             self._by_partner[partner.id] = tuple(
                 ladder for ladder in self.ladders.values() if ladder.owner in (None, partner.id)

@@ -1,28 +1,32 @@
 """Where a member stands on a ladder, as a function of what qualified and when.
 
-Pure: no ORM, no clock. A rolling ladder is reviewed at each local midnight; a tier reached since
-the last one is kept until the next (DESIGN, "Tiers": upgrades at once, downgrades at review).
-So the tier at T is the rank of the highest measure seen from that midnight to T.
+Pure: no ORM, no clock. A plain ladder (see `LadderTerms.plain`) is reviewed at each local midnight;
+a tier reached since the last one is kept until the next (DESIGN, "Tiers": upgrades at once,
+downgrades at review). So the tier at T is the rank of the highest measure seen from that midnight
+to T, and the measure follows from the stored one and what lies around. Every other standing is
+judged from its first day on (`core.judging`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.judging import (
+    Floor,
+    Judged,
+    Qualified,
+    corrections,
+    first_review_below,
+    judge,
+    next_change,
+    next_review,
+    review_without,
+)
+from core.judging import TierMove as TierMove  # the one name of this module's that many need
 from core.rulebook import LadderTerms
-from laurels.durations import Duration, start_of
-
-
-@dataclass(frozen=True, slots=True)
-class TierMove:
-    """A member's rank on a ladder changed."""
-
-    ladder: int
-    at: datetime
-    before: int
-    after: int
+from laurels.durations import start_of
 
 
 @dataclass(slots=True)
@@ -30,7 +34,10 @@ class Standing:
     """One holder's place on one ladder while a batch is folded.
 
     `value` is the measure at `measured_at`; `rows` are the qualifying amounts around the instants
-    asked for, by which the measure at any other such instant is found.
+    asked for, by which the measure at any other such instant is found, and `returns` what came
+    back. Where `whole`, they are all that ever qualified. `stale`: measured by terms that the
+    ladder no longer has. `due` is when time alone may change the rank, or earlier; None: never.
+    `floors` are the ranks given to the member, `touched` says that it must be written.
     """
 
     holder: int
@@ -40,16 +47,30 @@ class Standing:
     rank: int = 0
     since: datetime | None = None
     rows: list[tuple[datetime, int]] = field(default_factory=list)
+    returns: list[Qualified] = field(default_factory=list)
+    due: datetime | None = None
+    whole: bool = False
+    stale: bool = False
+    enrolled: datetime | None = None
+    floors: list[Floor] = field(default_factory=list)
+    touched: bool = False
     _edge: dict[datetime, datetime | None] = field(default_factory=dict)
 
-    def add(self, at: datetime, amount: int) -> None:
-        """Count an amount that qualified at `at`."""
+    def __post_init__(self) -> None:
+        self.whole = self.whole or not self.ladder.plain
+
+    def add(self, at: datetime, amount: int, counts_from: datetime | None = None) -> None:
+        """Count an amount dated `at`, which is in the measure from `counts_from` (or then) on."""
+        since = counts_from or at
         if self.measured_at is None:
-            self.measured_at = at
+            self.measured_at = since
         start = self._start(self.measured_at)
-        if at <= self.measured_at and (start is None or at > start):
+        if since <= self.measured_at and (start is None or at > start):
             self.value += amount
-        self.rows.append((at, amount))
+        if since == at:
+            self.rows.append((at, amount))
+        else:
+            self.returns.append(Qualified(at, since, amount))
 
     def advance(self, at: datetime) -> None:
         """Move the stored measure forward to `at`; an earlier instant changes nothing."""
@@ -70,6 +91,8 @@ class Standing:
         begun, begins = self._start(known), self._start(at)
         if begun is not None and begins is not None:
             change -= self._between(begun, begins)
+        if self.returns:
+            change += self._returned(at, begins) - self._returned(known, begun)
         return self.value + change
 
     def _between(self, a: datetime, b: datetime) -> int:
@@ -78,8 +101,16 @@ class Standing:
             return sum(n for t, n in self.rows if a < t <= b)
         return -sum(n for t, n in self.rows if b < t <= a)
 
+    def _returned(self, at: datetime, start: datetime | None) -> int:
+        return sum(
+            r.amount for r in self.returns
+            if r.counts_from <= at and (start is None or r.at > start)
+        )  # fmt: skip
+
     def rank_at(self, at: datetime) -> int:
         """The place on the ladder held at `at`."""
+        if self.whole:
+            return self.judged(at).rank
         if self.measured_at is None:
             return 0
         review = start_of(at, "D", self.ladder.time_zone)
@@ -89,6 +120,44 @@ class Standing:
                 peak = max(peak, self.measure(t))
         return self.ladder.rank(peak)
 
+    def judged(self, until: datetime) -> Judged:
+        """The whole past, judged anew up to an instant."""
+        return judge(self.ladder, self._past(), self.enrolled, self.floors, until)
+
+    def _past(self) -> list[Qualified]:
+        return [Qualified(at, at, amount) for at, amount in self.rows] + self.returns
+
+    def rejudge(
+        self, at: datetime, added: Sequence[Qualified] = (), floors: Sequence[Floor] | None = None
+    ) -> list[TierMove]:
+        """Count what is new of a whole past, or the floors as they are now, and judge it to `at`.
+
+        Returns the changes of rank to be booked. An `at` before the last judgment means that one.
+        """
+        known = self.measured_at
+        before = () if known is None or self.stale else self.judged(known).moves
+        for row in added:
+            if row.at == row.counts_from:
+                self.rows.append((row.at, row.amount))
+            else:
+                self.returns.append(row)
+        if floors is not None:
+            self.floors = list(floors)
+        until = at if known is None else max(known, at)
+        now = self.judged(until)
+        if self.stale:
+            changed = now.rank != self.rank
+            moves = [TierMove(self.ladder.id, until, self.rank, now.rank)] if changed else []
+        else:
+            moves = corrections(self.ladder.id, self.rank, before, now.moves, known)
+        self.rank, self.since, self.value, self.measured_at = now.rank, now.since, now.value, until
+        if self.stale and changed:
+            self.since = until
+        self.stale, self.touched = False, True
+        following = next_change(now, self.floors, until)
+        self.due = None if following is None else following.at
+        return moves
+
     def _start(self, at: datetime) -> datetime | None:
         if self.ladder.window is None:
             return None
@@ -97,60 +166,53 @@ class Standing:
             start = self._edge[at] = self.ladder.window.before(at, self.ladder.time_zone)
         return start
 
+    def review_soon(self, after: datetime | None = None) -> None:
+        """Have the next nightly review look at it: what it would find isn't known here."""
+        assert self.measured_at is not None
+        soon = next_review(max(after or self.measured_at, self.measured_at), self.ladder.time_zone)
+        self.due = soon if self.rank > 0 or any(n < 0 for _, n in self.rows) else None
+
 
 def standing_from_rows(
-    holder: int, ladder: LadderTerms, rows: Iterable[tuple[datetime, int]], at: datetime
+    holder: int,
+    ladder: LadderTerms,
+    rows: Iterable[tuple[datetime, int]],
+    at: datetime,
+    returns: Iterable[Qualified] = (),
 ) -> Standing:
     """The standing at `at` from scratch: `rows` hold all that qualified from a window before it."""
     kept = [(t, n) for t, n in rows if t <= at]
-    standing = Standing(holder, ladder, at, 0, 0, None, kept)
+    back = [r for r in returns if r.counts_from <= at]
+    standing = Standing(holder, ladder, at, 0, 0, None, kept, back)
     start = standing._start(at)
     standing.value = sum(n for t, n in kept if start is None or t > start)
+    standing.value += standing._returned(at, start)
     return standing
 
 
-def lapse(standing: Standing, rank: int, after: datetime) -> datetime | None:
+def lapse(
+    standing: Standing, rank: int, after: datetime, until: datetime | None = None
+) -> datetime | None:
     """The first review after `after` at which the window no longer carries `rank`.
 
-    Counts what has qualified so far; None where nothing threatens the rank.
+    Counts what has qualified so far; None where nothing threatens the rank (up to `until`, where
+    that is given: then the rows need reach no further).
     """
     window, zone = standing.ladder.window, standing.ladder.time_zone
     needed = standing.ladder.ladder.tiers[rank].at
-    if window is None or needed == 0:
+    if needed == 0:
         return None
-    review = _next_review(after, zone)
-    left = standing.measure(review)
-    if left < needed:
-        return review
-    start = window.before(review, zone)
-    for when, amount in sorted(r for r in standing.rows if r[0] > start):
-        left -= amount
-        if left < needed:
-            leaves = _review_without(when, window, zone)
-            if leaves > after and standing.measure(leaves) < needed:
-                return leaves
-    return None
-
-
-def _review_without(when: datetime, window: Duration, zone: str) -> datetime:
-    """The first review whose window begins at `when` or later.
-
-    At the end of a month that isn't `when` plus the window: 28 February 10:00 is a month before
-    28 March 10:00, but counts again at the midnights of 29, 30 and 31 March.
-    """
-    review = start_of(window.after(when, zone), "D", zone)
-    while window.before(review, zone) < when:
-        review = _next_review(review, zone)
-    return review
-
-
-def _next_review(at: datetime, zone: str) -> datetime:
-    # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
-    return start_of(Duration(1, "D").after(start_of(at, "D", zone), zone), "D", zone)
+    last = until or next_review(after, zone)
+    if until is None and window is not None and standing.rows:
+        last = max(last, review_without(max(standing.rows)[0], window, zone))
+    return first_review_below(standing.measure, needed, after, last, zone)
 
 
 def lapses(standing: Standing, now: datetime) -> list[TierMove]:
-    """Each step down since the last measure, at the review that took it, however late seen."""
+    """Each change that time made since the last measure, at the review of it, however late seen.
+
+    Steps down; a step up where an amount left the window that had been taken off the measure.
+    """
     if standing.measured_at is None or standing.measured_at > now:
         return []  # a till's clock runs ahead of ours: what it lifted is no lapse
     ladder = standing.ladder
@@ -159,11 +221,13 @@ def lapses(standing: Standing, now: datetime) -> list[TierMove]:
     moves: list[TierMove] = []
     while held < rank:
         top = len(ladder.ladder.tiers) - 1
-        review = lapse(standing, rank, after) if rank <= top else None
-        if review is None or review > now:  # its tiers were redeclared meanwhile
+        review = lapse(standing, rank, after, now) if rank <= top else None
+        if review is None:  # its tiers were redeclared meanwhile
             review, down = start_of(now, "D", ladder.time_zone), held
         else:
             down = max(held, ladder.rank(standing.measure(review)))
         moves.append(TierMove(ladder.id, review, rank, down))
         rank, after = down, review
+    if held > rank:
+        moves.append(TierMove(ladder.id, start_of(now, "D", ladder.time_zone), rank, held))
     return moves

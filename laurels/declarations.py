@@ -16,6 +16,7 @@ from laurels.durations import Duration, zone
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
 from laurels.money import Money, check_money_code
 from laurels.policies import Policy, Returns
+from laurels.windows import Window, WindowKind
 
 #: The most points that one award, price or threshold may name.
 MAX_POINTS = 10**15

@@ -151,8 +151,7 @@ def ladder_terms(
     """A ladder with the code `ladder-<number>`."""
     steps = [Tier(code, at) for code, at in tiers.items()]
     ladder = Ladder(f"ladder-{number}", Measure.parse(measure), steps, window)
-    parsed = None if window is None else Duration.parse(window)
-    return LadderTerms(number, ladder, parsed, time_zone, owner)
+    return LadderTerms(number, ladder, time_zone, owner)
 
 
 def small_rulebook(

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from core.db import transaction
+from core.db import reading, transaction
 from core.errors import BadInput
 from core.models import (
     CurrencyRow,
@@ -118,7 +118,7 @@ def _digest(
     content = [
         sorted((p.code, [r.id for r in p.earn], sorted(p.issues)) for p in terms.values()),
         sorted((c.id, c.terms.id) for c in currencies),
-        sorted((x.id, repr(x.ladder)) for x in ladders),
+        sorted((x.id, x.version, repr(x.ladder)) for x in ladders),
     ]
     return hashlib.blake2b(orjson.dumps(content), digest_size=20).hexdigest()
 
@@ -206,24 +206,67 @@ async def _ladders(
             raise BadInput(f"two owners declare the ladder {ladder.code}", "ladders")
         seen.add(ladder.code)
         time_zone = ladder.time_zone or owners_zone
-        tiers = [
-            {"code": t.code, "at": t.at, "name": t.name, "benefits": list(t.benefits)}
-            for t in ladder.tiers
-        ]
-        row, _ = await LadderRow.update_or_create(
-            defaults={
-                "name": ladder.name,
-                "measure": str(ladder.measure),
-                "window": ladder.window,
-                "time_zone": time_zone,
-                "tiers": tiers,
-                "owner_id": owner,
-            },
-            code=ladder.code,
-        )
-        window = None if ladder.window is None else Duration.parse(ladder.window)
-        terms[row.id] = LadderTerms(row.id, ladder, window, time_zone, owner)
+        row = await _ladder(ladder, time_zone, owner)
+        terms[row.id] = LadderTerms(row.id, ladder, time_zone, owner, row.version)
     return terms
+
+
+async def _ladder(ladder: Ladder, time_zone: str, owner: int | None) -> LadderRow:
+    """The stored ladder, brought up to date; what bears on measuring makes a new version of it.
+
+    By its version the engine knows which standings are to be measured anew. Raises BadInput where
+    another measure is declared than was counted by: that can't be counted again.
+    """
+    tiers = [
+        {
+            "code": t.code,
+            "at": t.at,
+            "name": t.name,
+            "benefits": list(t.benefits),
+            "never_down": t.never_down,
+        }
+        for t in ladder.tiers
+    ]
+    values: dict[str, Any] = {
+        "measure": str(ladder.measure),
+        "window": ladder.window,
+        "hold": ladder.hold,
+        "grace": ladder.grace,
+        "soft_landing": ladder.soft_landing,
+        "time_zone": time_zone,
+        "tiers": tiers,
+        "name": ladder.name,
+        "owner_id": owner,
+    }
+    row = await LadderRow.get_or_none(code=ladder.code)
+    if row is None:
+        return await LadderRow.create(code=ladder.code, **values)
+    if row.measure != values["measure"] and await _counted(row.id):
+        raise BadInput(
+            f"the ladder {ladder.code} has counted {row.measure} so far, and what qualified can't "
+            f"be counted anew by {values['measure']}: declare a ladder of another code",
+            "ladders",
+        )
+    weighed = [{"at": t["at"], "never_down": t.get("never_down", False)} for t in row.tiers]
+    if weighed != [{"at": t["at"], "never_down": t["never_down"]} for t in tiers] or any(
+        getattr(row, name) != values[name]
+        for name in ("measure", "window", "hold", "grace", "soft_landing", "time_zone")
+    ):
+        values["version"] = row.version + 1
+    row.update_from_dict(values)
+    await row.save()
+    return row
+
+
+async def _counted(ladder: int) -> bool:
+    async with reading() as connection:
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM standing s JOIN qualification q USING (holder_id, "
+                "ladder_id) WHERE s.ladder_id = $1)",
+                ladder,
+            )
+        )
 
 
 async def _terms(
