@@ -9,15 +9,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 import core.db
 import core.posting
 import core.store.posting
-from core.errors import IdempotencyConflict
+from core.check import prove
+from core.errors import IdempotencyConflict, NotEligible, WrongState
 from core.folding import Recorded
 from core.posting import Engine
+from core.redemptions import Redemption, Status, cancel, confirm, redeem, time_out
 from core.rulebook import Rulebook
-from tests.support import DAY, NOW, books, enrol_cards, receipt, scalar
+from tests.core.shop import balance, earn, open_shop, wish
+from tests.support import DAY, NOW, Databases, books, enrol_cards, receipt, scalar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,13 +29,23 @@ if TYPE_CHECKING:
     from core.db import Connection
 
 
-async def test_one_event_from_sixteen_tasks_is_booked_once_and_answered_sixteen_times(
-    database: str, rulebook: Rulebook
+CONNECTIONS = 16
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wide(databases: Databases) -> AsyncIterator[str]:
+    """A fresh database with room for sixteen connections of this process at once."""
+    async with databases.migrated() as url, core.db.connected(url, pool=CONNECTIONS):
+        yield url
+
+
+async def test_one_event_from_sixteen_connections_is_booked_once_and_answered_sixteen_times(
+    wide: str, rulebook: Rulebook
 ) -> None:
-    engines = [Engine(rulebook) for _ in range(4)]  # as many processes would
+    engines = [Engine(rulebook) for _ in range(CONNECTIONS)]  # as many processes would
     await enrol_cards(["1"])
     outcomes = await asyncio.gather(
-        *(e.record_purchases([receipt(e, "R1")], NOW) for e in engines for _ in range(4))
+        *(engine.record_purchases([receipt(engine, "R1")], NOW) for engine in engines)
     )
     done = [o for (o,) in outcomes if isinstance(o, Recorded)]
     assert len(done) == 16
@@ -173,6 +187,72 @@ async def test_a_batch_that_is_cancelled_leaves_nothing_and_no_lock(
     (done,) = await engine.record_purchases([receipt(engine, "R1")], NOW)
     assert isinstance(done, Recorded)
     assert not done.replayed
+
+
+# --- redemptions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("points", [29, 30, 299, 480])
+async def test_of_many_redemptions_at_once_the_affordable_number_succeeds(
+    wide: str, points: int
+) -> None:
+    shop = await open_shop()
+    (holder,) = await enrol_cards(["1"])
+    for n, part in enumerate((7, 11, points - 18)):  # lots that no coffee's price divides
+        await earn(shop, f"R{n}", f"{part}.00")
+    requests = [
+        wish(holder, "coffee", key=f"k{n}", partner="cafe", hold="1D" if n % 2 else None)
+        for n in range(3 * CONNECTIONS)
+    ]
+    outcomes = await asyncio.gather(
+        *(redeem(shop, request, NOW) for request in requests), return_exceptions=True
+    )
+    done = [x for x in outcomes if isinstance(x, Redemption)]
+    assert Counter(map(type, outcomes)) == Counter(
+        {Redemption: points // 30, NotEligible: len(requests) - points // 30}
+    )
+    held = sum(x.status is Status.HELD for x in done)
+    found = await balance(shop, holder, NOW)
+    assert (found["active"], found["reserved"]) == (points % 30, 30 * held)
+    assert await prove() == []
+
+
+async def test_everything_at_once_on_three_members_adds_up(wide: str) -> None:
+    """Purchases, redemptions, holds that end in three ways: no order of them is ruled out."""
+    shop = await open_shop()
+    cards = ["1", "2", "3"]
+    holders = await enrol_cards(cards)
+    for card in cards:
+        await earn(shop, f"R{card}", "100.00", card)
+    spent: Counter[int] = Counter()
+
+    async def visit(number: int) -> None:
+        chance = random.Random(number)
+        place = chance.randrange(3)
+        holder, engine = holders[place], Engine(shop.rulebook)
+        await earn(engine, f"V{number}", "10.00", cards[place], partner="grocer")
+        request = wish(holder, "coffee", key=f"k{number}", partner="cafe", hold="1D")
+        try:
+            held = await redeem(engine, request, NOW)
+        except NotEligible:
+            return
+        ends = [
+            confirm(engine, holder, held.id, "till", f"y{number}", NOW),
+            cancel(engine, holder, held.id, "till", f"n{number}", NOW),
+        ]
+        chance.shuffle(ends)
+        results = await asyncio.gather(*ends, return_exceptions=True)
+        (won,) = [x for x in results if isinstance(x, Redemption)]
+        assert sum(isinstance(x, WrongState) for x in results) == 1
+        spent[holder] += 30 * (won.status is Status.COMPLETED)
+
+    await asyncio.gather(*map(visit, range(60)), *(time_out(shop, NOW) for _ in range(4)))
+    came = Counter(holders[random.Random(n).randrange(3)] for n in range(60))
+    for holder in holders:
+        found = await balance(shop, holder, NOW)
+        assert found["active"] == 100 + 10 * came[holder] - spent[holder]
+        assert found["reserved"] == 0
+    assert await prove() == []
 
 
 # --- the number of statements ---------------------------------------------------------------------
