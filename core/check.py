@@ -6,7 +6,7 @@ out anew from the rows below it, and each posting's hash from its content and th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,12 +17,16 @@ import orjson
 from core.db import Connection, Row, transaction
 from core.events import EventKind
 from core.folding import seal
+from core.judging import Qualified
 from core.ledger import Kind, Ledger, LotChange, Transfer
 from core.purchases import content_hash
+from core.qualifying import floors_from
 from core.redemptions import digest
 from core.reviews import review_hash
+from core.rulebook import LadderTerms
 from core.store import proof
-from laurels.durations import Duration
+from core.tiers import proven
+from laurels.declarations import Ladder, Measure, Tier
 from laurels.errors import LaurelsError
 from laurels.policies import Policy
 from laurels.purchase import Line, Purchase
@@ -215,19 +219,39 @@ def _told(life: Sequence[datetime | None]) -> str:
 
 
 async def _measures(connection: Connection, count: Count) -> Found:
-    """Each stored measure is the sum of what qualified in its window."""
+    """Each stored measure and rank is what all that qualified gives, and is reviewed in time."""
+    ladders = {row[0]: _ladder(row) for row in await connection.fetch(proof.LADDERS)}
+    given: dict[tuple[int, int], list[Row]] = {}
+    for row in await connection.fetch(proof.ASSIGNMENTS):
+        given.setdefault((row[1], row[2]), []).append(row)
     n = 0
-    async for holder, ladder, at, value, window, zone, whens, amounts in connection.cursor(
+    async for holder, number, at, value, rank, due, enrolled, *columns in connection.cursor(
         proof.QUALIFIED, prefetch=500
     ):
         n += 1
         if n % _PREFETCH == 0:
             count(n)
-        start = None if window is None else Duration.parse(window).before(at, zone)
-        rows: Iterator[tuple[Any, Any]] = zip(whens, amounts, strict=True)
-        due = sum(a for t, a in rows if t is not None and (start is None or t > start))
-        if due != value:
-            yield f"standing {holder}/{ladder}", f"measures {value}, what qualified sums to {due}"
+        rows = [Qualified(*r) for r in zip(*columns, strict=True) if r[0] is not None]
+        floors = floors_from(given.get((holder, number), []))
+        found, held, changes = proven(ladders[number], rows, enrolled, floors, at)
+        where = f"standing {holder}/{number}"
+        if found != value:
+            yield where, f"measures {value}, what qualified sums to {found}"
+        if held != rank:
+            yield where, f"has rank {rank}, what qualified gives {held}"
+        if changes is not None and (due is None or due > changes):
+            yield where, f"is reviewed at {due}, its rank changes at {changes}"
+
+
+def _ladder(row: Row) -> LadderTerms:
+    number, version, code, measure, window, zone, tiers, hold, grace, soft = row
+    steps = [
+        Tier(t["code"], t["at"], never_down=t.get("never_down", False)) for t in orjson.loads(tiers)
+    ]
+    ladder = Ladder(
+        code, Measure.parse(measure), steps, window, hold=hold, grace=grace, soft_landing=soft
+    )
+    return LadderTerms(number, ladder, zone, None, version)
 
 
 class _Peek:

@@ -22,3 +22,5 @@ class EventKind(IntEnum):
     ADJUSTMENT = 12
     REVERSAL = 13
     NIGHT = 14
+    ASSIGNMENT = 15
+    ASSIGNMENT_END = 16

@@ -197,14 +197,15 @@ def standings_from(
         elif row[0] == 6 and (row[1], row[2]) in found:
             given.setdefault((row[1], row[2]), []).append(row)
     for key, own in given.items():
-        found[key].floors = _floors(own)
+        found[key].floors = floors_from(own)
     if enrolled:
         for standing in found.values():
             standing.enrolled = enrolled.get(standing.holder)
     return found
 
 
-def _floors(rows: Sequence[Any]) -> list[Floor]:
+def floors_from(rows: Sequence[Any]) -> list[Floor]:
+    """The ranks given to one member on one ladder; an end before time is the end of its own."""
     ended = {row[6]: row[8] for row in rows if row[4] == END}
     floors = []
     for row in rows:

@@ -190,6 +190,25 @@ def standing_from_rows(
     return standing
 
 
+def proven(
+    ladder: LadderTerms,
+    rows: Sequence[Qualified],
+    enrolled: datetime,
+    floors: Sequence[Floor],
+    at: datetime,
+) -> tuple[int, int, datetime | None]:
+    """The measure and the rank at `at`, and when time next changes it: by all that qualified."""
+    if ladder.plain and not floors:
+        own = [(r.at, r.amount) for r in rows if r.at == r.counts_from]
+        back = [r for r in rows if r.at != r.counts_from]
+        standing = standing_from_rows(0, ladder, own, at, back)
+        rank = standing.rank_at(at)
+        return standing.value, rank, lapse(standing, rank, at)
+    judged = judge(ladder, rows, enrolled, floors, at)
+    change = next_change(judged, floors, at)
+    return judged.value, judged.rank, None if change is None else change.at
+
+
 def lapse(
     standing: Standing, rank: int, after: datetime, until: datetime | None = None
 ) -> datetime | None:

@@ -24,7 +24,8 @@ _CONSTRAINTS = {
     "waiting": "pkey external_id_check content_hash_check",
     "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
     "amount_check",
-    "qualification": "pkey holder_id_fkey amount_check",
+    "qualification": "pkey holder_id_fkey amount_check counts",
+    "assignment": "pkey holder_id_fkey kind_check rank_check check reason_check end ended_once",
     "standing": "pkey holder_id_fkey rank_check",
     "tier_change": "pkey holder_id_fkey check",
     "redemption": "pkey holder_id_fkey points_check worth_check status_check check check1 check2",
@@ -157,10 +158,30 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     "qualifications = their events": f"""
         SELECT 'qualification ' || q.holder_id || '/' || q.ladder_id || ' of event ' || q.event_id,
-            format('at %s, no purchase of this member was then', q.at)
-        FROM qualification q LEFT JOIN event e
-            ON e.id = q.event_id AND e.holder_id = q.holder_id AND e.occurred_at = q.at
-        WHERE e.kind IS DISTINCT FROM 1
+            format('at %s, from %s on, no purchase of this member was then, or nothing of it came back',
+                q.at, q.counts_from)
+        FROM qualification q LEFT JOIN event e ON e.id = q.event_id AND e.holder_id = q.holder_id
+        LEFT JOIN event p ON p.id = e.purchase_id AND p.holder_id = q.holder_id
+        WHERE NOT coalesce(CASE
+            WHEN e.kind IN (1, 12) THEN (q.at, q.counts_from) = (e.occurred_at, e.occurred_at)
+            WHEN e.kind IN (8, 9, 10) THEN q.at = p.occurred_at AND q.counts_from =
+                CASE WHEN q.amount > 0 THEN q.at ELSE greatest(q.at, e.occurred_at) END
+            END, false)
+        {_LIMIT}""",
+    # What was decided: the ladder, the rank, until when, why; or which one ends.
+    "assignments = their events": f"""
+        SELECT 'assignment ' || coalesce(a.holder_id, e.holder_id) || '/' || coalesce(a.event_id, e.id),
+            format('decided %s; it gives rank %s on ladder %s from %s until %s (%s)', d.content, a.rank,
+                a.ladder_id, a.from_at, a.until_at, a.reason)
+        FROM assignment a
+        FULL JOIN (SELECT * FROM event WHERE kind IN (15, 16)) e ON e.id = a.event_id
+        LEFT JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
+        LEFT JOIN assignment b ON b.holder_id = a.holder_id AND b.event_id = a.ends
+        WHERE (e.holder_id, e.booked_at, e.occurred_at, e.kind) IS DISTINCT FROM
+                (a.holder_id, a.booked_at, a.from_at, CASE WHEN a.kind = 3 THEN 16 ELSE 15 END::smallint)
+            OR d.content::jsonb -> 't' IS DISTINCT FROM jsonb_build_array(a.kind, a.ladder_id, a.rank,
+                (extract(epoch FROM a.until_at) * 1000000)::bigint, a.reason, a.ends)
+            OR a.kind = 3 AND (b.ladder_id, b.rank) IS DISTINCT FROM (a.ladder_id, a.rank)
         {_LIMIT}""",
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
@@ -233,12 +254,21 @@ SELECT holder_id, booked_at, currency_id, lot_seq, event_id, nullif(active_at, '
     nullif(expires_at, 'infinity'), policy_id
 FROM lot_change ORDER BY holder_id, booked_at, currency_id, lot_seq
 """
+LADDERS = """
+SELECT id, version, code, measure, "window", time_zone, tiers, hold, grace, soft_landing FROM ladder
+"""
+#: Standings measured by the terms that their ladder has; others are measured anew before they count.
 QUALIFIED = """
-SELECT s.holder_id, s.ladder_id, s.measured_at, s.value, l.window, l.time_zone,
-    array_agg(q.at), array_agg(q.amount)
-FROM standing s JOIN ladder l ON l.id = s.ladder_id
+SELECT s.holder_id, s.ladder_id, s.measured_at, s.value, s.rank, nullif(s.due_at, 'infinity'),
+    h.created_at, array_agg(q.at), array_agg(q.counts_from), array_agg(q.amount)
+FROM standing s JOIN ladder l ON l.id = s.ladder_id AND l.version = s.terms
+JOIN holder h ON h.id = s.holder_id
 LEFT JOIN qualification q ON q.holder_id = s.holder_id AND q.ladder_id = s.ladder_id
-    AND q.at <= s.measured_at
-GROUP BY s.holder_id, s.ladder_id, l.id
+GROUP BY s.holder_id, s.ladder_id, h.id
+"""
+#: In the columns of LOAD in `core.store.posting`.
+ASSIGNMENTS = """
+SELECT 6, holder_id, ladder_id, rank, kind, event_id, ends, NULL, from_at, until_at, reason
+FROM assignment ORDER BY holder_id, event_id
 """
 HEADS = "SELECT holder_id, currency_id, head FROM ledger"
