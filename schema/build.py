@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.base import get_object_definition
 
 from schema.access import Allow
+from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
@@ -30,9 +31,12 @@ from schema.members import MemberMutations, MemberQueries
 from schema.nodes import NodeQueries
 from schema.partners import PartnerQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
+from schema.receipts import ReceiptQueries
 from schema.redemptions import RedemptionMutations
+from schema.returns import ReturnMutations
 from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
+from schema.waiting import WaitingQueries
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
 MOST_TOKENS = 2000
@@ -40,13 +44,22 @@ MOST_TOKENS = 2000
 
 @strawberry.type(description="What can be read.")
 class Query(
-    MemberQueries, PartnerQueries, LadderQueries, RewardQueries, PurchaseQueries, NodeQueries
+    MemberQueries,
+    PartnerQueries,
+    LadderQueries,
+    RewardQueries,
+    PurchaseQueries,
+    ReceiptQueries,
+    WaitingQueries,
+    NodeQueries,
 ):
     """Every field names the roles that may ask it."""
 
 
 @strawberry.type(description="What can be changed. Every field may be null: see its errors.")
-class Mutation(MemberMutations, PurchaseMutations, RedemptionMutations):
+class Mutation(
+    MemberMutations, PurchaseMutations, ReturnMutations, EditMutations, RedemptionMutations
+):
     """Every field names the roles that may call it."""
 
 

@@ -7,19 +7,18 @@ so the words stay right after a rule has changed. Knows nothing of who may ask.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import orjson
 import strawberry
 
 from core.ledger import Kind, Transfer
-from core.redemptions import from_row
-from core.store.lookups import Source
 from laurels.explain import Told, tell_award
 from schema.context import Info
 from schema.loaders import Receipt, RuleRecord
 from schema.money import Money
-from schema.partners import currency_of
+from schema.movements import came_back, content_of, origins_of, told
+from schema.partners import currency_of, partner_of
 from schema.scalars import BigInt
 
 
@@ -88,56 +87,32 @@ def award_explained(told: Told, rule: ExplainedRule, rules: Sequence[ExplainedRu
 
 async def explain(info: Info, entry: Transfer) -> Explanation:
     """The explanation of one entry."""
-    kind = Kind(entry.kind)
-    if kind is Kind.ACCRUAL and entry.rule is not None:
+    if entry.kind == Kind.ACCRUAL and entry.rule is not None:
         return await _accrual(info, entry)
-    currency = await currency_of(info, entry.currency)
-    amount = f"{entry.amount} {currency.name}"
-    if kind is Kind.EXPIRY:
-        key = (entry.holder, entry.currency, entry.seq)
-        sources = await info.context.loaders.sources.load(key)
-        return Explanation(text=_expiry(amount, sources))
-    if kind is Kind.REPAYMENT:
-        return Explanation(text=f"{amount} repaid what was owed.")
-    text = _REDEEMING[kind].format(amount=amount, what=await _redeemed(info, entry))
-    return Explanation(text=text)
+    return Explanation(text=await told(info, entry))
 
 
-_REDEEMING: Mapping[Kind, str] = {
-    Kind.REDEMPTION: "{amount} redeemed for {what}.",
-    Kind.RESERVATION: "{amount} reserved for {what}.",
-    Kind.RELEASE: "{amount} given back: {what} was not taken.",
-}
+async def may_be_told(info: Info, entry: Transfer) -> bool:
+    """Whether the viewer may know why: a partner of its own business only.
+
+    What time did to points is the business of the partner that issued them, whoever's event it
+    was booked with.
+    """
+    if info.context.viewer.role != "partner":
+        return True
+    own = info.context.partner
+    if own is None:
+        return False
+    if entry.kind in _BY_TIME:
+        return all(origin.partner == own.id for origin in await origins_of(info, entry))
+    return entry.partner == own.id
 
 
-def _expiry(amount: str, sources: Sequence[Source]) -> str:
-    earned = " and ".join(f"{s.occurred_at:%Y-%m-%d}" for s in sources)
-    kept = ", ".join(dict.fromkeys(s.policy for s in sources if s.policy))
-    return f"{amount} expired: earned on {earned}, kept for {kept}."
-
-
-async def _content(info: Info, entry: Transfer) -> dict[str, Any]:
-    content = await info.context.loaders.decision.load((entry.holder, entry.booked_at))
-    assert content is not None
-    decided: dict[str, Any] = orjson.loads(content)
-    return decided
-
-
-async def _redeemed(info: Info, entry: Transfer) -> str:
-    """What a redemption's posting was for: a reward by its title, or money off."""
-    redemption, *_ = (await _content(info, entry))["r"]
-    row = await info.context.loaders.redemption.load((entry.holder, redemption))
-    assert row is not None
-    found = from_row(row)
-    if found.reward is None:
-        return f"{found.worth} off a bill"
-    reward = await info.context.loaders.reward.load(found.reward)
-    assert reward is not None
-    return f"'{reward.title}'"
+_BY_TIME = (Kind.EXPIRY, Kind.ACTIVATION, Kind.LAPSE)
 
 
 async def _accrual(info: Info, entry: Transfer) -> Explanation:
-    content = await _content(info, entry)
+    content = await content_of(info, entry)
     given, refused = content["g"], content["n"]
     loaders = info.context.loaders
     records = {
@@ -152,11 +127,25 @@ async def _accrual(info: Info, entry: Transfer) -> Explanation:
     rules = [_rule(records[g[0]], sum(g[2]), g[5]) for g in given]
     rules += [_rule(records[rule], 0, because) for rule, because in refused]
     record = records[grant[0]]
+    award = _told(record, currency.name, receipt, grant)
+    if "rev" in content:
+        award = await _revised(info, entry, content, award, f"{entry.amount} {currency.name}")
     return award_explained(
-        _told(record, currency.name, receipt, grant),
+        award,
         _rule(record, sum(grant[2]), grant[5]),
         rules,
     )
+
+
+async def _revised(
+    info: Info, entry: Transfer, content: Mapping[str, Any], award: Told, amount: str
+) -> Told:
+    """An award that a later revision of a purchase brought: what it gave more than before."""
+    story = await info.context.loaders.story.load(content["p"])
+    assert story is not None
+    time_zone = (await partner_of(info, story.bought.partner)).time_zone
+    why = came_back(story, story.step(entry.event), time_zone)
+    return replace(award, text=f"{amount} more, for {why}: {award.text}")
 
 
 async def _grant(info: Info, entry: Transfer, given: Sequence[list[Any]]) -> list[Any]:
@@ -171,7 +160,8 @@ async def _grant(info: Info, entry: Transfer, given: Sequence[list[Any]]) -> lis
         if (t.kind, t.currency, t.rule) == (entry.kind, entry.currency, entry.rule)
         and t.seq < entry.seq
     )
-    return alike[earlier]
+    # A revision books what differs: of several alike, not each need have brought something.
+    return alike[min(earlier, len(alike) - 1)]
 
 
 def _rule(record: RuleRecord, points: int, because: str) -> ExplainedRule:

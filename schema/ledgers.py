@@ -6,19 +6,23 @@ Whoever hands out a `Ledger` has asked whether the viewer may read it. Knows not
 from __future__ import annotations
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated
 
 import strawberry
 from strawberry import relay
 
 from core.ledger import Account, Kind, Transfer
+from core.reviews import PROGRAMME
 from core.store import reads
 from core.store.lookups import LotRecord
+from laurels.policies import Pending
 from schema.context import Info
-from schema.explanations import Explanation, explain
+from schema.explanations import Explanation, explain, may_be_told
 from schema.fields import answer
 from schema.inputs import parse_duration
-from schema.loaders import Figures, PageKey, SpanKey
+from schema.loaders import Figures, PageKey
+from schema.loading import Coming, SpanKey
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.scalars import BigInt
@@ -38,7 +42,10 @@ class Balance:
     """Active above zero beside arrears above zero never happens."""
 
     active: BigInt = strawberry.field(description="Points that can be spent.")
-    pending: BigInt = strawberry.field(description="Points earned that can't be spent yet.")
+    pending: BigInt = strawberry.field(
+        description="Points earned that can't be spent yet: for a time, until a date, or until an "
+        "event such as shipped is reported. `activating` says when they become active."
+    )
     reserved: BigInt = strawberry.field(description="Points held for redemptions.")
     arrears: BigInt = strawberry.field(description="Points owed; later credits repay them first.")
 
@@ -49,6 +56,30 @@ class Expiring:
 
     at: datetime = strawberry.field(description="The first instant at which they are gone.")
     amount: BigInt = strawberry.field(description="How many.")
+
+
+@strawberry.type(description="Pending points that become active at one instant, or by one event.")
+class Activating:
+    """As the lots stand now."""
+
+    at: datetime | None = strawberry.field(
+        description="The first instant at which they can be spent; null where an event is awaited."
+    )
+    event: str | None = strawberry.field(
+        description="The event awaited, such as shipped; null where the instant is known."
+    )
+    lapses_at: datetime | None = strawberry.field(
+        description="When they lapse unless the event was reported; null where none is awaited."
+    )
+    amount: BigInt = strawberry.field(description="How many.")
+
+    @classmethod
+    def of(cls, coming: Coming) -> Activating:
+        """From the books."""
+        event = None if coming.held is None else Pending.parse(coming.held).event or None
+        return cls(
+            at=coming.at, event=event, lapses_at=coming.lapses_at, amount=BigInt(coming.amount)
+        )
 
 
 @strawberry.type(description="A movement of points in a ledger. Entries are only ever added.")
@@ -98,17 +129,45 @@ class LedgerEntry(relay.Node):
     async def currency(self, info: Info) -> Currency:
         return await currency_of(info, self.transfer.currency)
 
-    @answer("At which partner it came about.")
-    async def partner(self, info: Info) -> Partner:
+    @answer("At which partner it came about. Null for what the programme booked itself, at night.")
+    async def partner(self, info: Info) -> Partner | None:
+        if self.transfer.partner == PROGRAMME:
+            return None
         return await partner_of(info, self.transfer.partner)
 
     @answer("Why it is there. Null where a partner asks about another partner's business.")
     async def explanation(self, info: Info) -> Explanation | None:
-        asking = info.context.viewer.role
-        own = info.context.partner
-        if asking == "partner" and (own is None or own.id != self.transfer.partner):
+        if not await may_be_told(info, self.transfer):
             return None
         return await explain(info, self.transfer)
+
+
+class LotStatus(Enum):
+    """By its instants, not by what was booked."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SPENT = "spent"
+    EXPIRED = "expired"
+    LAPSED = "lapsed"
+
+
+strawberry.enum(
+    LotStatus,
+    description="Where a lot stands: pending; active; nothing is left of it; it expired; it "
+    "lapsed, for the event that it waited for never came.",
+)
+
+
+def _status(lot: LotRecord, now: datetime) -> LotStatus:
+    if lot.expires_at is not None and lot.expires_at <= now:
+        return LotStatus.EXPIRED
+    if lot.active_at is None and lot.lapses_at is not None and lot.lapses_at <= now:
+        return LotStatus.LAPSED
+    if not lot.remaining:
+        return LotStatus.SPENT
+    active = lot.active_at is not None and lot.active_at <= now
+    return LotStatus.ACTIVE if active else LotStatus.PENDING
 
 
 @strawberry.type(description="What remains of one credit; debits take the soonest to expire first.")
@@ -153,7 +212,13 @@ class Lot(relay.Node):
 
     @answer("What they were held back for when they were earned, such as 14D; empty: nothing.")
     def pending(self) -> str:
-        return self.record.held or ""
+        active_at = self.record.active_at
+        held = active_at is None or active_at > self.record.occurred_at
+        return (self.record.held or "") if held else ""
+
+    @answer("Where it stands at this instant, whatever was booked when.")
+    def status(self, info: Info) -> LotStatus:
+        return _status(self.record, info.context.instant)
 
     @answer("The version of the currency's terms that is pinned on them.")
     def policy_version(self) -> int:
@@ -201,7 +266,27 @@ class Ledger(relay.Node):
     async def expired(self, info: Info, as_of: AsOf = None) -> BigInt:
         return BigInt((await self._figures(info, as_of)).expired)
 
-    @answer("What expires from now on within a span, soonest first.")
+    @answer(
+        "What becomes active from now on within a span, soonest first; last what an event is "
+        "awaited for, which may come at any time."
+    )
+    async def activating(
+        self,
+        info: Info,
+        within: Annotated[
+            str, strawberry.argument(description="The span from now, such as 30D or 12M.")
+        ] = "30D",
+    ) -> list[Activating]:
+        key = await self._span(info, within)
+        return [Activating.of(c) for c in await info.context.loaders.activating.load(key)]
+
+    async def _span(self, info: Info, within: str) -> SpanKey:
+        now = info.context.instant
+        currency = await currency_of(info, self.currency_id)
+        until = parse_duration(within, "within").after(now, currency.time_zone)
+        return SpanKey(self.holder, self.currency_id, now, until)
+
+    @answer("What expires from now on within a span, soonest first; pending points too.")
     async def expiring(
         self,
         info: Info,
@@ -209,10 +294,7 @@ class Ledger(relay.Node):
             str, strawberry.argument(description="The span from now, such as 30D or 12M.")
         ] = "30D",
     ) -> list[Expiring]:
-        now = info.context.instant
-        currency = await currency_of(info, self.currency_id)
-        until = parse_duration(within, "within").after(now, currency.time_zone)
-        key = SpanKey(self.holder, self.currency_id, now, until)
+        key = await self._span(info, within)
         dying = await info.context.loaders.expiring.load(key)
         return [Expiring(at=at, amount=BigInt(points)) for at, points in dying]
 

@@ -5,10 +5,10 @@ Knows the store's reads and nothing of GraphQL types or of who may see what.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple
 
 import orjson
 from strawberry.dataloader import DataLoader
@@ -23,13 +23,15 @@ from core.standings import TierStatus, standings
 from core.store import lookups, reads
 from core.store.redemptions import stock_left
 from laurels.purchase import Line
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-LedgerKey: TypeAlias = tuple[int, int]
-EntryKey: TypeAlias = tuple[int, int, int]
-PostingKey: TypeAlias = tuple[int, datetime]
+from schema.loading import (
+    EntryKey,
+    LedgerKey,
+    PostingKey,
+    SpanKey,
+    StoryLoaders,
+    many,
+    one,
+)
 
 
 class Figures(NamedTuple):
@@ -71,36 +73,7 @@ class PageKey(NamedTuple):
     limit: int
 
 
-class SpanKey(NamedTuple):
-    """What of one ledger expires in (after, until]."""
-
-    holder: int
-    currency: int
-    after: datetime
-    until: datetime
-
-
-def _one(
-    fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]],
-) -> DataLoader[K, V | None]:
-    async def load(keys: list[K]) -> Sequence[V | None]:
-        found = await fetch(keys)
-        return [found.get(key) for key in keys]
-
-    return DataLoader(load_fn=load)
-
-
-def _many(
-    fetch: Callable[[list[K]], Awaitable[Mapping[K, list[V]]]],
-) -> DataLoader[K, list[V]]:
-    async def load(keys: list[K]) -> Sequence[list[V]]:
-        found = await fetch(keys)
-        return [found.get(key, []) for key in keys]
-
-    return DataLoader(load_fn=load)
-
-
-class Loaders:
+class Loaders(StoryLoaders):
     """The loaders of one request, each made when it is first asked."""
 
     def __init__(self, engine: Engine, partner: PartnerTerms | None) -> None:
@@ -113,17 +86,17 @@ class Loaders:
     @cached_property
     def member(self) -> DataLoader[int, lookups.MemberRecord | None]:
         """A member by holder."""
-        return _one(lookups.members)
+        return one(lookups.members)
 
     @cached_property
     def identifiers(self) -> DataLoader[int, list[tuple[int, int, str]]]:
         """A holder's identifiers."""
-        return _many(lookups.identifiers)
+        return many(lookups.identifiers)
 
     @cached_property
     def ledgers(self) -> DataLoader[int, list[int]]:
         """The currencies of a holder's ledgers."""
-        return _many(lookups.ledgers)
+        return many(lookups.ledgers)
 
     @cached_property
     def related(self) -> DataLoader[int, bool | None]:
@@ -134,57 +107,57 @@ class Loaders:
                 return {}
             return await lookups.related(self._partner.id, holders)
 
-        return _one(fetch)
+        return one(fetch)
 
     @cached_property
     def partner(self) -> DataLoader[int, PartnerRow | None]:
         """The stored row of a partner."""
-        return _one(lookups.partners)
+        return one(lookups.partners)
 
     @cached_property
     def currency(self) -> DataLoader[int, CurrencyTerms | None]:
         """A currency on its last terms, declared or not."""
-        return _one(lookups.currencies)
+        return one(lookups.currencies)
 
     @cached_property
     def reward(self) -> DataLoader[int, RewardRow | None]:
         """The stored row of a reward."""
-        return _one(lookups.rewards)
+        return one(lookups.rewards)
 
     @cached_property
     def stock(self) -> DataLoader[int, int | None]:
         """What is left of a limited reward."""
-        return _one(stock_left)
+        return one(stock_left)
 
     @cached_property
     def entry(self) -> DataLoader[EntryKey, Transfer | None]:
         """One transfer."""
-        return _one(lookups.entries)
+        return one(lookups.entries)
 
     @cached_property
     def lot(self) -> DataLoader[EntryKey, lookups.LotRecord | None]:
         """One lot."""
-        return _one(lookups.lots)
+        return one(lookups.lots)
 
     @cached_property
     def sources(self) -> DataLoader[EntryKey, list[lookups.Source]]:
         """Which lots a transfer took from."""
-        return _many(lookups.sources)
+        return many(lookups.sources)
 
     @cached_property
     def posted(self) -> DataLoader[PostingKey, list[Transfer]]:
         """The transfers of a posting."""
-        return _many(lookups.posted)
+        return many(lookups.posted)
 
     @cached_property
     def tier_changes(self) -> DataLoader[PostingKey, list[lookups.TierChange]]:
         """The tier changes of a posting."""
-        return _many(lookups.tier_changes)
+        return many(lookups.tier_changes)
 
     @cached_property
     def redemption(self) -> DataLoader[LedgerKey, Row | None]:
         """A redemption by (holder, id)."""
-        return _one(lookups.redemptions)
+        return one(lookups.redemptions)
 
     @cached_property
     def decision(self) -> DataLoader[PostingKey, str | None]:
@@ -193,7 +166,7 @@ class Loaders:
         async def fetch(keys: list[PostingKey]) -> Mapping[PostingKey, str]:
             return {(row[0], row[1]): row[7] for row in await reads.decisions(keys)}
 
-        return _one(fetch)
+        return one(fetch)
 
     @cached_property
     def receipt(self) -> DataLoader[int, Receipt | None]:
@@ -207,7 +180,7 @@ class Loaders:
                 lines.setdefault(event, []).append(Line(kind, amount, quantity, sku))
             return {event: Receipt(money[event], tuple(lines[event])) for event in money}
 
-        return _one(fetch)
+        return one(fetch)
 
     @cached_property
     def rule(self) -> DataLoader[int, RuleRecord | None]:
@@ -216,7 +189,7 @@ class Loaders:
         async def fetch(ids: list[int]) -> Mapping[int, RuleRecord]:
             return {row[0]: rule_record(row) for row in await reads.rules(ids)}
 
-        return _one(fetch)
+        return one(fetch)
 
     @cached_property
     def entries(self) -> DataLoader[PageKey, list[Transfer]]:
@@ -230,7 +203,7 @@ class Loaders:
                     found.setdefault(key, []).append(Transfer(*row))
             return found
 
-        return _many(fetch)
+        return many(fetch)
 
     @cached_property
     def lots(self) -> DataLoader[PageKey, list[lookups.LotRecord]]:
@@ -244,7 +217,7 @@ class Loaders:
                     found.setdefault(key, []).append(lookups.LotRecord(*row))
             return found
 
-        return _many(fetch)
+        return many(fetch)
 
     @cached_property
     def redemptions(self) -> DataLoader[tuple[int, int, int], list[Row]]:
@@ -262,7 +235,7 @@ class Loaders:
                 found |= {(holder, before, limit): rows[holder] for holder in rows}
             return found
 
-        return _many(fetch)
+        return many(fetch)
 
     @cached_property
     def expiring(self) -> DataLoader[SpanKey, list[tuple[datetime, int]]]:
@@ -284,7 +257,7 @@ class Loaders:
                 for key in keys
             }
 
-        return _many(fetch)
+        return many(fetch)
 
     def figures(self, at: datetime) -> DataLoader[LedgerKey, Figures | None]:
         """A ledger's figures as of an instant."""
@@ -294,7 +267,7 @@ class Loaders:
             return {(row[0], row[1]): Figures(*row[2:]) for row in rows}
 
         if at not in self._figures:
-            self._figures[at] = _one(fetch)
+            self._figures[at] = one(fetch)
         return self._figures[at]
 
     def tiers(self, at: datetime) -> DataLoader[int, list[TierStatus]]:
@@ -304,7 +277,7 @@ class Loaders:
             return await standings(self._engine, holders, at)
 
         if at not in self._tiers:
-            self._tiers[at] = _many(fetch)
+            self._tiers[at] = many(fetch)
         return self._tiers[at]
 
     def chances(self, at: datetime) -> DataLoader[tuple[int, int], Eligibility | None]:
@@ -316,7 +289,7 @@ class Loaders:
             return await eligibility(self._engine, sorted({h for h, _ in keys}), at)
 
         if at not in self._chances:
-            self._chances[at] = _one(fetch)
+            self._chances[at] = one(fetch)
         return self._chances[at]
 
 

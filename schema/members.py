@@ -29,6 +29,7 @@ from schema.fields import answer, change
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
+from schema.notices import Notice, notices_of
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
@@ -119,6 +120,12 @@ class Member(relay.Node):
         rows = await info.context.loaders.redemptions.load(key)
         nodes = [Redemption.of(from_row(row)) for row in rows]
         return page(nodes, first, after, lambda n: cursor("redemption", n.found.id))
+
+    @answer("What the member was told ahead of time, newest first: expiries, tiers at risk.")
+    async def notices(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[Notice]:
+        return await notices_of(info, self.holder, first, after)
 
 
 @strawberry.type(description="Queries on members.")

@@ -19,9 +19,12 @@ from schema.inputs import numbers, parse_id
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.members import visible_member
+from schema.notices import notice_of
 from schema.partners import Currency, Partner
+from schema.receipts import visible_purchase
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
+from schema.waiting import visible_waiting
 
 AnyNode = relay.Node | None
 
@@ -77,6 +80,25 @@ async def _redemption(info: Info, key: str) -> AnyNode:
     return Redemption.of(from_row(row)) if readable else None
 
 
+async def _purchase(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 1)
+    return None if found is None else await visible_purchase(info, found[0])
+
+
+async def _waiting(info: Info, key: str) -> AnyNode:
+    partner, kind, external_id = (*key.split(".", 2), "", "")[:3]
+    found = numbers(f"{partner}.{kind}", 2)
+    return None if found is None else await visible_waiting(info, found[0], found[1], external_id)
+
+
+async def _notice(info: Info, key: str) -> AnyNode:
+    *head, lead = (*key.split(".", 4), "")[:5]
+    found = numbers(".".join(head), 4)
+    if found is None or not await may_see(info.context, found[0]):
+        return None
+    return await notice_of(info, found, lead)
+
+
 async def _partner(info: Info, key: str) -> AnyNode:
     terms = info.context.engine.rulebook.partners.get(key)
     return None if terms is None else Partner.of(terms)
@@ -107,6 +129,9 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "LedgerEntry": _entry,
     "Lot": _lot,
     "Redemption": _redemption,
+    "Purchase": _purchase,
+    "ReturnWaiting": _waiting,
+    "Notice": _notice,
     "Partner": _partner,
     "Currency": _currency,
     "TierLadder": _ladder,

@@ -19,7 +19,7 @@ from core.rulebook import PartnerTerms
 from laurels.evaluator import Evaluation, Granted
 from laurels.explain import tell_award
 from laurels.purchase import Purchase
-from schema.access import allow, allow_change, check_partner, may_see
+from schema.access import allow, allow_change, check_partner
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -33,9 +33,8 @@ from schema.explanations import ExplainedRule, Explanation, award_explained
 from schema.fields import answer, change
 from schema.inputs import MemberIdentifier, identifier
 from schema.ladders import TierChange
-from schema.ledgers import LedgerEntry
 from schema.partners import Currency
-from schema.redemptions import LazyMember
+from schema.postings import Posted
 from schema.scalars import BigInt
 
 MOST_PURCHASES = 1000
@@ -79,38 +78,10 @@ class RecordPurchasesInput:
 
 
 @strawberry.type(description="The purchase stands in the books.")
-class PurchaseRecorded:
+class PurchaseRecorded(Posted):
     """Now, or since before."""
 
     external_id: str = strawberry.field(description="The partner's own number of the receipt.")
-    replayed: bool = strawberry.field(
-        description="Whether it stood there before, and this is its first outcome."
-    )
-    booked_at: datetime = strawberry.field(description="When it was booked.")
-    outcome: strawberry.Private[Recorded]
-
-    @answer("What was booked for it, in all currencies.")
-    async def entries(self, info: Info) -> list[LedgerEntry]:
-        key = (self.outcome.holder, self.outcome.booked_at)
-        return [LedgerEntry.of(t) for t in await info.context.loaders.posted.load(key)]
-
-    @answer("The tiers that it changed.")
-    async def tier_changes(self, info: Info) -> list[TierChange]:
-        key = (self.outcome.holder, self.outcome.booked_at)
-        ladders = info.context.engine.rulebook.ladders
-        own = info.context.partner
-        return [
-            TierChange.of(ladders[c.ladder], c.at, c.before, c.after)
-            for c in await info.context.loaders.tier_changes.load(key)
-            if c.ladder in ladders and (own is None or ladders[c.ladder].owner in (None, own.id))
-        ]
-
-    @answer("Whose purchase it is. Null where the viewer may not read that member.")
-    async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
-
-        holder = self.outcome.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
 
 
 @strawberry.type(description="What a purchase would earn by one rule.")
@@ -253,7 +224,7 @@ def _results(
             results.append(
                 PurchaseRecorded(
                     external_id=item.purchase.external_id, replayed=outcome.replayed,
-                    booked_at=outcome.booked_at, outcome=outcome,
+                    booked_at=outcome.booked_at, holder=outcome.holder,
                 )
             )  # fmt: skip
     return results

@@ -59,7 +59,7 @@ _EXPIRING = """
 SELECT l.holder_id, l.currency_id, l.expires_at, sum(l.remaining)::bigint
 FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id)
 JOIN lot l USING (holder_id, currency_id)
-WHERE l.remaining > 0 AND NOT l.pending AND l.expires_at > $3 AND l.expires_at <= $4
+WHERE l.remaining > 0 AND l.expires_at > $3 AND l.expires_at <= $4
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 

@@ -117,17 +117,31 @@ async def matched(limit: int) -> list[Waits]:
     return [_waits(row) for row in rows]
 
 
-async def waiting_of(partner: int | None, after: tuple[datetime, str], limit: int) -> list[Waits]:
-    """All that waits (at one partner), the longest first, after (since, external id)."""
+async def waiting_of(
+    partner: int | None, after: tuple[datetime, str, int, int] | None, limit: int
+) -> list[Waits]:
+    """All that waits (at one partner), the longest first.
+
+    `after` is (since, external id, partner, kind) of the last one seen: a cancel may bear the very
+    number of a return.
+    """
     async with reading() as connection:
         rows = await connection.fetch(
             f"{_WAITS} WHERE ($1::int IS NULL OR w.partner_id = $1) "
-            "AND (w.since, w.external_id) > ($2, $3) ORDER BY w.since, w.external_id LIMIT $4",
+            "AND ($2::timestamptz IS NULL OR (w.since, w.external_id, w.partner_id, w.kind) "
+            "> ($2, $3::text, $4::int, $5::smallint)) "
+            "ORDER BY w.since, w.external_id, w.partner_id, w.kind LIMIT $6",
             partner,
-            *after,
+            *(after or (None,) * 4),
             limit,
         )
     return [_waits(row) for row in rows]
+
+
+async def waiting_under(partner: int, kind: int, external_id: str) -> Waits | None:
+    """What waits under this natural key."""
+    async with reading() as connection:
+        return (await waits(connection, [(0, partner, kind, external_id)])).get(0)
 
 
 def _waits(row: Any) -> Waits:

@@ -1,0 +1,135 @@
+"""How a loader is made, and the loaders of purchases as they stand and of what lies behind entries.
+
+Knows the store's reads and nothing of GraphQL types or of who may see what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from core.receipts import Story, stories
+from core.store import receipts
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+LedgerKey: TypeAlias = tuple[int, int]
+EntryKey: TypeAlias = tuple[int, int, int]
+PostingKey: TypeAlias = tuple[int, datetime]
+
+
+class SpanKey(NamedTuple):
+    """What of one ledger happens in (after, until]."""
+
+    holder: int
+    currency: int
+    after: datetime
+    until: datetime
+
+
+class NoticeKey(NamedTuple):
+    """A page of a member's notices, newest first: on these subjects, older than `before`."""
+
+    holder: int
+    currencies: tuple[int, ...]
+    ladders: tuple[int, ...]
+    before: tuple[datetime, datetime, int, int, str] | None
+    limit: int
+
+
+class Coming(NamedTuple):
+    """Points that become active: at an instant, or when an event comes before they lapse."""
+
+    at: datetime | None
+    lapses_at: datetime | None
+    held: str | None
+    amount: int
+
+
+def one(
+    fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]],
+) -> DataLoader[K, V | None]:
+    """A loader of one value for each key."""
+
+    async def load(keys: list[K]) -> Sequence[V | None]:
+        found = await fetch(keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load)
+
+
+def many(
+    fetch: Callable[[list[K]], Awaitable[Mapping[K, list[V]]]],
+) -> DataLoader[K, list[V]]:
+    """A loader of a list for each key."""
+
+    async def load(keys: list[K]) -> Sequence[list[V]]:
+        found = await fetch(keys)
+        return [found.get(key, []) for key in keys]
+
+    return DataLoader(load_fn=load)
+
+
+class StoryLoaders:
+    """The part of a request's loaders that tells how things came about."""
+
+    @cached_property
+    def story(self) -> DataLoader[int, Story | None]:
+        """A purchase with all that became of it, by its event."""
+        return one(stories)
+
+    @cached_property
+    def purchase(self) -> DataLoader[tuple[int, str], int | None]:
+        """The event of a purchase by (partner, external id)."""
+        return one(receipts.find)
+
+    @cached_property
+    def origins(self) -> DataLoader[EntryKey, list[receipts.Origin]]:
+        """The lots that a transfer took from or gave back to."""
+        return many(receipts.origins)
+
+    @cached_property
+    def activated(self) -> DataLoader[EntryKey, list[receipts.Origin]]:
+        """The lots one of which an activation made active."""
+        return many(receipts.activated)
+
+    @cached_property
+    def activating(self) -> DataLoader[SpanKey, list[Coming]]:
+        """What of a ledger becomes active in a span, soonest first."""
+
+        async def fetch(keys: list[SpanKey]) -> Mapping[SpanKey, list[Coming]]:
+            first, last = min(k.after for k in keys), max(k.until for k in keys)
+            coming: dict[LedgerKey, list[Coming]] = {}
+            ledgers = sorted({(k.holder, k.currency) for k in keys})
+            for holder, currency, *rest in await receipts.activating(ledgers, first, last):
+                coming.setdefault((holder, currency), []).append(Coming(*rest))
+            return {key: [c for c in coming.get(key[:2], []) if _within(c, key)] for key in keys}
+
+        return many(fetch)
+
+    @cached_property
+    def notices(self) -> DataLoader[NoticeKey, list[receipts.Notice]]:
+        """A page of a member's notices."""
+
+        async def fetch(keys: list[NoticeKey]) -> Mapping[NoticeKey, list[receipts.Notice]]:
+            found: dict[NoticeKey, list[receipts.Notice]] = {}
+            for rest in dict.fromkeys(key[1:] for key in keys):
+                group = [key.holder for key in keys if key[1:] == rest]
+                rows = await receipts.notices(group, *rest)
+                found |= {NoticeKey(holder, *rest): rows[holder] for holder in rows}
+            return found
+
+        return many(fetch)
+
+
+def _within(coming: Coming, key: SpanKey) -> bool:
+    """Whether it comes in this very span: one statement asked for the widest of several."""
+    at = coming.at
+    if at is not None:
+        return key.after < at <= key.until
+    return coming.lapses_at is not None and coming.lapses_at > key.after

@@ -1,0 +1,49 @@
+"""What every answer of a booked event has in common: its entries, its tier changes, its member.
+
+Knows nothing of what was booked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from schema.access import may_see
+from schema.context import Info
+from schema.fields import answer
+from schema.ladders import TierChange
+from schema.ledgers import LedgerEntry
+from schema.redemptions import LazyMember
+
+
+@strawberry.interface(description="Something stands in the books, now or since before.")
+class Posted:
+    """One posting on one member."""
+
+    replayed: bool = strawberry.field(
+        description="Whether it stood there before, and this is its first outcome."
+    )
+    booked_at: datetime = strawberry.field(description="When it was booked.")
+    holder: strawberry.Private[int]
+
+    @answer("What was booked for it, in all currencies.")
+    async def entries(self, info: Info) -> list[LedgerEntry]:
+        key = (self.holder, self.booked_at)
+        return [LedgerEntry.of(t) for t in await info.context.loaders.posted.load(key)]
+
+    @answer("The tiers that it changed.")
+    async def tier_changes(self, info: Info) -> list[TierChange]:
+        ladders = info.context.engine.rulebook.ladders
+        own = info.context.partner
+        return [
+            TierChange.of(ladders[c.ladder], c.at, c.before, c.after)
+            for c in await info.context.loaders.tier_changes.load((self.holder, self.booked_at))
+            if c.ladder in ladders and (own is None or ladders[c.ladder].owner in (None, own.id))
+        ]
+
+    @answer("Whose it is. Null where the viewer may not read that member.")
+    async def member(self, info: Info) -> LazyMember | None:
+        from schema.members import Member  # a circle, closed here
+
+        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
