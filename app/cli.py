@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,7 +17,14 @@ import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -100,13 +108,61 @@ def demo_command() -> None:
     _run(serving.serve(settings, demo.DATABASE, out, prepare=demo.prepare))
 
 
+_STEPS = {
+    "holds": "releasing holds",
+    "match": "matching returns",
+    "activate": "activating points",
+    "review": "reviewing tiers",
+    "expire": "expiring points",
+    "notices": "writing notices",
+}
+_DONE = {
+    "activated": "points activated",
+    "lapsed": "points lapsed",
+    "ranks": "ranks changed",
+    "expired": "points expired",
+    "matched": "returns matched",
+    "notices": "notices written",
+}
+
+
 @commands.command()
 def worker(
     database_name: Database = None,
-    once: Annotated[bool, typer.Option(help="Do what is due now, then stop.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
+    now: Now = None,
 ) -> None:
-    """Do the jobs: release holds whose time ran out, review tiers each night."""
-    _run(work.work(_settings(), database_name, once=once))
+    """Do the jobs: release holds that ran out, run the night at each midnight of the programme.
+
+    The night activates pending points, reviews tiers, expires points and notes what members are
+    to be told. Safe to run twice, late, beside another, or to be killed in the middle.
+
+    With --once everything that is due is done now; --now is the time to take for it. What a time
+    ahead of the clock books can't be taken back: try it on a database of its own, or see sandbox.
+
+    Example: laurels worker --once --now 2027-01-01T00:00:00Z --database rehearsal
+    """
+    if not once:
+        if now is not None:
+            raise typer.BadParameter("--now goes with --once: a worker that stays has the clock")
+        _run(work.run_worker(_settings(), database_name))
+        return
+    with _bar() as bar:
+        steps: dict[str, TaskID] = {}
+
+        def told(step: str, done: int, total: int) -> None:
+            if step not in steps:
+                for before in steps.values():
+                    bar.update(before, total=bar.tasks[before].completed)
+                steps[step] = bar.add_task(_STEPS.get(step, step), total=None)
+            bar.update(steps[step], completed=done, total=total or None)
+
+        done = _run(work.run_once(_settings(), database_name, parse_now(now), told))
+    table = Table("done", "")
+    table.add_row("holds released", f"{done.released:,}")
+    for field in fields(done.night):
+        table.add_row(_DONE.get(field.name, field.name), f"{getattr(done.night, field.name):,}")
+    out.print(table)
 
 
 @commands.command()

@@ -33,26 +33,36 @@ class Runtime:
     url: str
 
 
+#: The database on the embedded server, where none is named.
+DEFAULT_DATABASE = "laurels"
+
+
+@asynccontextmanager
+async def server(settings: Settings) -> AsyncIterator[str]:
+    """The address of the server, with the database that the settings name; started if embedded."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    embedded = await asyncio.to_thread(postgres.start, settings.postgres_dir)
+    try:
+        yield embedded.url
+    finally:
+        await asyncio.to_thread(embedded.stop)
+
+
 @asynccontextmanager
 async def database(settings: Settings, name: str | None = None) -> AsyncIterator[str]:
     """The address of the database, migrated; the embedded server is started if it is needed.
 
     `name` chooses another database of the same server, made if it isn't there.
     """
-    server = None
-    if settings.database_url is None:
-        server = await asyncio.to_thread(postgres.start, settings.postgres_dir)
-    try:
-        base = settings.database_url or (server.url if server else "")
-        wanted = name or ("laurels" if server else None)
+    async with server(settings) as base:
+        wanted = name or (DEFAULT_DATABASE if settings.embedded else None)
         url = base if wanted is None else postgres.database_url(base, wanted)
         if wanted is not None:
             await _create(base, wanted)
         await db.migrate(url)
         yield url
-    finally:
-        if server is not None:
-            await asyncio.to_thread(server.stop)
 
 
 async def _create(base: str, name: str) -> None:

@@ -5,9 +5,7 @@ The database outlives the server by a moment: what was started first stops last.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from rich.console import Console
@@ -17,8 +15,7 @@ from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running
 from app.settings import Settings
-from app.work import jobs
-from core.posting import Engine
+from app.work import stopped_gently, working
 
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
@@ -28,6 +25,14 @@ async def serve(
     settings: Settings, name: str | None, out: Console, *, prepare: Prepare | None = None
 ) -> None:
     """Serve until a signal stops it."""
+    # The server takes the signals while it serves, and hands them on to us when it has ended.
+    with stopped_gently():
+        await _serve(settings, name, out, prepare)
+
+
+async def _serve(
+    settings: Settings, name: str | None, out: Console, prepare: Prepare | None
+) -> None:
     secret = settings.signing_secret()
     async with running(settings, name=name) as runtime:
         address = f"http://{settings.host}:{settings.port}"
@@ -46,18 +51,5 @@ async def serve(
         )
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
-        async with _beside(runtime.engine, settings.worker):
+        async with working(runtime, wanted=settings.worker):
             await uvicorn.Server(config).serve()
-
-
-@asynccontextmanager
-async def _beside(engine: Engine, worker: bool) -> AsyncIterator[None]:
-    """The worker in this process, unless it runs on its own."""
-    background = asyncio.create_task(jobs(engine)) if worker else None
-    try:
-        yield
-    finally:
-        if background is not None:
-            background.cancel()
-            with suppress(asyncio.CancelledError):
-                await background

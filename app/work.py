@@ -1,65 +1,169 @@
-"""The jobs that time itself brings: holds that ran out, the nightly review of tiers.
+"""The worker: runs the jobs until it is stopped, whatever becomes of its database meanwhile.
 
-Both may run twice, late, or in several processes at once: each step locks what it changes and
-books only what has already happened.
+In the serving process by default, alone with `laurels worker`. Which jobs there are is `app.jobs`'.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
+from procrastinate import PsycopgConnector
+from psycopg_pool import AsyncConnectionPool
 
-from app.runtime import running
+from app.jobs import Progress, Work, jobs_app, release_holds, run_night, silent
+from app.runtime import Runtime, running
 from app.settings import Settings
+from core import db
+from core.nightly import Night
 from core.posting import Engine
-from core.redemptions import time_out
-from core.reviews import review_tiers
-from laurels.durations import Duration, start_of
+from core.store.jobs import SCHEMA
 
-_log = structlog.get_logger()
-_TICK = timedelta(seconds=30)
+#: Jobs at a time: a long night must not keep holds waiting.
+_CONCURRENCY = 3
+#: Seconds that a stopped worker leaves its jobs; cut short, they go back to the queue.
+_GRACE = 5.0
+#: Seconds to wait for a connection before the database counts as away.
+_PATIENCE = 10.0
+#: Seconds between attempts to find the database again: the first, and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_log = structlog.get_logger("laurels.worker")
 
 
-def _clock() -> datetime:
+def clock() -> datetime:
+    """The time."""
     return datetime.now(UTC)
 
 
-async def do_due(engine: Engine, now: datetime) -> dict[str, int]:
-    """Do everything that is due at `now`; returns what was done."""
-    released = 0
-    while step := await time_out(engine, now):
-        released += step
-    return {"holds released": released, "ranks taken": await review_tiers(engine, now)}
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was due and is now done."""
+
+    released: int
+    night: Night
 
 
-async def jobs(engine: Engine, clock: Callable[[], datetime] = _clock) -> None:
-    """Release holds as they run out, review tiers after each local midnight; until cancelled."""
-    review_due = clock()
+async def do_due(engine: Engine, now: datetime, progress: Progress = silent) -> Done:
+    """Do everything that is due at `now`, in this process."""
+    progress("holds", 0, 0)
+    return Done(await release_holds(engine, now), await run_night(engine, now, progress))
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """How psycopg connects: as asyncpg does, as the application's role, to the jobs' schema."""
+    known = db.config(url)["connections"]["default"]["credentials"]
+    given = {
+        "host": known["host"],
+        "port": known["port"],
+        "user": known["user"],
+        "password": known["password"],
+        "dbname": known["database"],
+        "sslmode": known.get("ssl"),
+    }
+    options = f"-c role=laurels_app -c search_path={SCHEMA} -c timezone=UTC"
+    return {k: v for k, v in given.items() if v is not None} | {"options": options}
+
+
+@asynccontextmanager
+async def _connector(url: str) -> AsyncIterator[PsycopgConnector]:
+    """A few connections for the queue. Raises psycopg's errors where there are none to be had."""
+    pool = AsyncConnectionPool(
+        kwargs=credentials(url),
+        min_size=1,
+        max_size=_CONCURRENCY,
+        timeout=_PATIENCE,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    async with pool:
+        await pool.wait(_PATIENCE)
+        connector = PsycopgConnector()
+        await connector.open_async(pool)
+        yield connector
+
+
+async def _work_once(work: Work, url: str) -> None:
+    """Work until cancelled, or until the database is lost."""
+    async with _connector(url) as connector:
+        _log.info("the worker runs")
+        await jobs_app(work, connector).run_worker_async(
+            concurrency=_CONCURRENCY,
+            install_signal_handlers=False,
+            # Jobs come by the clock, so looking every few seconds does, and saves a connection.
+            listen_notify=False,
+            shutdown_graceful_timeout=_GRACE,
+            delete_jobs="successful",
+        )
+
+
+async def work(runtime: Runtime) -> None:
+    """Work until cancelled; find the database again where it was lost."""
+    # They would tell every single attempt; what matters is told here.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    me = asyncio.current_task()
+    assert me is not None
+    pause = _FIRST_PAUSE
     while True:
-        now = clock()
-        # A job that fails is told and tried again: it must not end the ones after it.
+        began = asyncio.get_running_loop().time()
         try:
-            await time_out(engine, now)
-        except Exception:
-            _log.exception("releasing holds failed; it is tried again")
-        try:
-            if now >= review_due:
-                await review_tiers(engine, now)
-                zone = engine.rulebook.time_zone
-                review_due = Duration(1, "D").after(start_of(now, "D", zone), zone)
-        except Exception:
-            _log.exception("the review failed; it is tried again")
-        await asyncio.sleep(_TICK.total_seconds())
+            await _work_once(Work(runtime.engine, clock), runtime.url)
+            _log.warning("the worker stopped; it starts again")
+        except Exception as error:
+            cause = error.__cause__ or error
+            _log.warning("the worker lost its database; it tries again", error=repr(cause))
+        if me.cancelling():  # lost while stopping: that came as an error instead
+            raise asyncio.CancelledError
+        if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
+            pause = _FIRST_PAUSE
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def work(settings: Settings, name: str | None, *, once: bool) -> None:
-    """The worker as a process of its own."""
-    async with running(settings, name=name) as runtime:
-        if once:
-            done = await do_due(runtime.engine, _clock())
-            _log.info("done", **done)
-        else:
-            await jobs(runtime.engine)
+@asynccontextmanager
+async def working(runtime: Runtime, *, wanted: bool = True) -> AsyncIterator[None]:
+    """The worker beside something else in this process, if it is wanted."""
+    background = asyncio.create_task(work(runtime), name="worker") if wanted else None
+    try:
+        yield
+    finally:
+        if background is not None:
+            background.cancel()
+            with suppress(asyncio.CancelledError):
+                await background
+
+
+@contextmanager
+def stopped_gently() -> Iterator[None]:
+    """SIGTERM does what Ctrl+C does: it cancels, so that everything is taken down in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def run_worker(settings: Settings, name: str | None) -> None:
+    """The worker as a process of its own, until a signal stops it."""
+    with stopped_gently(), suppress(asyncio.CancelledError):
+        async with running(settings, name=name) as runtime:
+            await work(runtime)
+
+
+async def run_once(
+    settings: Settings, name: str | None, now: datetime, progress: Progress = silent
+) -> Done:
+    """Do what is due, then stop."""
+    with stopped_gently():
+        async with running(settings, name=name, now=now) as runtime:
+            return await do_due(runtime.engine, now, progress)
