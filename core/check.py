@@ -176,10 +176,8 @@ async def _commands(connection: Connection, count: Count) -> Found:
             count(n)
         where = f"decision {holder} at {booked_at.isoformat()}"
         try:
-            said = orjson.loads(content)["t" if kind == EventKind.REVIEW else "r"]
-            hashed = (
-                review_hash(content.encode()) if kind == EventKind.REVIEW else digest(kind, *said)
-            )
+            said = orjson.loads(content)["t" if kind in _ON_RANKS else "r"]
+            hashed = review_hash(content.encode()) if kind in _ON_RANKS else digest(kind, *said)
         except (ValueError, TypeError, LookupError):
             said, hashed = None, b""
         if hashed != stored:
@@ -188,6 +186,7 @@ async def _commands(connection: Connection, count: Count) -> Found:
             yield where, f"decided {said}, what became of it is {became}"
 
 
+_ON_RANKS = (EventKind.REVIEW, EventKind.ASSIGNMENT, EventKind.ASSIGNMENT_END)
 _WITH_OUTCOME = (EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW)
 
 
