@@ -57,8 +57,10 @@ class Oracle:
         As of an instant before `now`, active less arrears is what is certain: which arrears a late
         credit paid is a matter of when it was booked.
         """
-        seen = copy.deepcopy(self._ledger(holder, currency, now))
-        seen.catch_up(max(at, now))
+        seen = self._ledger(holder, currency, now)
+        if at > now:
+            seen = copy.deepcopy(seen)
+            seen.catch_up(at)
         return seen.at(at)
 
     def lots(self, holder: int, currency: str, now: datetime) -> list[LotView]:
@@ -92,8 +94,7 @@ class Oracle:
             self._accrue(bought, award, award.points, now)
         for currency in {a.currency for a in awards if a.points}:
             self._ledger(holder, currency, now).slide("earning", at)
-            earned = sum(a.points for a in awards if a.currency == currency)
-            self._qualify(bought, currency, earned, at)
+            self._qualify(bought, currency, _points(awards, currency), at)
         self._qualify(bought, None, 1, at)
         for items, since in self.waiting.pop(key, []):
             try:
@@ -109,36 +110,42 @@ class Oracle:
         at: datetime,
         now: datetime,
     ) -> None:
-        """A new revision of a purchase of which nothing came back."""
+        """A new revision of a purchase of which nothing came back; what it earned is corrected.
+
+        More of a currency is credited under the rules that give more of it, in their order.
+        """
         bought = self.purchases.get(key)
-        if bought is None or any(bought.fractions) or bought.off:
+        if bought is None or at < bought.at or any(bought.fractions) or bought.off:
             raise Refused("it can't be edited")
-        before = dict(_by_rule(bought.awards))
-        after = _by_rule(awards)
-        changes = {k: after.get(k, 0) - before.get(k, 0) for k in [*after, *before]}
-        given = {(a.currency, a.rule): a for a in [*bought.awards, *awards]}
-        for rule, change in changes.items():
-            if change > 0:
-                self._accrue(bought, given[rule], change, now)
-        for currency in {c for c, _ in changes}:
-            lost = -sum(min(0, n) for (c, _), n in changes.items() if c == currency)
-            self._charge(bought, currency, lost, at, now)
-            net = sum(n for (c, _), n in changes.items() if c == currency)
-            self._qualify(bought, currency, net, at)
+        before, after = _by_rule(bought.awards), _by_rule(awards)
+        for currency in dict.fromkeys(c for c, _ in (*after, *before)):
+            net = _points(awards, currency) - _points(bought.awards, currency)
+            more = max(0, net)
+            for award in (a for a in awards if a.currency == currency):
+                gained = award.points - before.get((currency, award.rule), 0)
+                self._accrue(bought, award, max(0, min(more, gained)), now)
+                more -= max(0, min(more, gained))
+            self._charge(bought, currency, max(0, -net), at, now)
+            self._qualify(bought, currency, net, bought.at if net > 0 else at)
         bought.lines, bought.awards = lines, awards
+        self._activate(bought, now)
         bought.entitled = [a.points for a in awards]
         bought.fractions = [Fraction(0)] * len(lines)
 
     def shipped(self, key: Key, at: datetime, now: datetime) -> None:
-        """What the lots of a purchase wait for happened. Too late, or again: nothing follows."""
+        """What the lots of a purchase wait for happened; once. Too late: nothing follows."""
         bought = self.purchases.get(key)
-        if bought is None:
-            raise Refused("no such purchase")
+        if bought is None or at < bought.at or bought.shipped_at:
+            raise Refused("no such purchase then")
+        bought.shipped_at = at
+        self._activate(bought, now)
+
+    def _activate(self, bought: Bought, now: datetime) -> None:
         for currency in self.currencies:
             ledger = self._ledger(bought.holder, currency, now)
-            for lot in ledger.of(key):
-                if lot.pending and lot.remaining and lot.active_at is None:
-                    ledger.fulfil(lot, at, now)
+            for lot in ledger.of(bought.key):
+                if lot.pending and lot.remaining and lot.active_at is None and bought.shipped_at:
+                    ledger.fulfil(lot, bought.shipped_at, now)
 
     def _accrue(self, bought: Bought, award: Award, points: int, now: datetime) -> None:
         if points:
@@ -171,11 +178,14 @@ class Oracle:
         bought = self.purchases[key]
         tried = copy.copy(bought)
         tried.fractions = list(bought.fractions)
-        if not bought.kept:
+        if at < bought.at:
+            raise Refused("it lies before its purchase")
+        if bought.cancelled or (items is not None and not bought.kept):
             raise Refused("nothing is left to come back")
         if items is None:
             tried.fractions = [Fraction(1)] * len(bought.lines)
             self._reverse_on(key, now)
+            bought.cancelled = True
         else:
             tried.take(items)
         due = tried.judge()
@@ -188,9 +198,9 @@ class Oracle:
             self._charge(bought, currency, lost, at, now)
             self._ledger(bought.holder, currency, now).slide("returning", at)
             self._qualify(bought, currency, -lost, at)
-        bought.fractions, bought.off, bought.entitled = tried.fractions, tried.off, due
-        if not bought.kept:
+        if bought.kept and not tried.kept:
             self._qualify(bought, None, -1, at)
+        bought.fractions, bought.off, bought.entitled = tried.fractions, tried.off, due
 
     def _charge(
         self, bought: Bought, currency: str, lost: int, at: datetime, now: datetime
@@ -296,6 +306,10 @@ class Oracle:
         for name, ladder in self.ladders.items():
             if ladder.earned == currency and amount:
                 self.rows[bought.holder, name].append(Row(bought.at, since, amount))
+
+
+def _points(awards: Sequence[Award], currency: str) -> int:
+    return sum(a.points for a in awards if a.currency == currency)
 
 
 def _by_rule(awards: Sequence[Award]) -> dict[tuple[str, str], int]:

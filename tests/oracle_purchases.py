@@ -69,6 +69,8 @@ class Bought:
     entitled: list[int]
     fractions: list[Fraction]
     off: Fraction = Fraction(0)
+    cancelled: bool = False
+    shipped_at: datetime | None = None
     differences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     charged: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -90,6 +92,8 @@ class Bought:
             if line is None:
                 share = Fraction(amount or 0)
                 self.off += share
+            elif line >= len(self.lines):
+                raise Refused("there is no such line")
             else:
                 of, part = self.lines[line], Fraction(amount or 0)
                 if quantity is None and not of.amount:

@@ -77,7 +77,7 @@ def life(
     model.adjust(ANN, "S", others, T)
     for n, items in enumerate([*returns, []]):
         if n == bought:
-            model.purchase(ANN, A, on(n), lines, receipt(lines), on(n))
+            model.purchase(ANN, A, T, lines, receipt(lines), on(n))
         if n == 0:
             model.redeem("r", ANN, "S", min(spent, model.balance(ANN, "S", T, T).active), T)
         try:
