@@ -1,4 +1,4 @@
-"""Imports a file of receipts: streamed, in large batches through the one posting path, restartable.
+"""Imports a file of receipts and returns: streamed, in large batches, restartable.
 
 While PostgreSQL works on one batch, a thread reads and checks the next. What is refused goes to an
 error file with its row, field and reason. Knows no table: natural keys make a second run safe.
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
 
 from app.file_rows import Source
-from app.readers import Receipt, RowError, receipts
+from app.readers import Found, Receipt, ReturnReceipt, RowError, located, receipts
+from app.returns_import import GivenBack, Returns, steps
 from core.errors import Refusal
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.posting import Engine
@@ -44,24 +45,21 @@ _BATCH_LINES = 60_000
 _KNOWN_MEMBERS = 200_000
 #: How many batches pass between two searches for cycles of garbage.
 _COLLECT_EVERY = 8
-#: Where an error's path speaks as the API does, and the file doesn't.
-_COLUMNS = {
-    "externalId": "external_id",
-    "occurredAt": "occurred_at",
-    "productType": "product_type",
-    "lines": "line",
-}
-
 UnknownMembers: TypeAlias = Literal["reject", "open"]
 Progress: TypeAlias = Callable[[int, int, "ImportReport"], None]
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did, in receipts; `replayed` ones stood in the books before."""
+    """What an import did, in receipts; `replayed` ones stood in the books before.
+
+    `booked` counts purchases, `returned` returns; `waiting` are returns whose purchase is unknown.
+    """
 
     read: int = 0
     booked: int = 0
+    returned: int = 0
+    waiting: int = 0
     replayed: int = 0
     refused: int = 0
     rows: int = 0
@@ -73,6 +71,10 @@ class ImportReport:
             f"{self.read:,} receipts read",
             f"{self.booked:,} booked ({points or 'no points'})",
         ]
+        if self.returned:
+            parts.append(f"{self.returned:,} returns booked")
+        if self.waiting:
+            parts.append(f"{self.waiting:,} returns wait for their purchase")
         if self.replayed:
             parts.append(f"{self.replayed:,} were in the books already")
         if self.refused:
@@ -82,10 +84,14 @@ class ImportReport:
 
 @dataclass(slots=True)
 class _Chunk:
-    """What one reading brings: checked purchases with their rows, errors, how far the file is."""
+    """What one reading brings: checked purchases with their rows, errors, how far the file is.
+
+    `returns` stand with the number of purchases that were read before them.
+    """
 
     items: list[Incoming] = field(default_factory=list)
     rows: list[Sequence[int]] = field(default_factory=list)
+    returns: list[tuple[int, GivenBack]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     lines: int = 0
     done: int = 0
@@ -114,6 +120,7 @@ async def run_import(
     reading = _Reading(terms, source, batch, member_kind)
     report = ImportReport()
     opened = _Opened(engine.ids, now) if unknown_members == "open" else None
+    returns = Returns(engine, terms, now)
     with _Errors(errors_path) as errors, _rare_collections() as batch_done:
         upcoming = asyncio.ensure_future(asyncio.to_thread(reading.next))
         try:
@@ -121,10 +128,12 @@ async def run_import(
                 upcoming = asyncio.ensure_future(asyncio.to_thread(reading.next))
                 if opened is not None:
                     await opened.enrol(chunk.items)
-                await _book(engine, chunk, now, report, errors)
+                await _book(engine, chunk, now, report, errors, returns)
                 batch_done()
                 if progress is not None:
                     progress(chunk.done, source.total, report)
+            _refuse(report, errors, await returns.finish())
+            _count(report, returns)
         finally:
             # The thread can't be stopped: wait for it, so that the file is not read after us.
             await asyncio.gather(upcoming, return_exceptions=True)
@@ -158,34 +167,45 @@ def _rare_collections() -> Iterator[Callable[[], None]]:
 
 
 async def _book(
-    engine: Engine, chunk: _Chunk, now: datetime, report: ImportReport, errors: _Errors
+    engine: Engine,
+    chunk: _Chunk,
+    now: datetime,
+    report: ImportReport,
+    errors: _Errors,
+    returns: Returns,
 ) -> None:
-    outcomes = await engine.record_purchases(chunk.items, now, historical=True)
     refused = list(chunk.errors)
-    for item, rows, outcome in zip(chunk.items, chunk.rows, outcomes, strict=True):
-        if isinstance(outcome, Refusal):
-            refused.append(_located(outcome, item.purchase.external_id, rows))
-        elif outcome.replayed:
-            report.replayed += 1
-        else:
-            report.booked += 1
-            if outcome.evaluation is not None:
-                for granted in outcome.evaluation.granted:
-                    report.points[granted.currency] += granted.points
-    errors.write(sorted(refused))
-    report.refused += len(refused)
-    report.read += len(chunk.items) + len(chunk.errors)
+    for places, back in steps(chunk.items, chunk.returns):
+        items = [chunk.items[n] for n in places]
+        outcomes = await engine.record_purchases(items, now, historical=True)
+        for n, item, outcome in zip(places, items, outcomes, strict=True):
+            if isinstance(outcome, Refusal):
+                refused.append(located(outcome, item.purchase.external_id, chunk.rows[n]))
+            elif outcome.replayed:
+                report.replayed += 1
+            else:
+                report.booked += 1
+                if outcome.evaluation is not None:
+                    for granted in outcome.evaluation.granted:
+                        report.points[granted.currency] += granted.points
+        kept = returns.due(item.purchase.external_id for item in items)
+        if kept or back:
+            refused += await returns.book([*kept, *back])
+    _refuse(report, errors, refused)
+    _count(report, returns)
+    report.read += len(chunk.items) + len(chunk.returns) + len(chunk.errors)
     report.rows += chunk.lines
 
 
-def _located(refusal: Refusal, external_id: str, rows: Sequence[int]) -> RowError:
-    """A refusal with the row and column that it means."""
-    names = [str(part) for part in refusal.path if isinstance(part, str)]
-    # A member's path goes on with the kind of identifier, which the file doesn't name.
-    name = "member" if "member" in names else names[-1] if names else "row"
-    line = next((part for part in refusal.path if isinstance(part, int)), 0)
-    row = rows[min(line, len(rows) - 1)]
-    return RowError(row, _COLUMNS.get(name, name), external_id, refusal.message)
+def _refuse(report: ImportReport, errors: _Errors, refused: Sequence[RowError]) -> None:
+    errors.write(sorted(refused))
+    report.refused += len(refused)
+
+
+def _count(report: ImportReport, returns: Returns) -> None:
+    report.returned, report.waiting = returns.booked, returns.waiting
+    report.replayed += returns.replayed
+    returns.replayed = 0
 
 
 class _Reading:
@@ -198,7 +218,7 @@ class _Reading:
         self._source = source
         self._batch = batch
         self._kind = member_kind
-        self._receipts: Iterator[Receipt | RowError] = receipts(source)
+        self._receipts: Iterator[Found] = receipts(source)
 
     def next(self) -> _Chunk | None:
         """The next chunk, or None at the end of the file."""
@@ -207,16 +227,20 @@ class _Reading:
             if isinstance(found, RowError):
                 chunk.errors.append(found)
                 continue
-            chunk.lines += len(found.lines)
+            chunk.lines += len(found.rows)
             try:
-                chunk.items.append(self._check(found))
-                chunk.rows.append(found.rows)
+                if isinstance(found, ReturnReceipt):
+                    back = GivenBack(found, self._member(found.member))
+                    chunk.returns.append((len(chunk.items), back))
+                else:
+                    chunk.items.append(self._check(found))
+                    chunk.rows.append(found.rows)
             except Refusal as refusal:
-                chunk.errors.append(_located(refusal, found.external_id, found.rows))
+                chunk.errors.append(located(refusal, found.external_id, found.rows))
             if chunk.lines >= _BATCH_LINES:
                 break
         chunk.done = self._source.done
-        return chunk if chunk.items or chunk.errors else None
+        return chunk if chunk.items or chunk.returns or chunk.errors else None
 
     def close(self) -> None:
         """Close the file."""
@@ -224,9 +248,12 @@ class _Reading:
         if close is not None:
             close()
 
-    def _check(self, found: Receipt) -> Incoming:
+    def _member(self, value: str) -> MemberRef:
         scope = self._partner.id if self._kind is IdentifierKind.REFERENCE else 0
-        member = MemberRef.make(self._kind, found.member, scope)
+        return MemberRef.make(self._kind, value, scope)
+
+    def _check(self, found: Receipt) -> Incoming:
+        member = self._member(found.member)
         quick = _quickly_checked(self._partner, member, found)
         if quick is not None:
             return quick

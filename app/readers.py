@@ -1,4 +1,4 @@
-"""Streams receipts out of a file's rows: one row is one line of a receipt.
+"""Streams receipts and returns out of a file's rows: one row is one line of a receipt.
 
 What is wrong with a row is said with its number and field; its receipt is rejected whole and the
 others go on. Memory stays flat: a file is never held, only 8 bytes or so for each receipt seen.
@@ -11,18 +11,19 @@ counted from 1 in Parquet.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from app.file_rows import COLUMNS, Broken, Row, Rows, Source
+from core.errors import Refusal
 from core.purchases import MAX_LINES, LineInput
 
-#: The first columns are the receipt's own and the same in all its rows.
+#: The first columns are the receipt's own and the same in all its rows; one of them is its kind.
 _SHARED = 7
-_RETURNS = "returns are not supported yet by this version"
+_KIND = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,6 +46,37 @@ class Receipt:
     currency: str
     store: str
     lines: list[LineInput]
+    rows: list[int]
+
+
+class ReturnedPart(NamedTuple):
+    """A row of a return: which line, by its number or by what was sold; how much of it came back.
+
+    With nothing to tell the line by, an amount of the whole receipt is meant.
+    """
+
+    line: int | None
+    sku: str
+    product_type: str
+    quantity: str | None
+    amount: str | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether an amount of the whole receipt is meant."""
+        return not (self.line or self.sku or self.product_type)
+
+
+@dataclass(slots=True)
+class ReturnReceipt:
+    """A return whose rows agree with each other; `purchase` is the external id of what was sold."""
+
+    external_id: str
+    member: str
+    occurred_at: datetime
+    currency: str
+    purchase: str
+    parts: list[ReturnedPart]
     rows: list[int]
 
 
@@ -84,8 +116,31 @@ class SeenIds:
                 self._put(self._slots, value)
 
 
-def receipts(source: Source) -> Iterator[Receipt | RowError]:
-    """Each receipt of a file when its last row is read, or what is wrong with a row of it."""
+Found: TypeAlias = Receipt | ReturnReceipt | RowError
+
+
+#: Where an error's path speaks as the API does, and the file doesn't.
+_NAMES = {
+    "externalId": "external_id",
+    "occurredAt": "occurred_at",
+    "productType": "product_type",
+    "lines": "line",
+    "purchase": "returns",
+}
+
+
+def located(refusal: Refusal, external_id: str, rows: Sequence[int]) -> RowError:
+    """A refusal with the row and column that it means."""
+    names = [str(part) for part in refusal.path if isinstance(part, str)]
+    # A member's path goes on with the kind of identifier, which the file doesn't name.
+    name = "member" if "member" in names else names[-1] if names else "row"
+    line = next((part for part in refusal.path if isinstance(part, int)), 0)
+    row = rows[min(line, len(rows) - 1)]
+    return RowError(row, _NAMES.get(name, name), external_id, refusal.message)
+
+
+def receipts(source: Source) -> Iterator[Found]:
+    """Each receipt or return of a file when its last row is read, or what is wrong with a row."""
     return _Grouping().receipts(source.rows())
 
 
@@ -96,12 +151,14 @@ class _Grouping:
         self._seen = SeenIds()
         self._shared: Row = ()
         self._lines: list[LineInput] = []
+        self._parts: list[ReturnedPart] = []
         self._places: list[int] = []
         self._rows: list[int] = []
+        self._returning = False
         self._error: RowError | None = None
         self._unplaced: RowError | None = None
 
-    def receipts(self, rows: Rows) -> Iterator[Receipt | RowError]:
+    def receipts(self, rows: Rows) -> Iterator[Found]:
         """Each receipt when its last row is read, or what is wrong with it."""
         current: str | None = None
         started = False
@@ -114,13 +171,16 @@ class _Grouping:
                     self._unplaced = error
                     continue
                 shared: Row = (external_id,)
+                returning = self._returning and external_id == current
             else:
                 error, external_id, shared = None, row[0], row[:_SHARED]
-            if external_id != current or not external_id:
+                returning = row[_KIND] == "return"
+            # A return may bear the very number of its purchase.
+            if external_id != current or returning is not self._returning or not external_id:
                 if started:
                     yield self._finish()
                 current, started = external_id, True
-                self._start(number, shared)
+                self._start(number, shared, returning)
             elif self._unplaced is not None:
                 self._fail(number, "external_id", "an unreadable row stands within this receipt")
             if isinstance(row, Broken):
@@ -130,23 +190,25 @@ class _Grouping:
         if started:
             yield self._finish()
 
-    def _start(self, number: int, shared: Row) -> None:
+    def _start(self, number: int, shared: Row, returning: bool) -> None:
         self._shared, self._lines, self._rows, self._places = shared, [], [], []
+        self._parts, self._returning = [], returning
         self._error = self._unplaced = None
         external_id = shared[0]
         if not external_id:
             self._fail(number, "external_id", "there is none")
-        elif not self._seen.add(external_id):
+        elif not self._seen.add(f"{external_id}\0return" if returning else external_id):
             self._fail(
                 number, "external_id",
                 "this receipt stood further up already; the rows of one stand together",
             )  # fmt: skip
         elif len(shared) == _SHARED:
-            self._check_kind(number, shared[5], shared[6])
+            self._check_kind(number, shared[_KIND], shared[6])
 
     def _check_kind(self, number: int, kind: str | None, returns: str | None) -> None:
         if kind == "return":
-            self._fail(number, "kind", _RETURNS)
+            if not returns:
+                self._fail(number, "returns", "a return names the purchase that it belongs to")
         elif kind not in (None, "", "purchase"):
             self._fail(number, "kind", f"{kind!r:.40} is neither purchase nor return")
         elif returns:
@@ -163,26 +225,62 @@ class _Grouping:
             name = next((n for n, a, b in pairs if a != b), "external_id")
             self._fail(number, name, "differs from the first row of this receipt")
             return
+        if self._returning:
+            self._add_part(number, row)
+            return
         _, _, _, _, _, _, _, product_type, sku, quantity, amount, line = row
         if amount is None or amount == "":
             self._fail(number, "amount", "there is none")
             return
-        if line and not self._place(number, line):
-            return
+        if line:
+            place = self._place(number, line)
+            if place is None:
+                return
+            self._places.append(place)
         if len(self._lines) == MAX_LINES:
             self._fail(number, "line", f"this receipt has more than {MAX_LINES} lines")
             return
         self._rows.append(number)
         self._lines.append(LineInput(product_type or "", amount, quantity or "1", sku or ""))
 
-    def _place(self, number: int, line: str) -> bool:
+    def _add_part(self, number: int, row: Row) -> None:
+        product_type, sku, quantity, amount, line = row[_SHARED:]
+        if quantity and not quantity.strip("0."):
+            quantity = None
+        if not quantity and not amount:
+            self._fail(number, "quantity", "neither a quantity nor an amount came back")
+            return
+        if len(self._parts) == MAX_LINES:
+            self._fail(number, "line", f"this return has more than {MAX_LINES} rows")
+            return
+        place = self._place(number, line) if line else None
+        named = bool(line or sku or product_type)
+        if not named and (self._parts or not amount):
+            self._fail(
+                number, "line",
+                "what came back isn't named: by line, sku or product_type; an amount of the whole "
+                "receipt stands alone",
+            )  # fmt: skip
+        if self._parts and self._parts[0].whole:
+            self._fail(number, "line", "an amount of the whole receipt stands alone")
+        if self._error is None:
+            self._rows.append(number)
+            # A till prints both: the goods tell what came back, and their price says no more.
+            by_goods = named and bool(quantity)
+            self._parts.append(
+                ReturnedPart(
+                    place, sku or "", product_type or "", quantity if by_goods else None,
+                    None if by_goods else amount,
+                )
+            )  # fmt: skip
+
+    def _place(self, number: int, line: str) -> int | None:
         if not (line.isascii() and line.isdigit() and len(line) < 10) or int(line) < 1:
             self._fail(number, "line", f"{line!r:.40} is no line number from 1")
-            return False
-        self._places.append(int(line))
-        return True
+            return None
+        return int(line)
 
-    def _finish(self) -> Receipt | RowError:
+    def _finish(self) -> Found:
         if self._error is not None:
             return self._error
         if self._places:
@@ -192,12 +290,16 @@ class _Grouping:
                 return self._finish()
             self._lines = [self._lines[i] for i in order]
             self._rows = [self._rows[i] for i in order]
-        external_id, member, at, currency, store, _, _ = self._shared
+        external_id, member, at, currency, store, _, purchase = self._shared
         instant = _instant(at)
         if isinstance(instant, str):
             return RowError(self._rows[0], "occurred_at", external_id, instant)
         if not member:
             return RowError(self._rows[0], "member", external_id, "there is none")
+        if self._returning:
+            return ReturnReceipt(
+                external_id, member, instant, currency or "", purchase, self._parts, self._rows
+            )
         return Receipt(
             external_id, member, instant, currency or "", store or "", self._lines, self._rows
         )

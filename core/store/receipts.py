@@ -35,15 +35,15 @@ ORDER BY l.event_id, l.line
 # What a caller may know of the last revision of a purchase: to find the line that a return names.
 _SOLD = """
 SELECT k.place, e.holder_id, e.money, i.holder_id, l.line, l.product_type, l.sku
-FROM unnest($1::int[], $2::int[], $3::text[], $4::smallint[], $5::int[], $6::text[])
-    AS k (place, partner_id, external_id, kind, scope, value)
+FROM unnest($1::int[], $2::int[], $3::text[], $4::smallint[], $5::int[], $6::text[], $7::bool[])
+    AS k (place, partner_id, external_id, kind, scope, value, whole)
 JOIN event e ON e.partner_id = k.partner_id AND e.kind = 1 AND e.external_id = k.external_id
 LEFT JOIN identifier i ON i.kind = k.kind AND i.scope = k.scope AND i.value = k.value
 CROSS JOIN LATERAL (
     SELECT coalesce((SELECT x.id FROM event x WHERE x.purchase_id = e.id AND x.kind = 10
         ORDER BY x.booked_at DESC LIMIT 1), e.id) AS id
 ) r
-JOIN event_line l ON l.event_id = r.id
+JOIN event_line l ON l.event_id = r.id AND (k.whole OR l.line = 1)
 ORDER BY k.place, l.line
 """
 
@@ -137,13 +137,13 @@ async def history(purchases: Sequence[int]) -> tuple[list[Any], list[Any]]:
     return await _fetch(_HISTORY, ids), await _fetch(_LINES, ids)
 
 
-async def sold(keys: Sequence[tuple[int, int, str, int, int, str]]) -> list[Row]:
-    """What was sold, by (place, partner, external id, identifier's kind, scope, value).
+async def sold(keys: Sequence[tuple[int, int, str, int, int, str, bool]]) -> list[Row]:
+    """What was sold, by (place, partner, external id, identifier's kind, scope, value, whole).
 
     Rows of (place, holder, money, holder of the identifier, line, product type, sku), one for each
-    line of the last revision.
+    line of the last revision; of one that isn't wanted whole only the first.
     """
-    return await _fetch(_SOLD, *columns(keys, 6))
+    return await _fetch(_SOLD, *columns(keys, 7))
 
 
 async def origins(

@@ -140,8 +140,14 @@ async def waiting_of(
 
 async def waiting_under(partner: int, kind: int, external_id: str) -> Waits | None:
     """What waits under this natural key."""
+    return next(iter(await waiting_now(partner, kind, [external_id])), None)
+
+
+async def waiting_now(partner: int, kind: int, external_ids: Sequence[str]) -> list[Waits]:
+    """Which of these wait."""
     async with reading() as connection:
-        return (await waits(connection, [(0, partner, kind, external_id)])).get(0)
+        keys = [(n, partner, int(kind), name) for n, name in enumerate(external_ids)]
+        return list((await waits(connection, keys)).values())
 
 
 def _waits(row: Any) -> Waits:

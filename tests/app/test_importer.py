@@ -6,19 +6,28 @@ import asyncio
 import csv
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.importer import ImportReport, run_import
+from app.readers import ReturnReceipt
+from app.returns_import import GivenBack, steps
+from core.check import prove
 from core.db import reading
 from core.errors import BadInput, UnknownReference
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.posting import Engine
 from core.programme import Programme
+from core.purchases import Incoming
+from core.rulebook import PartnerTerms
 from core.store.ids import Ids
 from core.store.reference import Declared, install
-from laurels import Currency, Partner, ProductTypeRewardCalculator
+from laurels import Currency, Partner, ProductTypeRewardCalculator, Purchase
 from tests.app.receipts import line, write_csv, write_json
+from tests.core.shop import dump
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -30,6 +39,11 @@ async def engine(database: str) -> Engine:
     rule = ProductTypeRewardCalculator(crumbs, {"bread": 2}, default=1)
     partner = Partner("bakery", "Bakery", currencies=[crumbs], time_zone="UTC", trades_in=["EUR"])
     return Engine(await install(Programme(), [Declared("bakery", "1.0", partner, [rule])], NOW))
+
+
+def returned(external_id: str, **other: str) -> dict[str, str]:
+    """A row of a return."""
+    return line(external_id, **{"kind": "return", **other})
 
 
 def year(count: int = 60) -> list[dict[str, str]]:
@@ -121,7 +135,18 @@ async def test_faults_of_every_kind_leave_the_others_booked(engine: Engine, tmp_
         ("external_id", line("X" * 201)),
         ("occurred_at", line("X", occurred_at="0001-01-01T00:00Z")),
         ("occurred_at", line("X", occurred_at="2027-01-01T00:00Z")),
-        ("kind", line("X", kind="return", returns="R-1")),
+        ("sku", returned("X", returns="R-1")), ("line", returned("X", returns="R-1", line="9")),
+        ("returns", returned("X", returns="\0")), ("returns", returned("X", returns="R-0" * 99)),
+        ("member", returned("X", returns="R-1", member="m-2", line="1")),
+        ("currency", returned("X", returns="R-1", currency="USD", line="1")),
+        ("quantity", returned("X", returns="R-1", quantity="-1", line="1")),
+        ("quantity", returned("X", returns="R-1", quantity="1.001", line="1")),
+        ("amount", returned("X", returns="R-1", quantity="", amount="3.50", line="1")),
+        ("amount", returned("X", returns="R-1", quantity="", amount="-1", line="1")),
+        ("occurred_at", returned("X", returns="R-1", line="1", occurred_at="2026-10-01T00:00Z")),
+        ("product_type", returned("X", returns="R-1", sku="", product_type="cake")),
+        ("sku", returned("X", returns="R-1", sku="B9")),
+        ("external_id", returned("X" * 201, returns="R-1", line="1")),
     ]  # fmt: skip
     for n, (field, row) in enumerate(bad):
         row["external_id"] = row["external_id"] + ("" if field == "external_id" else str(n))
@@ -150,3 +175,98 @@ async def test_what_no_import_can_do_without(engine: Engine, tmp_path: Path) -> 
         await run_import(engine, tmp_path / "a.csv", "nobody", now=NOW)
     with pytest.raises(BadInput):
         await run_import(engine, tmp_path / "a.csv", "bakery", now=NOW)
+
+
+def shop() -> list[dict[str, str]]:
+    """Two members buy and bring back: by number, by what was sold, by amount; early and late."""
+    return [
+        line("P-1", "10.00", sku="B1"), line("P-1", "4.00", sku="B2", product_type="cake"),
+        line("P-2", "7.00", member="m-2"),
+        returned("B-1", returns="P-1", sku="B2", product_type="", quantity="0.5"),
+        line("P-3", "3.00"),
+        returned("B-1", returns="P-3", line="1"),  # the number of another return
+        returned("B-2", returns="P-4", line="1", member="m-2"),  # comes before its purchase
+        returned("B-3", returns="P-4", sku="B7", member="m-2"),  # and can't be told by number
+        line("P-4", "2.00", member="m-2"), line("P-4", "5.00", member="m-2", sku="B7"),
+        returned("P-2", returns="P-2", product_type="", sku="", quantity="", amount="3.50",
+                 member="m-2"),
+        returned("B-5", returns="P-9", line="1"),  # its purchase never comes
+        returned("B-6", returns="P-9"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4000])
+async def test_returns_are_booked_beside_their_purchases(
+    engine: Engine, tmp_path: Path, batch: int
+) -> None:
+    """In either order, named in every way, and once: a second import books nothing and says so."""
+    path = write_csv(tmp_path / "a.csv", shop())
+    errors = tmp_path / "errors.csv"
+    report = await run_import(
+        engine, path, "bakery", now=NOW, errors_path=errors, unknown_members="open", batch=batch
+    )
+    assert (report.read, report.booked, report.returned, report.waiting, report.refused) == (
+        11, 4, 4, 1, 2,
+    )  # fmt: skip
+    assert "4 returns booked; 1 returns wait for their purchase" in str(report)
+    with errors.open(newline="") as file:
+        wrong = [(e["row"], e["field"], e["external_id"]) for e in csv.DictReader(file)]
+    assert wrong == [("7", "external_id", "B-1"), ("14", "returns", "B-6")]
+    # m-1: 20 and 4 and 6, less half of 4; m-2: 14 and 4 and 10, less 4, less 10, less half of 14.
+    assert [(row[0], row[2]) for row in await books()] == [("m-1", 28), ("m-2", 7)]
+    assert await prove() == []
+    stand = await dump()
+    again = await run_import(
+        engine, path, "bakery", now=NOW, errors_path=errors, unknown_members="open"
+    )
+    assert (again.booked, again.returned, again.waiting, again.replayed, again.refused) == (
+        0, 0, 1, 8, 2,
+    )  # fmt: skip
+    assert await dump() == stand
+    # What waits is booked by a later import that brings its purchase.
+    more = write_csv(tmp_path / "b.csv", [line("P-9", "8.00")])
+    await run_import(engine, more, "bakery", now=NOW)
+    assert [(row[0], row[2]) for row in await books()] == [("m-1", 28), ("m-2", 7)]
+    last = await run_import(engine, path, "bakery", now=NOW, unknown_members="open")
+    assert (last.returned, last.waiting, last.replayed, last.refused) == (0, 0, 9, 2)
+
+
+async def test_what_waited_and_can_not_be_booked_is_told(engine: Engine, tmp_path: Path) -> None:
+    """More came back than was sold: that is known only when the purchase is read."""
+    rows = [returned("B-1", returns="P-1", line="2", sku=""), line("P-1", "8.00")]
+    path = write_csv(tmp_path / "a.csv", rows)
+    errors = tmp_path / "errors.csv"
+    for field in ("returns", "line"):
+        report = await run_import(
+            engine, path, "bakery", now=NOW, errors_path=errors, unknown_members="open"
+        )
+        assert (report.returned, report.waiting, report.refused) == (0, 0, 1)
+        with errors.open(newline="") as file:
+            [row] = csv.DictReader(file)
+        assert (row["row"], row["field"]) == ("2", field)
+        assert row["reason"] == "the receipt has 1 lines"
+
+
+def _bought(member: MemberRef) -> Incoming:
+    return Incoming(cast("PartnerTerms", None), member, cast("Purchase", None))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30))
+def test_no_members_order_changes(told: list[tuple[str, bool]]) -> None:
+    """Purchases go before the returns of a step, and each member's stay as the file has them."""
+    members = [MemberRef.make(IdentifierKind.CARD, name) for name, _ in told]
+    bought = [n for n, (_, back) in enumerate(told) if not back]
+    returns = [
+        (
+            sum(1 for b in bought if b < n),
+            GivenBack(ReturnReceipt(str(n), "", NOW, "", "", [], []), members[n]),
+        )
+        for n, (_, back) in enumerate(told)
+        if back
+    ]
+    order: dict[MemberRef, list[int]] = {}
+    for places, back in steps([_bought(members[n]) for n in bought], returns):
+        for n in [*(bought[p] for p in places), *(int(b.found.external_id) for b in back)]:
+            order.setdefault(members[n], []).append(n)
+    assert sum(map(len, order.values())) == len(told)
+    assert all(found == sorted(found) for found in order.values())

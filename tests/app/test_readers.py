@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.file_rows import Source
-from app.readers import Receipt, RowError, SeenIds, receipts
+from app.readers import Found, Receipt, ReturnedPart, ReturnReceipt, RowError, SeenIds, receipts
 from core.errors import BadInput
 from tests.app.receipts import AT, line, write_csv, write_json
 
 HEADER = "external_id,member,occurred_at,currency,product_type,sku,quantity,amount"
 
 
-def read(path: Path, **mapping: str) -> list[Receipt | RowError]:
+def read(path: Path, **mapping: str) -> list[Found]:
     return list(receipts(Source(path, mapping)))
 
 
@@ -94,7 +94,16 @@ def test_lines_go_by_their_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "field", "words"),
     [
-        ({"kind": "return"}, "kind", "returns are not supported yet by this version"),
+        ({"kind": "return"}, "returns", "names the purchase"),
+        ({"kind": "return", "returns": "P", "quantity": "0", "amount": ""}, "quantity", "neither"),
+        ({"kind": "return", "returns": "P", "line": "x"}, "line", "line number"),
+        (
+            {"kind": "return", "returns": "P", "sku": "", "product_type": "", "amount": ""},
+            "line",
+            "isn't named",
+        ),
+        ({"kind": "return", "returns": "P", "occurred_at": "x"}, "occurred_at", "no date"),
+        ({"kind": "return", "returns": "P", "member": ""}, "member", "none"),
         ({"kind": "gift"}, "kind", "neither"),
         ({"returns": "R-0"}, "returns", "returns nothing"),
         ({"occurred_at": "2026-11-01T09:30:00"}, "occurred_at", "no time zone"),
@@ -114,6 +123,54 @@ def test_a_fault_names_row_and_field(
     assert (error.row, error.field) == (3, field)
     assert words in error.reason
     assert ids_of(path) == ["R-0", "R-2"]
+
+
+def back(external_id: str = "B-1", **other: str) -> dict[str, str]:
+    """A row of a return of R-1."""
+    return line(external_id, **{"kind": "return", "returns": "R-1", **other})
+
+
+def test_a_return_names_its_lines_by_number_or_by_what_was_sold(tmp_path: Path) -> None:
+    rows = [
+        back(line="2", quantity="1"),
+        back(quantity="0.250", sku="", product_type="meat"),
+        back(quantity="", amount="1.00"),
+        back("B-2", quantity="0.000", amount="2.00", sku="", product_type=""),
+    ]
+    for path in (write_csv(tmp_path / "a.csv", rows), write_json(tmp_path / "a.jsonl", rows)):
+        [first, second] = read(path)
+        assert isinstance(first, ReturnReceipt)
+        assert isinstance(second, ReturnReceipt)
+        assert (first.external_id, first.purchase, first.rows[0]) == (
+            "B-1", "R-1", 2 if path.suffix == ".csv" else 1,
+        )  # fmt: skip
+        assert first.parts == [
+            ReturnedPart(2, "B1", "bread", "1", None),
+            ReturnedPart(None, "", "meat", "0.250", None),
+            ReturnedPart(None, "B1", "bread", None, "1.00"),
+        ]
+        assert second.parts == [ReturnedPart(None, "", "", None, "2.00")]
+        assert [p.whole for p in (*first.parts, *second.parts)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("first", [{"sku": "", "product_type": ""}, {}])
+def test_an_amount_of_the_whole_receipt_stands_alone(tmp_path: Path, first: dict[str, str]) -> None:
+    other = {} if first else {"sku": "", "product_type": ""}
+    [error] = errors_of(write_csv(tmp_path / "a.csv", [back(**first), back(**other)]))
+    assert (error.row, error.field) == (3, "line")
+    assert "stands alone" in error.reason
+
+
+def test_a_return_may_bear_the_number_of_its_purchase(tmp_path: Path) -> None:
+    rows = [line("R-1"), line("R-1"), back("R-1"), back("R-1", line="2"), back("B-2"), line("R-2")]
+    found = read(write_csv(tmp_path / "a.csv", rows))
+    assert [(type(x).__name__, x.rows) for x in found if not isinstance(x, RowError)] == [
+        ("Receipt", [2, 3]), ("ReturnReceipt", [4, 5]), ("ReturnReceipt", [6]), ("Receipt", [7]),
+    ]  # fmt: skip
+    [error] = errors_of(write_csv(tmp_path / "b.csv", [back(), line("R-1"), back()]))
+    assert (error.row, error.field, error.external_id) == (4, "external_id", "B-1")
+    [error] = errors_of(write_csv(tmp_path / "c.csv", [back(), back(returns="R-2")]))
+    assert (error.row, error.field) == (3, "returns")
 
 
 def test_rows_of_a_receipt_agree(tmp_path: Path) -> None:
