@@ -30,7 +30,7 @@ from schema.errors import (
 from schema.fields import answer
 from schema.money import Money
 from schema.postings import Posted
-from schema.receipts import Purchase
+from schema.receipts import PointsTakenBack, Purchase, taken_back
 from schema.waiting import ReturnWaiting
 
 MOST_ITEMS = 1000
@@ -68,6 +68,12 @@ class PurchaseChanged(Posted):
         story = await info.context.loaders.story.load(self.purchase_event)
         assert story is not None
         return Purchase.of(story)
+
+    @answer("What it took back, in each currency in which less is earned now.")
+    async def taken_back(self, info: Info) -> list[PointsTakenBack]:
+        story = await info.context.loaders.story.load(self.purchase_event)
+        assert story is not None
+        return await taken_back(info, story, self.event_id)
 
     async def _money(self, info: Info) -> Money:
         story = await info.context.loaders.story.load(self.purchase_event)

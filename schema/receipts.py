@@ -84,6 +84,35 @@ class PurchaseAward:
     )
 
 
+@strawberry.type(description="What a return, a cancel or an edit took back in one currency.")
+class PointsTakenBack:
+    """`lost` = `expired` + `charged`, and `charged` = `taken` + `owed` + `letGo`."""
+
+    currency: Currency = strawberry.field(description="The unit.")
+    lost: BigInt = strawberry.field(description="By how much what is earned fell.")
+    expired: BigInt = strawberry.field(
+        description="What of it had expired or lapsed before: it isn't charged."
+    )
+    charged: BigInt = strawberry.field(description="What was charged.")
+    taken: BigInt = strawberry.field(description="What was taken from points that were there.")
+    owed: BigInt = strawberry.field(description="What became arrears: later credits repay it.")
+    let_go: BigInt = strawberry.field(
+        description="What the currency's terms let go, for its returns don't reach so far."
+    )
+
+
+async def taken_back(info: Info, story: Story, event: int) -> list[PointsTakenBack]:
+    """What an event of a purchase took back, by the stored decision."""
+    return [
+        PointsTakenBack(
+            currency=await currency_of(info, currency), lost=BigInt(lost),
+            expired=BigInt(lost - charged), charged=BigInt(charged), taken=BigInt(taken),
+            owed=BigInt(owed), let_go=BigInt(forgiven),
+        )
+        for currency, lost, charged, taken, owed, forgiven in story.step(event).content.get("t", ())
+    ]  # fmt: skip
+
+
 @strawberry.type(description="What happened to a purchase after it was recorded.")
 class PurchaseEvent:
     """One return, cancel, revision or fulfilment."""
@@ -102,11 +131,16 @@ class PurchaseEvent:
     )
     revision: int | None = strawberry.field(description="The number of the revision, if it is one.")
     event: str | None = strawberry.field(description="The event that came, such as shipped.")
-    holder: strawberry.Private[int]
+    story: strawberry.Private[Story]
+    number: strawberry.Private[int]
+
+    @answer("What it took back, in each currency in which less is earned now.")
+    async def taken_back(self, info: Info) -> list[PointsTakenBack]:
+        return await taken_back(info, self.story, self.number)
 
     @answer("What was booked for it.")
     async def entries(self, info: Info) -> list[LedgerEntry]:
-        key = (self.holder, self.booked_at)
+        key = (self.story.bought.holder, self.booked_at)
         return [LedgerEntry.of(t) for t in await info.context.loaders.posted.load(key)]
 
     @classmethod
@@ -128,7 +162,7 @@ class PurchaseEvent:
                 for p in step.parts
             ],
             revision=step.content.get("rev"), event=step.content.get("event"),
-            holder=story.bought.holder,
+            story=story, number=step.event,
         )  # fmt: skip
 
 
