@@ -128,7 +128,7 @@ mutation Redeem($input: RedeemRewardInput!) {
     __typename
     ... on RewardRedeemed {
       replayed
-      redemption { id status code points currency { code } holdUntil reward { title } }
+      redemption { id status codes points currency { code } holdUntil reward { title } }
     }
     ... on Error { code message path }
   }

@@ -37,7 +37,7 @@ async def eligibility(
             spendable[row[0]][codes[row[1]]] = row[2]
     status = await standings(engine, holders, now)
     offered = [(p, r) for p in engine.rulebook.partners.values() for r in p.rewards.values()]
-    stock = await store.stock_left([r.id for _, r in offered if r.reward.stock is not None])
+    stock = await store.stock_left([r.id for _, r in offered if r.reward.limited])
     told: dict[tuple[int, int], Eligibility] = {}
     for holder in holders:
         ranks = {s.ladder.id: s.rank for s in status[holder]}
@@ -66,7 +66,7 @@ def _judge(
     needed = needed_rank(engine.rulebook, reward)
     if needed is not None and ranks.get(needed[0], 0) < needed[1]:
         reasons.append(f"for tier {needed[2]} and above")
-    if reward.reward.stock is not None and not stock.get(reward.id, 0):
+    if reward.reward.limited and not stock.get(reward.id, 0):
         reasons.append("out of stock")
     return Eligibility(not reasons, {c: n for c, n in short.items() if n}, tuple(reasons))
 

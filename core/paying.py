@@ -16,25 +16,30 @@ from core.purchases import check_text, find_partner
 from core.redemptions import (
     Redemption,
     Taken,
-    as_row,
-    book,
+    check_order,
     debit,
     digest,
     first_outcome,
     open_holder,
+    write_down,
 )
 from core.rulebook import PartnerTerms
 from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
+from laurels.errors import DeclarationError
 from laurels.money import Money
 from laurels.redeeming import Checkout, Discount, RedeemRule
+from laurels.rewards import REVERSIBLE, check_reversible
 from laurels.rules import Nothing
 
 
 @dataclass(frozen=True, slots=True)
 class PayRequest:
-    """Points offered for part of a bill, by a redeem rule of the partner; None offers all."""
+    """Points offered for part of a bill, by a redeem rule of the partner; None offers all.
+
+    `order` is the external id of the purchase whose bill it is: cancelled, the points come back.
+    """
 
     caller: str
     key: str
@@ -44,6 +49,7 @@ class PayRequest:
     total: Money
     offered: int | None = None
     hold: Duration | None = None
+    order: str | None = None
 
 
 async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
@@ -55,9 +61,10 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
     check_text(request.key, "key", 255, least=1)
     if request.total.minor <= 0 or (request.offered is not None and request.offered <= 0):
         raise BadInput("a bill, and points where they are named, are above zero", "total")
+    check_order(request.order)
     asked = digest(
         "pay", request.partner, request.holder, request.rule, request.total, request.offered,
-        request.hold,
+        request.hold, request.order,
     )  # fmt: skip
     async with transaction() as connection:
         new, event = await engine.ids.take(connection, 2)
@@ -76,13 +83,21 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
         spendable = batch.ledger(request.holder, currency).spendable(now)
         offer = Checkout(request.total, spendable, request.offered)
         answer = _discount(partner, rule, offer)
-        taken = Taken(None, rule.code, answer.points, answer.worth)
-        redemption, seq = debit(
-            batch, partner, request.holder, currency, taken, request.hold, (new, event), now
-        )
-        await book(connection, batch)
-        await store.add(connection, as_row(redemption, seq, None))
-        return redemption
+        taken = Taken(
+            None, rule.code, currency, 1, answer.points, answer.worth, None,
+            _reversible(partner, rule), request.order,
+        )  # fmt: skip
+        done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
+        return await write_down(connection, batch, done, event, rule.title)
+
+
+def _reversible(partner: PartnerTerms, rule: RedeemRule) -> str | None:
+    """How long a payment by this rule may be reversed. Raises PartnerRuleFailed."""
+    what = f"partner '{partner.code}', rule '{rule.code}'"
+    try:
+        return check_reversible(what, getattr(rule, "reversible", REVERSIBLE))
+    except DeclarationError as error:
+        raise PartnerRuleFailed(str(error)) from None
 
 
 def _discount(partner: PartnerTerms, rule: RedeemRule, checkout: Checkout) -> Discount:

@@ -17,6 +17,7 @@ from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.store import posting as store
+from core.store import redemptions
 from core.store.ids import Ids
 from core.store.lots import open_lots
 
@@ -127,3 +128,5 @@ async def write(connection: Connection, batch: Batch) -> None:
     if writes.events and not await store.write_events(connection, writes):
         raise LostRace
     await store.write_holders(connection, writes)
+    if writes.settled:  # last: stock is given back there, for which others wait
+        await redemptions.settle(connection, writes.settled)

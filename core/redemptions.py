@@ -2,22 +2,22 @@
 
 Lots are allocated once, when the points leave the active balance; a hold is then confirmed,
 cancelled or times out, and a cancelled one gives back to the lots it took from. Every call takes
-an idempotency key: sent again it answers with the first outcome.
+an idempotency key: sent again it answers with the first outcome. Taking back what was completed
+is `core.reversals`'.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntEnum
 from typing import NamedTuple
 
 import orjson
 
-from core.db import Connection, Row, transaction
+from core import vouchers
+from core.db import Connection, transaction
 from core.eligibility import needed_rank
 from core.errors import (
     BadInput,
@@ -28,34 +28,37 @@ from core.errors import (
 )
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
-from core.ledger import Account, Kind
+from core.ledger import Account, Kind, Lot
 from core.posting import Engine, write
 from core.purchases import check_text, find_partner
+from core.redeemed import Redemption, Settled, Status, as_row, from_row
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
 from core.store import posting as rows
 from core.store import redemptions as store
-from core.store.lots import lots_taken, open_lots
+from core.store.lots import open_lots
 from laurels.durations import Duration
 from laurels.money import Money
 from laurels.policies import Activity
+from laurels.rewards import CodeSource
+
+__all__ = [  # the noun's module: what a redemption is, too, is asked of it
+    "RedeemRequest", "Redemption", "Status", "Taken", "book", "cancel", "confirm", "debit",
+    "digest", "first_outcome", "fold", "from_row", "open_holder", "redeem", "taken_lots",
+    "time_out", "write_down",
+]  # fmt: skip
 
 #: Held points don't expire and held stock is nobody else's: so a hold is short.
 LONGEST_HOLD = timedelta(days=31)
-_CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that a person reads as another
-
-
-class Status(IntEnum):
-    """Where a redemption stands; the numbers are stored."""
-
-    HELD = 1
-    COMPLETED = 2
-    CANCELLED = 3
-    TIMED_OUT = 4
+#: As many pieces of a reward as one redemption takes.
+MOST_PIECES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RedeemRequest:
-    """What is asked for. `currency` may stay None where the reward has one price only."""
+    """What is asked for. `currency` may stay None where the reward has one price only.
+
+    `order` is the external id of the purchase that it comes with: cancelled, it goes back too.
+    """
 
     caller: str
     key: str
@@ -64,38 +67,24 @@ class RedeemRequest:
     reward: str
     currency: str | None = None
     hold: Duration | None = None
+    quantity: int = 1
+    order: str | None = None
 
 
 class Taken(NamedTuple):
-    """What is to be taken, and for what: a reward, or money off by a redeem rule."""
+    """What is to be taken, and for what: pieces of a reward, or money off by a redeem rule."""
 
-    reward: int | None
-    rule: str | None
-    points: int
-    worth: Money | None
-
-
-@dataclass(frozen=True, slots=True)
-class Redemption:
-    """A redemption as it stands: a reward was taken, or part of a bill paid by a redeem rule.
-
-    `code` is what the member shows at the till.
-    """
-
-    id: int
-    holder: int
-    partner: int
     reward: int | None
     rule: str | None
     currency: int
+    quantity: int
     points: int
     worth: Money | None
-    status: Status
-    code: str
-    requested_at: datetime
-    hold_until: datetime | None
-    settled_at: datetime | None
-    replayed: bool = False
+    cash: Money | None
+    reversible: str | None
+    order: str | None
+    stocked: bool = False
+    pooled: bool = False
 
 
 async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redemption:
@@ -105,10 +94,14 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
     check_text(request.key, "key", 255, least=1)
     for name in ("partner", "reward", "currency"):
         check_text(getattr(request, name) or "", name, 1000)
+    check_order(request.order)
+    if not 1 <= request.quantity <= MOST_PIECES:
+        raise BadInput(f"from 1 to {MOST_PIECES} pieces at once", "quantity")
     # Of what was sent, before it is judged: a first outcome outlives the reward it was for.
     asked = digest(
-        "redeem", request.partner, request.holder, request.reward, request.currency, request.hold
-    )
+        "redeem", request.partner, request.holder, request.reward, request.currency, request.hold,
+        request.quantity, request.order,
+    )  # fmt: skip
     async with transaction() as connection:
         new, event = await engine.ids.take(connection, 2)
         before = await store.claim_key(
@@ -121,19 +114,31 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
         batch = await open_holder(connection, engine, request.holder, now)
         _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
-        price, worth = reward.reward.prices[currency.code], reward.reward.worth
-        taken = Taken(reward.id, None, price, None if worth is None else Money.parse(worth))
-        redemption, seq = debit(
-            batch, partner, request.holder, currency.id, taken, request.hold, (new, event), now
-        )
-        await book(connection, batch)
-        piece = None
-        if reward.reward.stock is not None:
-            piece = await store.take_stock(connection, reward.id)
-            if piece is None:
-                raise NotEligible(f"'{reward.reward.title}' is out of stock", "reward")
-        await store.add(connection, as_row(redemption, seq, piece))
-        return redemption
+        taken = _taken(reward, currency, request)
+        done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
+        return await write_down(connection, batch, done, event, reward.reward.title)
+
+
+def check_order(order: str | None) -> None:
+    """Raise BadInput where an order's external id is none."""
+    if order is not None:
+        check_text(order, "order", 200, least=1)
+
+
+def _taken(reward: RewardTerms, currency: CurrencyTerms, request: RedeemRequest) -> Taken:
+    terms, n = reward.reward, request.quantity
+    return Taken(
+        reward.id, None, currency.id, n, n * terms.prices[currency.code], _times(n, terms.worth),
+        _times(n, terms.cash), terms.reversible, request.order, terms.stock is not None,
+        terms.codes is CodeSource.POOL,
+    )  # fmt: skip
+
+
+def _times(quantity: int, money: str | None) -> Money | None:
+    if money is None:
+        return None
+    one = Money.parse(money)
+    return Money(quantity * one.minor, one.currency)
 
 
 async def confirm(
@@ -210,22 +215,21 @@ def debit(
     batch: Batch,
     partner: PartnerTerms,
     holder: int,
-    currency: int,
     taken: Taken,
     hold: Duration | None,
     ids: tuple[int, int],
     now: datetime,
-) -> tuple[Redemption, int]:
+) -> Redemption:
     """Take points from a loaded ledger, at once or into a hold; raises NotEligible if too few.
 
-    `ids` are the redemption's and the event's. Returns the debit's seq with the redemption.
+    `ids` are the redemption's and the event's. The redemption has no codes yet.
     """
     kind = EventKind.REDEMPTION if hold is None else EventKind.RESERVATION
     until = None if hold is None else hold.after(now, partner.time_zone)
     if until is not None and until > now + LONGEST_HOLD:
         raise BadInput(f"a hold lasts at most {LONGEST_HOLD.days} days", "hold")
     posting = Posting(batch, kind, ids[1], holder, partner.id, now)
-    ledger = posting.ledger(currency)
+    ledger = posting.ledger(taken.currency)
     target = Account.REDEEMED if hold is None else Account.RESERVED
     what = Kind.REDEMPTION if hold is None else Kind.RESERVATION
     seq = ledger.debit(posting.cause, what, target, taken.points)
@@ -233,14 +237,35 @@ def debit(
         missing = taken.points - ledger.spendable(now)
         raise NotEligible(f"{missing} more points are needed", "reward")
     ledger.slide(posting.cause, Activity.SPENDING, now)
-    worth = (0, "") if taken.worth is None else (taken.worth.minor, taken.worth.currency)
-    seal(posting, ids[0], [taken.reward or 0, taken.points, taken.rule or "", *worth])
-    return Redemption(
-        ids[0], holder, partner.id, taken.reward, taken.rule, currency,
-        taken.points, taken.worth, Status.COMPLETED if hold is None else Status.HELD,
-        "".join(secrets.choice(_CODE_LETTERS) for _ in range(10)),
-        now, until, now if hold is None else None,
-    ), seq  # fmt: skip
+    done = Redemption(
+        ids[0], holder, partner.id, taken.reward, taken.rule, taken.currency, taken.quantity,
+        taken.points, taken.worth, taken.cash,
+        Status.COMPLETED if hold is None else Status.HELD, taken.stocked, taken.pooled, seq,
+        taken.order, taken.reversible, now, until, now if hold is None else None,
+    )  # fmt: skip
+    seal(posting, done.id, done.facts)
+    return done
+
+
+async def write_down(
+    connection: Connection, batch: Batch, done: Redemption, event: int, title: str
+) -> Redemption:
+    """Write a redemption that was folded into a batch; returns it with its codes.
+
+    Raises NotEligible where codes or stock have run out. The stock comes last: every one who
+    wants the same reward waits for the commit.
+    """
+    await book(connection, batch)
+    codes = await vouchers.issue(connection, done)
+    await store.add(connection, as_row(done))
+    of = (done.holder, done.id)
+    if codes is None or (
+        done.stocked
+        and done.reward is not None
+        and not await store.take_stock(connection, done.reward, done.quantity, event, of)
+    ):
+        raise NotEligible(f"'{title}' is out of stock", "reward")
+    return replace(done, codes=codes)
 
 
 def seal(posting: Posting, redemption: int, facts: Sequence[int | str]) -> None:
@@ -253,6 +278,7 @@ _EVENTS = {
     Status.COMPLETED: EventKind.CONFIRMATION,
     Status.CANCELLED: EventKind.CANCELLATION,
     Status.TIMED_OUT: EventKind.TIME_OUT,
+    Status.REVERSED: EventKind.REVERSAL,
 }
 
 
@@ -273,45 +299,90 @@ async def _close(
             if before is not None:
                 return await first_outcome(connection, asked, before)
         batch = await open_holder(connection, engine, holder, now)
-        row = await store.get(connection, holder, redemption)
-        if row is None:
-            raise UnknownReference("no such redemption", "redemption")
-        found = from_row(row)
+        found = await find(connection, holder, redemption)
         if status is Status.TIMED_OUT and found.status is not Status.HELD:
             return found  # settled between the look and the lock: nothing left to do
         _check_held(found, status, now)
-        await _settle(connection, batch, row, status, event, now)
-        return replace(found, status=status, settled_at=now)
+        taken = await taken_lots(connection, batch, [found])
+        fold(batch, found, taken, status, event, now)
+        await book(connection, batch)
+        return await find(connection, holder, redemption)
+
+
+async def find(connection: Connection, holder: int, redemption: int) -> Redemption:
+    """A redemption as it stands. Raises UnknownReference."""
+    row = await store.get(connection, holder, redemption)
+    if row is None:
+        raise UnknownReference("no such redemption", "redemption")
+    return from_row(row)
 
 
 def _check_held(found: Redemption, status: Status, now: datetime) -> None:
     if found.status is not Status.HELD:
-        state = found.status.name.lower().replace("_", " ")
-        raise WrongState(f"it is {state} already", "redemption")
+        raise settled_already(found)
     if status is Status.COMPLETED and found.hold_until is not None and found.hold_until <= now:
         raise WrongState("its time has run out; redeem again", "redemption")
 
 
-async def _settle(
-    connection: Connection, batch: Batch, row: Row, status: Status, event: int, now: datetime
-) -> None:
-    found = from_row(row)
-    piece, seq = row[10], row[11]
-    taken = await lots_taken(connection, found.holder, found.currency, seq)
-    batch.place(await open_lots(connection, [found.holder], [found.currency]))
-    batch.place(((found.holder, found.currency), lot) for lot, _ in taken)
+def settled_already(found: Redemption) -> WrongState:
+    """The refusal of what is no longer possible."""
+    state = found.status.name.lower().replace("_", " ")
+    return WrongState(f"it is {state} already", "redemption")
+
+
+#: Of each redemption, the lots that it took from, with the points taken.
+TakenLots = dict[int, list[tuple[Lot, int]]]
+
+
+async def taken_lots(
+    connection: Connection, batch: Batch, redemptions: Sequence[Redemption]
+) -> TakenLots:
+    """Load what folding an end of these redemptions needs; their holders are locked already."""
+    taken = await store.taken_lots(connection, [(r.holder, r.currency, r.seq) for r in redemptions])
+    holders = sorted({r.holder for r in redemptions})
+    currencies = sorted({r.currency for r in redemptions})
+    batch.place(await open_lots(connection, holders, currencies))
+    batch.place((key[:2], lot) for key, lots in taken.items() for lot, _ in lots)
+    return {r.id: taken[r.holder, r.currency, r.seq] for r in redemptions}
+
+
+def fold(
+    batch: Batch,
+    found: Redemption,
+    taken: TakenLots,
+    status: Status,
+    event: int,
+    now: datetime,
+    reason: str | None = None,
+    *,
+    write_off: bool = False,
+) -> Redemption:
+    """Book in memory what became of a redemption, as a posting of its own.
+
+    A confirmation redeems what was held; every other end gives points back to their lots, and the
+    stock to its shelf unless it is written off.
+    """
     posting = Posting(batch, _EVENTS[status], event, found.holder, found.partner, now)
     ledger = posting.ledger(found.currency)
+    back = [(lot.seq, points) for lot, points in taken[found.id]]
+    facts: list[int | str] = [found.points]
     if status is Status.COMPLETED:
         ledger.settle_reserved(posting.cause, found.points)
+    elif status is Status.REVERSED:
+        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back, now)
+        facts += [reason or "", int(write_off)]
     else:
-        back = [(lot.seq, points) for lot, points in taken]
         ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, now)
-    seal(posting, found.id, [found.points])
-    await book(connection, batch)
-    await store.settle(connection, found.holder, found.id, status, now)
-    if status is not Status.COMPLETED and piece is not None and found.reward is not None:
-        await store.return_stock(connection, found.reward, piece)
+    seal(posting, found.id, facts)
+    batch.writes.settled.append(
+        Settled(
+            found.holder, found.id, event, status, now, reason, write_off,
+            found.stocked and status is not Status.COMPLETED,
+        )
+    )  # fmt: skip
+    if status is Status.REVERSED:
+        return replace(found, status=status, reversed_at=now, reason=reason, written_off=write_off)
+    return replace(found, status=status, settled_at=now)
 
 
 async def book(connection: Connection, batch: Batch) -> None:
@@ -320,21 +391,3 @@ async def book(connection: Connection, batch: Batch) -> None:
         batch.relations.setdefault((event.holder, event.partner), (0, event.occurred_at))
         batch.dealt.add((event.holder, event.partner))
     await write(connection, batch)
-
-
-def as_row(r: Redemption, seq: int, piece: int | None) -> tuple[object, ...]:
-    """As `store.add` takes it: with the debit's seq and the slice of stock."""
-    worth = (None, None) if r.worth is None else (r.worth.minor, r.worth.currency)
-    return (
-        r.holder, r.id, r.partner, r.reward, r.rule, r.currency, r.points, *worth, int(r.status),
-        piece, seq, r.code, r.requested_at, r.hold_until, r.settled_at,
-    )  # fmt: skip
-
-
-def from_row(row: Row, *, replayed: bool = False) -> Redemption:
-    """A stored redemption; see `store` for the columns."""
-    worth = None if row[7] is None else Money(row[7], row[8])
-    return Redemption(
-        row[1], row[0], row[2], row[3], row[4], row[5], row[6], worth, Status(row[9]), row[12],
-        row[13], row[14], row[15], replayed,
-    )  # fmt: skip

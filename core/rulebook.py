@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
-from laurels.declarations import Ladder, Measure, Reward
+from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
+from laurels.rewards import Reward
 from laurels.rules import EarnRule
 from laurels.windows import Window, WindowKind
 

@@ -8,8 +8,6 @@ from laurels.declarations import (
     Ladder,
     Measure,
     Partner,
-    Reward,
-    RewardKind,
     Tier,
     spend,
     visits,
@@ -29,6 +27,7 @@ from laurels.money import Money, MoneyError
 from laurels.policies import Activity, Expiry, Pending, Policy, Returns
 from laurels.purchase import Facts, Line, Purchase, PurchaseError
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
+from laurels.rewards import CodeSource, Reward, RewardKind
 from laurels.rounding import Rounding
 from laurels.rules import (
     Award,
@@ -53,6 +52,7 @@ __all__ = [
     "Activity",
     "Award",
     "Checkout",
+    "CodeSource",
     "Currency",
     "DeclarationError",
     "Discount",

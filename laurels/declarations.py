@@ -6,15 +6,14 @@ Knows nothing of how the engine stores or serves them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from laurels.durations import Duration, zone
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
-from laurels.money import Money, check_money_code
+from laurels.money import check_money_code
 from laurels.policies import Policy, Returns
 from laurels.windows import Window, WindowKind
 
@@ -108,7 +107,8 @@ class Measure:
         return cls(kind, unit)  # type: ignore[arg-type]  # __post_init__ makes it a MeasureKind
 
 
-def _check_optional(what: str, text: object, longest: int) -> None:
+def check_optional(what: str, text: object, longest: int) -> None:
+    """Raise DeclarationError unless it is a text that may be empty, fit to be stored."""
     if not isinstance(text, str) or len(text) > longest or not storable(text):
         raise DeclarationError(
             f"{what}: a text of at most {longest} characters is wanted, not {shown(text)}"
@@ -152,7 +152,7 @@ class Currency:
         check_code("currency", self.code)
         what = f"currency {self.code}"
         check_title(f"{what}: name", self.name, 100)
-        _check_optional(f"{what}: symbol", self.symbol, 16)
+        check_optional(f"{what}: symbol", self.symbol, 16)
         if self.time_zone is not None:
             within(f"{what}: time_zone", zone, self.time_zone)
         if not isinstance(self.redeemable, bool):
@@ -260,69 +260,6 @@ class Ladder:
             within(f"{what}: time_zone", zone, self.time_zone)
         name = check_title(f"{what}: name", self.name or self.code.capitalize(), 100)
         _frozen(self, tiers=tiers, name=name)
-
-
-class RewardKind(StrEnum):
-    """What a reward is to the member."""
-
-    PRODUCT = "product"
-    DISCOUNT = "discount"
-    PERK = "perk"
-
-
-def _check_pair(what: str, tier: object) -> None:
-    if not isinstance(tier, tuple) or len(tier) != 2:
-        raise DeclarationError(f"{what}: it is (ladder, tier)")
-    for code in tier:
-        check_code(what, code)
-
-
-@dataclass(frozen=True, slots=True)
-class Reward:
-    """Something to have for points.
-
-    `price` gives the points per currency, any one of which may pay; `stock` is how many there are
-    (None: no limit); `tier` is `(ladder, tier)` needed at least; `worth` (`"5.00 TRY"`) is the
-    money off of a discount. `prices` is the price by the currencies' codes.
-    """
-
-    code: str
-    title: str
-    price: Mapping[Currency | str, int] = field(compare=False)
-    stock: int | None = None
-    tier: tuple[str, str] | None = None
-    kind: RewardKind = RewardKind.PRODUCT
-    worth: str | None = None
-    description: str = ""
-    prices: Mapping[str, int] = field(init=False, repr=False, hash=False)
-
-    def __post_init__(self) -> None:
-        what = f"reward {check_code('reward', self.code)}"
-        check_title(f"{what}: title", self.title)
-        _check_optional(f"{what}: description", self.description, 4000)
-        if not check_mapping(f"{what}: price", self.price, "currency to points"):
-            raise DeclarationError(f"{what}: price: at least one currency is wanted")
-        codes = [within(f"{what}: price", currency_code, c) for c in self.price]
-        check_distinct(f"{what}: price", codes)
-        points = [check_points(f"{what}: price", p, 1) for p in self.price.values()]
-        if self.stock is not None:
-            check_points(f"{what}: stock", self.stock)
-        if self.tier is not None:
-            _check_pair(f"{what}: tier", self.tier)
-        try:
-            kind = RewardKind(self.kind)
-        except ValueError:
-            raise DeclarationError(f"{what}: kind: {shown(self.kind)} is none") from None
-        if (self.worth is not None) != (kind is RewardKind.DISCOUNT):
-            raise DeclarationError(f"{what}: worth: a discount, and nothing else, has one")
-        if self.worth is not None and within(f"{what}: worth", Money.parse, self.worth).minor <= 0:
-            raise DeclarationError(f"{what}: worth: it is above zero")
-        _frozen(
-            self,
-            kind=kind,
-            price=MappingProxyType(dict(self.price)),
-            prices=MappingProxyType(dict(zip(codes, points, strict=True))),
-        )
 
 
 @dataclass(frozen=True, slots=True)

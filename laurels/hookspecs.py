@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pluggy
 
-from laurels.declarations import Ladder, Partner, Reward
+from laurels.declarations import Ladder, Partner
 from laurels.redeeming import RedeemRule
+from laurels.rewards import Reward
 from laurels.rules import EarnRule
 
 #: The name of the plugin system, and the group of entry points that the host looks through.

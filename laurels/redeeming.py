@@ -15,6 +15,7 @@ from laurels.declarations import Currency, check_points, currency_code
 from laurels.errors import DeclarationError, check_code, check_title, shown, within
 from laurels.money import Money
 from laurels.rates import rate, rate_text
+from laurels.rewards import REVERSIBLE, check_reversible
 from laurels.rules import Nothing, Terms
 
 
@@ -37,7 +38,10 @@ class Discount:
 
 @runtime_checkable
 class RedeemRule(Protocol):
-    """What a partner implements to take points at its till by a rule of its own."""
+    """What a partner implements to take points at its till by a rule of its own.
+
+    It may have `reversible`, as `PayWithPoints` does; one without it is reversible for 30 days.
+    """
 
     @property
     def code(self) -> str: ...
@@ -57,9 +61,12 @@ class PayWithPoints:
 
     `at_most` is the share of the bill that points may pay (`"50%"`); `minimum` the fewest points
     taken at once. What is taken is clamped to the offer, the balance, the ceiling and whole steps.
+    `reversible` is how long after completion the partner may take a payment back (None: never).
     """
 
-    __slots__ = ("at_most", "code", "currency", "minimum", "points", "terms", "title", "worth")
+    __slots__ = (
+        "at_most", "code", "currency", "minimum", "points", "reversible", "terms", "title", "worth",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -69,6 +76,7 @@ class PayWithPoints:
         *,
         at_most: str = "100%",
         minimum: int = 0,
+        reversible: str | None = REVERSIBLE,
         code: str = "pay-with-points",
         title: str = "Pay with points",
     ) -> None:
@@ -80,6 +88,7 @@ class PayWithPoints:
         self.worth = within(f"{what}: worth", Money.parse, worth)
         self.minimum = check_points(f"{what}: minimum", minimum)
         self.at_most = _share(f"{what}: at_most", at_most)
+        self.reversible = check_reversible(f"{what}: reversible", reversible)
         if self.worth.minor <= 0:
             raise DeclarationError(f"{what}: worth: it is above zero")
         self.terms: Terms = MappingProxyType(
@@ -90,6 +99,7 @@ class PayWithPoints:
                 "worth": str(self.worth),
                 "at_most": f"{rate_text(self.at_most * 100)}%",
                 "minimum": minimum,
+                "reversible": reversible,
             }
         )
 

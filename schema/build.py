@@ -34,8 +34,10 @@ from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.receipts import ReceiptQueries
 from schema.redemptions import RedemptionMutations
 from schema.returns import ReturnMutations
+from schema.reversals import ReversalMutations
 from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
+from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
@@ -51,6 +53,7 @@ class Query(
     PurchaseQueries,
     ReceiptQueries,
     WaitingQueries,
+    VoucherQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -58,7 +61,13 @@ class Query(
 
 @strawberry.type(description="What can be changed. Every field may be null: see its errors.")
 class Mutation(
-    MemberMutations, PurchaseMutations, ReturnMutations, EditMutations, RedemptionMutations
+    MemberMutations,
+    PurchaseMutations,
+    ReturnMutations,
+    EditMutations,
+    RedemptionMutations,
+    ReversalMutations,
+    VoucherMutations,
 ):
     """Every field names the roles that may call it."""
 

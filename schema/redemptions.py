@@ -1,4 +1,4 @@
-"""Redemptions: points for a reward, at once or held; confirmed or cancelled. Reads and commands.
+"""Redemptions: points for a reward, at once or held; confirmed, cancelled, reversed.
 
 Every command takes an idempotency key. Knows nothing of lots or stock: `core.redemptions` does.
 """
@@ -64,17 +64,35 @@ class Redemption(relay.Node):
     def status(self) -> engine.Status:
         return self.found.status
 
-    @answer("What the member shows at the till.")
-    def code(self) -> str:
-        return self.found.code
+    @answer(
+        "What the member shows at the till, one for each piece. Those of a pool stand here once "
+        "the redemption is completed; those of one that was cancelled or reversed are void."
+    )
+    def codes(self) -> list[str]:
+        return list(self.found.codes)
 
-    @answer("The points taken.")
+    @answer("How many pieces of the reward were taken.")
+    def quantity(self) -> int:
+        return self.found.quantity
+
+    @answer("The points taken, for all pieces.")
     def points(self) -> BigInt:
         return BigInt(self.found.points)
 
-    @answer("The money off; null where a thing was taken.")
+    @answer("The money off, for all pieces; null where a thing was taken.")
     def worth(self) -> Money | None:
         return None if self.found.worth is None else Money.of(self.found.worth)
+
+    @answer("The money that the till collects beside the points, for all pieces; null: none.")
+    def cash(self) -> Money | None:
+        return None if self.found.cash is None else Money.of(self.found.cash)
+
+    @answer(
+        "The partner's external id of the purchase that it comes with: cancelled, that reverses "
+        "this. Null where none was named."
+    )
+    def order(self) -> str | None:
+        return self.found.order
 
     @answer("When it was asked for.")
     def requested_at(self) -> datetime:
@@ -87,6 +105,25 @@ class Redemption(relay.Node):
     @answer("When it was completed, cancelled or timed out; null while held.")
     def settled_at(self) -> datetime | None:
         return self.found.settled_at
+
+    @answer("When it was reversed; null where it wasn't.")
+    def reversed_at(self) -> datetime | None:
+        return self.found.reversed_at
+
+    @answer("Why it was reversed, as a code; null where it wasn't.")
+    def reason(self) -> str | None:
+        return self.found.reason
+
+    @answer("Whether its stock was written off when it was reversed.")
+    def written_off(self) -> bool:
+        return self.found.written_off
+
+    @answer(
+        "Until when its partner may reverse it. Null: by its terms never, or it isn't completed."
+    )
+    def reversible_until(self, info: Info) -> datetime | None:
+        partner = info.context.engine.rulebook.partner_by_id(self.found.partner)
+        return self.found.reversible_until("UTC" if partner is None else partner.time_zone)
 
     @answer("What was redeemed; null where points paid part of a bill.")
     async def reward(self, info: Info) -> Reward | None:
@@ -134,6 +171,12 @@ class RedeemRewardInput:
     currency: strawberry.Maybe[str] = strawberry.field(
         description="The code of the currency to pay with, where the reward has several prices."
     )
+    quantity: strawberry.Maybe[int] = strawberry.field(
+        description="How many pieces, 1 to 100; left out: one."
+    )
+    order: strawberry.Maybe[str] = strawberry.field(
+        description="The external id of the purchase that it comes with, if there is one."
+    )
     hold: strawberry.Maybe[str] = strawberry.field(
         description="How long to hold the points, such as 2h; then confirm or cancel."
     )
@@ -153,6 +196,9 @@ class PayWithPointsInput:
     currency: str = strawberry.field(description="The ISO 4217 code of the bill's money.")
     points: strawberry.Maybe[BigInt] = strawberry.field(
         description="How many points are offered at most; left out: all that there are."
+    )
+    order: strawberry.Maybe[str] = strawberry.field(
+        description="The external id of the purchase whose bill it is, if it has one yet."
     )
     hold: strawberry.Maybe[str] = strawberry.field(
         description="How long to hold the points, such as 2h; then confirm or cancel."
@@ -233,10 +279,10 @@ async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
     return holder
 
 
-async def _settleable(info: Info, given: SettleRedemptionInput) -> engine.Redemption:
+async def meant(info: Info, key: str, redemption: str) -> engine.Redemption:
     """The redemption meant, if the viewer has a say in it; else there is none."""
-    check_text(given.key, "key", 255, least=1)
-    numbers = parse_numbers("Redemption", given.redemption, 2, "redemption")
+    check_text(key, "key", 255, least=1)
+    numbers = parse_numbers("Redemption", redemption, 2, "redemption")
     row = await info.context.loaders.redemption.load((numbers[0], numbers[1]))
     if row is not None:
         found = engine.from_row(row)
@@ -273,6 +319,8 @@ class RedemptionMutations:
             input.reward,
             currency,
             hold,
+            1 if input.quantity is None else input.quantity.value,
+            None if input.order is None else input.order.value,
         )
         return RewardRedeemed.of(await engine.redeem(context.engine, request, context.instant))
 
@@ -294,6 +342,7 @@ class RedemptionMutations:
             parse_money(input.total, input.currency, "total"),
             None if input.points is None else input.points.value,
             None if input.hold is None else parse_duration(input.hold.value, "hold"),
+            None if input.order is None else input.order.value,
         )  # fmt: skip
         return RewardRedeemed.of(await paying.pay(context.engine, request, context.instant))
 
@@ -307,7 +356,7 @@ class RedemptionMutations:
         input: Annotated[SettleRedemptionInput, strawberry.argument(description="Which one.")],
     ) -> SettleResult | None:
         context = info.context
-        found = await _settleable(info, input)
+        found = await meant(info, input.key, input.redemption)
         return RewardRedeemed.of(
             await engine.confirm(
                 context.engine, found.holder, found.id, context.viewer.caller, input.key,
@@ -325,7 +374,7 @@ class RedemptionMutations:
         input: Annotated[SettleRedemptionInput, strawberry.argument(description="Which one.")],
     ) -> SettleResult | None:
         context = info.context
-        found = await _settleable(info, input)
+        found = await meant(info, input.key, input.redemption)
         return RewardRedeemed.of(
             await engine.cancel(
                 context.engine, found.holder, found.id, context.viewer.caller, input.key,

@@ -15,8 +15,8 @@ from strawberry import relay
 from core.eligibility import Eligibility as Chance
 from core.models import RewardRow
 from core.rulebook import PartnerTerms, RewardTerms
-from laurels.declarations import RewardKind
 from laurels.money import Money as MoneyTerms
+from laurels.rewards import CodeSource, RewardKind
 from schema.access import allow
 from schema.context import Info
 from schema.fields import answer
@@ -26,6 +26,11 @@ from schema.partners import Currency, Partner, partner_of
 from schema.scalars import BigInt
 
 strawberry.enum(RewardKind, description="What a reward is to the member.")
+strawberry.enum(
+    CodeSource,
+    name="RewardCodes",
+    description="Whether a reward's codes are generated, or come from a pool imported ahead.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,9 @@ class Offer:
     kind: RewardKind
     prices: Mapping[str, int]
     worth: str | None
+    cash: str | None
+    codes: CodeSource
+    reversible: str | None
     tier: tuple[str, str] | None
     limited: bool
     offered: bool
@@ -49,8 +57,8 @@ class Offer:
         """From the rulebook."""
         r = terms.reward
         return cls(
-            terms.id, partner.id, r.code, r.title, r.description, r.kind, r.prices, r.worth, r.tier,
-            r.stock is not None, True,
+            terms.id, partner.id, r.code, r.title, r.description, r.kind, r.prices, r.worth, r.cash,
+            CodeSource(r.codes), r.reversible, r.tier, r.limited, True,
         )  # fmt: skip
 
     @classmethod
@@ -59,7 +67,8 @@ class Offer:
         tier = None if row.tier is None else (row.tier[0], row.tier[1])
         return cls(
             row.id, row.partner_id, row.code, row.title, row.description, RewardKind(row.kind),
-            row.prices, row.worth, tier, row.limited, row.offered,
+            row.prices, row.worth, row.cash, CodeSource(row.codes), row.reversible, tier,
+            row.limited or row.codes == CodeSource.POOL, row.offered,
         )  # fmt: skip
 
 
@@ -136,12 +145,28 @@ class Reward(relay.Node):
         worth = self.offer.worth
         return None if worth is None else Money.of(MoneyTerms.parse(worth))
 
+    @answer("The money that the till collects beside the points; null: none.")
+    def cash(self) -> Money | None:
+        cash = self.offer.cash
+        return None if cash is None else Money.of(MoneyTerms.parse(cash))
+
+    @answer("Where the codes come from that members show for it.")
+    def codes(self) -> CodeSource:
+        return self.offer.codes
+
+    @answer("How long after completion its partner may reverse a redemption, as 30D; null: never.")
+    def reversible(self) -> str | None:
+        return self.offer.reversible
+
     @answer("The tier needed at least; null: none.")
     def tier(self) -> RequiredTier | None:
         tier = self.offer.tier
         return None if tier is None else RequiredTier(ladder=tier[0], tier=tier[1])
 
-    @answer("How many are left; null: no limit.")
+    @answer(
+        "How many are left, of its stock or of the codes in its pool (which are counted up to "
+        "10,000); null: no limit."
+    )
     async def left(self, info: Info) -> BigInt | None:
         if not self.offer.limited:
             return None

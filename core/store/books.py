@@ -195,22 +195,49 @@ CREATE TABLE redemption (
     reward_id integer,
     rule text,
     currency_id integer NOT NULL,
+    quantity smallint NOT NULL CHECK (quantity BETWEEN 1 AND 100),
     points bigint NOT NULL CHECK (points > 0),
     worth bigint CHECK (worth > 0),
     money char(3),
-    status smallint NOT NULL CHECK (status BETWEEN 1 AND 4),
-    slice smallint,
+    cash bigint CHECK (cash > 0),
+    cash_money char(3),
+    status smallint NOT NULL CHECK (status BETWEEN 1 AND 5),
+    stocked boolean NOT NULL,
+    pooled boolean NOT NULL,
     seq integer NOT NULL,
-    code text NOT NULL,
+    order_id text CHECK (length(order_id) BETWEEN 1 AND 200),
+    reversible text,
     requested_at timestamptz NOT NULL,
     hold_until timestamptz,
     settled_at timestamptz,
+    reversed_at timestamptz,
+    reason text CHECK (length(reason) BETWEEN 1 AND 64),
+    written_off boolean NOT NULL DEFAULT false,
     PRIMARY KEY (holder_id, id),
     CHECK ((reward_id IS NULL) <> (rule IS NULL)),
     CHECK ((status = 1) = (settled_at IS NULL)),
-    CHECK (status <> 1 OR hold_until IS NOT NULL)
+    CHECK (status <> 1 OR hold_until IS NOT NULL),
+    CONSTRAINT redemption_reversed CHECK ((status = 5) = (reversed_at IS NOT NULL)
+        AND (status = 5) = (reason IS NOT NULL) AND (status = 5 OR NOT written_off))
 );
 CREATE INDEX redemption_held ON redemption (hold_until) WHERE status = 1;
+CREATE INDEX redemption_by_order ON redemption (partner_id, order_id) WHERE order_id IS NOT NULL;
+-- What a member shows at a till: 1 in the pool, 2 issued, 3 voided, 4 set aside for a hold.
+CREATE TABLE voucher (
+    partner_id integer NOT NULL,
+    code text NOT NULL CHECK (length(code) BETWEEN 1 AND 200),
+    reward_id integer,
+    state smallint NOT NULL CHECK (state BETWEEN 1 AND 4),
+    holder_id bigint,
+    redemption_id bigint,
+    at timestamptz NOT NULL,
+    PRIMARY KEY (partner_id, code),
+    CONSTRAINT voucher_owned CHECK ((state = 1) = (redemption_id IS NULL)
+        AND (holder_id IS NULL) = (redemption_id IS NULL) AND (state <> 1 OR reward_id IS NOT NULL))
+) WITH (fillfactor = 85);
+CREATE INDEX voucher_pool ON voucher (reward_id, code) WHERE state = 1;
+CREATE INDEX voucher_of_redemption ON voucher (holder_id, redemption_id)
+    WHERE redemption_id IS NOT NULL;
 CREATE TABLE rulebook (
     version integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest text NOT NULL UNIQUE,
@@ -222,6 +249,21 @@ CREATE TABLE reward_stock (
     remaining bigint NOT NULL CONSTRAINT reward_stock_not_overdrawn CHECK (remaining >= 0),
     PRIMARY KEY (reward_id, slice)
 );
+-- What became of the stock: 1 what there was at first, 2 taken, 3 returned, 4 written off.
+CREATE TABLE stock_move (
+    reward_id integer NOT NULL,
+    slice smallint NOT NULL,
+    event_id bigint NOT NULL,
+    kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 4),
+    amount bigint NOT NULL CHECK (amount >= 0),
+    holder_id bigint,
+    redemption_id bigint,
+    PRIMARY KEY (reward_id, slice, event_id),
+    CONSTRAINT stock_move_of_redemption CHECK ((kind = 1) = (redemption_id IS NULL)
+        AND (holder_id IS NULL) = (redemption_id IS NULL))
+);
+CREATE INDEX stock_move_by_redemption ON stock_move (holder_id, redemption_id)
+    WHERE redemption_id IS NOT NULL;
 CREATE TABLE request_key (
     caller text NOT NULL,
     key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
@@ -275,6 +317,7 @@ _APPEND_ONLY = (
     "assignment",
     "lot_change",
     "notice",
+    "stock_move",
 )
 
 GUARDS = """

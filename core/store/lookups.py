@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from core.db import Row, reading
 from core.ledger import Transfer
-from core.models import CurrencyRow, PartnerRow, PolicyRow
+from core.models import CurrencyRow, PartnerRow, PolicyRow, RewardRow
 from core.rulebook import CurrencyTerms, PolicyTerms
 from core.store.posting import columns
+from core.store.redemptions import COLUMNS as _REDEMPTION
 from laurels.policies import Policy
 
 
@@ -72,8 +73,6 @@ class TierChange(NamedTuple):
 _MEMBER = "m.holder_id, m.name, m.claimed, m.enrolled_at"
 _TRANSFER = """t.holder_id, t.currency_id, t.seq, t.booked_at, t.occurred_at, t.kind, t.source,
     t.target, t.amount, t.partner_id, t.rule_id, t.event_id"""
-_REDEMPTION = """r.holder_id, r.id, r.partner_id, r.reward_id, r.rule, r.currency_id, r.points,
-    r.worth, r.money, r.status, r.slice, r.seq, r.code, r.requested_at, r.hold_until, r.settled_at"""
 _KEYS3 = "unnest($1::bigint[], $2::int[], $3::int[]) AS k (holder_id, currency_id, seq)"
 
 
@@ -286,3 +285,8 @@ async def currencies(ids: Sequence[int]) -> dict[int, CurrencyTerms]:
             row.id, row.code, row.name, row.symbol, terms, row.owner_id, redeemable=row.redeemable
         )
     return found
+
+
+async def rewards(ids: Sequence[int]) -> dict[int, RewardRow]:
+    """Rewards by id, withdrawn ones too."""
+    return {row.id: row for row in await RewardRow.filter(id__in=list(ids))}

@@ -27,12 +27,6 @@ _DUE = f"""
 SELECT {COLUMNS} FROM lot l JOIN policy p ON p.id = l.policy_id
 WHERE l.holder_id = ANY($1) AND l.remaining > 0 AND {DUE} <= $2
 """
-_TAKEN = f"""
-SELECT {COLUMNS}, a.amount FROM allocation a
-JOIN lot l ON l.holder_id = a.holder_id AND l.currency_id = a.currency_id AND l.seq = a.lot_seq
-JOIN policy p ON p.id = l.policy_id
-WHERE a.holder_id = $1 AND a.currency_id = $2 AND a.seq = $3 ORDER BY l.seq
-"""
 # Lots that purchases opened, spent ones too, with the event of each and what of it went unused.
 _EARNED = f"""
 SELECT {COLUMNS}, t.event_id, coalesce(g.gone, 0)::bigint
@@ -84,14 +78,6 @@ async def open_lots(
 async def due_lots(connection: Connection, holders: Sequence[int], now: datetime) -> list[Placed]:
     """The lots to which time has done something by now that isn't booked yet."""
     return _placed(await connection.fetch(_DUE, list(holders), now))
-
-
-async def lots_taken(
-    connection: Connection, holder: int, currency: int, seq: int
-) -> list[tuple[Lot, int]]:
-    """The lots that a debit took from, each with the points taken."""
-    rows = await connection.fetch(_TAKEN, holder, currency, seq)
-    return [(lot_from(row), row[19]) for row in rows]
 
 
 async def earned_lots(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Placed]:

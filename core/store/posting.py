@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from core.db import Connection
 from core.ledger import Ledger
+from core.redeemed import Settled
 from core.rulebook import Reach
 from laurels.purchase import Line
 
@@ -285,6 +286,7 @@ class Writes:
     standings: list[StandingRow] = field(default_factory=list)
     tier_changes: list[TierChangeRow] = field(default_factory=list)
     relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
     awaited: bool = False
 
 

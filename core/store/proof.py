@@ -28,7 +28,10 @@ _CONSTRAINTS = {
     "assignment": "pkey holder_id_fkey kind_check rank_check check reason_check end ended_once",
     "standing": "pkey holder_id_fkey rank_check",
     "tier_change": "pkey holder_id_fkey check",
-    "redemption": "pkey holder_id_fkey points_check worth_check status_check check check1 check2",
+    "redemption": "pkey holder_id_fkey quantity_check points_check worth_check cash_check "
+    "status_check order_id_check reason_check check check1 check2 reversed",
+    "voucher": "pkey code_check state_check owned",
+    "stock_move": "pkey kind_check amount_check of_redemption",
     "relation": "pkey holder_id_fkey purchases_check",
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",
@@ -131,22 +134,80 @@ QUESTIONS: dict[str, str] = {
         ) d ON d.holder_id = h.id
         WHERE h.booked_at IS DISTINCT FROM d.last
         {_LIMIT}""",
-    # Of events: 2 redeemed at once, 3 reserved, 4 confirmed, 5 cancelled, 6 timed out.
+    # Of events: 2 redeemed at once, 3 reserved, 4 confirmed, 5 cancelled, 6 timed out, 13 reversed.
     "redemptions = their events": f"""
         WITH e AS (
-            SELECT holder_id, external_id, array_agg(kind ORDER BY kind) AS kinds FROM event
-            WHERE kind BETWEEN 2 AND 6 GROUP BY 1, 2
+            SELECT holder_id, external_id, array_agg(kind ORDER BY kind) AS kinds,
+                max(occurred_at) FILTER (WHERE kind IN (2, 3)) AS asked,
+                max(occurred_at) FILTER (WHERE kind IN (2, 4, 5, 6)) AS settled,
+                max(occurred_at) FILTER (WHERE kind = 13) AS reversed
+            FROM event WHERE kind BETWEEN 2 AND 6 OR kind = 13 GROUP BY 1, 2
         )
         SELECT 'redemption ' || coalesce(r.holder_id, e.holder_id) || '/' || coalesce(r.id::text, e.external_id),
-            format('%s points, status %s; its transfer moved %s, its events are %s',
-                r.points, r.status, t.amount, e.kinds)
+            format('%s points, status %s, settled %s, reversed %s; its transfer moved %s, its events are %s',
+                r.points, r.status, r.settled_at, r.reversed_at, t.amount, e.kinds)
         FROM redemption r
         FULL JOIN e ON e.holder_id = r.holder_id AND e.external_id = r.id::text
         LEFT JOIN transfer t ON t.holder_id = r.holder_id AND t.currency_id = r.currency_id AND t.seq = r.seq
-        WHERE (r.status, r.points, r.partner_id) IS DISTINCT FROM (
-            CASE e.kinds WHEN '{{2}}' THEN 2 WHEN '{{3}}' THEN 1 WHEN '{{3,4}}' THEN 2 WHEN '{{3,5}}' THEN 3
-                WHEN '{{3,6}}' THEN 4 END, t.amount, t.partner_id)
+        WHERE (r.status, r.points, r.partner_id, r.requested_at, r.settled_at, r.reversed_at)
+            IS DISTINCT FROM (CASE e.kinds WHEN '{{2}}' THEN 2 WHEN '{{3}}' THEN 1 WHEN '{{3,4}}' THEN 2
+                WHEN '{{3,5}}' THEN 3 WHEN '{{3,6}}' THEN 4 WHEN '{{2,13}}' THEN 5 WHEN '{{3,4,13}}' THEN 5 END,
+                t.amount, t.partner_id, e.asked, e.settled, e.reversed)
             OR t.kind <> CASE e.kinds[1] WHEN 2 THEN 2 ELSE 4 END
+        {_LIMIT}""",
+    # A hold of a pool's codes sets them aside; ended, they are in the pool again. What was shown
+    # of a redemption that doesn't stand is void.
+    "codes = their redemptions": f"""
+        WITH v AS (
+            SELECT holder_id, redemption_id, count(*) FILTER (WHERE state = 2) AS issued,
+                count(*) FILTER (WHERE state = 4) AS aside, count(*) FILTER (WHERE state = 3) AS void
+            FROM voucher WHERE redemption_id IS NOT NULL GROUP BY 1, 2
+        )
+        SELECT 'redemption ' || coalesce(r.holder_id, v.holder_id) || '/' || coalesce(r.id, v.redemption_id),
+            format('%s pieces, status %s; of its codes %s are issued, %s set aside, %s void',
+                r.quantity, r.status, v.issued, v.aside, v.void)
+        FROM redemption r FULL JOIN v ON v.holder_id = r.holder_id AND v.redemption_id = r.id
+        WHERE r.id IS NULL
+            OR coalesce(v.issued, 0) <> CASE WHEN r.status = 2 OR r.status = 1 AND NOT r.pooled
+                THEN r.quantity ELSE 0 END
+            OR coalesce(v.aside, 0) <> CASE WHEN r.status = 1 AND r.pooled THEN r.quantity ELSE 0 END
+            OR coalesce(v.void, 0) <> CASE WHEN r.status = 5 OR r.status IN (3, 4) AND NOT r.pooled
+                THEN r.quantity ELSE 0 END
+        UNION ALL
+        SELECT 'redemption ' || r.holder_id || '/' || r.id, 'one of its codes is for another reward'
+        FROM voucher v JOIN redemption r ON r.holder_id = v.holder_id AND r.id = v.redemption_id
+        WHERE (v.partner_id, v.reward_id) IS DISTINCT FROM (r.partner_id, r.reward_id)
+        {_LIMIT}""",
+    "stock = its moves": f"""
+        SELECT 'stock of reward ' || coalesce(s.reward_id, m.reward_id) || '/' || coalesce(s.slice, m.slice),
+            format('%s are left, its moves say %s', s.remaining, m.due)
+        FROM reward_stock s FULL JOIN (
+            SELECT reward_id, slice, count(*) FILTER (WHERE kind = 1) AS began,
+                sum(CASE kind WHEN 2 THEN -amount WHEN 4 THEN 0 ELSE amount END) AS due
+            FROM stock_move GROUP BY 1, 2
+        ) m ON m.reward_id = s.reward_id AND m.slice = s.slice
+        WHERE s.remaining IS DISTINCT FROM m.due OR m.began <> 1
+        {_LIMIT}""",
+    "stock moves = redemptions": f"""
+        WITH m AS (
+            SELECT m.holder_id, m.redemption_id, min(m.reward_id) AS reward, bool_and(e.id IS NOT NULL) AS told,
+                sum(m.amount) FILTER (WHERE m.kind = 2) AS taken,
+                sum(m.amount) FILTER (WHERE m.kind = 3) AS back,
+                sum(m.amount) FILTER (WHERE m.kind = 4) AS lost
+            FROM stock_move m LEFT JOIN event e ON e.id = m.event_id AND e.holder_id = m.holder_id
+                AND e.external_id = m.redemption_id::text AND e.kind = ANY (CASE m.kind
+                    WHEN 2 THEN '{{2,3}}' WHEN 3 THEN '{{5,6,13}}' ELSE '{{13}}' END::smallint[])
+            WHERE m.redemption_id IS NOT NULL GROUP BY 1, 2
+        )
+        SELECT 'redemption ' || coalesce(r.holder_id, m.holder_id) || '/' || coalesce(r.id, m.redemption_id),
+            format('%s pieces, status %s; of the stock %s were taken, %s returned, %s written off',
+                r.quantity, r.status, m.taken, m.back, m.lost)
+        FROM redemption r FULL JOIN m ON m.holder_id = r.holder_id AND m.redemption_id = r.id
+        WHERE r.id IS NULL OR NOT m.told OR m.reward <> r.reward_id
+            OR coalesce(m.taken, 0) <> CASE WHEN r.stocked THEN r.quantity ELSE 0 END
+            OR coalesce(m.back, 0) <> CASE WHEN r.stocked AND r.status IN (3, 4, 5) AND NOT r.written_off
+                THEN r.quantity ELSE 0 END
+            OR coalesce(m.lost, 0) <> CASE WHEN r.stocked AND r.written_off THEN r.quantity ELSE 0 END
         {_LIMIT}""",
     "ranks = tier changes": f"""
         SELECT 'standing ' || coalesce(s.holder_id, c.holder_id) || '/' || coalesce(s.ladder_id, c.ladder_id),
@@ -217,10 +278,14 @@ ORDER BY holder_id, booked_at
 COMMANDS = """
 SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
     CASE WHEN d.kind = 7 THEN jsonb_build_array(c.ladder_id, c.from_rank, c.to_rank)::text
-        WHEN r.id IS NOT NULL THEN jsonb_build_array(r.id, coalesce(r.reward_id, 0), r.points,
-            coalesce(r.rule, ''), coalesce(r.worth, 0), coalesce(r.money, ''))::text END
+        WHEN d.kind IN (2, 3) AND r.id IS NOT NULL THEN jsonb_build_array(r.id, coalesce(r.reward_id, 0),
+            r.points, coalesce(r.rule, ''), coalesce(r.worth, 0), coalesce(r.money, ''), r.quantity,
+            coalesce(r.cash, 0), coalesce(r.cash_money, ''), r.stocked::int, r.pooled::int,
+            coalesce(r.order_id, ''), coalesce(r.reversible, ''))::text
+        WHEN d.kind = 13 THEN jsonb_build_array(r.id, r.points, r.reason, r.written_off::int)::text
+        WHEN r.id IS NOT NULL THEN jsonb_build_array(r.id, r.points)::text END
 FROM decision d JOIN event e ON e.id = d.event_id
-LEFT JOIN redemption r ON d.kind IN (2, 3) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
+LEFT JOIN redemption r ON d.kind IN (2, 3, 4, 5, 6, 13) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
 LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at
 WHERE d.kind <> 1
 """

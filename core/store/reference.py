@@ -34,10 +34,11 @@ from core.rulebook import (
     Rulebook,
     RuleTerms,
 )
-from laurels.declarations import Currency, Ladder, Partner, Reward
+from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
+from laurels.rewards import Reward
 from laurels.rules import EarnRule, held_back
 
 _INSTALL_LOCK = 5287358
@@ -370,6 +371,9 @@ async def _reward(partner_id: int, reward: Reward) -> RewardTerms:
             "kind": str(reward.kind),
             "prices": dict(reward.prices),
             "worth": reward.worth,
+            "cash": reward.cash,
+            "codes": str(reward.codes),
+            "reversible": reward.reversible,
             "tier": None if reward.tier is None else list(reward.tier),
             "limited": reward.stock is not None,
             "offered": True,
@@ -382,8 +386,10 @@ async def _reward(partner_id: int, reward: Reward) -> RewardTerms:
         whole, more = divmod(reward.stock, _STOCK_SLICES)
         async with transaction() as connection:
             await connection.executemany(
-                "INSERT INTO reward_stock (reward_id, slice, remaining) VALUES ($1, $2, $3) "
-                "ON CONFLICT DO NOTHING",
+                "WITH s AS (INSERT INTO reward_stock (reward_id, slice, remaining) "
+                "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING *) INSERT INTO stock_move "
+                "(reward_id, slice, event_id, kind, amount) "
+                "SELECT reward_id, slice, 0, 1, remaining FROM s",
                 [(row.id, n, whole + (n < more)) for n in range(_STOCK_SLICES)],
             )
     return RewardTerms(row.id, reward)

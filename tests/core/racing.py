@@ -157,8 +157,8 @@ async def sell_at_once(engine: Engine, name: str, times: int) -> list[Sold]:
     return [outcome for outcomes in sold for outcome in outcomes]
 
 
-#: What became of a redemption: (id, code, status, replayed), or the refusal's code.
-Taken = tuple[int, str, int, bool] | str
+#: What became of a redemption: (id, codes, status, replayed), or the refusal's code.
+Taken = tuple[int, tuple[str, ...], int, bool] | str
 
 
 async def _taken(call: Awaitable[Redemption]) -> Taken:
@@ -166,7 +166,7 @@ async def _taken(call: Awaitable[Redemption]) -> Taken:
         done = await call
     except Refusal as refusal:
         return refusal.code
-    return (done.id, done.code, int(done.status), done.replayed)
+    return (done.id, done.codes, int(done.status), done.replayed)
 
 
 async def take(engine: Engine, requests: Sequence[RedeemRequest]) -> list[Taken]:

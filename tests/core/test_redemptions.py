@@ -48,7 +48,7 @@ async def test_redeemed_at_once_takes_the_points_soonest_to_expire(shop: Engine)
     assert done.status is Status.COMPLETED
     assert (done.points, done.requested_at, done.settled_at) == (100, NOW, NOW)
     assert (done.hold_until, done.worth, done.replayed) == (None, None, False)
-    assert len(done.code) == 10
+    assert [len(code) for code in done.codes] == [10]
     assert await lots(holder) == [(80, 40), (60, 0)]
     assert await balance(shop, holder, NOW) == {
         "active": 40, "pending": 0, "reserved": 0, "arrears": 0, "earned": 140, "expired": 0,
@@ -343,5 +343,5 @@ async def test_a_request_names_its_caller_so_that_keys_do_not_meet(shop: Engine)
     asked: list[RedeemRequest] = [wish(holder, caller=caller) for caller in ("till", "app")]
     done = [await redeem(shop, request, NOW) for request in asked]
     assert [x.replayed for x in done] == [False, False]
-    assert done[0].code != done[1].code
+    assert done[0].codes != done[1].codes
     assert await active(shop, holder, NOW) == 0

@@ -147,7 +147,7 @@ async def test_a_replay_tells_how_the_redemption_stands_today(shop: Engine, ada:
     held = await redeem(shop, wish(ada, hold="1D"), NOW)
     await confirm(shop, ada, held.id, "till", "s", NOW)
     again = await redeem(shop, wish(ada, hold="1D"), NOW)
-    assert (again.id, again.status, again.code) == (held.id, Status.COMPLETED, held.code)
+    assert (again.id, again.status, again.codes) == (held.id, Status.COMPLETED, held.codes)
 
 
 async def race(

@@ -17,7 +17,7 @@ import orjson
 from tests.crash.acknowledgements import Act, Answer
 
 _REDEEMED = """__typename
-  ... on RewardRedeemed { replayed redemption { id status code points requestedAt holdUntil
+  ... on RewardRedeemed { replayed redemption { id status codes points requestedAt holdUntil
     settledAt currency { code } reward { code } worth { amount currency } } }
   ... on Error { code message path }"""
 ENROL = """mutation($input: EnrolMemberInput!) { answer: enrolMember(input: $input) {

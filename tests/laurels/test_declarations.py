@@ -13,14 +13,15 @@ from laurels.declarations import (
     Measure,
     MeasureKind,
     Partner,
-    Reward,
-    RewardKind,
     Tier,
     currency_code,
     spend,
     visits,
 )
+from laurels.durations import Duration
 from laurels.errors import DeclarationError
+from laurels.policies import Activity, Expiry, Pending, Policy, Returns
+from laurels.rewards import Reward, RewardKind
 
 relaxed = settings(deadline=None)
 STAR = Currency("STAR", "Stars", "★", "12M_U", "Europe/Istanbul")
@@ -148,11 +149,20 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (Reward, {"tier": ("club",)}, "reward mug: tier: it is (ladder, tier)"),
     (Reward, {"tier": 5}, "reward mug: tier: it is (ladder, tier)"),
     (Reward, {"tier": ("club", "")}, f"reward mug: tier: {CODE} ''"),
-    (Reward, {"kind": "gift"}, "reward mug: kind: 'gift' is none"),
+    (Reward, {"kind": "gift"}, "reward mug: kind: 'gift' is none: product, discount, perk"),
     (Reward, {"worth": "5.00 EUR"}, "reward mug: worth: a discount, and nothing else, has one"),
     (Reward, {"kind": "discount"}, "reward mug: worth: a discount, and nothing else, has one"),
     (Reward, {"kind": "discount", "worth": "5"}, f"reward mug: worth: {ISO} ''"),
     (Reward, {"kind": "discount", "worth": "0 EUR"}, "reward mug: worth: it is above zero"),
+    (Reward, {"cash": "5"}, f"reward mug: cash: {ISO} ''"),
+    (Reward, {"cash": "0 EUR"}, "reward mug: cash: it is above zero"),
+    (Reward, {"codes": "found"}, "reward mug: codes: 'found' is none: generated, pool"),
+    (Reward, {"reversible": "soon"}, f"reward mug: reversible: 'soon' {NO_DURATION}"),
+    (
+        Reward,
+        {"reversible": 30},
+        "reward mug: reversible: a duration such as '30D' or None, not 30",
+    ),
     (Partner, {"code": "ca fe"}, f"partner 'ca fe': {CHARACTERS}"),
     (Partner, {"name": 5}, "partner cafe: name: a text of 1 to 200 characters is wanted, not 5"),
     (Partner, {"time_zone": "Y"}, "partner cafe: time_zone: 'Y' is no IANA time zone"),

@@ -33,7 +33,11 @@ def test_terms_and_protocol() -> None:
         "worth": "1.00 EUR",
         "at_most": "50%",
         "minimum": 200,
+        "reversible": "30D",
     }
+    assert PayWithPoints(STAR, 1, "0.01 EUR", reversible=None).reversible is None
+    with pytest.raises(DeclarationError, match="reversible: 'soon' is no duration"):
+        PayWithPoints(STAR, 1, "0.01 EUR", reversible="soon")
     assert PayWithPoints(STAR, 1, "0.01 EUR", at_most="12.5%").terms["at_most"] == "12.5%"
     with pytest.raises(TypeError):
         rule.terms["points"] = 1  # type: ignore[index]  # the refusal under test

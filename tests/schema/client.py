@@ -27,7 +27,7 @@ RECORD = """mutation($input: RecordPurchasesInput!) { recordPurchases(input: $in
     tierChanges { ladder { code } from { code } to { code } } }
   ... on Error { code message path } } } }"""
 REDEEM = """mutation($input: RedeemRewardInput!) { redeemReward(input: $input) { __typename
-  ... on RewardRedeemed { replayed redemption { id status code points holdUntil settledAt
+  ... on RewardRedeemed { replayed redemption { id status codes points holdUntil settledAt
     reward { title } partner { code } currency { code } ledger { balance { active reserved } }
     member { id } } }
   ... on Error { code message path } } }"""

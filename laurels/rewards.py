@@ -1,0 +1,132 @@
+"""Rewards with a fixed price: what a partner offers for points. Frozen, checked when made.
+
+Knows nothing of how one is redeemed; any number of points for money off is a redeem rule's affair
+(`laurels.redeeming`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from laurels.declarations import (
+    Currency,
+    check_distinct,
+    check_mapping,
+    check_optional,
+    check_points,
+    currency_code,
+)
+from laurels.durations import Duration
+from laurels.errors import DeclarationError, check_code, check_title, shown, within
+from laurels.money import Money
+
+#: For how long a partner may take a redemption back where it says nothing else.
+REVERSIBLE = "30D"
+E = TypeVar("E", bound=StrEnum)
+
+
+class RewardKind(StrEnum):
+    """What a reward is to the member."""
+
+    PRODUCT = "product"
+    DISCOUNT = "discount"
+    PERK = "perk"
+
+
+class CodeSource(StrEnum):
+    """Where the codes come from that a member shows: made when wanted, or imported ahead."""
+
+    GENERATED = "generated"
+    POOL = "pool"
+
+
+def check_reversible(what: str, text: object) -> str | None:
+    """Return `text` if it says how long a redemption may be reversed: `30D`; None: not at all."""
+    if text is not None and not isinstance(text, str):
+        raise DeclarationError(f"{what}: a duration such as '30D' or None, not {shown(text)}")
+    if text is not None:
+        within(what, Duration.parse, text)
+    return text
+
+
+def _check_pair(what: str, tier: object) -> None:
+    if not isinstance(tier, tuple) or len(tier) != 2:
+        raise DeclarationError(f"{what}: it is (ladder, tier)")
+    for code in tier:
+        check_code(what, code)
+
+
+def _check_money(what: str, text: str | None) -> None:
+    if text is not None and within(what, Money.parse, text).minor <= 0:
+        raise DeclarationError(f"{what}: it is above zero")
+
+
+def _one_of(what: str, kinds: type[E], value: str) -> E:
+    try:
+        return kinds(value)
+    except ValueError:
+        raise DeclarationError(f"{what}: {shown(value)} is none: {', '.join(kinds)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """Something to have for points.
+
+    `price` gives the points per currency, any one of which may pay; `stock` is how many there are
+    (None: no limit); `tier` is `(ladder, tier)` needed at least; `worth` (`"5.00 TRY"`) is the
+    money off of a discount; `cash` (`"5.00 TRY"`) is what the till collects beside the points.
+    `codes` says whether the codes that members show are generated, or come from a pool that is
+    imported ahead: out of codes is then out of stock. `reversible` is how long after completion the
+    partner may take a redemption back (`30D`; None: never). `prices` is the price by the
+    currencies' codes.
+    """
+
+    code: str
+    title: str
+    price: Mapping[Currency | str, int] = field(compare=False)
+    stock: int | None = None
+    tier: tuple[str, str] | None = None
+    kind: RewardKind = RewardKind.PRODUCT
+    worth: str | None = None
+    description: str = ""
+    cash: str | None = None
+    codes: CodeSource | str = CodeSource.GENERATED
+    reversible: str | None = REVERSIBLE
+    prices: Mapping[str, int] = field(init=False, repr=False, hash=False)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there may be none left: of its stock, or of the codes in its pool."""
+        return self.stock is not None or self.codes is CodeSource.POOL
+
+    def __post_init__(self) -> None:
+        what = f"reward {check_code('reward', self.code)}"
+        check_title(f"{what}: title", self.title)
+        check_optional(f"{what}: description", self.description, 4000)
+        if not check_mapping(f"{what}: price", self.price, "currency to points"):
+            raise DeclarationError(f"{what}: price: at least one currency is wanted")
+        codes = [within(f"{what}: price", currency_code, c) for c in self.price]
+        check_distinct(f"{what}: price", codes)
+        points = [check_points(f"{what}: price", p, 1) for p in self.price.values()]
+        if self.stock is not None:
+            check_points(f"{what}: stock", self.stock)
+        if self.tier is not None:
+            _check_pair(f"{what}: tier", self.tier)
+        kind = _one_of(f"{what}: kind", RewardKind, self.kind)
+        if (self.worth is not None) != (kind is RewardKind.DISCOUNT):
+            raise DeclarationError(f"{what}: worth: a discount, and nothing else, has one")
+        _check_money(f"{what}: worth", self.worth)
+        _check_money(f"{what}: cash", self.cash)
+        check_reversible(f"{what}: reversible", self.reversible)
+        frozen = {
+            "kind": kind,
+            "codes": _one_of(f"{what}: codes", CodeSource, self.codes),
+            "price": MappingProxyType(dict(self.price)),
+            "prices": MappingProxyType(dict(zip(codes, points, strict=True))),
+        }
+        for name, value in frozen.items():
+            object.__setattr__(self, name, value)
