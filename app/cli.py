@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,21 +16,16 @@ import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-)
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from app import demo, importer, serving, tokens, work
+from app import sandbox as sandboxes
 from app.postgres import EmbeddedPostgresError
 from app.runtime import database, running
 from app.settings import Settings
+from app.shown import Steps, bars, done_table, month_tables
 from core import check as proof
 from core import db
 from core.errors import Refusal
@@ -108,24 +102,6 @@ def demo_command() -> None:
     _run(serving.serve(settings, demo.DATABASE, out, prepare=demo.prepare))
 
 
-_STEPS = {
-    "holds": "releasing holds",
-    "match": "matching returns",
-    "activate": "activating points",
-    "review": "reviewing tiers",
-    "expire": "expiring points",
-    "notices": "writing notices",
-}
-_DONE = {
-    "activated": "points activated",
-    "lapsed": "points lapsed",
-    "ranks": "ranks changed",
-    "expired": "points expired",
-    "matched": "returns matched",
-    "notices": "notices written",
-}
-
-
 @commands.command()
 def worker(
     database_name: Database = None,
@@ -147,22 +123,50 @@ def worker(
             raise typer.BadParameter("--now goes with --once: a worker that stays has the clock")
         _run(work.run_worker(_settings(), database_name))
         return
-    with _bar() as bar:
-        steps: dict[str, TaskID] = {}
+    with bars(err) as bar:
+        steps = Steps(bar)
+        done = _run(work.run_once(_settings(), database_name, parse_now(now), steps))
+    out.print(done_table(done))
 
-        def told(step: str, done: int, total: int) -> None:
-            if step not in steps:
-                for before in steps.values():
-                    bar.update(before, total=bar.tasks[before].completed)
-                steps[step] = bar.add_task(_STEPS.get(step, step), total=None)
-            bar.update(steps[step], completed=done, total=total or None)
 
-        done = _run(work.run_once(_settings(), database_name, parse_now(now), told))
-    table = Table("done", "")
-    table.add_row("holds released", f"{done.released:,}")
-    for field in fields(done.night):
-        table.add_row(_DONE.get(field.name, field.name), f"{getattr(done.night, field.name):,}")
-    out.print(table)
+@commands.command()
+def sandbox(
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day to live to.")],
+    begin: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="The first day; else a year before."),
+    ] = None,
+    database_name: Annotated[
+        str, typer.Option("--database", help="The sandbox's own database, made if new.")
+    ] = sandboxes.DATABASE,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again: drop what it was.")] = False,
+) -> None:
+    """Live a year in seconds: the demo coalition shops, and every midnight its night is run.
+
+    In a database of its own, which is marked as a sandbox: no other is ever lived in. The same
+    days give the same books. A sandbox that is there goes on from where it stands.
+
+    Examples:
+
+      laurels sandbox --until 2027-11-23
+
+      laurels sandbox --from 2026-01-01 --until 2027-03-01 --fresh
+
+      laurels check --database laurels_sandbox
+    """
+    lived: list[sandboxes.Month] = []
+    with bars(err) as bar:
+        task = bar.add_task("opening the sandbox", total=None)
+
+        def told(done: int, total: int, month: sandboxes.Month | None) -> None:
+            bar.update(task, description="living", completed=done, total=total)
+            if month is not None:
+                lived.append(month)
+
+        first = None if begin is None else begin.date()
+        _run(sandboxes.live(_settings(), database_name, first, until.date(), fresh, told))
+    for table in month_tables(lived):
+        out.print(table)
 
 
 @commands.command()
@@ -221,7 +225,7 @@ def import_command(
 
     async def all_() -> importer.ImportReport:
         async with running(_settings(), name=database_name, now=at) as runtime:
-            with _bar() as bar:
+            with bars(err) as bar:
                 return await go(runtime.engine, bar)
 
     report = _run(all_())
@@ -231,24 +235,13 @@ def import_command(
         raise typer.Exit(1)
 
 
-def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=err,
-        transient=True,
-    )
-
-
 @commands.command()
 def check(database_name: Database = None) -> None:
     """Prove the books: conservation, lots, replayed decisions, hashes, guards. Exit code 0 or 1."""
 
     async def go() -> list[proof.Finding]:
         async with database(_settings(), database_name) as url, db.connected(url):
-            with _bar() as bar:
+            with bars(err) as bar:
                 task = bar.add_task("checking", total=None)
                 return await proof.prove(
                     lambda name, n: bar.update(task, description=name, completed=n)

@@ -5,6 +5,7 @@ Deterministic but for the clock: a second start finds it there and adds nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app import tokens
@@ -23,17 +24,25 @@ _PEOPLE = (
     ("Chiara Conti", "chiara@example.com", "9014"),
 )
 #: (partner, money, lines of product type and amount): one receipt of each kind.
-_RECEIPTS = (
+RECEIPTS = (
     ("grocer", (("PRODUCE", "34.20"), ("MEAT", "22.80"), ("GROCERY", "61.35"))),
     ("cafe", (("coffee", "4.50"), ("cake", "3.80"))),
     ("outfitter", (("jacket", "129.00"), ("socks", "12.90"))),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member of the demo, by what the tills know and by what the engine does."""
+
+    card: str
+    holder: int
+
+
 async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
     """Seed the coalition if it is new; returns the lines that say what to open and how."""
     now = datetime.now(UTC)
-    holders = await _seed(runtime.engine, now)
+    people = await seed(runtime.engine, now)
 
     def token(role: str, subject: str) -> str:
         return tokens.issue(secret, role, subject, _DAY, now)
@@ -47,13 +56,14 @@ async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
         "[bold]Tokens[/] for the header [italic]Authorization: Bearer …[/]",
         f"  admin          {admin}",
         f"  till of grocer {token('partner', 'grocer')}",
-        f"  member Ada     {token('member', str(holders[0]))}",
+        f"  member Ada     {token('member', str(people[0].holder))}",
         "",
         "Ctrl+C stops it.",
     ]
 
 
-async def _seed(engine: Engine, now: datetime) -> list[int]:
+async def seed(engine: Engine, now: datetime) -> list[Person]:
+    """Enrol the members and record their past, if they are new; returns them in one order."""
     people = [
         Enrolment(
             [
@@ -79,10 +89,11 @@ async def _seed(engine: Engine, now: datetime) -> list[int]:
             )
             for place, (_, _, card) in enumerate(_PEOPLE)
             for n in range(12 - 3 * place)
-            for partner, lines in _RECEIPTS
+            for partner, lines in RECEIPTS
             if partner in engine.rulebook.partners
         ]
         for outcome in await engine.record_purchases(items, now, historical=True):
             if isinstance(outcome, Refusal):
                 raise outcome
-    return [holder for holder, _ in enrolled]
+    cards = (card for _, _, card in _PEOPLE)
+    return [Person(card, holder) for card, (holder, _) in zip(cards, enrolled, strict=True)]

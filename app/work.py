@@ -73,7 +73,7 @@ def credentials(url: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _connector(url: str) -> AsyncIterator[PsycopgConnector]:
+async def connector(url: str) -> AsyncIterator[PsycopgConnector]:
     """A few connections for the queue. Raises psycopg's errors where there are none to be had."""
     pool = AsyncConnectionPool(
         kwargs=credentials(url),
@@ -85,16 +85,16 @@ async def _connector(url: str) -> AsyncIterator[PsycopgConnector]:
     )
     async with pool:
         await pool.wait(_PATIENCE)
-        connector = PsycopgConnector()
-        await connector.open_async(pool)
-        yield connector
+        queue = PsycopgConnector()
+        await queue.open_async(pool)
+        yield queue
 
 
 async def _work_once(work: Work, url: str) -> None:
     """Work until cancelled, or until the database is lost."""
-    async with _connector(url) as connector:
+    async with connector(url) as queue:
         _log.info("the worker runs")
-        await jobs_app(work, connector).run_worker_async(
+        await jobs_app(work, queue).run_worker_async(
             concurrency=_CONCURRENCY,
             install_signal_handlers=False,
             # Jobs come by the clock, so looking every few seconds does, and saves a connection.

@@ -1,0 +1,100 @@
+"""How long work and its results look in a terminal: bars for steps, tables of what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+)
+from rich.table import Column, Table
+
+from app.sandbox import Month
+from app.work import Done
+
+_STEPS = {
+    "holds": "releasing holds",
+    "match": "matching returns",
+    "activate": "activating points",
+    "review": "reviewing tiers",
+    "expire": "expiring points",
+    "notices": "writing notices",
+}
+_DONE = {
+    "activated": "points activated",
+    "lapsed": "points lapsed",
+    "ranks": "ranks changed",
+    "expired": "points expired",
+    "matched": "returns matched",
+    "notices": "notices written",
+}
+
+
+def bars(console: Console) -> Progress:
+    """Progress bars that leave nothing behind."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class Steps:
+    """A bar for each step of the work, as it is told of them."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """So much of this step is done, of so much; 0: not known."""
+        bars_ = self._progress
+        if step not in self._bars:
+            for before in self._bars.values():
+                bars_.update(before, total=bars_.tasks[before].completed)
+            self._bars[step] = bars_.add_task(_STEPS.get(step, step), total=None)
+        bars_.update(self._bars[step], completed=done, total=total or None)
+
+
+def done_table(done: Done) -> Table:
+    """What the jobs did."""
+    table = Table("done", Column(justify="right"))
+    table.add_row("holds released", f"{done.released:,}")
+    for field in fields(done.night):
+        name = _DONE.get(field.name, field.name.replace("_", " "))
+        table.add_row(name, f"{getattr(done.night, field.name):,}")
+    return table
+
+
+def month_tables(months: Sequence[Month]) -> Iterable[Table]:
+    """What happened month by month, and what members held when each ended."""
+    heads = [field.name for field in fields(Month) if field.name != "outstanding"]
+    yield _table(
+        "what happened (points of all currencies)",
+        [head.replace("_", " ") for head in heads],
+        [[m.month, *(f"{getattr(m, head):,}" for head in heads[1:])] for m in months],
+    )
+    codes = sorted({code for month in months for code in month.outstanding})
+    yield _table(
+        "points outstanding at the end",
+        ["month", *codes],
+        [[m.month, *(f"{m.outstanding.get(code, 0):,}" for code in codes)] for m in months],
+    )
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    columns = [Column(heads[0], no_wrap=True), *(Column(h, justify="right") for h in heads[1:])]
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    return table
