@@ -74,7 +74,6 @@ class FulfilPurchasesInput:
 class PurchaseEdited(PurchaseChanged):
     """Now, or since before."""
 
-    external_id: str = strawberry.field(description="The number of the purchase.")
     revision: int = strawberry.field(description="The revision's number.")
 
     @answer("The total of the revision.")
@@ -86,7 +85,6 @@ class PurchaseEdited(PurchaseChanged):
 class PurchaseFulfilled(PurchaseChanged):
     """Now, or since before."""
 
-    external_id: str = strawberry.field(description="The number of the purchase.")
     event: str = strawberry.field(description="What came to pass.")
 
 
@@ -171,9 +169,7 @@ class EditMutations:
                 results.append(_not_edited(outcome))
                 continue
             assert not isinstance(outcome, ReturnWaiting)  # an edit never waits
-            results.append(
-                PurchaseEdited(external_id=item.purchase, revision=item.revision, **stands(outcome))
-            )
+            results.append(PurchaseEdited(revision=item.revision, **stands(item.purchase, outcome)))
         return EditPurchasesPayload(results=results)
 
     @change(
@@ -196,8 +192,6 @@ class EditMutations:
                 results.append(outcome)
             else:
                 results.append(
-                    PurchaseFulfilled(
-                        external_id=item.purchase, event=item.event, **stands(outcome)
-                    )
+                    PurchaseFulfilled(event=item.event, **stands(item.purchase, outcome))
                 )
         return FulfilPurchasesPayload(results=results)

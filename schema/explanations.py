@@ -145,7 +145,7 @@ async def _revised(
     assert story is not None
     time_zone = (await partner_of(info, story.bought.partner)).time_zone
     why = came_back(story, story.step(entry.event), time_zone)
-    return replace(award, text=f"{amount} more, for {why}: {award.text}")
+    return replace(award, text=f"{amount} more, because {why}: {award.text}")
 
 
 async def _grant(info: Info, entry: Transfer, given: Sequence[list[Any]]) -> list[Any]:

@@ -49,6 +49,7 @@ Failed: TypeAlias = (
 class Stands(TypedDict):
     """What every answer of a booked event is made with."""
 
+    purchase: str
     replayed: bool
     booked_at: datetime
     holder: int
@@ -60,11 +61,12 @@ class Stands(TypedDict):
 class PurchaseChanged(Posted):
     """What all of them share."""
 
+    purchase: str = strawberry.field(description="The number of the purchase.")
     purchase_event: strawberry.Private[int]
     event_id: strawberry.Private[int]
 
     @answer("The purchase as it stands now.")
-    async def purchase(self, info: Info) -> Purchase:
+    async def current(self, info: Info) -> Purchase:
         story = await info.context.loaders.story.load(self.purchase_event)
         assert story is not None
         return Purchase.of(story)
@@ -82,11 +84,11 @@ class PurchaseChanged(Posted):
         return Money.of(money.Money(minor, story.bought.money))
 
 
-def stands(outcome: Returned) -> Stands:
+def stands(purchase: str, outcome: Returned) -> Stands:
     """The fields that all answers share."""
     return Stands(
-        replayed=outcome.replayed, booked_at=outcome.booked_at, holder=outcome.holder,
-        purchase_event=outcome.purchase, event_id=outcome.event,
+        purchase=purchase, replayed=outcome.replayed, booked_at=outcome.booked_at,
+        holder=outcome.holder, purchase_event=outcome.purchase, event_id=outcome.event,
     )  # fmt: skip
 
 

@@ -99,8 +99,6 @@ class ReturnRecorded(PurchaseChanged):
 class PurchaseCancelled(PurchaseChanged):
     """Now, or since before."""
 
-    external_id: str = strawberry.field(description="The number of the purchase.")
-
     @answer("The money that came back.")
     async def money(self, info: Info) -> Money:
         return await self._money(info)
@@ -185,7 +183,9 @@ class ReturnMutations:
             elif isinstance(outcome, ReturnWaiting):
                 results.append(outcome)
             else:
-                results.append(ReturnRecorded(external_id=item.external_id, **stands(outcome)))
+                results.append(
+                    ReturnRecorded(external_id=item.external_id, **stands(item.purchase, outcome))
+                )
         return RecordReturnsPayload(results=results)
 
     @change(
@@ -207,5 +207,5 @@ class ReturnMutations:
             elif isinstance(outcome, ReturnWaiting):
                 results.append(outcome)
             else:
-                results.append(PurchaseCancelled(external_id=item.purchase, **stands(outcome)))
+                results.append(PurchaseCancelled(**stands(item.purchase, outcome)))
         return CancelPurchasesPayload(results=results)

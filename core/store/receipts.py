@@ -66,8 +66,8 @@ SELECT t.holder_id, t.currency_id, t.seq, t.amount, {_ORIGIN}
 FROM {_KEYS} JOIN transfer t USING (holder_id, currency_id, seq)
 JOIN lot l ON l.holder_id = t.holder_id AND l.currency_id = t.currency_id
     AND l.active_at = t.occurred_at AND l.rule_id IS NOT DISTINCT FROM t.rule_id
-    AND l.occurred_at < l.active_at AND l.amount >= t.amount
-{_OPENED} ORDER BY 1, 2, 3, l.seq
+    AND l.amount >= t.amount
+{_OPENED} WHERE o.target = 2 ORDER BY 1, 2, 3, l.seq
 """
 _ACTIVATING = """
 SELECT l.holder_id, l.currency_id, nullif(l.active_at, 'infinity'),
