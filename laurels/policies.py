@@ -18,6 +18,12 @@ from laurels.errors import DeclarationError, check_code, shown, within
 
 _DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\Z")
 _MOST_DATES = 20
+#: How long each unit may be, at most: clocks change, months differ.
+_HOURS = {"h": 1, "D": 25, "W": 169, "M": 745, "Q": 2209, "Y": 8785}
+_DAYS = {"h": 1, "D": 1, "W": 7, "M": 31, "Q": 92, "Y": 366}
+_MONTHS = {"M": 1, "Q": 3, "Y": 12}
+#: And in days at least.
+_FEWEST_DAYS = {"D": 1, "W": 7, "M": 28, "Y": 365}
 
 
 class Activity(StrEnum):
@@ -61,6 +67,21 @@ class Day(NamedTuple):
             except ValueError:
                 continue
         return datetime(year, self.month, self.day)  # noqa: DTZ001  # wall-clock time
+
+
+def _lasting(text: str) -> Duration:
+    """Read a duration that ends after it began, whenever that is. Raises DeclarationError."""
+    duration = Duration.parse(text)
+    count, unit, to = duration.count, duration.unit, duration.to or duration.unit
+    if unit == "h":
+        long = count >= _HOURS[to]
+    elif unit in _MONTHS and to in _MONTHS:
+        long = count * _MONTHS[unit] >= _MONTHS[to]
+    else:
+        long = count * _FEWEST_DAYS[unit] >= _DAYS[to]
+    if duration.rounding == "D" and not long:
+        raise DeclarationError(f"{shown(text)}: rounded down to its {to} it may end at once")
+    return duration
 
 
 def _words(text: object) -> list[str]:
@@ -108,9 +129,9 @@ class Pending:
                 return cls(days=_days(" ".join(days)))
             case ["until", event, "within", duration]:
                 check_code("pending", event)
-                return cls(event=event, within=Duration.parse(duration))
+                return cls(event=event, within=_lasting(duration))
             case [duration]:
-                return cls(after=Duration.parse(duration))
+                return cls(after=_lasting(duration))
         raise DeclarationError(
             f"{shown(text)}: it reads 14D, on 04-01 10-01, or until EVENT within 30D"
         )
@@ -151,9 +172,9 @@ class Expiry:
             case ["on", *days] if days:
                 return cls(days=_days(" ".join(days)))
             case ["sliding", duration, "on", *kinds] if kinds:
-                return cls(Duration.parse(duration), (), frozenset(map(_activity, kinds)))
+                return cls(_lasting(duration), (), frozenset(map(_activity, kinds)))
             case [duration]:
-                return cls(Duration.parse(duration))
+                return cls(_lasting(duration))
         raise DeclarationError(
             f"{shown(text)}: it reads 12M_U, on 12-31, or sliding 6M on earning spending"
         )
@@ -224,7 +245,7 @@ class Policy:
             None if pending is None else within("pending", Pending.parse, pending),
             None if expires is None else within("expires", Expiry.parse, expires),
             how,
-            None if grace is None else within("grace", Duration.parse, grace),
+            None if grace is None else within("grace", _lasting, grace),
             time_zone,
         )
 

@@ -204,16 +204,25 @@ def pending(until: str, rule: EarnRule) -> LastingRule:
 
     `until` reads as `Currency.pending` does. Raises DeclarationError.
     """
+    inner = _checked("pending", rule)
     held = within(f"earn rule {rule.code}: pending", Pending.parse, until)
-    return LastingRule(unwrapped(rule), held, reevaluates(rule))
+    return LastingRule(inner, held, reevaluates(rule))
 
 
 def reevaluated(rule: EarnRule) -> LastingRule:
     """The rule, judged again when goods come back: a bonus from 100.00 on is lost below it.
 
-    Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`).
+    Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
+    DeclarationError.
     """
-    return LastingRule(unwrapped(rule), held_back(rule), reevaluates=True)
+    return LastingRule(_checked("reevaluated", rule), held_back(rule), reevaluates=True)
+
+
+def _checked(what: str, rule: object) -> EarnRule:
+    """The rule itself, if it is one; a class, or a function without @earn_rule, is none yet."""
+    if isinstance(rule, type) or not isinstance(rule, EarnRule):
+        raise DeclarationError(f"{what}: an earn rule is wanted, not {shown(rule)}")
+    return unwrapped(rule)
 
 
 def unwrapped(rule: EarnRule) -> EarnRule:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laurels import Reward, RewardKind
 from laurels.declarations import (
     Currency,
     Ladder,
@@ -21,7 +22,6 @@ from laurels.declarations import (
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
 from laurels.policies import Activity, Expiry, Pending, Policy, Returns
-from laurels.rewards import Reward, RewardKind
 
 relaxed = settings(deadline=None)
 STAR = Currency("STAR", "Stars", "★", "12M_U", "Europe/Istanbul")
@@ -29,8 +29,10 @@ BRONZE, GOLD = Tier("bronze", 0), Tier("gold", 100)
 MOST = 10**15
 NO_DURATION = (
     "is no duration: a whole number and h, D, W, M or Y, then perhaps _D (down to the unit's "
-    "start) or _U (up to the next unit's start)"
+    "start) or _U (up to the next unit's start), then perhaps the unit to round to: 12M_UQ"
 )
+EXPIRY = "it reads 12M_U, on 12-31, or sliding 6M on earning spending"
+PENDING = "it reads 14D, on 04-01 10-01, or until EVENT within 30D"
 CODE = "a code is a text of 1 to 64 characters, not"
 CHARACTERS = "a code has ASCII letters, digits, '.', '_', '-' only"
 ISO = "a money currency is an ISO 4217 code such as EUR, not"
@@ -73,10 +75,34 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
         "currency STAR: symbol: a text of at most 16 characters is wanted, not None",
     ),
     (Currency, {"expires": "30"}, f"currency STAR: expires: '30' {NO_DURATION}"),
-    (Currency, {"expires": 30}, f"currency STAR: expires: 30 {NO_DURATION}"),
+    (Currency, {"expires": 30}, f"currency STAR: expires: 30: {EXPIRY}"),
+    (Currency, {"expires": ""}, f"currency STAR: expires: '': {EXPIRY}"),
     (Currency, {"expires": "0D"}, "currency STAR: expires: '0D' is no duration: from 1D to 9999D"),
     (Currency, {"time_zone": "Mars"}, "currency STAR: time_zone: 'Mars' is no IANA time zone"),
     (Currency, {"time_zone": 3}, "currency STAR: time_zone: 3 is no IANA time zone"),
+    (Currency, {"pending": "soon"}, f"currency STAR: pending: 'soon' {NO_DURATION}"),
+    (Currency, {"pending": 14}, f"currency STAR: pending: 14: {PENDING}"),
+    (
+        Currency,
+        {"returns": "never"},
+        "currency STAR: returns: 'never': it is pending, within-balance, arrears",
+    ),
+    (
+        Currency,
+        {"returns": None},
+        "currency STAR: returns: None: it is pending, within-balance, arrears",
+    ),
+    (Currency, {"grace": "on 12-31"}, f"currency STAR: grace: 'on 12-31' {NO_DURATION}"),
+    (Currency, {"grace": 5}, f"currency STAR: grace: 5 {NO_DURATION}"),
+    (
+        Currency,
+        {"notices": "30D"},
+        "currency STAR: notices: a sequence of str is wanted, not '30D'",
+    ),
+    (Currency, {"notices": [30]}, "currency STAR: notices: 30 is no str"),
+    (Currency, {"notices": ["30D", "soon"]}, f"currency STAR: notices: 'soon' {NO_DURATION}"),
+    (Currency, {"redeemable": 1}, "currency STAR: redeemable: yes or no, not 1"),
+    (Currency, {"redeemable": None}, "currency STAR: redeemable: yes or no, not None"),
     (
         Measure,
         {"kind": "karma"},
@@ -90,6 +116,7 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (Tier, {"at": True}, f"tier gold: at: a whole number from 0 to {MOST}, not True"),
     (Tier, {"at": 1.0}, f"tier gold: at: a whole number from 0 to {MOST}, not 1.0"),
     (Tier, {"at": MOST + 1}, f"tier gold: at: a whole number from 0 to {MOST}, not {MOST + 1}"),
+    (Tier, {"never_down": 1}, "tier gold: never_down: it is True or False, not 1"),
     (Tier, {"name": " "}, "tier gold: name: a text of 1 to 100 characters is wanted, not ' '"),
     (Tier, {"benefits": "tea"}, "tier gold: benefits: a sequence of str is wanted, not 'tea'"),
     (Tier, {"benefits": {"tea"}}, "tier gold: benefits: a sequence of str is wanted, not {'tea'}"),
@@ -120,7 +147,29 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
         "ladder club: measure: it is CURRENCY.earned, spend(…) or visits()",
     ),
     (Ladder, {"window": "12"}, f"ladder club: window: '12' {NO_DURATION}"),
-    (Ladder, {"window": "12M_D"}, "ladder club: window: a rolling one isn't rounded"),
+    (Ladder, {"window": 12}, "ladder club: window: a text is wanted, not 12"),
+    (Ladder, {"window": "12M_D"}, "ladder club: window: '12M_D': a window isn't rounded"),
+    (
+        Ladder,
+        {"window": "yearly 1Y"},
+        "ladder club: window: 'yearly 1Y' is no window: it reads 12M, calendar 1Y or "
+        "anniversary 12M",
+    ),
+    (Ladder, {"hold": "soon"}, f"ladder club: hold: 'soon' {NO_DURATION}"),
+    (
+        Ladder,
+        {"hold": "6M", "window": "calendar 1Y"},
+        "ladder club: hold: only where the window rolls; a calendar or anniversary window keeps a "
+        "rank to the next period's end, and nothing leaves all time",
+    ),
+    (
+        Ladder,
+        {"hold": "6M", "window": None},
+        "ladder club: hold: only where the window rolls; a calendar or anniversary window keeps a "
+        "rank to the next period's end, and nothing leaves all time",
+    ),
+    (Ladder, {"grace": 30}, f"ladder club: grace: 30 {NO_DURATION}"),
+    (Ladder, {"soft_landing": "yes"}, "ladder club: soft_landing: it is True or False, not 'yes'"),
     (
         Ladder,
         {"name": "\t"},
@@ -250,6 +299,29 @@ def test_refuses_a_measure(text: Any, problem: str) -> None:
 def test_any_currency_can_be_measured(code: str) -> None:
     measure = Currency(code, "Points").earned
     assert Measure.parse(str(measure)) == measure
+
+
+def test_a_currency_is_spendable_at_once_for_ever_and_returns_reach_into_arrears() -> None:
+    plain = Currency("STAR", "Stars")
+    assert plain.policy("Asia/Kolkata") == Policy(None, None, Returns.ARREARS, None, "Asia/Kolkata")
+    assert (plain.notices, plain.redeemable) == ((), True)
+
+
+def test_a_currencys_texts_make_its_policy() -> None:
+    notices = ["30D", "7D"]
+    currency = Currency(
+        "STAR", "Stars", "★", "sliding 6M on spending earning", "Europe/Istanbul",
+        "until shipped within 30D", "within-balance", "10D", notices, redeemable=False,
+    )  # fmt: skip
+    notices.clear()
+    assert currency.policy("Asia/Kolkata") == Policy(
+        Pending(event="shipped", within=Duration(30, "D")),
+        Expiry(Duration(6, "M"), (), frozenset([Activity.EARNING, Activity.SPENDING])),
+        Returns.WITHIN_BALANCE,
+        Duration(10, "D"),
+        "Asia/Kolkata",
+    )
+    assert (currency.notices, currency.redeemable) == (("30D", "7D"), False)
 
 
 def test_a_tier_is_named_after_its_code() -> None:

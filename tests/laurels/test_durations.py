@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from laurels.durations import Duration, start_of, zone
+from laurels.durations import Duration, next_start, start_of, zone
 from laurels.errors import DeclarationError
 
 relaxed = settings(deadline=None)
@@ -26,8 +26,9 @@ INSTANTS = st.datetimes(
 def durations(draw: st.DrawFn, rounding: str = "any") -> Duration:
     """Any duration that the grammar allows."""
     unit = draw(st.sampled_from("hDWMY"))
-    to = draw(st.sampled_from(["", "D", "U"])) if rounding == "any" else rounding
-    return Duration(draw(st.integers(1, MOST[unit])), unit, to)
+    way = draw(st.sampled_from(["", "D", "U"])) if rounding == "any" else rounding
+    to = draw(st.sampled_from(["", *"hDWMQY".replace(unit, "")])) if way else ""
+    return Duration(draw(st.integers(1, MOST[unit])), unit, way, to)
 
 
 def at(text: str) -> datetime:
@@ -48,6 +49,11 @@ def test_what_is_printed_reads_back(duration: Duration) -> None:
         ("30D", Duration(30, "D")),
         ("012M_U", Duration(12, "M", "U")),
         ("1Y_D", Duration(1, "Y", "D")),
+        ("12M_UQ", Duration(12, "M", "U", "Q")),
+        ("12M_UY", Duration(12, "M", "U", "Y")),
+        ("90D_Dh", Duration(90, "D", "D", "h")),
+        # The unit's own name says nothing more.
+        ("12M_UM", Duration(12, "M", "U")),
     ],
 )
 def test_reads(text: str, duration: Duration) -> None:
@@ -56,14 +62,16 @@ def test_reads(text: str, duration: Duration) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "30", "D", "30d", "30 D", "-1D", "1.5D", "30D_", "30D_X", "30D\n", "٣D", "10000D", 30],
-)
+    ["", "30", "D", "30d", "30 D", "-1D", "1.5D", "30D_", "30D_X", "30D\n", "٣D", "10000D", 30,
+     "4Q", "12M_Q", "12M_Uq", "12M_UX", "12M_UQQ", "12MU", "12M__U", "12M_UQ ", None],
+)  # fmt: skip
 def test_refuses_what_is_no_duration(text: Any) -> None:
     with pytest.raises(DeclarationError) as caught:
         Duration.parse(text)
     assert str(caught.value) == (
         f"{text!r} is no duration: a whole number and h, D, W, M or Y, then perhaps _D (down to "
-        "the unit's start) or _U (up to the next unit's start)"
+        "the unit's start) or _U (up to the next unit's start), then perhaps the unit to round "
+        "to: 12M_UQ"
     )
 
 
@@ -112,6 +120,26 @@ def test_refuses_what_is_no_zone(name: Any) -> None:
         ("1W_D", "2025-01-01T15:00+00:00", "2025-01-06T00:00+00:00", "UTC"),
         ("1W_U", "2025-01-01T15:00+00:00", "2025-01-13T00:00+00:00", "UTC"),
         ("30D_U", "2025-01-01T15:00+00:00", "2025-02-01T00:00+00:00", "UTC"),
+        # To a unit of its own: quarters start in January, April, July and October.
+        ("12M_UQ", "2020-07-06T15:00+00:00", "2021-10-01T00:00+00:00", "UTC"),
+        ("12M_UQ", "2020-06-30T15:00+00:00", "2021-07-01T00:00+00:00", "UTC"),
+        ("12M_UQ", "2020-12-31T23:59+00:00", "2022-01-01T00:00+00:00", "UTC"),
+        ("12M_UQ", "2020-10-01T00:00+00:00", "2022-01-01T00:00+00:00", "UTC"),
+        ("12M_DQ", "2020-07-06T15:00+00:00", "2021-07-01T00:00+00:00", "UTC"),
+        ("12M_DQ", "2020-09-30T15:00+00:00", "2021-07-01T00:00+00:00", "UTC"),
+        ("12M_UY", "2020-07-06T15:00+00:00", "2022-01-01T00:00+00:00", "UTC"),
+        ("12M_UY", "2020-01-01T00:00+00:00", "2022-01-01T00:00+00:00", "UTC"),
+        ("12M_DY", "2020-07-06T15:00+00:00", "2021-01-01T00:00+00:00", "UTC"),
+        ("12M_UW", "2020-07-06T15:00+00:00", "2021-07-12T00:00+00:00", "UTC"),
+        ("2Y_UM", "2020-07-06T15:00+00:00", "2022-08-01T00:00+00:00", "UTC"),
+        ("1M_UD", "2025-01-31T15:00+00:00", "2025-03-01T00:00+00:00", "UTC"),
+        ("1D_Uh", "2025-01-01T15:20+05:30", "2025-01-02T16:00+05:30", "Asia/Kolkata"),
+        # The quarter and the year of the place: in Istanbul it is 2021 while London has 2020.
+        ("1D_UQ", "2020-12-30T22:00+00:00", "2021-04-01T00:00+03:00", "Europe/Istanbul"),
+        ("1D_UY", "2020-12-30T22:00+00:00", "2022-01-01T00:00+03:00", "Europe/Istanbul"),
+        ("1D_UY", "2020-12-30T22:00+00:00", "2021-01-01T00:00+00:00", "UTC"),
+        # The offset is that of the quarter's start, not of the instant.
+        ("1M_UQ", "2025-01-15T12:00+01:00", "2025-04-01T00:00+02:00", "Europe/Berlin"),
         # An hour starts by the local clock, and in autumn it is the hour that one is in.
         ("1h_D", "2025-01-01T15:45+05:30", "2025-01-01T16:00+05:30", "Asia/Kolkata"),
         ("1h_U", "2025-01-01T15:45+05:30", "2025-01-01T17:00+05:30", "Asia/Kolkata"),
@@ -204,14 +232,33 @@ def test_the_clock_oracle_refuses_exact_days() -> None:
 
 
 @relaxed
-@given(INSTANTS, durations(""), st.sampled_from(ZONES))
-def test_rounding_brackets_the_instant(instant: datetime, plain: Duration, place: str) -> None:
+@given(INSTANTS, durations(""), st.sampled_from("hDWMQY"), st.sampled_from(ZONES))
+def test_rounding_brackets_the_instant(
+    instant: datetime, plain: Duration, to: str, place: str
+) -> None:
     moved = plain.after(instant, place)
     assume(moved.year < 2100)
-    down = Duration(plain.count, plain.unit, "D").after(instant, place)
-    up = Duration(plain.count, plain.unit, "U").after(instant, place)
+    down = Duration(plain.count, plain.unit, "D", to).after(instant, place)
+    up = Duration(plain.count, plain.unit, "U", to).after(instant, place)
     assert down <= moved < up
-    assert start_of(down, plain.unit, place) == down
-    assert start_of(up, plain.unit, place) == up
+    assert start_of(down, to, place) == down
+    assert start_of(up, to, place) == up
     # Nothing lies between: a moment before the next start the unit is still the same.
-    assert start_of(up - timedelta(microseconds=1), plain.unit, place) == down
+    assert start_of(up - timedelta(microseconds=1), to, place) == down
+    assert next_start(down, to, place) == next_start(moved, to, place) == up
+
+
+@relaxed
+@given(INSTANTS, st.sampled_from(ZONES))
+def test_a_quarter_is_three_months_from_a_start_of_the_year(instant: datetime, place: str) -> None:
+    there = ZoneInfo(place)
+    start = start_of(instant, "Q", place).astimezone(there)
+    local = instant.astimezone(there)
+    assert (start.year, start.month) in [(local.year, month) for month in (1, 4, 7, 10)]
+    assert 0 <= local.month - start.month < 3
+    year = start_of(instant, "Y", place)
+    assert start_of(start, "Y", place) == year
+    four = year
+    for _ in range(4):
+        four = next_start(four, "Q", place)
+    assert four == next_start(year, "Y", place)

@@ -1,24 +1,35 @@
 """What an earn rule is: effects, terms that can be stored, and rules made of functions."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from laurels.declarations import Currency
-from laurels.errors import DeclarationError
-from laurels.purchase import Facts, Purchase
+from laurels.durations import Duration
+from laurels.earning import TierMultiplier
+from laurels.errors import DeclarationError, RuleError
+from laurels.evaluator import Granted, Refused, evaluate
+from laurels.policies import Day, Pending
+from laurels.purchase import Facts, Line, Purchase
 from laurels.rules import (
     Award,
     EarnRule,
     FunctionRule,
+    LastingRule,
     Multiply,
     Nothing,
     award,
     check_terms,
     earn_rule,
+    held_back,
     multiply,
     nothing,
+    pending,
+    reevaluated,
+    reevaluates,
+    unwrapped,
 )
 
 STAR = Currency("STAR", "Stars")
@@ -140,3 +151,114 @@ def test_function_rules_are_equal_by_what_they_say() -> None:
     assert FunctionRule("x", "X", silent, {"a": 1}) == FunctionRule("x", "X", silent, {"a": 1})
     assert FunctionRule("x", "X", silent, {"a": 1}) != FunctionRule("x", "X", silent, {"a": 2})
     assert len({FunctionRule("x", "X", silent), FunctionRule("x", "X", silent)}) == 1
+
+
+FORTNIGHT = Pending(after=Duration(14, "D"))
+SUNDAY = FunctionRule("sunday", "Sundays", lambda purchase, facts: award(STAR, 5), {"points": 5})
+
+
+def test_a_rule_that_holds_its_points_back() -> None:
+    rule = pending("14D", SUNDAY)
+    assert isinstance(rule, EarnRule)
+    assert (rule.code, rule.title) == ("sunday", "Sundays")
+    assert rule.terms == {"points": 5, "pending": "14D"}
+    assert (held_back(rule), reevaluates(rule), unwrapped(rule)) == (FORTNIGHT, False, SUNDAY)
+
+
+def test_a_rule_that_is_judged_again() -> None:
+    rule = reevaluated(SUNDAY)
+    assert isinstance(rule, EarnRule)
+    assert rule.terms == {"points": 5, "reevaluated": True}
+    assert (held_back(rule), reevaluates(rule), unwrapped(rule)) == (None, True, SUNDAY)
+
+
+def test_a_plain_rule_says_nothing_on_what_becomes_of_its_points() -> None:
+    assert (held_back(SUNDAY), reevaluates(SUNDAY), unwrapped(SUNDAY)) == (None, False, SUNDAY)
+
+
+def test_in_either_order_both_are_kept() -> None:
+    both = LastingRule(SUNDAY, FORTNIGHT, reevaluates=True)
+    assert pending("14D", reevaluated(SUNDAY)) == both
+    assert reevaluated(pending("14D", SUNDAY)) == both
+    assert reevaluated(reevaluated(pending("14D", SUNDAY))) == both
+    assert both.terms == {"points": 5, "pending": "14D", "reevaluated": True}
+    assert both.rule is SUNDAY
+
+
+def test_the_outer_pending_stands() -> None:
+    rule = pending("on 04-01", reevaluated(pending("14D", SUNDAY)))
+    assert rule == LastingRule(SUNDAY, Pending(days=(Day(4, 1),)), reevaluates=True)
+    assert rule.terms["pending"] == "on 04-01"
+
+
+def test_its_terms_tell_one_version_from_the_next_and_are_frozen() -> None:
+    rules: list[EarnRule] = [
+        SUNDAY, pending("14D", SUNDAY), pending("15D", SUNDAY), reevaluated(SUNDAY),
+    ]  # fmt: skip
+    assert len({repr(sorted(rule.terms.items())) for rule in rules}) == 4
+    # The same terms in other words are no change.
+    assert pending(" 14D", SUNDAY).terms == pending("14D", SUNDAY).terms
+    terms: Any = rules[1].terms
+    with pytest.raises(TypeError):
+        terms["pending"] = "1D"
+
+
+def test_its_own_terms_can_be_stored() -> None:
+    rule = reevaluated(pending("until shipped within 30D", SUNDAY))
+    assert check_terms("earn rule sunday", rule.terms) == {
+        "points": 5, "pending": "until shipped within 30D", "reevaluated": True,
+    }  # fmt: skip
+
+
+def purchase_of(*amounts: int) -> Purchase:
+    """A receipt with these amounts, in cents."""
+    lines = tuple(Line("FOOD", amount, 1000, "") for amount in amounts)
+    at = datetime(2025, 5, 4, 12, tzinfo=UTC)
+    return Purchase("grocer", "R", at, "EUR", lines, "")
+
+
+def test_evaluation_passes_through() -> None:
+    def by_line(purchase: Purchase, facts: Facts) -> Award:
+        return award(STAR, facts.visits, lines=[facts.visits, 0])
+
+    def fails(purchase: Purchase, facts: Facts) -> None:
+        raise ValueError("no luck")
+
+    bought, facts = purchase_of(700, 300), Facts(4, {"club": "gold"})
+    rules = [
+        pending("14D", earn_rule("by-line", "By line")(by_line)),
+        reevaluated(earn_rule("silent", "Nothing")(silent)),
+        pending("1M", reevaluated(TierMultiplier(STAR, "club", {"gold": 3}))),
+    ]
+    found = evaluate(rules, bought, facts)
+    assert found == evaluate([rule.rule for rule in rules], bought, facts)
+    assert found.granted == (
+        Granted(0, "STAR", 4, [4, 0]),
+        Granted(2, "STAR", 8, [8, 0], 4),
+    )
+    assert found.refused == (Refused(1, "its conditions weren't met"),)
+    with pytest.raises(RuleError, match=r"^rule 'bad': raised ValueError: no luck$"):
+        evaluate([pending("14D", earn_rule("bad", "Bad")(fails))], bought, facts)
+
+
+@pytest.mark.parametrize(
+    ("until", "problem"),
+    [
+        ("", "'': it reads 14D, on 04-01 10-01, or until EVENT within 30D"),
+        (14, "14: it reads 14D, on 04-01 10-01, or until EVENT within 30D"),
+        ("on 4-1", "'4-1' is no day of the year, such as 12-31"),
+        ("0D", "'0D' is no duration: from 1D to 9999D"),
+    ],
+)
+def test_refuses_to_hold_points_back(until: Any, problem: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        pending(until, SUNDAY)
+    assert str(caught.value) == f"earn rule sunday: pending: {problem}"
+
+
+@pytest.mark.parametrize("rule", [None, 5, silent, TierMultiplier, FunctionRule])
+def test_refuses_to_hold_back_what_is_no_rule(rule: Any) -> None:
+    for what, make in (("pending", lambda r: pending("14D", r)), ("reevaluated", reevaluated)):
+        with pytest.raises(DeclarationError) as caught:
+            make(rule)
+        assert str(caught.value) == f"{what}: an earn rule is wanted, not {repr(rule)[:60]}"
