@@ -12,10 +12,12 @@ from typing import TypeVar
 
 from laurels import DeclarationError, EarnRule, Ladder, Partner, RedeemRule, Reward
 from laurels.errors import check_code, check_title
-from laurels.rules import FunctionRule
+from laurels.rules import FunctionRule, LastingRule
 from plugins.plain import check_plain
 
 T = TypeVar("T")
+#: What an earn rule is called with.
+_GIVEN = ("purchase", "facts")
 
 
 def check_partner(value: object) -> Partner:
@@ -33,10 +35,13 @@ def check_earn_rules(value: object) -> tuple[EarnRule, ...]:
         what = f"earn rule {place}"
         _refuse_unmade(what, rule, "make it a rule with @earn_rule(code, title)")
         what = _check_named(what, "earn rule", rule)
-        _check_method(f"{what}: evaluate", _read(what, rule, "evaluate"), ("purchase", "facts"))
-        if isinstance(rule, FunctionRule):
-            # Its `evaluate` is the kit's own; what may be wrong is the function behind it.
-            _check_method(f"{what}: its function", rule.function, ("purchase", "facts"))
+        _check_method(f"{what}: evaluate", _read(what, rule, "evaluate"), _GIVEN)
+        # Their `evaluate` is the kit's own; what may be wrong is what stands behind it.
+        inner = rule.rule if isinstance(rule, LastingRule) else rule
+        if inner is not rule:
+            _check_method(f"{what}: evaluate", _read(what, inner, "evaluate"), _GIVEN)
+        if isinstance(inner, FunctionRule):
+            _check_method(f"{what}: its function", inner.function, _GIVEN)
         if not isinstance(rule, EarnRule):
             raise DeclarationError(f"{what} isn't an EarnRule")
         rules.append(rule)

@@ -15,6 +15,7 @@ from laurels import (
     ProductTypeRewardCalculator,
     TierMultiplier,
 )
+from laurels.rules import unwrapped
 from plugins.collected import Installed
 from plugins.refusal import RefusalError
 
@@ -34,7 +35,7 @@ def check_fit(plugin: Installed) -> None:
     own = {currency.code for currency in partner.currencies}
     issues, accepts = own.union(partner.issues), own.union(partner.accepts)
     hook = "laurels_earn_rules"
-    for rule in plugin.earn_rules:
+    for rule in map(unwrapped, plugin.earn_rules):
         if isinstance(rule, _BOXED):
             _check_currency(hook, f"earn rule {rule.code!r}", rule.currency, issues, "issues")
         if isinstance(rule, TierMultiplier):

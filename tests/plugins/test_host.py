@@ -194,6 +194,52 @@ RULES = {
     ),
     "a class": (hook("earn_rules", "return [Rule]", RULE), EARN, "is the class Rule"),
     "a function": (hook("earn_rules", "return [len]"), EARN, "plain function len: make it a rule"),
+    # A rule that says more on what becomes of its points is looked at no less.
+    "held back, async function": (
+        hook(
+            "earn_rules", 'return [pending("14D", f)]', '@earn_rule("f", "F")\nasync def f(p, q): 1'
+        ),
+        EARN,
+        "earn rule 'f': its function is async",
+    ),
+    "held back, signature": (
+        hook("earn_rules", 'return [pending("14D", Rule())]', f"{RULE}Rule.evaluate = lambda s: 1"),
+        EARN,
+        "earn rule 'own': evaluate is called with (purchase, facts)",
+    ),
+    "held back, async": (
+        hook(
+            "earn_rules",
+            "return [reevaluated(Rule())]",
+            f"{RULE}async def g(s, p, q): 1\nRule.evaluate = g",
+        ),
+        EARN,
+        "earn rule 'own': evaluate is async",
+    ),
+    "held back, a class": (
+        hook("earn_rules", 'return [pending("14D", Rule)]', RULE),
+        EARN,
+        "raised DeclarationError: pending: an earn rule is wanted, not <class 'shelf_middle.Rule'>",
+    ),
+    "held back, for nonsense": (
+        hook("earn_rules", 'return [pending("soon", Rule())]', RULE),
+        EARN,
+        "raised DeclarationError: earn rule own: pending: 'soon' is no duration",
+    ),
+    "held back, earns unknown": (
+        hook("earn_rules", 'return [pending("14D", PointsPerVisit("MINE"))]'),
+        EARN,
+        "'MINE', which the partner neither declares nor issues (middle-POINT)",
+    ),
+    "held back, multiplier's tier": (
+        hook(
+            "earn_rules",
+            'return [reevaluated(TierMultiplier("middle-POINT", "ranks", {"high": 2}))]',
+            LADDERS,
+        ),
+        EARN,
+        "names tier 'high'",
+    ),
     "same code": (hook("earn_rules", "return [Rule()] * 2", RULE), EARN, "'own' is declared twice"),
     "redeem async": (
         hook("redeem_rules", "return [Rule()]", RULE.replace("def disc", "async def disc")),
@@ -347,6 +393,13 @@ def test_what_is_installed_is_recorded_whole(shelf: Shelf) -> None:
     assert [r.code for r in plugin.redeem_rules] == ["own"]
     assert [r.code for r in plugin.rewards] == ["tote"]
     assert [ladder.code for ladder in plugin.ladders] == ["ranks"]
+
+
+def test_what_a_rule_says_of_its_points_is_kept(shelf: Shelf) -> None:
+    shelf.put("alpha", hook("earn_rules", 'return [pending("14D", reevaluated(Rule()))]', RULE))
+    (plugin,) = shelf.collect().installed
+    (found,) = plugin.earn_rules
+    assert (found.code, dict(found.terms)) == ("own", {"pending": "14D", "reevaluated": True})
 
 
 def test_two_partners_may_have_a_rule_of_the_same_code(shelf: Shelf) -> None:
