@@ -314,11 +314,15 @@ async def load(
 ) -> list[Any]:
     """What the fold needs of these holders and natural keys; see LOAD for the columns.
 
-    `full` also loads what lies in the middle of a window: what will leave it, and when.
+    `full` also loads what lies in the middle of a window: what will leave it, and when; of a
+    ladder without a window, everything.
     """
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
     windows = [
-        (r.ladder, r.longest, timedelta(0) if full else _shortest(r.longest)) for r in reaches
+        (r.ladder, r.longest or _EVER, timedelta(0))
+        if full
+        else (r.ladder, r.longest, _shortest(r.longest))
+        for r in reaches
     ]
     return await connection.fetch(
         LOAD,
@@ -330,6 +334,10 @@ async def load(
         [r.terms for r in reaches],
         any(r.anchored for r in reaches),
     )
+
+
+#: Longer than any programme has run.
+_EVER = timedelta(days=365_000)
 
 
 def _shortest(longest: timedelta | None) -> timedelta | None:
