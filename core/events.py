@@ -24,3 +24,4 @@ class EventKind(IntEnum):
     NIGHT = 14
     ASSIGNMENT = 15
     ASSIGNMENT_END = 16
+    LOT_MOVE = 17

@@ -39,7 +39,7 @@ _TICK = timedelta(microseconds=1)
 #: The version of a decision's stored form, hashed with it.
 FORMAT = 1
 #: Far beyond any programme, and far within 64 bits.
-_MOST_HELD = 10**18
+MOST_HELD = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, hold
         points = evaluation.points(code)
         ledger = batch.ledger(holder, partner.issues[code].id)
         held = ledger.active + ledger.reserved + ledger.pending
-        if points > MAX_POINTS or held + points > _MOST_HELD:
+        if points > MAX_POINTS or held + points > MOST_HELD:
             raise PartnerRuleFailed(
                 f"partner '{partner.code}': its rules awarded {points} {code}, beyond what one "
                 "purchase may give or a ledger may hold"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import BadInput
 from laurels.declarations import Currency, Ladder, Measure, Tier
 from laurels.durations import zone
-from laurels.errors import LaurelsError
+from laurels.errors import LaurelsError, check_code, check_title
 
 
 class _Terms(BaseModel):
@@ -84,6 +84,36 @@ class ContractSettings(_Terms):
         return timedelta(days=self.late_days)
 
 
+class AdjustmentLimits(_Terms):
+    """How many points of one currency one role may give or take by hand; None: no limit.
+
+    `per_day` is for one caller and one local day of the programme; what is given and what is taken
+    both count, so that the one doesn't hide the other.
+    """
+
+    each: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1)
+
+
+class AdjustmentSettings(_Terms):
+    """What adjustments by hand may be for, and how large. `partner` None: partners make none."""
+
+    reasons: dict[str, str] = {
+        "goodwill": "Goodwill",
+        "missing-points": "Points that should have been earned",
+        "correction": "Correction of a mistake",
+        "fraud": "Fraud",
+    }
+    admin: AdjustmentLimits = AdjustmentLimits()
+    partner: AdjustmentLimits | None = None
+
+    def check(self) -> None:
+        """Raise DeclarationError where a reason can't be stored or shown."""
+        for code, title in self.reasons.items():
+            check_code("adjustments.reasons", code)
+            check_title(f"adjustments.reasons.{code}", title, 200)
+
+
 class Programme(_Terms):
     """The coalition's terms. A partner without a contract gets what its plugin asks for."""
 
@@ -92,6 +122,7 @@ class Programme(_Terms):
     currencies: tuple[CurrencySettings, ...] = ()
     ladders: tuple[LadderSettings, ...] = ()
     contracts: dict[str, ContractSettings] = {}
+    adjustments: AdjustmentSettings = AdjustmentSettings()
 
     def contract(self, partner: str) -> ContractSettings:
         """The contract of a partner."""
@@ -114,6 +145,7 @@ def check(programme: Programme) -> Programme:
             currency.declared()
         for ladder in programme.ladders:
             ladder.declared()
+        programme.adjustments.check()
     except LaurelsError as error:
         raise BadInput(str(error), "programme") from error
     return programme

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
+from core.programme import AdjustmentSettings
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
 from laurels.policies import Policy
@@ -188,6 +189,7 @@ class Rulebook:
     currencies: Mapping[int, CurrencyTerms]
     ladders: Mapping[int, LadderTerms]
     time_zone: str = "UTC"
+    adjustments: AdjustmentSettings = field(default_factory=AdjustmentSettings)
     reaches: tuple[Reach, ...] = field(init=False, default=())
     _by_partner: dict[int, tuple[LadderTerms, ...]] = field(init=False, default_factory=dict)
 

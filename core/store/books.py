@@ -4,6 +4,8 @@ Composite keys, CHECKs, triggers and grants are beyond the ORM's migrations, so 
 as text. Keys of the holder's tables begin with the holder (`research`: they spread over Citus).
 """
 
+from core.store.hand import HAND_TABLES
+
 TABLES = """
 CREATE SEQUENCE IF NOT EXISTS laurels_id INCREMENT BY 1024 START WITH 1024 CACHE 1;
 
@@ -304,7 +306,7 @@ CREATE TABLE relation (
     last_at timestamptz NOT NULL,
     PRIMARY KEY (holder_id, partner_id)
 ) WITH (fillfactor = 70);
-"""
+""" + HAND_TABLES
 
 _APPEND_ONLY = (
     "event",
@@ -315,7 +317,9 @@ _APPEND_ONLY = (
     "qualification",
     "tier_change",
     "assignment",
+    "adjustment",
     "lot_change",
+    "head_digest",
     "notice",
     "stock_move",
 )

@@ -26,6 +26,12 @@ _CONSTRAINTS = {
     "amount_check",
     "qualification": "pkey holder_id_fkey amount_check counts",
     "assignment": "pkey holder_id_fkey kind_check rank_check check reason_check end ended_once",
+    "adjustment": "pkey holder_id_fkey holder_id_currency_id_seq_fkey points_check reason_check "
+    "role_check caller_check",
+    "adjustment_note": "pkey note_check",
+    "lot_move": "pkey caller_check members_check check check1 sooner_check later_check expired_check "
+    "split",
+    "head_digest": "pkey ledgers_check digest_check key_id_check",
     "standing": "pkey holder_id_fkey rank_check",
     "tier_change": "pkey holder_id_fkey check",
     "redemption": "pkey holder_id_fkey quantity_check points_check worth_check cash_check "

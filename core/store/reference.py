@@ -92,7 +92,9 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
             now,
         )
     by_id = {c.id: c for c in currencies.values()}
-    return Rulebook(version, terms, by_id, ladders, programme.time_zone)
+    return Rulebook(
+        version, terms, by_id, ladders, programme.time_zone, programme.adjustments
+    )
 
 
 def _check_owners(programme: Programme, declared: Sequence[Declared]) -> None:

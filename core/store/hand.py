@@ -1,0 +1,57 @@
+"""The books in SQL, continued: what admins do by hand, and the digests that are kept of the heads."""
+
+HAND_TABLES = """
+-- Points given or taken by hand. What was said of it in words stands apart and can be erased.
+CREATE TABLE adjustment (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    event_id bigint NOT NULL,
+    at timestamptz NOT NULL,
+    booked_at timestamptz NOT NULL,
+    currency_id integer NOT NULL,
+    seq integer NOT NULL,
+    points bigint NOT NULL CHECK (points <> 0),
+    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 64),
+    cause_id bigint,
+    counts boolean NOT NULL,
+    partner_id integer NOT NULL,
+    role text NOT NULL CHECK (role IN ('admin', 'partner')),
+    caller text NOT NULL CHECK (length(caller) BETWEEN 1 AND 200),
+    PRIMARY KEY (holder_id, event_id),
+    FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq)
+);
+CREATE INDEX adjustment_by_time ON adjustment (at, event_id);
+CREATE INDEX adjustment_by_caller ON adjustment (caller, currency_id, at);
+CREATE TABLE adjustment_note (
+    holder_id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    note text NOT NULL CHECK (length(note) BETWEEN 1 AND 2000),
+    PRIMARY KEY (holder_id, event_id)
+);
+-- Runs that put old lots under their currency's policy of today. Its figures grow batch by batch.
+CREATE TABLE lot_move (
+    id bigint PRIMARY KEY,
+    currency_id integer NOT NULL,
+    policy_id integer NOT NULL,
+    from_version integer,
+    allow_sooner boolean NOT NULL,
+    caller text NOT NULL CHECK (length(caller) BETWEEN 1 AND 200),
+    at timestamptz NOT NULL,
+    done_at timestamptz,
+    members bigint NOT NULL DEFAULT 0 CHECK (members >= 0),
+    lots bigint NOT NULL DEFAULT 0 CHECK (lots >= members),
+    points bigint NOT NULL DEFAULT 0 CHECK (points >= lots),
+    sooner bigint NOT NULL DEFAULT 0 CHECK (sooner >= 0),
+    later bigint NOT NULL DEFAULT 0 CHECK (later >= 0),
+    expired bigint NOT NULL DEFAULT 0 CHECK (expired >= 0),
+    CONSTRAINT lot_move_split CHECK (sooner + later <= points AND expired <= sooner)
+);
+CREATE INDEX lot_move_by_time ON lot_move (at, id);
+-- Each night a keyed digest of the heads of all ledgers, to be kept elsewhere too.
+CREATE TABLE head_digest (
+    at timestamptz PRIMARY KEY,
+    ledgers bigint NOT NULL CHECK (ledgers >= 0),
+    digest bytea NOT NULL CHECK (length(digest) = 32),
+    key_id text NOT NULL CHECK (length(key_id) = 16),
+    rulebook integer NOT NULL
+);
+"""
