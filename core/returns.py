@@ -256,7 +256,9 @@ async def _record(
             elif n not in found:
                 outcomes.append(_wait(unit, waiting.get(n), now))
             else:
-                request = Request(unit.partner, unit.kind, unit.external_id, unit.occurred_at)
+                request = Request(
+                    unit.partner, unit.kind, unit.external_id, unit.occurred_at, unit.content
+                )
                 purchase = bought[found[n][0]]
                 outcomes.append(
                     await book(

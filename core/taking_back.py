@@ -32,12 +32,13 @@ from laurels.rules import reevaluates
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came in on a purchase, but for what it says of it."""
+    """What came in on a purchase, with what it says of it as it was sent (`said`)."""
 
     partner: PartnerTerms
     kind: EventKind
     external_id: str
     occurred_at: datetime
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def _take_back(
         {
             "v": FORMAT,
             "p": bought.event,
+            "s": dict(request.said),
             "a": amount,
             "j": sorted(judged.items()),
             "e": [
