@@ -21,6 +21,7 @@ from core.folding import AHEAD, FORMAT, Batch, Posting, check_room, content_of, 
 from core.ledger import Ledger, Lot, Taken, spending_order
 from core.posting import Engine
 from core.qualifying import disqualify
+from core.reversals import reverse_for_order
 from core.rulebook import PartnerTerms
 from core.tiers import TierMove
 from laurels.errors import LaurelsError
@@ -138,6 +139,10 @@ async def book(
     if request.kind is EventKind.EDIT:
         return _edit(batch, bought, request, number, lines, event, digest)
     cancel = request.kind is EventKind.CANCEL
+    if cancel:
+        # First, so that points spent on this order can be taken back rather than be owed.
+        order = (bought.holder, bought.partner, bought.external_id)
+        await reverse_for_order(connection, batch, engine, *order, iter(()), batch.now)
     after = bought.remains.emptied() if cancel else bought.remains.less(items, number)
     return _take_back(batch, bought, request, (items, number, after), event, digest)
 
@@ -179,6 +184,8 @@ def _take_back(
         [currency, fall, *_charge(posting, bought, currency, fall, left[currency])]
         for currency, fall in sorted(falls.items())
     ]
+    for currency in falls:  # a correction (an edit) renews nothing, up or down
+        posting.ledger(currency).slide(posting.cause, Activity.RETURNING, batch.now)
     visit_gone = after.nothing and not bought.remains.nothing
     bought.remains, bought.judged = after, judged
     bought.cancelled = request.kind is EventKind.CANCEL
@@ -252,7 +259,6 @@ def _charge(
         order = sorted(own, key=lambda lot: (lot.terms.policy.returns, lot.seq))
         reach = order[0].terms.policy.returns
         taken = ledger.claw_back(posting.cause, sorted(own, key=spending_order), charged, reach)
-    ledger.slide(posting.cause, Activity.RETURNING, posting.batch.now)
     return charged, *taken
 
 
