@@ -336,6 +336,7 @@ def next_change(judged: Judged, floors: Sequence[Floor], until: datetime) -> Tie
     """The first change of rank after `until` if nothing more comes; uses up the judge."""
     course, known = judged.course, list(judged.course.moves)
     ladder = course.ladder
+    floors = [f for f in floors if f.since <= until]
     ends = sorted(f.until for f in floors if f.until is not None and f.until > until)
     while True:
         move = course.next_move()
