@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.check import prove
@@ -229,4 +231,41 @@ async def test_a_cancel_takes_back_everything_that_is_left(market: Engine, membe
     again = await cancelled(market, "P")
     assert isinstance(again, Returned)
     assert again.replayed
+    assert await prove() == []
+
+
+async def test_points_spent_on_a_cancelled_order_go_back_to_their_lots(
+    market: Engine, member: int
+) -> None:
+    await buy(market, "A", ("KIND", "30.00"))
+    spent = replace(wish(member, "x-kind", partner="market"), order="O", quantity=2)
+    await redeem(market, spent, NOW + days(1))
+    held = replace(wish(member, "x-kind", key="h", partner="market", hold="3D"), order="O")
+    await redeem(market, held, NOW + days(1))
+    await buy(market, "O", ("KIND", "5.00"), at=NOW + days(2))
+    assert await balances(market, member, NOW + days(2)) == {"KIND": (5, 0, 10, 0)}
+    await cancelled(market, "O", NOW + days(3))
+    assert await balances(market, member, NOW + days(3)) == {"KIND": (30, 0, 0, 0)}
+    assert await balances(market, member, NOW + days(19.9)) == {"KIND": (30, 0, 0, 0)}
+    assert await balances(market, member, NOW + days(20)) == {}
+    again = await cancelled(market, "O", NOW + days(3))
+    assert isinstance(again, Returned)
+    assert again.replayed
+    assert await prove() == []
+
+
+async def test_points_that_come_back_after_their_time_have_the_grace_of_their_policy(
+    market: Engine, member: int
+) -> None:
+    await buy(market, "A", ("KIND", "10.00"), ("PLAIN", "10.00"))
+    for code in ("kind", "plain"):
+        request = wish(member, f"x-{code}", key=code, partner="market")
+        await redeem(market, replace(request, order="O"), NOW + days(1))
+    await buy(market, "O", ("OTHER", "5.00"), at=NOW + days(1))
+    late = NOW + days(91)
+    await cancelled(market, "O", late)
+    # The plain points had no grace: they came back and expired in one posting.
+    assert await balances(market, member, late) == {"KIND": (10, 0, 0, 0)}
+    assert await balances(market, member, late + days(9.9)) == {"KIND": (10, 0, 0, 0)}
+    assert await balances(market, member, late + days(10)) == {}
     assert await prove() == []
