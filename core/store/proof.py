@@ -293,7 +293,7 @@ SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
 FROM decision d JOIN event e ON e.id = d.event_id
 LEFT JOIN redemption r ON d.kind IN (2, 3, 4, 5, 6, 13) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
 LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at
-WHERE d.kind <> 1
+WHERE d.kind IN (2, 3, 4, 5, 6, 7, 13, 15, 16)
 """
 TRANSFERS = """
 SELECT holder_id, booked_at, currency_id, seq, occurred_at, kind, source, target, amount, partner_id,
