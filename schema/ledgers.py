@@ -129,7 +129,7 @@ class LedgerEntry(relay.Node):
     async def currency(self, info: Info) -> Currency:
         return await currency_of(info, self.transfer.currency)
 
-    @answer("At which partner it came about. Null for what the programme booked itself, at night.")
+    @answer("At which partner it came about; null for the programme's own: at night, or by hand.")
     async def partner(self, info: Info) -> Partner | None:
         if self.transfer.partner == PROGRAMME:
             return None

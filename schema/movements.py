@@ -211,7 +211,9 @@ async def _redeeming(info: Info, entry: Transfer, amount: str) -> str:
 
 async def _adjustment(info: Info, entry: Transfer, amount: str) -> str:
     verb = "taken away" if entry.source == Account.ACTIVE else "added"
-    return f"{amount} {verb} by hand."
+    code = (await content_of(info, entry))["r"][4]
+    reasons = info.context.engine.rulebook.adjustments.reasons
+    return f"{amount} {verb} by hand: {reasons.get(code, code)}."
 
 
 async def _repayment(info: Info, entry: Transfer, amount: str) -> str:
