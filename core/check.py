@@ -6,7 +6,7 @@ out anew from the rows below it, and each posting's hash from its content and th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from core.check_returns import returns
+from core.checking import PREFETCH, Count, Found, Pass, Peek
 from core.db import Connection, Row, transaction
 from core.events import EventKind
 from core.folding import seal
@@ -33,7 +35,6 @@ from laurels.purchase import Line, Purchase
 
 #: Told the name of each check as it begins, and then how many rows it has read.
 Progress = Callable[[str, int], None]
-_PREFETCH = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +73,13 @@ async def prove(progress: Progress = _silent) -> list[Finding]:
     return findings
 
 
-Found = AsyncIterator[tuple[str, str]]
-Count = Callable[[int], None]
-
-
 async def _receipts(connection: Connection, count: Count) -> Found:
     """Each stored receipt hashes to what was recorded, and its lines add up to its total."""
-    lines = _Peek(connection.cursor(proof.LINES, prefetch=_PREFETCH))
+    lines = Peek(connection.cursor(proof.LINES, prefetch=PREFETCH))
     n = 0
-    async for event in connection.cursor(proof.EVENTS, prefetch=_PREFETCH):
+    async for event in connection.cursor(proof.EVENTS, prefetch=PREFETCH):
         n += 1
-        if n % _PREFETCH == 0:
+        if n % PREFETCH == 0:
             count(n)
         own = tuple([Line(r[1], r[2], r[3], r[4]) async for r in lines.until(event[0])])
         try:
@@ -98,15 +95,15 @@ async def _receipts(connection: Connection, count: Count) -> Found:
 
 async def _replay(connection: Connection, count: Count) -> Found:
     """Decisions replayed in booking order give the transfers that stand, and their hashes."""
-    transfers = _Peek(connection.cursor(proof.TRANSFERS, prefetch=_PREFETCH))
-    changes = _Peek(connection.cursor(proof.CHANGES, prefetch=_PREFETCH))
+    transfers = Peek(connection.cursor(proof.TRANSFERS, prefetch=PREFETCH))
+    changes = Peek(connection.cursor(proof.CHANGES, prefetch=PREFETCH))
     heads: dict[tuple[int, int], bytes] = {}
     n = 0
     async for holder, booked_at, event, kind, partner, stored, content in connection.cursor(
-        proof.DECISIONS, prefetch=_PREFETCH
+        proof.DECISIONS, prefetch=PREFETCH
     ):
         n += 1
-        if n % _PREFETCH == 0:
+        if n % PREFETCH == 0:
             count(n)
         own = [r async for r in transfers.until((holder, booked_at))]
         moved = [r async for r in changes.until((holder, booked_at))]
@@ -166,18 +163,17 @@ def _seal(
 
 
 async def _commands(connection: Connection, count: Count) -> Found:
-    """What was decided on a redemption or a rank is what its event says, and what became of it."""
+    """What was decided on no purchase is what its event says, and what became of it."""
     n = 0
     async for holder, booked_at, kind, content, stored, became in connection.cursor(
-        proof.COMMANDS, prefetch=_PREFETCH
+        proof.COMMANDS, prefetch=PREFETCH
     ):
         n += 1
-        if n % _PREFETCH == 0:
+        if n % PREFETCH == 0:
             count(n)
         where = f"decision {holder} at {booked_at.isoformat()}"
         try:
-            said = orjson.loads(content)["t" if kind in _ON_RANKS else "r"]
-            hashed = review_hash(content.encode()) if kind in _ON_RANKS else digest(kind, *said)
+            said, hashed = _said(kind, content)
         except (ValueError, TypeError, LookupError):
             said, hashed = None, b""
         if hashed != stored:
@@ -186,17 +182,34 @@ async def _commands(connection: Connection, count: Count) -> Found:
             yield where, f"decided {said}, what became of it is {became}"
 
 
-_ON_RANKS = (EventKind.REVIEW, EventKind.ASSIGNMENT, EventKind.ASSIGNMENT_END)
-_WITH_OUTCOME = (EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW)
+def _said(kind: int, content: str) -> tuple[Any, bytes]:
+    """What a decision says that must show elsewhere too, and the hash of its event."""
+    decided = orjson.loads(content)
+    if kind in _HASHED_WHOLE:
+        return decided[_HASHED_WHOLE[EventKind(kind)]], review_hash(content.encode())
+    return decided["r"], digest(kind, *decided["r"])
+
+
+#: Events that are hashed from the whole content of their decision, and what of it must show.
+_HASHED_WHOLE = {
+    EventKind.REVIEW: "t",
+    EventKind.ASSIGNMENT: "t",
+    EventKind.ASSIGNMENT_END: "t",
+    EventKind.NIGHT: "j",
+    EventKind.LOT_MOVE: "m",
+}
+_WITH_OUTCOME = (
+    EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW, EventKind.ADJUSTMENT,
+)  # fmt: skip
 
 
 async def _policies(connection: Connection, count: Count) -> Found:
     """Each lot lives as its policy says, or as its last change does."""
     parsed: dict[tuple[Any, ...], Policy] = {}
     n = 0
-    async for row in connection.cursor(proof.LOTS, prefetch=_PREFETCH):
+    async for row in connection.cursor(proof.LOTS, prefetch=PREFETCH):
         n += 1
-        if n % _PREFETCH == 0:
+        if n % PREFETCH == 0:
             count(n)
         where = f"lot {row[0]}/{row[1]}/{row[2]}"
         texts = tuple(row[9:14])
@@ -228,7 +241,7 @@ async def _measures(connection: Connection, count: Count) -> Found:
         proof.QUALIFIED, prefetch=500
     ):
         n += 1
-        if n % _PREFETCH == 0:
+        if n % PREFETCH == 0:
             count(n)
         rows = [Qualified(*r) for r in zip(*columns, strict=True) if r[0] is not None]
         floors = floors_from(given.get((holder, number), []))
@@ -253,35 +266,11 @@ def _ladder(row: Row) -> LadderTerms:
     return LadderTerms(number, ladder, zone, None, version)
 
 
-class _Peek:
-    """Two sorted cursors read side by side: the rows of one that belong to a key of the other."""
-
-    def __init__(self, cursor: Any) -> None:  # asyncpg's cursor factory has no public type
-        self._rows = cursor.__aiter__()
-        self._next: Row | None = None
-        self._ended = False
-
-    async def until(self, key: Any) -> AsyncIterator[Row]:  # an event's id, or holder and time
-        width = len(key) if isinstance(key, tuple) else 0
-        while not self._ended:
-            if self._next is None:
-                try:
-                    self._next = await self._rows.__anext__()
-                except StopAsyncIteration:
-                    self._ended = True
-                    return
-            own = tuple(self._next[:width]) if width else self._next[0]
-            if own > key:
-                return
-            row, self._next = self._next, None
-            if own == key:
-                yield row
-
-
-_PASSES: dict[str, Callable[[Connection, Count], Found]] = {
+_PASSES: dict[str, Pass] = {
     "receipts = their hashes": _receipts,
     "decisions replayed = transfers, hashes": _replay,
     "commands = their events": _commands,
     "lots = their policies": _policies,
     "measures = what qualified": _measures,
+    "returns = what is still earned": returns,
 }

@@ -164,8 +164,13 @@ class Ledger:
 
         Whatever loads lots calls it first, so that the books don't depend on when a job ran.
         """
+        self._age(self.lots, cause, now, expiring=expiring, late=False)
+
+    def _age(
+        self, lots: Sequence[Lot], cause: Cause, now: datetime, *, expiring: bool, late: bool
+    ) -> None:
         steps: list[tuple[datetime, int, Lot]] = []
-        for lot in self.lots:
+        for lot in lots:
             if not lot.remaining:
                 continue
             if lot.pending and lot.active_at is not None and lot.active_at <= now:
@@ -179,7 +184,9 @@ class Ledger:
         for at, step, lot in sorted(steps, key=lambda s: (s[0], s[1], s[2].seq)):
             dated = cause._replace(occurred_at=at)
             if step == 1:
-                self._activate(dated, lot, now)
+                # Whatever is owed was booked when this lot was known, and so before this instant;
+                # but it may be younger than a lot that comes late.
+                self._activate(dated, lot, now if late else at)
             elif step == 2:
                 left = lot.remaining
                 seq = self._move(dated, Kind.LAPSE, Account.PENDING, Account.LAPSED, left, lot.rule)
@@ -247,9 +254,7 @@ class Ledger:
             if lot.dead(now) and lot.remaining and lot.expires_at is not None:
                 self._expire(cause._replace(occurred_at=lot.expires_at), lot)
         elif any(x is not None and x <= now for x in (active_at, lapses_at)):
-            others, self.lots = self.lots, [lot]
-            self.catch_up(cause, now)
-            self.lots = others
+            self._age([lot], cause, now, expiring=True, late=True)
         self.check()
         return lot
 
@@ -280,8 +285,9 @@ class Ledger:
                     self._change(cause, lot, lot.active_at, until)
         self._repay(cause, back, now)
         for lot in late:
-            if lot.remaining:
-                self._expire(cause, lot)
+            if lot.remaining and lot.expires_at is not None:
+                at = max(cause.occurred_at, lot.expires_at)
+                self._expire(cause._replace(occurred_at=at), lot)
         self.check()
         return seq
 

@@ -19,6 +19,7 @@ from core.db import Connection, transaction
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
 from core.ledger import Kind
+from core.notices import announce
 from core.posting import Engine, write
 from core.returns import match_waiting
 from core.reviews import PROGRAMME, review_tiers
@@ -111,13 +112,3 @@ async def _age_some(
         posting.seal(content, digest, name)
     await write(connection, batch)
     return batch
-
-
-async def announce(engine: Engine, now: datetime) -> int:
-    """Tell members what will expire, as early as each currency's lead times say; once each."""
-    told = 0
-    for currency in engine.rulebook.currencies.values():
-        for lead in currency.notices:
-            until = lead.after(now, currency.policy.time_zone)
-            told += await store.announce_expiry(currency.id, str(lead), now, until)
-    return told

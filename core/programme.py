@@ -62,6 +62,7 @@ class LadderSettings(_Terms):
     hold: str | None = None
     grace: str | None = None
     soft_landing: bool = False
+    notices: tuple[str, ...] = ()
 
     def declared(self) -> Ladder:
         """As a declaration, checked like a partner's. Raises DeclarationError."""

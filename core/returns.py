@@ -63,6 +63,12 @@ class Waiting:
     since: datetime
 
 
+def unit_digest(purchase: str, occurred_at: datetime, content: Mapping[str, Any]) -> bytes:
+    """16 bytes that stand for what came in on a purchase."""
+    packed = orjson.dumps([purchase, occurred_at, content], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(packed, digest_size=16).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """What came in on a purchase, checked as far as it can be without knowing the purchase."""
@@ -77,9 +83,7 @@ class Unit:
     @property
     def digest(self) -> bytes:
         """16 bytes by which it is told from another with its external id."""
-        said = [self.purchase, self.occurred_at, self.content]
-        packed = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
-        return hashlib.blake2b(packed, digest_size=16).digest()
+        return unit_digest(self.purchase, self.occurred_at, self.content)
 
 
 Outcome = Returned | Waiting | Refusal

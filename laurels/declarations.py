@@ -220,7 +220,8 @@ class Ladder:
     that the period carried is kept through the next. `hold` (rolling ladders): a rank reached is
     kept for that long, judged then, and kept for as long again if it is still carried. `grace`: a
     fall takes effect that much after the review that found it, unless the tier is reached again by
-    then. `soft_landing`: one tier down at most per review.
+    then. `soft_landing`: one tier down at most per review. `notices` are lead times at which
+    members are told of a tier that they will lose.
     """
 
     code: str
@@ -232,6 +233,7 @@ class Ladder:
     hold: str | None = None
     grace: str | None = None
     soft_landing: bool = False
+    notices: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         what = f"ladder {check_code('ladder', self.code)}"
@@ -258,8 +260,11 @@ class Ladder:
         _check_flag(f"{what}: soft_landing", self.soft_landing)
         if self.time_zone is not None:
             within(f"{what}: time_zone", zone, self.time_zone)
+        notices = check_all(f"{what}: notices", self.notices, str)
+        for notice in notices:
+            within(f"{what}: notices", Duration.parse, notice)
         name = check_title(f"{what}: name", self.name or self.code.capitalize(), 100)
-        _frozen(self, tiers=tiers, name=name)
+        _frozen(self, tiers=tiers, name=name, notices=notices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Every statement returns (where, problem) of the first differences, and nothing w
 from __future__ import annotations
 
 from core.store.books import APPEND_ONLY, GUARDS
+from core.store.proof_events import EVENT_QUESTIONS
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
 _GUARDED = ", ".join(f"'{table}'" for table in APPEND_ONLY)
@@ -250,6 +251,7 @@ QUESTIONS: dict[str, str] = {
                 (extract(epoch FROM a.until_at) * 1000000)::bigint, a.reason, a.ends)
             OR a.kind = 3 AND (b.ladder_id, b.rank) IS DISTINCT FROM (a.ladder_id, a.rank)
         {_LIMIT}""",
+    **EVENT_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
         FROM unnest(ARRAY[{_GUARDED}]) AS x (t)
@@ -288,12 +290,15 @@ SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
             r.points, coalesce(r.rule, ''), coalesce(r.worth, 0), coalesce(r.money, ''), r.quantity,
             coalesce(r.cash, 0), coalesce(r.cash_money, ''), r.stocked::int, r.pooled::int,
             coalesce(r.order_id, ''), coalesce(r.reversible, ''))::text
+        WHEN d.kind = 12 AND a.event_id IS NOT NULL THEN jsonb_build_array(a.event_id, a.currency_id, a.seq, a.points,
+            a.reason, coalesce(a.cause_id, 0), a.counts::int, a.role, a.caller)::text
         WHEN d.kind = 13 THEN jsonb_build_array(r.id, r.points, r.reason, r.written_off::int)::text
         WHEN r.id IS NOT NULL THEN jsonb_build_array(r.id, r.points)::text END
 FROM decision d JOIN event e ON e.id = d.event_id
 LEFT JOIN redemption r ON d.kind IN (2, 3, 4, 5, 6, 13) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
 LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at
-WHERE d.kind IN (2, 3, 4, 5, 6, 7, 13, 15, 16)
+LEFT JOIN adjustment a ON d.kind = 12 AND a.holder_id = d.holder_id AND a.event_id = d.event_id
+WHERE d.kind NOT IN (1, 8, 9, 10, 11) -- those on purchases are another pass's
 """
 TRANSFERS = """
 SELECT holder_id, booked_at, currency_id, seq, occurred_at, kind, source, target, amount, partner_id,

@@ -62,11 +62,10 @@ JOIN lot l ON l.holder_id = a.holder_id AND l.currency_id = a.currency_id AND l.
 """
 # An activation takes nothing from its lot, so no allocation names it: its instant and rule do.
 _ACTIVATED = f"""
-SELECT t.holder_id, t.currency_id, t.seq, t.amount, {_ORIGIN}
+SELECT t.holder_id, t.currency_id, t.seq, l.amount, {_ORIGIN}
 FROM {_KEYS} JOIN transfer t USING (holder_id, currency_id, seq)
 JOIN lot l ON l.holder_id = t.holder_id AND l.currency_id = t.currency_id
     AND l.active_at = t.occurred_at AND l.rule_id IS NOT DISTINCT FROM t.rule_id
-    AND l.amount >= t.amount
 {_OPENED} WHERE o.target = 2 ORDER BY 1, 2, 3, l.seq
 """
 _ACTIVATING = """
@@ -94,6 +93,7 @@ FROM unnest($1::bigint[]) AS k (holder_id) CROSS JOIN LATERAL (
 class Origin(NamedTuple):
     """A lot behind an entry: `held` and `policy` are its pinned pending and expiry.
 
+    `amount` is what the entry took from it or gave back to it; of an activation, the lot's own.
     `receipt` is the external id of the purchase that earned it, None where none did.
     """
 

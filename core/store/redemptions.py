@@ -87,18 +87,19 @@ WITH t AS (
 INSERT INTO stock_move (reward_id, slice, event_id, kind, amount, holder_id, redemption_id)
 SELECT reward_id, slice, $3, 2, $2::bigint, $4, $5 FROM t RETURNING slice
 """
-# … else from as many as it takes, each waited for, in order.
+# … else from as many as it takes, each waited for, in order. What is left is reckoned from the
+# rows as they were locked: the CHECK would see the older one that this statement began with.
 _TAKE_MANY = """
 WITH s AS MATERIALIZED (
     SELECT reward_id, slice, remaining FROM reward_stock WHERE reward_id = $1
     ORDER BY slice FOR UPDATE
 ), t AS (
-    SELECT reward_id, slice, least(remaining,
+    SELECT reward_id, slice, remaining, least(remaining,
         $2::bigint - (sum(remaining) OVER (ORDER BY slice) - remaining)::bigint) AS amount FROM s
 ), enough AS (
     SELECT t.* FROM t WHERE t.amount > 0 AND (SELECT sum(remaining) FROM s) >= $2::bigint
 ), taken AS (
-    UPDATE reward_stock r SET remaining = r.remaining - e.amount
+    UPDATE reward_stock r SET remaining = e.remaining - e.amount
     FROM enough e WHERE r.reward_id = e.reward_id AND r.slice = e.slice
 )
 INSERT INTO stock_move (reward_id, slice, event_id, kind, amount, holder_id, redemption_id)
@@ -250,7 +251,11 @@ async def take_stock(
 
     The last statement before the commit, so that a slice is locked for a moment only.
     """
-    for sql in (_TAKE_ONE, _TAKE_MANY):
-        if await connection.fetch(sql, reward, quantity, event, *of):
-            return True
-    return False
+    # A slice that was passed over since it has too few now stays locked, out of the order.
+    savepoint = connection.transaction()
+    await savepoint.start()
+    if await connection.fetch(_TAKE_ONE, reward, quantity, event, *of):
+        await savepoint.commit()
+        return True
+    await savepoint.rollback()
+    return bool(await connection.fetch(_TAKE_MANY, reward, quantity, event, *of))

@@ -42,7 +42,7 @@ from laurels import (
 )
 from tests.support import NOW, receipt
 
-PLAIN = Currency("PLAIN", "Plain points", expires="90D")
+PLAIN = Currency("PLAIN", "Plain points", expires="90D", notices=("30D", "3D"))
 HELD = Currency("HELD", "Held points", pending="14D", expires="30D", returns="pending")
 SENT = Currency("SENT", "Sent points", pending="until shipped within 30D", expires="60D")
 SOFT = Currency("SOFT", "Soft points", expires="90D", returns="within-balance")
@@ -100,6 +100,7 @@ async def open_market() -> Engine:
                 code="club",
                 measure="earned:PLAIN",
                 window="30D",
+                notices=("7D",),
                 tiers=tuple(TierSettings(code=code, at=at) for code, at in steps),
             ),
         ),
