@@ -22,6 +22,8 @@ from core.errors import Refusal
 from core.folding import Recorded
 from core.posting import Engine
 from core.redemptions import RedeemRequest, Redemption, cancel, confirm, redeem
+from core.returns import ReturnedLine, ReturnInput, Waiting, check_return, record
+from core.taking_back import Returned
 from tests.core.shop import open_shop
 from tests.support import DAY, NOW, receipt
 
@@ -182,3 +184,29 @@ async def settle(
     return await asyncio.gather(
         *(_taken(end(engine, h, r, "till", f"{key}-{r}", NOW)) for h, r in holds)
     )
+
+
+#: ("buy", external id, card, dollars) or ("return", external id, purchase, quantity of line 1).
+Step = tuple[str, str, str, str]
+
+
+async def trade(engine: Engine, steps: Sequence[Step]) -> list[str]:
+    """Buy and bring back at the market, one after another: what became of each, in a word."""
+    market = engine.rulebook.partners["market"]
+    said: list[str] = []
+    for kind, name, about, figure in steps:
+        outcome: object
+        if kind == "buy":
+            item = receipt(engine, name, about, NOW, ("PLAIN", figure), partner="market")
+            (outcome,) = await engine.record_purchases([item], NOW)
+        else:
+            given = ReturnInput(name, about, NOW, [ReturnedLine(1, figure)])
+            (outcome,) = await record(engine, [check_return(market, given)], NOW)
+        if isinstance(outcome, Refusal):
+            said.append(f"{outcome.code}: {outcome.message}")
+        elif isinstance(outcome, Waiting):
+            said.append("waiting")
+        else:
+            assert isinstance(outcome, Recorded | Returned)
+            said.append("replayed" if outcome.replayed else "booked")
+    return said
