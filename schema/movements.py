@@ -65,7 +65,9 @@ async def _activated(info: Info, entry: Transfer, found: Sequence[Origin]) -> li
         if (t.kind, t.currency, t.rule, t.occurred_at)
         == (entry.kind, entry.currency, entry.rule, entry.occurred_at)
     ]
-    return [found[alike.index(entry.seq)]] if len(alike) == len(found) else list(found)
+    if len(alike) == len(found):
+        return [found[alike.index(entry.seq)]]
+    return [origin for origin in found if origin.amount >= entry.amount]
 
 
 def _day(at: datetime, time_zone: str) -> str:
@@ -87,9 +89,19 @@ async def _expiry(info: Info, entry: Transfer, amount: str) -> str:
     origins = await origins_of(info, entry)
     time_zone = (await currency_of(info, entry.currency)).time_zone
     days = list(dict.fromkeys(_day(o.occurred_at, time_zone) for o in origins))
+    since = list(
+        dict.fromkeys(
+            _day(o.active_at, time_zone)
+            for o in origins
+            if o.active_at is not None and o.active_at > o.occurred_at
+        )
+    )
     kept = list(dict.fromkeys(_kept(o.policy) for o in origins if o.policy))
-    earned = f": earned on {_listed(days, _MOST_ORIGINS, 'other days')}" if days else ""
-    return f"{amount} expired{earned}{', ' + ' or '.join(kept) if kept else ''}."
+    parts = [f"earned on {_listed(days, _MOST_ORIGINS, 'other days')}"] if days else []
+    if since:
+        parts.append(f"active since {_listed(since, _MOST_ORIGINS, 'other days')}")
+    parts += [" or ".join(kept)] if kept else []
+    return f"{amount} expired{': ' if parts else ''}{', '.join(parts)}."
 
 
 def _kept(policy: str) -> str:
