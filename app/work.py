@@ -32,7 +32,7 @@ _CONCURRENCY = 3
 #: Seconds that a stopped worker leaves its jobs; cut short, they go back to the queue.
 _GRACE = 5.0
 #: Seconds to wait for a connection before the database counts as away.
-_PATIENCE = 10.0
+_PATIENCE = 5.0
 #: Seconds between attempts to find the database again: the first, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _log = structlog.get_logger("laurels.worker")

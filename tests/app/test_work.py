@@ -1,0 +1,230 @@
+"""The worker as real processes: killed in the middle of a night, two at once, stopped, cut off.
+
+Each works on its own copy of one database, in which some thousand lots and some hundred ranks are
+due. What the books then say is compared with those of a night that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from typer.testing import CliRunner, Result
+
+from app import cli
+from app.runtime import running
+from app.work import Done, credentials, do_due
+from core.nightly import BATCH
+from tests.app.working import (
+    LATE,
+    Books,
+    copied,
+    fill,
+    heard,
+    once,
+    owner,
+    process,
+    serve,
+    settings,
+    stay,
+    told,
+    until_blocked,
+)
+from tests.support import Databases
+
+#: Three batches of the night, two lots each.
+MEMBERS = 2 * BATCH + 400
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A database before its night, and what its books say after an undisturbed one."""
+
+    url: str
+    done: Done
+    books: Books
+
+
+async def night(url: str, *, late: timedelta = timedelta(0)) -> Done:
+    """Do in this process what is due."""
+    async with running(settings(url), now=LATE) as runtime:
+        return await do_due(runtime.engine, LATE + late)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def before(databases: Databases) -> AsyncIterator[Undisturbed]:
+    """A coalition that nobody has looked after for a year."""
+    async with databases.migrated() as url:
+        await fill(url, MEMBERS)
+        async with copied(databases, url, "ct_night_undisturbed") as other:
+            done = await night(other)
+            books = await told(other)
+        yield Undisturbed(url, done, books)
+
+
+async def test_the_night_has_some_thousand_lots_to_expire(before: Undisturbed) -> None:
+    lots = before.books["lot"]
+    assert len(lots) >= 2 * MEMBERS
+    assert all(remaining == 0 for *_, remaining, _, _, _ in lots)
+    assert before.done.night.ranks >= MEMBERS // 3
+    assert before.done.night.expired == sum(amount for _, _, _, amount, *_ in lots)
+
+
+LOCKS = {
+    "waiting for a member": "SELECT FROM holder ORDER BY id DESC LIMIT 1 FOR UPDATE",
+    "with half of a batch written": "SELECT FROM lot ORDER BY holder_id DESC LIMIT 1 FOR UPDATE",
+    "while reviewing": "SELECT FROM standing WHERE rank > 0 ORDER BY holder_id DESC LIMIT 1 "
+    "FOR UPDATE",
+}
+
+
+@pytest.mark.parametrize("where", LOCKS)
+async def test_killed_in_the_middle_and_run_again(
+    databases: Databases, before: Undisturbed, where: str
+) -> None:
+    async with copied(databases, before.url, "ct_night_killed") as url, owner(url) as blocker:
+        async with owner(url) as watcher, process(url, once()) as worker:
+            async with blocker.transaction():
+                await blocker.execute(LOCKS[where])
+                await until_blocked(watcher, blocker.get_server_pid(), worker)
+                worker.send_signal(signal.SIGKILL)
+                assert await worker.wait() == -signal.SIGKILL
+            # The server notices by itself that nobody is there any more, and rolls back.
+            gone = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            while await watcher.fetchval(gone + "AND pid <> pg_backend_pid()") > 1:
+                pass
+            some = await watcher.fetchval(
+                "SELECT count(*) FROM tier_change WHERE to_rank < from_rank"
+            )
+            spent = await watcher.fetchval("SELECT count(*) FROM lot WHERE remaining = 0")
+        assert some > 0
+        assert spent < len(before.books["lot"])
+        await night(url)
+        assert await told(url) == before.books
+        assert not (await night(url)).night, "run again, it books nothing"
+        assert await told(url) == before.books
+
+
+async def test_late_it_books_the_same(databases: Databases, before: Undisturbed) -> None:
+    async with copied(databases, before.url, "ct_night_late") as url:
+        await night(url, late=timedelta(days=3))
+        books = await told(url)
+        assert {t: r for t, r in books.items() if t != "standing"} == {
+            t: r for t, r in before.books.items() if t != "standing"
+        }
+
+
+async def test_two_processes_at_once_book_what_one_does(
+    databases: Databases, before: Undisturbed
+) -> None:
+    async with (
+        copied(databases, before.url, "ct_night_twice") as url,
+        process(url, once()) as one,
+        process(url, once()) as other,
+    ):
+        said = await asyncio.gather(one.communicate(), other.communicate())
+        assert (one.returncode, other.returncode) == (0, 0), said
+        assert [err for _, err in said] == [b"", b""]
+        assert await told(url) == before.books
+
+
+async def test_a_worker_that_is_cut_off_comes_back_and_stops_when_told(
+    databases: Databases, before: Undisturbed
+) -> None:
+    async with (
+        copied(databases, before.url, "ct_worker") as url,
+        owner(databases.server) as admin,
+        process(url, stay()) as worker,
+    ):
+        name = urlsplit(url).path.lstrip("/")
+        await heard(worker, "the worker runs")
+        await heard(worker, "night done")  # by the real clock, for the last midnight
+        async with owner(url) as other:
+            assert await other.fetchval("SELECT max(remaining) FROM lot") == 0
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+        )
+        await heard(worker, "lost its database")
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await heard(worker, "the worker runs")
+        worker.terminate()
+        _, err = await worker.communicate()
+        assert worker.returncode == 0
+        assert b"never retrieved" not in err
+        async with owner(url) as other:
+            doing = "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status = 'doing'"
+            assert await other.fetchval(doing) == 0
+
+
+async def test_a_worker_beside_the_application_is_stopped_with_it(
+    databases: Databases, before: Undisturbed
+) -> None:
+    async with (
+        copied(databases, before.url, "ct_serving") as url,
+        process(url, serve(), LAURELS_PORT="0") as application,
+    ):
+        await heard(application, "the worker runs")
+        application.terminate()
+        await application.communicate()
+        async with owner(url) as other:
+            left = await other.fetchval("SELECT count(*) FROM jobs.procrastinate_workers")
+            assert left == 0, "it said good-bye: nobody has to wait for its heartbeat to end"
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+async def laurels(monkeypatch: pytest.MonkeyPatch, url: str, *words: str) -> Result:
+    """Run the command in a thread of its own, with a loop of its own."""
+    monkeypatch.setenv("LAURELS_DATABASE_URL", url)
+    monkeypatch.setenv("LAURELS_SECRET", "s" * 40)
+    return await asyncio.to_thread(lambda: CliRunner().invoke(cli.commands, words))
+
+
+async def test_once_does_what_is_due_and_says_what_it_did(
+    databases: Databases, before: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with copied(databases, before.url, "ct_once") as url:
+        words = ("worker", "--once", "--now", LATE.isoformat())
+        first = await laurels(monkeypatch, url, *words)
+        assert first.exit_code == 0, first.output
+        assert f"{before.done.night.expired:,}" in first.output
+        assert await told(url) == before.books
+        again = await laurels(monkeypatch, url, *words)
+        assert f"{before.done.night.expired:,}" not in again.output
+
+
+async def test_a_worker_that_stays_has_the_clock(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = await laurels(monkeypatch, databases.server, "worker", "--now", LATE.isoformat())
+    assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql://postgres@/shop?host=/run/pg&port=5433",
+            {"host": "/run/pg", "port": 5433, "user": "postgres", "dbname": "shop"},
+        ),
+        (
+            "postgresql://la%40urels:p%2Fw@db:5432/x?sslmode=require",
+            {"host": "db", "port": 5432, "user": "la@urels", "password": "p/w", "dbname": "x",
+             "sslmode": "require"},
+        ),
+    ],
+)  # fmt: skip
+def test_psycopg_connects_as_asyncpg_does(url: str, expected: dict[str, object]) -> None:
+    given = credentials(url)
+    options = given.pop("options")
+    assert given == expected
+    assert "role=laurels_app" in options
+    assert "search_path=jobs" in options
