@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from fractions import Fraction
 
 from core.errors import Refusal
 from core.folding import Recorded
@@ -75,7 +74,7 @@ def hundred(purchase: Purchase, _: Facts) -> Effects:
 @earn_rule("double", "Double plain points in the shop called double")
 def double(purchase: Purchase, _: Facts) -> Effects:
     """A multiplier, of which a return takes its share."""
-    return multiply(PLAIN, Fraction(2)) if purchase.store == "double" else None
+    return multiply(PLAIN, 2) if purchase.store == "double" else None
 
 
 RULES: Sequence[EarnRule] = (
