@@ -12,7 +12,8 @@ from core.adjustments import AdjustRequest, adjust
 from core.check import prove
 from core.db import reading
 from core.ledger import Kind
-from core.nightly import announce, run
+from core.nightly import run
+from core.notices import announce
 from core.posting import Engine
 from core.redemptions import RedeemRequest, Redemption, cancel, confirm, redeem
 from core.reversals import ReverseRequest, reverse_redemption
