@@ -267,7 +267,8 @@ QUESTIONS: dict[str, str] = {
             OR p.p = 'UPDATE' AND has_any_column_privilege('laurels_app', x.t, p.p)
         UNION ALL
         SELECT 'table ' || x.t, 'the application may DELETE its rows'
-        FROM unnest(ARRAY['holder', 'ledger', 'lot', 'standing', 'relation']) AS x (t)
+        FROM unnest(ARRAY['holder', 'ledger', 'lot', 'standing', 'relation', 'redemption', 'voucher',
+            'reward_stock']) AS x (t)
         WHERE has_table_privilege('laurels_app', x.t, 'DELETE')
         UNION ALL
         SELECT 'constraint ' || c.n, 'is missing'
@@ -317,7 +318,11 @@ SELECT o.holder_id, o.currency_id, o.seq, o.occurred_at, nullif(o.active_at, 'in
     nullif(o.expires_at, 'infinity'), nullif(o.lapses_at, 'infinity'), t.kind = 1,
     o.policy_id, p.pending, p.expires, p.returns, p.grace, p.time_zone,
     c.lot_seq IS NOT NULL, nullif(c.active_at, 'infinity'), nullif(c.expires_at, 'infinity'),
-    c.policy_id
+    c.policy_id, CASE WHEN c.lot_seq IS NOT NULL THEN (
+        SELECT min(x.occurred_at) FROM allocation a JOIN transfer x USING (holder_id, currency_id, seq)
+        WHERE a.holder_id = o.holder_id AND a.currency_id = o.currency_id AND a.lot_seq = o.seq AND x.kind = 3
+            AND NOT EXISTS (SELECT FROM lot_change b WHERE b.holder_id = o.holder_id
+                AND b.currency_id = o.currency_id AND b.lot_seq = o.seq AND b.booked_at < x.booked_at)) END
 FROM lot o JOIN transfer t USING (holder_id, currency_id, seq)
 LEFT JOIN policy p ON p.id = o.policy_id
 LEFT JOIN LATERAL (

@@ -80,7 +80,8 @@ EVENT_QUESTIONS: dict[str, str] = {
             AND o.lapses_at = t.occurred_at AND a.amount = t.amount)
         {_LIMIT}""",
     # Its end as it stood then: by the last change before, or the change of the same posting. At
-    # night to the instant; what comes back to a dead lot may expire later than that.
+    # night to the instant; what comes back to a dead lot may expire later than that. Before its
+    # first change a lot ends as its policy says, which is another pass's.
     "expiries = ends of lots": f"""
         SELECT 'lot ' || a.holder_id || '/' || a.currency_id || '/' || a.lot_seq, format(
             '%s expired at %s, its end was %s', a.amount, t.occurred_at, x.ends)
@@ -88,7 +89,7 @@ EVENT_QUESTIONS: dict[str, str] = {
         JOIN lot o ON o.holder_id = a.holder_id AND o.currency_id = a.currency_id AND o.seq = a.lot_seq
         JOIN event e ON e.id = t.event_id
         CROSS JOIN LATERAL (
-            SELECT CASE WHEN count(*) = 0 THEN o.expires_at ELSE least(
+            SELECT CASE WHEN count(*) = 0 THEN o.expires_at WHEN bool_or(c.booked_at < t.booked_at) THEN least(
                 (array_agg(c.expires_at ORDER BY c.booked_at DESC) FILTER (WHERE c.booked_at < t.booked_at))[1],
                 min(c.expires_at) FILTER (WHERE c.booked_at = t.booked_at)) END AS ends
             FROM lot_change c WHERE c.holder_id = o.holder_id AND c.currency_id = o.currency_id AND c.lot_seq = o.seq

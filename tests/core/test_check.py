@@ -45,6 +45,7 @@ REPLAY = "decisions replayed = transfers, hashes"
 COMMANDS = "commands = their events"
 POLICIES = "lots = their policies"
 MEASURES = "measures = what qualified"
+RETURNS = "returns = what is still earned"
 
 
 async def book_a_year() -> None:
@@ -166,11 +167,11 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
         f"UPDATE lot SET expires_at = expires_at + interval '1 day' {_LOT}",
     ),
     "lot's life without end": (POLICIES, f"UPDATE lot SET expires_at = 'infinity' {_LOT}"),
-    "lot's policy is none": (POLICIES, f"UPDATE lot SET policy = 'soon' {_LOT}"),
+    "lot's policy is none": (POLICIES, "UPDATE policy SET expires = 'soon'"),
     "lot's rule": (CREDITS, f"UPDATE lot SET rule_id = 99 {_LOT}"),
     "lot's issuer": (CREDITS, f"UPDATE lot SET partner_id = 99 {_LOT}"),
     "lot active later": (
-        CREDITS,
+        POLICIES,
         f"UPDATE lot SET active_at = active_at + interval '1 h' {_LOT}",
     ),
     "lot deleted": (CREDITS, "DELETE FROM lot USING v WHERE (holder_id, currency_id, seq) = (h, c, v.s)"),
@@ -312,7 +313,9 @@ async def test_honest_books_hold_and_proving_them_changes_nothing(copy: str) -> 
     assert await prove(lambda name, rows: begun.append(name)) == []
     assert await dump() == before
     assert begun[: len(proof.QUESTIONS)] == list(proof.QUESTIONS)
-    assert begun[len(proof.QUESTIONS) :] == [RECEIPTS, REPLAY, COMMANDS, POLICIES, MEASURES]
+    assert begun[len(proof.QUESTIONS) :] == [
+        RECEIPTS, REPLAY, COMMANDS, POLICIES, MEASURES, RETURNS,
+    ]  # fmt: skip
 
 
 async def test_the_year_holds_what_it_should(copy: str) -> None:
