@@ -30,6 +30,16 @@ CONSTRAINTS = {
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
         "PRIMARY KEY (holder_id, currency_id, seq, lot_seq)",
     },
+    "assignment": {
+        "CHECK (((kind = 3) = (ends IS NOT NULL)))",
+        "CHECK (((kind >= 1) AND (kind <= 3)))",
+        "CHECK (((length(reason) >= 1) AND (length(reason) <= 64)))",
+        "CHECK ((rank >= 0))",
+        "CHECK ((until_at > from_at))",
+        HOLDER,
+        "PRIMARY KEY (holder_id, event_id)",
+        "UNIQUE (holder_id, ends)",
+    },
     "currency": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "decision": {
         "CHECK (((length(heads) % 20) = 0))",
@@ -75,10 +85,17 @@ CONSTRAINTS = {
     "programme": {"PRIMARY KEY (version)"},
     "qualification": {
         "CHECK ((amount <> 0))",
+        "CHECK ((counts_from >= at))",
         HOLDER,
-        "PRIMARY KEY (holder_id, ladder_id, at, event_id)",
+        "PRIMARY KEY (holder_id, ladder_id, counts_from, event_id)",
     },
     "redemption": {
+        "CHECK ((((status = 5) = (reversed_at IS NOT NULL)) AND ((status = 5) = (reason IS NOT NULL)) "
+        "AND ((status = 5) OR (NOT written_off))))",
+        "CHECK (((length(order_id) >= 1) AND (length(order_id) <= 200)))",
+        "CHECK (((length(reason) >= 1) AND (length(reason) <= 64)))",
+        "CHECK (((quantity >= 1) AND (quantity <= 100)))",
+        "CHECK ((cash > 0))",
         "CHECK (((reward_id IS NULL) <> (rule IS NULL)))",
         "CHECK (((status <> 1) OR (hold_until IS NOT NULL)))",
         "CHECK (((status = 1) = (settled_at IS NULL)))",
