@@ -349,7 +349,8 @@ GRANTS = (
 GRANT USAGE ON SCHEMA public TO laurels_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO laurels_app;
 GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO laurels_app;
-REVOKE DELETE ON holder, ledger, lot, standing, relation FROM laurels_app;
+REVOKE DELETE ON holder, ledger, lot, standing, relation, redemption, voucher, reward_stock
+    FROM laurels_app;
 """
     + f"REVOKE UPDATE, DELETE, TRUNCATE ON {', '.join(_APPEND_ONLY)} FROM laurels_app;\n"
 )

@@ -99,7 +99,7 @@ CONSTRAINTS = {
         "CHECK (((reward_id IS NULL) <> (rule IS NULL)))",
         "CHECK (((status <> 1) OR (hold_until IS NOT NULL)))",
         "CHECK (((status = 1) = (settled_at IS NULL)))",
-        "CHECK (((status >= 1) AND (status <= 4)))",
+        "CHECK (((status >= 1) AND (status <= 5)))",
         "CHECK ((points > 0))",
         "CHECK ((worth > 0))",
         HOLDER,
@@ -115,6 +115,13 @@ CONSTRAINTS = {
     "rule": {"PRIMARY KEY (id)", "UNIQUE (partner_id, code, version)"},
     "rulebook": {"PRIMARY KEY (version)", "UNIQUE (digest)"},
     "standing": {"CHECK ((rank >= 0))", HOLDER, "PRIMARY KEY (holder_id, ladder_id)"},
+    "stock_move": {
+        "CHECK ((((kind = 1) = (redemption_id IS NULL)) "
+        "AND ((holder_id IS NULL) = (redemption_id IS NULL))))",
+        "CHECK (((kind >= 1) AND (kind <= 4)))",
+        "CHECK ((amount >= 0))",
+        "PRIMARY KEY (reward_id, slice, event_id)",
+    },
     "tier_change": {
         "CHECK ((to_rank <> from_rank))",
         HOLDER,
@@ -127,6 +134,14 @@ CONSTRAINTS = {
         "FOREIGN KEY (holder_id, currency_id) REFERENCES ledger(holder_id, currency_id)",
         "PRIMARY KEY (holder_id, currency_id, seq)",
     },
+    "voucher": {
+        "CHECK ((((state = 1) = (redemption_id IS NULL)) "
+        "AND ((holder_id IS NULL) = (redemption_id IS NULL)) "
+        "AND ((state <> 1) OR (reward_id IS NOT NULL))))",
+        "CHECK (((length(code) >= 1) AND (length(code) <= 200)))",
+        "CHECK (((state >= 1) AND (state <= 4)))",
+        "PRIMARY KEY (partner_id, code)",
+    },
 }
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text AS "table", pg_get_constraintdef(oid) AS text, convalidated
@@ -135,7 +150,8 @@ WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c')
     AND conrelid <> 'tortoise_migrations'::regclass
 """
 #: What the application may do with a table beside reading and adding, where that isn't everything.
-KEPT = {table: {"UPDATE"} for table in ["holder", "ledger", "lot", "standing", "relation"]}
+_KEPT = "holder ledger lot standing relation redemption voucher reward_stock"
+KEPT = {table: {"UPDATE"} for table in _KEPT.split()}
 
 
 @asynccontextmanager
