@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -172,27 +173,69 @@ async def test_batches_that_wait_in_any_order_neither_block_nor_double(market: E
     assert await prove() == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the second of them is told that it waits, and what it says is dropped"
-)
-async def test_one_name_for_two_returns_before_their_purchase_is_a_conflict(market: Engine) -> None:
-    """A third connection holds the name until both have looked and found it free."""
-    units = [comes_back(market, "R", "P", line(1, quantity)) for quantity in ("0.1", "0.2")]
+@asynccontextmanager
+async def taken_elsewhere(unit: Unit) -> AsyncIterator[None]:
+    """Another connection holds the name of a waiting return, and lets it go on leaving."""
     async with core.db.reading() as connection:
         held = connection.transaction()
         await held.start()
         await connection.execute(
             "INSERT INTO waiting (partner_id, kind, external_id, purchase, occurred_at, "
-            "content_hash, content, since) VALUES ($1, $2, 'R', 'P', $3, '\\x00', '{}', $3)",
-            units[0].partner.id,
-            units[0].kind,
-            NOW,
+            "content_hash, content, since) VALUES ($1, $2, $3, $4, $5, $6, '{}', $5)",
+            *(unit.partner.id, unit.kind, unit.external_id, unit.purchase, NOW, unit.digest),
         )
+        try:
+            yield
+        finally:
+            await held.rollback()
+
+
+async def blocked(task: asyncio.Task[list[Outcome]], count: int) -> None:
+    """Wait until so many connections wait for another's lock."""
+    while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < count:
+        assert not task.done()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the second of them is told that it waits, and what it says is dropped",
+)
+async def test_one_name_for_two_returns_before_their_purchase_is_a_conflict(market: Engine) -> None:
+    """A third connection holds the name until both have looked and found it free."""
+    units = [comes_back(market, "R", "P", line(1, quantity)) for quantity in ("0.1", "0.2")]
+    async with taken_elsewhere(units[0]):
         both = asyncio.create_task(at_once(market, [[unit] for unit in units]))
-        while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
-            assert not both.done()
-        await held.rollback()
+        await blocked(both, 2)
     assert Counter(type(x) for x in await both) == {Waiting: 1, IdempotencyConflict: 1}
+
+
+async def test_waiting_batches_that_meet_in_two_names_from_both_ends_do_not_deadlock(
+    market: Engine,
+) -> None:
+    """A third holds the name in the middle until both have gone as far as they can."""
+    units = [comes_back(market, f"R{n}", f"P{n}", line(1, "1")) for n in range(3)]
+    async with taken_elsewhere(units[1]):
+        both = asyncio.create_task(at_once(market, [units, units[::-1]]))
+        await blocked(both, 2)
+    assert {type(x) for x in await both} == {Waiting}
+    assert await scalar("SELECT count(*) FROM waiting") == 3
+
+
+async def test_a_purchase_booked_while_its_return_is_put_to_wait_takes_it_at_once(
+    market: Engine,
+) -> None:
+    """The return has looked for its purchase in vain, and hasn't committed that it waits."""
+    (holder,) = await enrol_cards(["1"])
+    unit = comes_back(market, "R", "P", line(1, "0.5"))
+    async with taken_elsewhere(unit):
+        counter = asyncio.create_task(at_once(market, [[unit]]))
+        await blocked(counter, 1)
+        await buy(market, "P", ("PLAIN", "10.00"))
+    assert {type(x) for x in await counter} == {Waiting}
+    await booked_once([""])
+    assert await balances(market, holder, NOW) == {"PLAIN": (5, 0, 0, 0)}
+    assert await prove() == []
 
 
 async def test_points_spent_while_their_purchase_comes_back_are_owed(market: Engine) -> None:
