@@ -20,6 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from app import codes as codes_file
 from app import demo, importer, serving, tokens, work
 from app import sandbox as sandboxes
 from app.postgres import EmbeddedPostgresError
@@ -27,7 +28,7 @@ from app.runtime import database, running
 from app.settings import Settings
 from app.shown import Steps, bars, done_table, month_tables
 from core import check as proof
-from core import db
+from core import db, digests
 from core.errors import Refusal
 from core.posting import Engine
 from plugins.host import collect
@@ -236,15 +237,57 @@ def import_command(
 
 
 @commands.command()
-def check(database_name: Database = None) -> None:
+def codes(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="One code a line.")],
+    partner: Annotated[str, typer.Option(help="The partner that gives the reward.")],
+    reward: Annotated[str, typer.Option(help="Its reward, declared with codes='pool'.")],
+    database_name: Database = None,
+    now: Now = None,
+) -> None:
+    """Import codes into a reward's pool. Safe to stop and to run again: known codes are told.
+
+    Example: laurels codes tickets.txt --partner cafe --reward concert
+    """
+    at = parse_now(now)
+
+    async def go() -> codes_file.CodesReport:
+        async with running(_settings(), name=database_name, now=at) as runtime:
+            with bars(err) as bar:
+                task = bar.add_task(f"importing {file.name}", total=None)
+                return await codes_file.import_file(
+                    runtime.engine, file, partner, reward, at,
+                    lambda done, total: bar.update(task, completed=done, total=total),
+                )  # fmt: skip
+
+    report = _run(go())
+    out.print(str(report))
+    for bad in report.told:
+        err.print(Text(f"line {bad.line}: {bad.problem}", style="yellow"))
+    if report.refused > len(report.told):
+        err.print(f"… and {report.refused - len(report.told):,} more")
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def check(
+    database_name: Database = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option("--digests", exists=True, dir_okay=False, help="Digests kept elsewhere."),
+    ] = None,
+) -> None:
     """Prove the books: conservation, lots, replayed decisions, hashes, guards. Exit code 0 or 1."""
+    settings = _settings()
+    key = digests.DigestKey.of(settings.signing_secret())
 
     async def go() -> list[proof.Finding]:
-        async with database(_settings(), database_name) as url, db.connected(url):
+        exported = digests.imported(kept.read_text("utf-8", "replace").splitlines()) if kept else ()
+        async with database(settings, database_name) as url, db.connected(url):
             with bars(err) as bar:
                 task = bar.add_task("checking", total=None)
                 return await proof.prove(
-                    lambda name, n: bar.update(task, description=name, completed=n)
+                    lambda name, n: bar.update(task, description=name, completed=n), key, exported
                 )
 
     findings = _run(go())
@@ -253,6 +296,35 @@ def check(database_name: Database = None) -> None:
     if findings:
         raise typer.Exit(1)
     out.print("[green]✓[/] the books hold")
+
+
+@commands.command()
+def digest(
+    database_name: Database = None,
+    take: Annotated[bool, typer.Option("--take", help="Make one now.")] = False,
+    export: Annotated[bool, typer.Option("--export", help="Print all, not the last one.")] = False,
+    now: Now = None,
+) -> None:
+    """Print keyed digests of the books as lines of JSON: keep them where this server can't reach.
+
+    Every night makes one. `laurels check --digests FILE` proves the books by those that were kept.
+
+    Example: laurels digest --export >> /mnt/elsewhere/laurels-digests.jsonl
+    """
+    settings = _settings()
+    key = digests.DigestKey.of(settings.signing_secret())
+
+    async def go() -> list[digests.HeadDigest]:
+        if take:
+            async with running(settings, name=database_name, now=parse_now(now)) as runtime:
+                rulebook = runtime.engine.rulebook.version
+                made = await digests.take(key, parse_now(now), rulebook)
+                return await digests.stored() if export else [made]
+        async with database(settings, database_name) as url, db.connected(url):
+            return await digests.stored(None if export else 1)
+
+    for made in _run(go()):
+        typer.echo(digests.exported(made))
 
 
 @commands.command()

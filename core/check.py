@@ -17,6 +17,8 @@ import orjson
 from core.check_returns import returns
 from core.checking import PREFETCH, Count, Found, Pass, Peek
 from core.db import Connection, Row, transaction
+from core.digests import DigestKey
+from core.digests import proven as proven_digests
 from core.events import EventKind
 from core.folding import seal
 from core.judging import Qualified
@@ -27,6 +29,7 @@ from core.redemptions import digest
 from core.reviews import review_hash
 from core.rulebook import LadderTerms
 from core.store import proof
+from core.store.digests import HeadDigest
 from core.tiers import proven
 from laurels.declarations import Ladder, Measure, Tier
 from laurels.errors import LaurelsError
@@ -53,16 +56,27 @@ def _silent(name: str, rows: int) -> None:
     return None
 
 
-async def prove(progress: Progress = _silent) -> list[Finding]:
-    """All that is wrong with the books, the first differences of each kind; empty: they hold."""
+async def prove(
+    progress: Progress = _silent,
+    key: DigestKey | None = None,
+    exported: Sequence[HeadDigest] = (),
+) -> list[Finding]:
+    """All that is wrong with the books, the first differences of each kind; empty: they hold.
+
+    With a key the stored digests are proven too, and those that were `exported` and kept elsewhere.
+    """
     findings: list[Finding] = []
+    passes = dict(_PASSES)
+    if key is not None or exported:
+        keys = [] if key is None else [key]
+        passes["digests = heads"] = lambda connection, _: proven_digests(connection, keys, exported)
     async with transaction() as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         for name, question in proof.QUESTIONS.items():
             progress(name, 0)
             rows = await connection.fetch(question)
             findings += [Finding(name, row[0], row[1]) for row in rows]
-        for name, check in _PASSES.items():
+        for name, check in passes.items():
             progress(name, 0)
             found = 0
             async for where, problem in check(connection, partial(progress, name)):

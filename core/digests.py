@@ -1,0 +1,183 @@
+"""Keyed digests of the heads of all ledgers: a seal on the books that can be kept elsewhere.
+
+Each head stands for its ledger's whole past, so one digest stands for all of the books as of its
+instant. Only who has the key can make one; whoever keeps a copy outside can tell that the books
+were changed later, even with every hash in them worked out anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import orjson
+
+from core.checking import Found
+from core.db import Connection, reading, transaction
+from core.errors import BadInput
+from core.store import digests as store
+from core.store.digests import HeadDigest
+
+__all__ = [
+    "DigestKey", "HeadDigest", "exported", "imported", "proven", "stored", "take",
+]  # fmt: skip
+
+#: What was asked for so long ago is booked, or never will be: a digest is of the books as they
+#: stood then, so that a posting still under way can't turn up before it.
+SETTLED_AFTER = timedelta(minutes=5)
+#: As many of the stored digests are proven, the latest: the last one alone seals all before it.
+MOST_PROVEN = 31
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_FORMAT = b"laurels heads 1"
+
+
+@dataclass(frozen=True, slots=True)
+class DigestKey:
+    """A key and the public id by which it is told from others."""
+
+    secret: bytes = field(repr=False)
+    id: str
+
+    @classmethod
+    def of(cls, secret: str) -> DigestKey:
+        """Derived from the application's secret, for this use only."""
+        key = hmac.digest(secret.encode(), b"laurels digests of heads", "sha256")
+        return cls(key, hashlib.sha256(b"id of " + key).hexdigest()[:16])
+
+
+class _Sum:
+    """The digest of heads as of an instant, in the making: hand it them in order."""
+
+    def __init__(self, key: DigestKey, at: datetime) -> None:
+        micros = (at - _EPOCH) // _TICK
+        self._mac = hmac.new(key.secret, _FORMAT + micros.to_bytes(8, "big"), "sha256")
+        self.ledgers = 0
+
+    def add(self, holder: int, heads: Iterable[tuple[int, bytes]]) -> None:
+        """The heads of a holder's ledgers by currency, lowest first."""
+        for currency, head in heads:
+            self._mac.update(b"%d %d %d " % (holder, currency, len(head)) + head)
+            self.ledgers += 1
+
+    def digest(self) -> bytes:
+        """All of them, and how many."""
+        self._mac.update(b"%d" % self.ledgers)
+        return self._mac.digest()
+
+
+async def take(key: DigestKey, now: datetime, rulebook: int) -> HeadDigest:
+    """Store the digest of all heads as of a few minutes ago (SETTLED_AFTER), and return it.
+
+    For the end of the nightly run. Taken twice for one instant, the first one stands. `rulebook` is
+    the version in force.
+    """
+    at = now - SETTLED_AFTER
+    async with transaction() as connection:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        total = _Sum(key, at)
+        async for holder, currency, head in store.heads(connection, at):
+            total.add(holder, [(currency, head)])
+        made = HeadDigest(at, total.ledgers, total.digest(), key.id, rulebook)
+    async with transaction() as connection:
+        return await store.add(connection, made)
+
+
+async def stored(limit: int | None = None) -> list[HeadDigest]:
+    """The stored digests, oldest first; of them only the last `limit`."""
+    async with reading() as connection:
+        return await store.stored(connection, limit)
+
+
+def exported(made: HeadDigest) -> str:
+    """A digest as a line of JSON, to be kept elsewhere."""
+    return orjson.dumps(
+        {
+            "at": made.at.astimezone(UTC),
+            "ledgers": made.ledgers,
+            "digest": made.digest.hex(),
+            "key": made.key_id,
+            "rulebook": made.rulebook,
+        }
+    ).decode()
+
+
+def imported(lines: Iterable[str]) -> list[HeadDigest]:
+    """The digests of lines that `exported` made. Raises BadInput naming the line."""
+    found = []
+    for n, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            said = orjson.loads(line)
+            at = datetime.fromisoformat(said["at"])
+            digest = bytes.fromhex(said["digest"])
+            made = HeadDigest(at, said["ledgers"], digest, said["key"], said["rulebook"])
+            if at.tzinfo is None or (type(made.ledgers), type(made.key_id)) != (int, str):
+                raise ValueError
+        except (ValueError, TypeError, LookupError):
+            raise BadInput(f"line {n} is no exported digest", "digests") from None
+        found.append(made)
+    return found
+
+
+async def proven(
+    connection: Connection, keys: Sequence[DigestKey], kept: Sequence[HeadDigest]
+) -> Found:
+    """What is wrong with the stored digests and with those `kept` elsewhere.
+
+    A stored digest that none of the keys made is passed over; a kept one isn't.
+    """
+    by_id = {key.id: key for key in keys}
+    stored = await store.stored(connection)
+    by_instant = {made.at: made for made in stored}
+    wanted: dict[tuple[datetime, str], HeadDigest] = {
+        (made.at, made.key_id): made for made in stored[-MOST_PROVEN:] if made.key_id in by_id
+    }
+    for made in kept:
+        where = f"digest as of {made.at.isoformat()}"
+        if by_instant.get(made.at) != made:
+            yield where, "the one that was kept elsewhere isn't stored any more as it was"
+        if made.key_id in by_id:
+            wanted[made.at, made.key_id] = made
+        else:
+            yield where, f"it was made with the key {made.key_id}, which wasn't given"
+    sums = {key: _Sum(by_id[key[1]], key[0]) for key in sorted(wanted)}
+    await _add_up(connection, sums)
+    for key, made in sorted(wanted.items()):
+        if sums[key].ledgers != made.ledgers or sums[key].digest() != made.digest:
+            problem = (
+                f"the heads of {sums[key].ledgers} ledgers don't give the digest of {made.ledgers}"
+            )
+            yield f"digest as of {key[0].isoformat()}", problem
+
+
+async def _add_up(connection: Connection, sums: Mapping[tuple[datetime, str], _Sum]) -> None:
+    """Hand every sum the heads as of its instant, from the decisions in their order."""
+    if not sums:
+        return
+    current: int | None = None
+    heads: dict[int, bytes] = {}
+    left: list[tuple[datetime, _Sum]] = []
+    async for holder, booked_at, packed in store.decided(connection):
+        if holder != current:
+            _close(current, heads, left)
+            current, heads = holder, {}
+            left = [(key[0], total) for key, total in sums.items()]
+        while left and left[0][0] < booked_at:
+            left.pop(0)[1].add(holder, sorted(heads.items()))
+        for at in range(0, len(packed), 20):
+            heads[int.from_bytes(packed[at : at + 4], "big")] = packed[at + 4 : at + 20]
+    _close(current, heads, left)
+
+
+def _close(
+    holder: int | None, heads: Mapping[int, bytes], left: Iterable[tuple[datetime, _Sum]]
+) -> None:
+    """A holder's last decision was read: what is left stands at its last heads."""
+    if holder is not None:
+        for _, total in left:
+            total.add(holder, sorted(heads.items()))

@@ -1,0 +1,210 @@
+"""The keyed digests of all heads: what they seal, what they see, and what only a kept copy sees."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+import asyncpg
+import pytest
+
+from core import digests
+from core.check import prove
+from core.db import Connection
+from core.digests import SETTLED_AFTER, DigestKey, exported, imported, take
+from core.errors import BadInput
+from core.posting import Engine
+from core.redemptions import redeem
+from tests.core.shop import days, dump, earn, open_shop, wish
+from tests.support import NOW, Databases, enrol_cards, receipt, scalar
+
+KEY = DigestKey.of("a secret of the tests, which is long enough")
+OTHER = DigestKey.of("another secret of the tests, long enough too")
+NAME = "digests = heads"
+
+
+async def three_days() -> Engine:
+    """Two members, three days, a digest after each."""
+    shop = await open_shop()
+    ada, _ = await enrol_cards(["1", "2"])
+    await earn(shop, "R1", "100.00")
+    await earn(shop, "R2", "50.00", "2")
+    await take(KEY, NOW + SETTLED_AFTER, 1)
+    await earn(shop, "R3", "20.00", at=NOW + days(1))
+    await earn(shop, "C1", "20.00", partner="cafe", at=NOW + days(1))
+    await take(KEY, NOW + days(1) + SETTLED_AFTER, 1)
+    await redeem(shop, wish(ada, "coffee", partner="cafe"), NOW + days(2))
+    await take(KEY, NOW + days(2) + SETTLED_AFTER, 1)
+    return shop
+
+
+async def falsify(url: str, statements: str) -> None:
+    """Do this to the books with everything off that would refuse it."""
+    connection: Connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"SET session_replication_role = replica; {statements}")
+    finally:
+        await connection.close()
+
+
+async def test_a_digest_is_of_the_heads_in_order(database: str) -> None:
+    await three_days()
+    last = (await digests.stored())[-1]
+    micros = round(last.at.timestamp() * 1_000_000)
+    mac = hmac.new(KEY.secret, b"laurels heads 1" + micros.to_bytes(8, "big"), "sha256")
+    rows = await scalar(
+        "SELECT array_agg(ARRAY[holder_id::text, currency_id::text, encode(head, 'hex')] "
+        "ORDER BY holder_id, currency_id) FROM ledger"
+    )
+    for holder, currency, head in rows:
+        mac.update(f"{holder} {currency} 16 ".encode() + bytes.fromhex(head))
+    mac.update(str(len(rows)).encode())
+    assert (last.at, last.ledgers, last.digest) == (NOW + days(2), 3, mac.digest())
+    assert (last.key_id, last.rulebook) == (KEY.id, 1)
+
+
+async def test_digests_hold_whatever_came_later(database: str) -> None:
+    shop = await three_days()
+    kept = await digests.stored()
+    # Of two bookings in one instant the second is a tick later: it is in the next one.
+    assert [x.ledgers for x in kept] == [2, 2, 3]
+    assert len({x.digest for x in kept}) == 3
+    await earn(shop, "R9", "1.00", "2", at=NOW + days(3))
+    assert await prove(key=KEY, exported=kept) == []
+    assert await prove() == []
+
+
+async def test_one_taken_late_is_as_of_its_instant(database: str) -> None:
+    """As it was then, from the decisions, also of a holder that was booked on since."""
+    await three_days()
+    first, second, _ = await digests.stored()
+    await falsify(database, "DELETE FROM head_digest")
+    assert await take(KEY, NOW + SETTLED_AFTER, 1) == first
+    assert await take(KEY, NOW + days(1) + SETTLED_AFTER, 1) == second
+
+
+async def test_the_first_one_stands(database: str) -> None:
+    await three_days()
+    before = await dump()
+    first, *_ = await digests.stored()
+    assert await take(OTHER, NOW + SETTLED_AFTER, 7) == first
+    assert await dump() == before
+
+
+async def test_of_empty_books(database: str) -> None:
+    made = await take(KEY, NOW, 1)
+    assert made.ledgers == 0
+    assert await prove(key=KEY, exported=[made]) == []
+
+
+async def test_what_is_still_under_way_isnt_sealed(database: str) -> None:
+    """A posting may be written with an instant that lies a moment back."""
+    shop = await open_shop()
+    await enrol_cards(["1"])
+    made = await take(KEY, NOW + timedelta(seconds=30), 1)
+    await earn(shop, "R1", "100.00")
+    assert made.ledgers == 0
+    assert await prove(key=KEY, exported=[made]) == []
+
+
+async def test_books_worked_out_anew_are_found(databases: Databases, database: str) -> None:
+    """Every hash in order, and another past: only the digest tells."""
+    await three_days()
+    kept = await digests.stored()
+    async with databases.migrated() as twin:
+        from core.db import connected
+
+        # The same days with 1 dollar more, booked by the very code.
+        async with connected(twin):
+            shop = await open_shop()
+            await enrol_cards(["1", "2"])
+            await earn(shop, "R1", "101.00")
+            assert await prove() == []
+            connection: Connection = await asyncpg.connect(twin)
+            try:
+                await connection.executemany(
+                    "INSERT INTO head_digest VALUES ($1, $2, $3, $4, $5)", kept
+                )
+            finally:
+                await connection.close()
+            assert await prove() == []
+            findings = await prove(key=KEY)
+            assert [x.where for x in findings] == [f"digest as of {x.at.isoformat()}" for x in kept]
+            assert {x.check for x in findings} == {NAME}
+            assert findings[0].problem == "the heads of 1 ledgers don't give the digest of 2"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "UPDATE head_digest SET digest = decode(repeat('00', 32), 'hex')",
+        "UPDATE head_digest SET ledgers = ledgers + 1",
+        "UPDATE decision SET heads = overlay(heads PLACING '\\x00'::bytea FROM 20) WHERE kind = 2",
+        "DELETE FROM decision WHERE kind = 2",
+        "UPDATE decision SET booked_at = booked_at + interval '1 s' WHERE kind = 2",
+        "UPDATE decision SET holder_id = holder_id + 1000 WHERE holder_id = "
+        "(SELECT max(holder_id) FROM decision)",
+    ],
+)
+async def test_a_falsification_is_found(database: str, statements: str) -> None:
+    await three_days()
+    await falsify(database, statements)
+    assert NAME in {x.check for x in await prove(key=KEY)}
+
+
+async def test_what_only_a_kept_copy_sees(database: str) -> None:
+    await three_days()
+    kept = await digests.stored()
+    await falsify(database, "DELETE FROM head_digest WHERE at = (SELECT max(at) FROM head_digest)")
+    assert await prove(key=KEY) == []
+    (finding,) = await prove(key=KEY, exported=kept)
+    assert finding.where == f"digest as of {kept[-1].at.isoformat()}"
+    assert "kept elsewhere" in finding.problem
+    # One that says it was made with another key is passed over, unless a copy was kept.
+    await falsify(database, f"UPDATE head_digest SET key_id = '{OTHER.id}', digest = digest")
+    assert await prove(key=KEY) == []
+    assert len(await prove(key=KEY, exported=kept)) == 3
+
+
+async def test_a_kept_copy_of_another_key_says_so(database: str) -> None:
+    await three_days()
+    findings = await prove(key=OTHER, exported=await digests.stored())
+    assert len(findings) == 3
+    assert all(KEY.id in x.problem for x in findings)
+
+
+async def test_lines_go_out_and_come_back(database: str) -> None:
+    await three_days()
+    kept = await digests.stored()
+    lines = [exported(x) for x in kept]
+    assert imported([*lines, "", " "]) == kept
+    assert lines[0].startswith('{"at":"2026-03-15T12:00:00+00:00","ledgers":2,"digest":"')
+    assert await digests.stored(1) == kept[-1:]
+    for bad in ("x", "{}", "[]", lines[0].replace("+00:00", ""), lines[0].replace(":2,", ':"2",')):
+        with pytest.raises(BadInput, match="line 2"):
+            imported([lines[0], bad])
+
+
+async def test_many_ledgers_of_many_instants(database: str) -> None:
+    """By the decisions and by the ledgers, the same heads as of every instant."""
+    shop = await open_shop()
+    await enrol_cards([str(n) for n in range(5)])
+    times: list[datetime] = []
+    for n in range(20):
+        at = NOW + timedelta(minutes=7 * n)
+        items = [receipt(shop, f"R{n}-{m}", str(m), at) for m in range(5) if (n + m) % 3]
+        await shop.record_purchases(items, at)
+        times.append(at)
+    for at in times:
+        await take(KEY, at + SETTLED_AFTER, 1)
+    assert await scalar("SELECT count(*) FROM head_digest") == 20
+    assert await prove(key=KEY) == []
+
+
+def test_the_keys_id_gives_nothing_away() -> None:
+    assert KEY.id != OTHER.id
+    assert len(KEY.id) == 16
+    assert KEY.id not in KEY.secret.hex()
+    assert KEY.secret.hex() not in repr(KEY)
+    assert KEY.id != hashlib.sha256(KEY.secret).hexdigest()[:16]
