@@ -26,6 +26,7 @@ from tests.schema.client import (
     Client,
     receipt,
 )
+from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
 
 AT = "2026-11-22T09:00:00Z"
 SDL = Path(__file__).parents[2] / "schema" / "schema.graphql"
@@ -39,6 +40,11 @@ BILL: dict[str, Any] = {
     "total": "9.00",
     "currency": "USD",
 }
+
+REVERSE = """mutation($input: ReverseRedemptionInput!) { reverseRedemption(input: $input) {
+  __typename } }"""
+OF_NONE = {"purchase": "none", "occurredAt": AT}
+SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
@@ -60,10 +66,41 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"purchase": PURCHASE},
         {"partner", "admin"},
     ),
+    "purchase": (
+        'query { purchase(partner: "grocer", externalId: "R") { id } }',
+        {},
+        {"member", "partner", "admin"},
+    ),
+    "redemptionByCode": (
+        'query { redemptionByCode(partner: "grocer", code: "x") { id } }',
+        {},
+        {"partner", "admin"},
+    ),
+    "waitingReturns": (WAITING, {}, {"partner", "admin"}),
     "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),
     "recordPurchases": (
         RECORD,
         {"input": {"partner": "grocer", "purchases": [PURCHASE]}},
+        {"partner", "admin"},
+    ),
+    "recordReturns": (
+        RETURN,
+        {"input": {"partner": "grocer", "returns": [item("B", "R", AT, amount="1.00")]}},
+        {"partner", "admin"},
+    ),
+    "editPurchases": (
+        EDITS,
+        {"input": {"partner": "grocer", "edits": [{**OF_NONE, "revision": 2, **SOLD}]}},
+        {"partner", "admin"},
+    ),
+    "fulfilPurchases": (
+        FULFILS,
+        {"input": {"partner": "grocer", "fulfilments": [{**OF_NONE, "event": "shipped"}]}},
+        {"partner", "admin"},
+    ),
+    "cancelPurchases": (
+        CANCELS,
+        {"input": {"partner": "grocer", "cancels": [OF_NONE]}},
         {"partner", "admin"},
     ),
     "redeemReward": (REDEEM, {"input": HERO}, {"member", "partner", "admin"}),
@@ -71,6 +108,17 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "confirmRedemption": (
         CONFIRM,
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
+        {"partner", "admin"},
+    ),
+    "reverseRedemption": (
+        REVERSE,
+        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE=", "reason": "damaged"}},
+        {"partner", "admin"},
+    ),
+    "importRewardCodes": (
+        """mutation($input: ImportRewardCodesInput!) { importRewardCodes(input: $input) {
+        __typename } }""",
+        {"input": {"partner": "grocer", "reward": "five-off", "codes": ["x"]}},
         {"partner", "admin"},
     ),
     "cancelRedemption": (
@@ -89,6 +137,7 @@ _TABLES = [
     "identifier",
     "redemption",
     "request_key",
+    "waiting",
 ]
 
 
