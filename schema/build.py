@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.base import get_object_definition
 
 from schema.access import Allow
+from schema.assignments import AssignmentMutations
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.ladders import LadderQueries
@@ -68,6 +69,7 @@ class Mutation(
     RedemptionMutations,
     ReversalMutations,
     VoucherMutations,
+    AssignmentMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import strawberry
 from strawberry import relay
 
+from core.judging import Floor
 from core.rulebook import LadderTerms
 from core.standings import TierStatus
 from laurels import declarations
@@ -27,13 +28,23 @@ class Tier:
     name: str = strawberry.field(description="The name that members know.")
     threshold: BigInt = strawberry.field(description="The measure at which it is reached.")
     benefits: list[str] = strawberry.field(description="What it brings, in words.")
+    never_down: bool = strawberry.field(
+        description="Whether who has reached it never falls below it."
+    )
 
     @classmethod
     def of(cls, tier: declarations.Tier) -> Tier:
         """From the rulebook."""
         return cls(
-            code=tier.code, name=tier.name, threshold=BigInt(tier.at), benefits=list(tier.benefits)
-        )
+            code=tier.code, name=tier.name, threshold=BigInt(tier.at),
+            benefits=list(tier.benefits), never_down=tier.never_down,
+        )  # fmt: skip
+
+    @classmethod
+    def at(cls, ladder: LadderTerms, rank: int) -> Tier:
+        """By its place; a place that the ladder no longer has is its top."""
+        tiers = ladder.ladder.tiers
+        return cls.of(tiers[min(rank, len(tiers) - 1)])
 
 
 @strawberry.type(description="Tiers by one measure over one window.")
@@ -46,9 +57,19 @@ class TierLadder(relay.Node):
         description="What counts: earned:CURRENCY, spend:MONEY in minor units, or visits."
     )
     window: str | None = strawberry.field(
-        description="The rolling window that ends now, such as 12M; null: all time."
+        description="What counts: 12M rolls and ends now, calendar 1Y begins anew with each year, "
+        "anniversary 12M with the day of enrolment; null: all time."
     )
-    time_zone: str = strawberry.field(description="The IANA zone of its nightly review.")
+    hold: str | None = strawberry.field(
+        description="How long a tier reached is kept before it is judged again, such as 12M."
+    )
+    grace: str | None = strawberry.field(
+        description="How long after the review that found it a fall takes effect."
+    )
+    soft_landing: bool = strawberry.field(
+        description="Whether a review takes one tier at most, however little is left."
+    )
+    time_zone: str = strawberry.field(description="The IANA zone of its reviews and periods.")
     tiers: list[Tier] = strawberry.field(description="The tiers, lowest first.")
 
     @answer("The code, unique in the programme.", name="code")
@@ -61,6 +82,7 @@ class TierLadder(relay.Node):
         ladder = terms.ladder
         return cls(
             code=ladder.code, name=ladder.name, measure=str(ladder.measure), window=ladder.window,
+            hold=ladder.hold, grace=ladder.grace, soft_landing=ladder.soft_landing,
             time_zone=terms.time_zone, tiers=[Tier.of(t) for t in ladder.tiers],
         )  # fmt: skip
 
@@ -79,8 +101,42 @@ class TierKeep:
 
     missing: BigInt = strawberry.field(description="How much of the measure would keep it.")
     until: datetime = strawberry.field(
-        description="The review that takes the tier if nothing more comes before."
+        description="The review that finds the tier no longer carried if nothing more comes before."
     )
+
+
+@strawberry.type(description="What the judgment ahead comes to if nothing more comes.")
+class TierProjection:
+    """At the end of the period or of the hold, or at the review that threatens the tier."""
+
+    tier: Tier = strawberry.field(description="The tier after it.")
+    at: datetime = strawberry.field(description="When it is.")
+
+
+@strawberry.type(
+    description="A tier given by hand or for a status held elsewhere: at least that one is held."
+)
+class TierAssignment:
+    """As it stands."""
+
+    id: strawberry.ID = strawberry.field(description="By which it is ended before its time.")
+    tier: Tier = strawberry.field(description="The tier given.")
+    since: datetime = strawberry.field(description="From when on.")
+    until: datetime | None = strawberry.field(description="Until when; null: for good.")
+    status_match: bool = strawberry.field(
+        description="Whether it is for a status that the member holds elsewhere."
+    )
+    reason: str | None = strawberry.field(description="Why, as a code; null but for admins.")
+
+    @classmethod
+    def of(cls, info: Info, ladder: LadderTerms, holder: int, floor: Floor) -> TierAssignment:
+        """From the engine."""
+        return cls(
+            id=strawberry.ID(str(relay.GlobalID(cls.__name__, f"{holder}.{floor.event}"))),
+            tier=Tier.at(ladder, floor.rank), since=floor.since, until=floor.until,
+            status_match=floor.match,
+            reason=floor.reason if info.context.viewer.role == "admin" else None,
+        )  # fmt: skip
 
 
 @strawberry.type(description="Where a member stands on one ladder.")
@@ -89,17 +145,35 @@ class MemberTier:
 
     ladder: TierLadder = strawberry.field(description="The ladder.")
     current: Tier = strawberry.field(description="The tier held.")
+    since: datetime | None = strawberry.field(
+        description="Since when; null for the first tier of who never had another."
+    )
+    until: datetime | None = strawberry.field(
+        description="When it is lost if nothing more comes, grace included; null: not by time."
+    )
     value: BigInt = strawberry.field(description="The measure reached in the window.")
     to_next: TierProgress | None = strawberry.field(description="The way up; null at the top.")
     to_keep: TierKeep | None = strawberry.field(
         description="What keeps the tier; null where nothing threatens it."
     )
+    projected: TierProjection | None = strawberry.field(
+        description="The tier after the judgment ahead; null where none is to come."
+    )
+    assignment: TierAssignment | None = strawberry.field(
+        description="The tier given that is in force; null where none is."
+    )
 
     @classmethod
-    def of(cls, status: TierStatus) -> MemberTier:
+    def of(cls, info: Info, holder: int, status: TierStatus) -> MemberTier:
         """From the engine's figures."""
         tiers = status.ladder.ladder.tiers
-        to_next = to_keep = None
+        to_next = to_keep = projected = assignment = None
+        if status.projected_at is not None:
+            projected = TierProjection(
+                tier=Tier.of(tiers[status.projected_rank]), at=status.projected_at
+            )
+        if status.floor is not None:
+            assignment = TierAssignment.of(info, status.ladder, holder, status.floor)
         if status.next_rank is not None and status.missing_to_next is not None:
             to_next = TierProgress(
                 tier=Tier.of(tiers[status.next_rank]), missing=BigInt(status.missing_to_next)
@@ -108,7 +182,8 @@ class MemberTier:
             to_keep = TierKeep(missing=BigInt(status.keep_missing), until=status.keep_until)
         return cls(
             ladder=TierLadder.of(status.ladder), current=Tier.of(tiers[status.rank]),
-            value=BigInt(status.value), to_next=to_next, to_keep=to_keep,
+            since=status.since, until=status.until, value=BigInt(status.value),
+            to_next=to_next, to_keep=to_keep, projected=projected, assignment=assignment,
         )  # fmt: skip
 
 
@@ -124,10 +199,9 @@ class TierChange:
     @classmethod
     def of(cls, ladder: LadderTerms, at: datetime, before: int, after: int) -> TierChange:
         """From ranks, which are places in the ladder's tiers."""
-        tiers = ladder.ladder.tiers
         return cls(
-            ladder=TierLadder.of(ladder), at=at, from_=Tier.of(tiers[before]),
-            to=Tier.of(tiers[after]),
+            ladder=TierLadder.of(ladder), at=at, from_=Tier.at(ladder, before),
+            to=Tier.at(ladder, after),
         )  # fmt: skip
 
 

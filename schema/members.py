@@ -100,7 +100,7 @@ class Member(relay.Node):
         own = info.context.partner
         loader = info.context.loaders.tiers(as_of or info.context.instant)
         return [
-            MemberTier.of(status)
+            MemberTier.of(info, self.holder, status)
             for status in await loader.load(self.holder)
             if own is None or status.ladder.owner in (None, own.id)
         ]
