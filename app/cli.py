@@ -195,7 +195,7 @@ def import_command(
     ] = "reject",
     errors: Annotated[Path | None, typer.Option(help="Where rejected rows go.")] = None,
 ) -> None:
-    """Import purchases, one row a line of a receipt. Safe to stop and to run again.
+    """Import purchases and returns, one row a line of a receipt. Safe to stop and to run again.
 
     Example: laurels import receipts.csv --partner grocer --unknown-members open
     """

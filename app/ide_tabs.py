@@ -120,6 +120,42 @@ mutation RecordPurchases($input: RecordPurchasesInput!) {
     {"input": {"partner": "grocer", "purchases": [_PURCHASE]}},
 )
 
+RETURN = Tab(
+    "Take goods back: points follow their lines; safe to repeat",
+    """\
+mutation RecordReturns($input: RecordReturnsInput!) {
+  recordReturns(input: $input) {
+    results {
+      __typename
+      ... on ReturnRecorded {
+        replayed
+        money { amount currency }
+        takenBack { currency { code } lost expired taken owed letGo }
+        entries { kind amount currency { code } explanation { text } }
+        tierChanges { from { name } to { name } }
+        current { lines { number quantity returnedQuantity } awards { title given earned } }
+      }
+      ... on ReturnWaiting { purchase since }
+      ... on Error { code message path }
+    }
+  }
+}
+""",
+    {
+        "input": {
+            "partner": "grocer",
+            "returns": [
+                {
+                    "externalId": "B-1001",
+                    "purchase": "R-1001",
+                    "occurredAt": "2026-11-22T17:00:00+03:00",
+                    "lines": [{"line": 1, "quantity": "1"}],
+                }
+            ],
+        }
+    },
+)
+
 REDEEM = Tab(
     "Redeem a reward; safe to repeat with the same key",
     """\
@@ -146,4 +182,4 @@ mutation Redeem($input: RedeemRewardInput!) {
 )
 
 #: In the order in which a newcomer would try them.
-ADMIN_TABS = (PARTNERS, MEMBERS, MEMBER, QUOTE, RECORD, REDEEM)
+ADMIN_TABS = (PARTNERS, MEMBERS, MEMBER, QUOTE, RECORD, RETURN, REDEEM)

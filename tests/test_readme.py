@@ -19,6 +19,7 @@ from app.ide_tabs import ADMIN_TABS
 from app.runtime import PROGRAMME_FILE
 from core import programme
 from core.db import connected
+from core.ledger import Account, Kind
 from core.posting import Engine
 from core.store.reference import Declared, install
 from plugins.host import collect
@@ -83,6 +84,17 @@ def test_the_brand_is_found_whole_and_pays_what_it_says() -> None:
     purchase = Purchase("bakery", "1", tuesday, "TRY", lines, "", "Europe/Istanbul")
     # 84.00 at 2 is 168, 20.00 at 1 is 20, and fifty for a quiet Tuesday with 104.00.
     assert evaluate(bakery.earn_rules, purchase, Facts()).points("CRUMB") == 238
+
+
+def test_the_glossary_has_each_word() -> None:
+    """What entries and accounts are called, and what members and partners are told of."""
+    text = (README.parent / "docs" / "glossary.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    words = {re.sub(r" \(.*\)", "", w).strip() for row in rows for w in row.split(",")}
+    outside = {"issued", "redeemed", "expired", "clawed back", "adjusted", "lapsed"}
+    wanted = {name.lower().replace("_", " ") for name in (*Kind.__members__, *Account.__members__)}
+    wanted |= {"hold", "grace", "soft landing", "status match", "notice", "digest"}
+    assert wanted - words == outside
 
 
 def test_every_tab_of_graphiql_is_valid_against_the_schema() -> None:
