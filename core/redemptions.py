@@ -252,9 +252,11 @@ async def write_down(
 ) -> Redemption:
     """Write a redemption that was folded into a batch; returns it with its codes.
 
-    Raises NotEligible where codes or stock have run out. The stock comes last: every one who
-    wants the same reward waits for the commit.
+    Raises NotEligible where codes or stock have run out, or its order was cancelled: nothing else
+    would give these points back. The stock comes last: who wants the same waits for the commit.
     """
+    if done.order is not None and await store.cancelled(connection, done.partner, done.order):
+        raise NotEligible("this order was cancelled", "order")
     await book(connection, batch)
     codes = await vouchers.issue(connection, done)
     await store.add(connection, as_row(done))

@@ -201,6 +201,16 @@ async def of_order(connection: Connection, holder: int, partner: int, order: str
     )
 
 
+async def cancelled(connection: Connection, partner: int, order: str) -> bool:
+    """Whether a partner's order was cancelled."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM event WHERE partner_id = $1 AND kind = 9 AND external_id = $2)",
+        partner,
+        order,
+    )
+    return found
+
+
 async def by_code(partner: int, code: str) -> Row | None:
     """The redemption that a code was issued for, if it was ever shown."""
     async with reading() as connection:

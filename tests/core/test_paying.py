@@ -19,7 +19,7 @@ from core.errors import (
 from core.paying import PayRequest, pay
 from core.posting import Engine
 from core.redemptions import Status, cancel
-from laurels import Checkout, Discount, Duration, Money, Nothing, PayWithPoints
+from laurels import Checkout, Discount, Duration, Money, Nothing, PayWithPoints, RedeemRule
 from laurels.rules import Terms
 from tests.core.shop import active, days, dump, earn, open_shop
 from tests.support import NOW, enrol_cards
@@ -48,6 +48,16 @@ class Faulty:
         return answers[self.fault]  # type: ignore[return-value]  # the fault; "raises" has no key
 
 
+class Lasting(Faulty):
+    """A rule that takes a point for a cent, and says how long that may be reversed."""
+
+    def __init__(self, reversible: object) -> None:
+        self.reversible = reversible
+
+    def discount(self, checkout: Checkout) -> Discount | Nothing:
+        return Discount(100, Money(100, "USD"))
+
+
 @pytest.fixture
 async def shop(database: str) -> Engine:
     """The coalition of `tests.core.shop`; a hundred stars are five dollars at its grocer."""
@@ -55,7 +65,7 @@ async def shop(database: str) -> Engine:
     return with_rule(engine, PayWithPoints("STAR", points=100, worth="5.00 USD", at_most="50%"))
 
 
-def with_rule(engine: Engine, rule: PayWithPoints | Faulty) -> Engine:
+def with_rule(engine: Engine, rule: RedeemRule) -> Engine:
     """The same engine, its grocer with this redeem rule."""
     grocer = replace(engine.rulebook.partners["grocer"], redeem=(rule,))
     partners = {**engine.rulebook.partners, "grocer": grocer}
@@ -150,3 +160,30 @@ async def test_a_faulty_rule_is_named_and_takes_nothing(shop: Engine, fault: str
     request = replace(bill(holder, "100.00"), rule="faulty")
     told = await refused(with_rule(shop, Faulty(fault)), request, PartnerRuleFailed, NOW)
     assert told.startswith("partner 'grocer', rule 'faulty': ")
+
+
+@pytest.mark.parametrize(("said", "until"), [("12h", 0.5), (None, None), ("", None)])
+async def test_a_rule_says_how_long_a_payment_may_be_reversed(
+    shop: Engine, said: str | None, until: float | None
+) -> None:
+    (holder,) = await enrol_cards(["1"])
+    await earn(shop, "A", "350.00")
+    request = replace(bill(holder, "100.00"), rule="faulty")
+    paid = pay(with_rule(shop, Lasting(said)), request, NOW)
+    if said == "":
+        with pytest.raises(PartnerRuleFailed, match="rule 'faulty': '' is no duration"):
+            await paid
+        return
+    end = None if until is None else NOW + days(until)
+    assert (await paid).reversible_until("UTC") == end
+    assert await prove() == []
+
+
+async def test_a_rule_that_says_nothing_of_it_is_reversible_for_thirty_days(shop: Engine) -> None:
+    (holder,) = await enrol_cards(["1"])
+    await earn(shop, "A", "350.00")
+    request = replace(bill(holder, "100.00"), rule="faulty")
+    rule = Lasting(None)
+    del rule.reversible
+    paid = await pay(with_rule(shop, rule), request, NOW)
+    assert paid.reversible_until("UTC") == NOW + days(30)

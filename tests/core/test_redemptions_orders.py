@@ -17,10 +17,12 @@ from core.errors import BadInput, IdempotencyConflict, NotEligible, Refusal
 from core.paying import PayRequest, pay
 from core.posting import Engine, write
 from core.redemptions import Redemption, Status, open_holder, redeem
+from core.returns import check_cancel, record
 from core.reversals import ReverseRequest, reverse_for_order, reverse_redemption
+from core.taking_back import Returned
 from laurels import Money
 from tests.core.counter import ORDER, fill, left, member, open_counter, take, want
-from tests.core.shop import balance, days, dump
+from tests.core.shop import balance, days, dump, earn
 from tests.schema.client import statements
 from tests.support import NOW, scalar
 
@@ -116,6 +118,32 @@ async def test_what_was_reversed_before_stays_as_it_is(shop: Engine, ada: int) -
     await reverse_redemption(shop, ReverseRequest("till", "r", ada, done.id, "damaged"), NOW)
     assert await cancel_order(shop, ada) == []
     assert (await balance(shop, ada, NOW))["active"] == 350
+
+
+async def test_the_cancel_of_a_purchase_takes_its_redemptions_with_it(
+    shop: Engine, ada: int
+) -> None:
+    """By the way that a cancel comes; and from then on nothing more is taken for that order."""
+    done = await take(shop, ada, "mug", order="P1", quantity=2)
+    held = await take(shop, ada, "mug", key="2", order="P1", hold="1D")
+    unit = check_cancel(shop.rulebook.partners["grocer"], "P1", NOW)
+    (outcome,) = await record(shop, [unit], NOW)
+    assert isinstance(outcome, Returned)
+    stands = await scalar("SELECT array_agg(status::int ORDER BY id) FROM redemption")
+    assert (done.id < held.id, stands) == (True, [Status.REVERSED, Status.CANCELLED])
+    found = await balance(shop, ada, NOW)
+    assert (found["active"], found["reserved"], found["arrears"]) == (0, 0, 0)
+    assert await left(shop, "mug") == 5
+    assert await prove() == []
+    await earn(shop, "P9", "350.00")
+    bill = PayRequest("till", "b", "grocer", ada, "pay-with-points", Money(2000, "USD"), order="P1")
+    before = await dump()
+    for call in (redeem(shop, want(ada, key="3", order="P1"), NOW), pay(shop, bill, NOW)):
+        with pytest.raises(NotEligible, match="this order was cancelled") as caught:
+            await call
+        assert caught.value.path == ("order",)
+    assert await dump() == before
+    await take(shop, ada, "tea", key="4", order="P1", partner="rival")  # another's order
 
 
 @pytest.mark.parametrize("order", ["", "x" * 201, "\0"])

@@ -13,6 +13,7 @@ from app.asgi import create_app
 from app.tokens import issue
 from core.posting import Engine
 from core.rulebook import Rulebook
+from tests.core.counter import open_counter
 from tests.core.market import open_market
 from tests.schema.client import SECRET, Client, Clock
 from tests.support import NOW
@@ -30,6 +31,13 @@ async def api(coalition: Rulebook) -> AsyncIterator[Client]:
 async def market(database: str) -> AsyncIterator[Client]:
     """The same with the one brand of `tests.core.market`: currencies of every kind of life."""
     async with _client(await open_market(), NOW, ("market",)) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def counter(database: str) -> AsyncIterator[Client]:
+    """The same with the shop of `tests.core.counter`: rewards of every kind, and a rival."""
+    async with _client(await open_counter(), NOW, ("grocer", "rival")) as made:
         yield made
 
 
