@@ -24,13 +24,14 @@ GRAPHIQL_SOURCES := $(shell find $(GRAPHIQL) -type f -not -path '*/node_modules/
 
 say = @printf '\033[1;32m»\033[0m %s\n' "$(1)"
 
-.PHONY: help setup demo serve test test-browser test-crash check lint types journey bench graphiql requirements clean
+.PHONY: help setup demo serve test test-long test-browser test-crash check lint types journey bench graphiql requirements clean
 
 help:
 	@echo "make demo      everything set up, a demo coalition served on 127.0.0.1:8000"
 	@echo "make test      lint, types, import contracts and tests: what CI runs"
 	@echo "make serve     the application on its own database, without demo data"
 	@echo "make check     prove the books of the database in use"
+	@echo "make test-long      2,000 random lives of members, the engine beside a model of it: an hour"
 	@echo "make test-browser   GraphiQL in headless Chromium; needs node, npm and Chromium"
 	@echo "make test-crash     kill it under load, 50 times; nothing may be lost (ROUNDS=5: a minute)"
 	@echo "make lint      ruff (style and format) and the import contracts"
@@ -85,6 +86,10 @@ check: $(READY)
 test: lint types
 	$(call say,tests)
 	@$(BIN)/python -m pytest
+
+test-long: $(READY)
+	$(call say,the engine beside the model)
+	@LAURELS_TEST_LONG=1 $(BIN)/python -m pytest tests/core/test_model.py
 
 lint: $(READY)
 	$(call say,style)

@@ -184,7 +184,7 @@ class Oracle:
             raise Refused("nothing is left to come back")
         if items is None:
             tried.fractions = [Fraction(1)] * len(bought.lines)
-            self._reverse_on(key, now)
+            self._reverse_on(bought, now)
             bought.cancelled = True
         else:
             tried.take(items)
@@ -196,7 +196,8 @@ class Oracle:
                 if a.currency == currency
             )
             self._charge(bought, currency, lost, at, now)
-            self._ledger(bought.holder, currency, now).slide("returning", at)
+            if lost:
+                self._ledger(bought.holder, currency, now).slide("returning", at)
             self._qualify(bought, currency, -lost, at)
         if bought.kept and not tried.kept:
             self._qualify(bought, None, -1, at)
@@ -289,12 +290,13 @@ class Oracle:
             raise Refused(f"no redemption {name} that is {state}")
         return found
 
-    def _reverse_on(self, order: Key, now: datetime) -> None:
+    def _reverse_on(self, bought: Bought, now: datetime) -> None:
         for name, found in list(self.redemptions.items()):
-            if found.order == order and found.state == "completed":
-                self.reverse(name, now)
-            elif found.order == order and found.state == "held":
-                self.release(name, now)
+            if found.order == bought.key and found.holder == bought.holder:
+                if found.state == "completed":
+                    self.reverse(name, now)
+                elif found.state == "held":
+                    self.release(name, now)
 
     def _ledger(self, holder: int, currency: str, now: datetime) -> Ledger:
         """A ledger in which all is booked that has happened."""

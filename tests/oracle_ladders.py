@@ -1,7 +1,7 @@
 """Where a member must stand on a ladder: DESIGN, "Tiers", by adding up everything each time.
 
 A part of `tests.oracle`; knows nothing of the engine. Upgrades come at once; a rank is taken at the
-local midnight (rolling and lifetime ladders) or at the end of the calendar year.
+local midnight (rolling and lifetime ladders) or at the end of the calendar's year or month.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Row(NamedTuple):
 class LadderModel:
     """Thresholds by rank; the first is 0. `earned` is a currency, or None: the ladder of visits.
 
-    `window` is a duration (rolling), `year` (the calendar year) or None (a lifetime). `soft`: at
-    the end of a year a member falls by one level at most.
+    `window` is a duration (rolling), `calendar 1Y` or `calendar 1M`, or None (a lifetime). `soft`:
+    at the end of a period a member falls by one level at most.
     """
 
     thresholds: Sequence[int]
@@ -38,16 +38,16 @@ class LadderModel:
 
     def rank(self, rows: Sequence[Row], at: datetime) -> int:
         """The rank at an instant, by all that is known now."""
-        if self.window == "year":
-            return self._in_year(rows, at)
+        if self._unit:
+            return self._in_periods(rows, at)
         since = start_of(at, "D", self.zone)
         return max(self._level(rows, t) for t in _instants(rows, since, at))
 
     def measure(self, rows: Sequence[Row], at: datetime) -> int:
-        """What counts at an instant: in (at - window, at], or in its calendar year so far."""
+        """What counts at an instant: in (at - window, at], or in its period so far."""
         known = [r for r in rows if r.at <= at and r.counts_from <= at]
-        if self.window == "year":
-            start = start_of(at, "Y", self.zone)
+        if self._unit:
+            start = start_of(at, self._unit, self.zone)
             return sum(r.amount for r in known if r.at >= start)
         if self.window is None:
             return sum(r.amount for r in known)
@@ -61,11 +61,15 @@ class LadderModel:
     def _level(self, rows: Sequence[Row], at: datetime) -> int:
         return self.level(self.measure(rows, at))
 
-    def _in_year(self, rows: Sequence[Row], at: datetime) -> int:
-        """Year by year: what was held at its start or reached in it; judged by it when it ends."""
+    @property
+    def _unit(self) -> str:
+        return self.window[-1] if self.window and self.window.startswith("calendar") else ""
+
+    def _in_periods(self, rows: Sequence[Row], at: datetime) -> int:
+        """What was held at a period's start or reached in it; judged by it when it ends."""
         rank = 0
-        start = start_of(min([r.at for r in rows] + [at]), "Y", self.zone)
-        while (end := next_start(start, "Y", self.zone)) <= at:
+        start = start_of(min([r.at for r in rows] + [at]), self._unit, self.zone)
+        while (end := next_start(start, self._unit, self.zone)) <= at:
             held = max(
                 rank, *(self._level(rows, t) for t in _instants(rows, start, end) if t < end)
             )

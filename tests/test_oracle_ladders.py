@@ -67,7 +67,7 @@ def test_a_return_costs_a_rank_at_the_midnight_after_it() -> None:
     ],
 )
 def test_a_calendar_year_with_and_without_a_soft_landing(soft: bool, ranks: list[int]) -> None:
-    ladder = LadderModel([0, 60, 200, 500], "S", "year", soft, "America/New_York")
+    ladder = LadderModel([0, 60, 200, 500], "S", "calendar 1Y", soft, "America/New_York")
     rows = [bought(utc(2025, 2, 1), 500), bought(utc(2026, 7, 1), 60)]
     asked = [
         utc(2025, 1, 31), utc(2025, 2, 1), utc(2026, 1, 1, 5), utc(2027, 1, 1, 4, 59),
@@ -79,7 +79,7 @@ def test_a_calendar_year_with_and_without_a_soft_landing(soft: bool, ranks: list
 
 
 def test_what_a_year_gave_is_judged_by_what_was_known_at_its_end() -> None:
-    ladder = LadderModel([0, 60, 200], "S", "year", soft=True)
+    ladder = LadderModel([0, 60, 200], "S", "calendar 1Y", soft=True)
     rows = [bought(utc(2025, 12, 1), 250), Row(utc(2025, 12, 1), utc(2026, 1, 10), -250)]
     assert ladder.rank(rows, utc(2026, 12, 31)) == 2
     assert ladder.rank(rows, utc(2027, 1, 1)) == 1

@@ -1,0 +1,301 @@
+"""The engine on a real PostgreSQL beside a model written by another hand: random lives, compared.
+
+Every step is told to both, then every balance (now, before and to come), every rank and, each
+night, every lot is compared. `make test-long` runs more of it (LAURELS_TEST_LONG=1).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.core.twin_shop import LADDERS, PRICES, TERMS, Ground, at_work
+from tests.core.twins import Twins
+from tests.oracle import Oracle
+from tests.oracle_ledger import ACTIVE, ARREARS, PENDING, Ledger, Lot, spread
+from tests.oracle_purchases import Award, Back, Bought, LineBought
+from tests.support import Databases
+
+LONG = bool(os.environ.get("LAURELS_TEST_LONG"))
+SETTINGS = settings(
+    max_examples=2000 if LONG else 20,
+    stateful_step_count=20,
+    deadline=None,
+    derandomize=not LONG,
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
+    # Without `explain`, and shrunk only where there is time for it.
+    phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if LONG else [])],
+)
+
+HOURS = st.sampled_from([0, 0, 1, 9, 24, 72, 120, 240])
+PASSES = st.sampled_from([1, 9, 24, 72, 96, 120, 240, 480]).map(lambda n: timedelta(hours=n))
+AGO = HOURS.map(lambda n: timedelta(hours=n))
+LINE = st.tuples(
+    st.sampled_from(sorted(TERMS)),
+    st.builds(
+        LineBought,
+        st.sampled_from([Fraction(1), Fraction(3), Fraction(5, 2)]),
+        st.sampled_from([0, 99, 250, 500, 999, 1000, 1500, 2000, 3000]),
+    ),
+)
+LINES = st.lists(LINE, min_size=1, max_size=3)
+NAMES = st.sampled_from(["A", "B", "C", "D", "E"])
+WHO = st.integers(0, 1)
+LINE_NUMBER = st.integers(0, 2)
+ITEM = st.one_of(
+    st.builds(
+        lambda n, q: Back(n, quantity=q),
+        LINE_NUMBER,
+        st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(5, 2), Fraction(3)]),
+    ),
+    st.builds(
+        lambda n, m: Back(n, amount=m), LINE_NUMBER, st.sampled_from([1, 99, 250, 500, 1000])
+    ),
+)
+ITEMS = st.one_of(
+    st.lists(ITEM, min_size=1, max_size=2, unique_by=lambda x: x.line),
+    st.sampled_from([1, 100, 499, 1000, 2500]).map(lambda m: [Back(None, amount=m)]),
+)
+
+
+class Lives(RuleBasedStateMachine):
+    """Two members of one shop, and a clock."""
+
+    ground: Ground
+    model: Callable[[], Oracle]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twins = Twins(self.ground, self.model())
+
+    @rule(passes=PASSES)
+    def time_passes(self, passes: timedelta) -> None:
+        self.twins.wait(passes)
+
+    @rule(name=NAMES, who=WHO, ago=AGO, lines=LINES)
+    def buy(self, name: str, who: int, ago: timedelta, lines: list[tuple[str, LineBought]]) -> None:
+        if name not in self.twins.receipts:
+            self.twins.buy(name, who, ago, lines)
+
+    @precondition(lambda self: self.twins.receipts)
+    @rule(name=NAMES, ago=AGO, lines=LINES)
+    def edit(self, name: str, ago: timedelta, lines: list[tuple[str, LineBought]]) -> None:
+        if name in self.twins.receipts:
+            self.twins.edit(name, ago, lines)
+
+    @rule(name=NAMES, ago=AGO, items=ITEMS)
+    def give_back(self, name: str, ago: timedelta, items: list[Back]) -> None:
+        self.twins.give_back(name, ago, items)
+
+    @precondition(lambda self: self.twins.receipts)
+    @rule(name=NAMES, ago=AGO)
+    def cancel(self, name: str, ago: timedelta) -> None:
+        if name in self.twins.receipts:
+            self.twins.cancel(name, ago)
+
+    @precondition(lambda self: self.twins.receipts)
+    @rule(name=NAMES, ago=AGO)
+    def ship(self, name: str, ago: timedelta) -> None:
+        if name in self.twins.receipts:
+            self.twins.ship(name, ago)
+
+    @precondition(lambda self: self.twins.receipts)
+    @rule(
+        who=WHO,
+        currency=st.sampled_from(sorted(TERMS)),
+        points=st.sampled_from(PRICES),
+        hold=st.sampled_from([None, None, "12h", "2D", "20D"]),
+        order=st.one_of(st.none(), NAMES),
+    )
+    def redeem(
+        self, who: int, currency: str, points: int, hold: str | None, order: str | None
+    ) -> None:
+        self.twins.redeem(who, currency, points, hold, order)
+
+    @rule(
+        who=WHO,
+        currency=st.sampled_from(sorted(TERMS)),
+        points=st.sampled_from([-30, -7, -1, 1, 12, 40]),
+    )
+    def adjust(self, who: int, currency: str, points: int) -> None:
+        self.twins.adjust(who, currency, points)
+
+    @precondition(lambda self: self.twins.held)
+    @rule(which=st.integers(0, 9))
+    def reverse(self, which: int) -> None:
+        names = list(self.twins.held)
+        self.twins.reverse(names[which % len(names)])
+
+    @precondition(lambda self: self.twins.held)
+    @rule(which=st.integers(0, 9), confirmed=st.booleans())
+    def settle(self, which: int, confirmed: bool) -> None:
+        names = list(self.twins.held)
+        self.twins.settle(names[which % len(names)], confirmed)
+
+    @precondition(lambda self: self.twins.held)
+    @rule()
+    def time_out(self) -> None:
+        self.twins.time_out()
+
+    @rule()
+    def night(self) -> None:
+        self.twins.night()
+
+    @invariant()
+    def agree(self) -> None:
+        self.twins.compare()
+
+    def teardown(self) -> None:
+        if sys.exc_info()[0] is None:
+            self.twins.night()
+            self.twins.prove()
+
+
+@pytest.fixture(scope="module")
+def ground(databases: Databases) -> Iterator[Ground]:
+    """The shop in a database of its own, with a loop of its own."""
+    yield from at_work(databases)
+
+
+def lives(ground: Ground, model: Callable[[], Oracle]) -> type[Lives]:
+    """The machine for this ground, beside that model."""
+    return type("Lives", (Lives,), {"ground": ground, "model": staticmethod(model)})
+
+
+def run(ground: Ground, model: Callable[[], Oracle], given: settings) -> None:
+    """Live as many lives as the settings say."""
+    run_state_machine_as_test(lives(ground, model), settings=given)
+
+
+def test_the_engine_and_the_model_agree(ground: Ground) -> None:
+    run(ground, lambda: Oracle(TERMS, LADDERS), SETTINGS)
+
+
+# -- negative controls: a model with one rule wrong must be told from the engine ------------------
+
+
+class _ExpiredCharged(Oracle):
+    def chargeable(self, bought: Bought, currency: str, lost: int, credited: int, gone: int) -> int:
+        return super().chargeable(bought, currency, lost, credited, 0)
+
+
+class _NewestFirst(Oracle):
+    class ledger_type(Ledger):  # noqa: N801
+        def allocate(self, points: int, lots: Iterable[Lot]) -> list[tuple[Lot, int]]:
+            return spread(points, [x for x in reversed(list(lots)) if not x.pending])
+
+
+class _MultiplierKept(Oracle):
+    class purchase_type(Bought):  # noqa: N801
+        def multiplied(self, award: Award, base: int) -> int:
+            return award.points
+
+
+class _ArrearsForgiven(Oracle):
+    class ledger_type(Ledger):  # noqa: N801
+        def claw_back(self, own: Sequence[Lot], points: int, at: datetime) -> None:
+            super().claw_back(own, points, at)
+            self.moves.append((at, ARREARS, -self.arrears))
+            self.arrears = 0
+
+
+class _NothingRenewed(Oracle):
+    class ledger_type(Ledger):  # noqa: N801
+        def slide(self, activity: str, at: datetime) -> None:
+            return
+
+
+class _PaidLast(Oracle):
+    """What becomes active is all the member's, whatever is owed."""
+
+    class ledger_type(Ledger):  # noqa: N801
+        def activate(self, lot: Lot, at: datetime) -> None:
+            lot.pending = False
+            self.moves += [(at, PENDING, -lot.remaining), (at, ACTIVE, lot.remaining)]
+
+
+class _FallsAtOnce(Oracle):
+    def rank(self, holder: int, ladder: str, at: datetime) -> int:
+        terms = self.ladders[ladder]
+        return terms.level(terms.measure(self.rows[holder, ladder], at))
+
+
+def lived(twins: Twins) -> None:
+    """A life in which each rule matters, compared at each step."""
+
+    def piece(currency: str, amount: int) -> list[tuple[str, LineBought]]:
+        return [(currency, LineBought(Fraction(2), amount))]
+
+    days, at_once = timedelta(days=1), timedelta(0)
+    steps: list[Callable[[], None]] = [
+        lambda: twins.buy("A", 0, at_once, piece("STAR", 5000)),
+        lambda: twins.buy("K", 0, at_once, piece("KUDO", 3000)),
+        lambda: twins.wait(5 * days),
+        lambda: twins.buy("B", 0, at_once, piece("STAR", 4000)),  # half more, being silver
+        lambda: twins.redeem(0, "STAR", 10, None),
+        lambda: twins.redeem(0, "KUDO", 4, None),
+        lambda: twins.night(),
+        lambda: twins.give_back("B", at_once, [Back(0, quantity=Fraction(1))]),
+        lambda: twins.wait(16 * days),
+        lambda: twins.give_back("A", at_once, [Back(0, quantity=Fraction(1))]),
+        lambda: twins.night(),
+        lambda: twins.buy("C", 1, at_once, piece("TRIP", 3000)),
+        lambda: twins.ship("C", at_once),
+        lambda: twins.redeem(1, "TRIP", 25, None),
+        lambda: twins.cancel("C", at_once),
+        lambda: twins.buy("D", 1, at_once, piece("TRIP", 1000)),
+        lambda: twins.ship("D", at_once),
+        lambda: twins.buy("E", 1, at_once, piece("STAR", 3500)),
+        lambda: twins.cancel("E", at_once),
+        lambda: twins.wait(days),
+        lambda: twins.night(),
+    ]
+    for step in steps:
+        step()
+        twins.compare()
+
+
+def test_a_life_in_which_each_rule_matters(ground: Ground) -> None:
+    twins = Twins(ground, Oracle(TERMS, LADDERS))
+    lived(twins)
+    twins.prove()
+
+
+WRONG = [
+    _ExpiredCharged,
+    _NewestFirst,
+    _MultiplierKept,
+    _ArrearsForgiven,
+    _NothingRenewed,
+    _PaidLast,
+    _FallsAtOnce,
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_model_is_caught(ground: Ground, wrong: type[Oracle]) -> None:
+    with pytest.raises(AssertionError):
+        lived(Twins(ground, wrong(TERMS, LADDERS)))
+
+
+@pytest.mark.skipif(not LONG, reason="make test-long")
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_model_is_caught_by_random_lives(ground: Ground, wrong: type[Oracle]) -> None:
+    given = settings(SETTINGS, max_examples=1000, derandomize=True, phases=[Phase.generate])
+    with pytest.raises(AssertionError):
+        run(ground, lambda: wrong(TERMS, LADDERS), given)
