@@ -19,10 +19,15 @@ class Act(StrEnum):
     """What a client does."""
 
     PURCHASE = "purchase"
+    RETURN = "return"
     REDEEM = "redeem"
     HOLD = "hold"
     CONFIRM = "confirm"
     CANCEL = "cancel"
+
+
+#: What is known by the partner's own number of it, and needs no idempotency key.
+NATURAL = (Act.PURCHASE, Act.RETURN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Answer:
     """An acknowledgement. `text` is all of it that must be the same whenever it is sent again.
 
     `changes` are (currency, points added to or taken from the active balance), sorted; `redemption`
-    is the number that the engine gave it, 0 for a purchase.
+    is the number that the engine gave it, 0 for what has a natural key.
     """
 
     text: str

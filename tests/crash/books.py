@@ -10,14 +10,14 @@ import asyncpg
 from core.events import EventKind
 from core.ledger import Account
 from core.redemptions import Status
-from tests.crash.oracle import BookedPurchase, BookedRedemption, Books
+from tests.crash.oracle import BookedEvent, BookedRedemption, Books
 
 T = TypeVar("T")
 
 #: A crash between the clients' acknowledgement and the disk is survived by these alone.
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
-_PURCHASES = """
+_EVENTS = """
 SELECT p.code || '/' || e.external_id AS name, i.value AS card, coalesce(array_agg(
     t.code || ' ' || t.change ORDER BY t.code) FILTER (WHERE t.change <> 0), '{}') AS changes
 FROM event e JOIN partner p ON p.id = e.partner_id
@@ -26,9 +26,9 @@ LEFT JOIN LATERAL (
     SELECT c.code, sum(CASE WHEN t.target = $2 THEN t.amount WHEN t.source = $2 THEN -t.amount
         ELSE 0 END)::bigint AS change
     FROM transfer t JOIN currency c ON c.id = t.currency_id
-    WHERE t.holder_id = e.holder_id AND t.event_id = e.id GROUP BY c.code
+    WHERE t.holder_id = e.holder_id AND t.booked_at = e.booked_at GROUP BY c.code
 ) t ON true
-WHERE e.kind = $1 AND ($3::text[] IS NULL OR e.external_id = ANY ($3))
+WHERE e.kind = ANY ($1) AND ($3::text[] IS NULL OR e.external_id = ANY ($3))
 GROUP BY e.id, p.code, i.value
 """
 _REDEMPTIONS = """
@@ -45,6 +45,7 @@ SELECT i.value AS card, c.code AS currency, l.active, l.reserved
 FROM ledger l JOIN currency c ON c.id = l.currency_id
 JOIN identifier i ON i.holder_id = l.holder_id AND i.kind = 3
 """
+_NATURAL = (EventKind.PURCHASE, EventKind.RETURN)
 _STEPS = (
     EventKind.REDEMPTION,
     EventKind.RESERVATION,
@@ -55,21 +56,19 @@ _STEPS = (
 
 
 async def read(
-    url: str, purchases: Collection[str] | None = None, redemptions: Collection[int] | None = None
+    url: str, events: Collection[str] | None = None, redemptions: Collection[int] | None = None
 ) -> Books:
     """The books, in one snapshot: of these external ids and redemptions, or (both None) all."""
     connection = await asyncpg.connect(url, timeout=30)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            bought = await connection.fetch(
-                _PURCHASES, EventKind.PURCHASE, Account.ACTIVE, _list(purchases)
-            )
+            booked = await connection.fetch(_EVENTS, list(_NATURAL), Account.ACTIVE, _list(events))
             taken = await connection.fetch(_REDEMPTIONS, list(_STEPS), _list(redemptions))
             balances = await connection.fetch(_BALANCES)
     finally:
         await connection.close()
     return Books(
-        [BookedPurchase(r[0], r[1], tuple(_change(x) for x in r[2])) for r in bought],
+        [BookedEvent(r[0], r[1], tuple(_change(x) for x in r[2])) for r in booked],
         [
             BookedRedemption(
                 r[0], r[1], r[2], r[3], r[4], Status(r[5]).name.lower(),

@@ -22,7 +22,7 @@ from tests.crash.rig import Fault, Rig
 from tests.crash.tills import Habits
 
 #: Purchases alone, none sent again later: what was lost stays lost.
-_BUYING = Habits(redeem=0, replay=0)
+_BUYING = Habits(redeem=0, bring_back=0, replay=0)
 _ATTEMPTS = 4
 
 

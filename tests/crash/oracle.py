@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tests.crash.acknowledgements import Act, Operation, logical
+from tests.crash.acknowledgements import NATURAL, Act, Operation, logical
 
 
 class Wrong(StrEnum):
@@ -39,8 +39,8 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class BookedPurchase:
-    """A purchase's event with what it changed in the active balances, as in `Answer.changes`."""
+class BookedEvent:
+    """The event of a purchase or return; `changes` of active balances as in `Answer`."""
 
     name: str
     card: str
@@ -67,7 +67,7 @@ class BookedRedemption:
 class Books:
     """What the database holds of the operations asked about, or of all."""
 
-    purchases: Sequence[BookedPurchase] = ()
+    events: Sequence[BookedEvent] = ()
     redemptions: Sequence[BookedRedemption] = ()
     #: (card, currency) to (active, reserved).
     balances: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
@@ -93,9 +93,9 @@ def judge(operations: Iterable[Operation], books: Books, *, whole: bool) -> list
     too. Settling operations must come with the holds they settle.
     """
     given = {operation.name: operation for operation in operations}
-    purchases: defaultdict[str, list[BookedPurchase]] = defaultdict(list)
-    for purchase in books.purchases:
-        purchases[logical(purchase.name)].append(purchase)
+    events: defaultdict[str, list[BookedEvent]] = defaultdict(list)
+    for event in books.events:
+        events[logical(event.name)].append(event)
     redemptions: defaultdict[str, list[BookedRedemption]] = defaultdict(list)
     for redemption in books.redemptions:
         redemptions[logical(redemption.key)].append(redemption)
@@ -105,15 +105,15 @@ def judge(operations: Iterable[Operation], books: Books, *, whole: bool) -> list
             settling[operation.target].append(operation)
     findings: list[Finding] = []
     for operation in given.values():
-        if operation.act is Act.PURCHASE:
-            findings += _purchase(operation, purchases.pop(operation.name, []))
+        if operation.act in NATURAL:
+            findings += _event(operation, events.pop(operation.name, []))
         elif not operation.target:
             booked = redemptions.pop(operation.name, [])
             findings += _redemption(operation, settling[operation.name], booked)
         if whole:
             findings += _end(operation)
     if whole:
-        left = [x.name for booked in purchases.values() for x in booked]
+        left = [x.name for booked in events.values() for x in booked]
         left += [f"redemption {x.number}" for booked in redemptions.values() for x in booked]
         findings += [Finding(Wrong.UNASKED, where, "nobody asked for it") for where in left]
         findings += _balances(given.values(), books)
@@ -132,16 +132,16 @@ def _count(operation: Operation, booked: int) -> Iterator[Finding]:
         yield Finding(Wrong.UNASKED, operation.name, what)
 
 
-def _purchase(operation: Operation, booked: Sequence[BookedPurchase]) -> Iterator[Finding]:
+def _event(operation: Operation, booked: Sequence[BookedEvent]) -> Iterator[Finding]:
     yield from _count(operation, len(booked))
-    for purchase in booked:
-        if purchase.card != operation.card:
-            what = f"asked for card {operation.card}, booked for {purchase.card}"
+    for event in booked:
+        if event.card != operation.card:
+            what = f"asked for card {operation.card}, booked for {event.card}"
             yield Finding(Wrong.DIFFERENT, operation.name, what)
     if operation.answer is not None and len(booked) == 1:
-        [purchase] = booked
-        if purchase.changes != operation.answer.changes:
-            what = f"told {operation.answer.changes}, booked {purchase.changes}"
+        [event] = booked
+        if event.changes != operation.answer.changes:
+            what = f"told {operation.answer.changes}, booked {event.changes}"
             yield Finding(Wrong.DIFFERENT, operation.name, what)
 
 

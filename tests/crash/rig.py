@@ -20,7 +20,7 @@ from app.tokens import issue
 from core import db
 from core.check import prove
 from tests.crash import books
-from tests.crash.acknowledgements import Acknowledgements, Act, Operation
+from tests.crash.acknowledgements import NATURAL, Acknowledgements, Act, Operation
 from tests.crash.oracle import Finding, Wrong, judge
 from tests.crash.processes import PATIENCE, Application, Postgres, RigError
 from tests.crash.proxy import Proxy
@@ -53,7 +53,7 @@ class Figures:
     looked_up: int = 0
     processes_killed: int = 0
     replies_cut: int = 0
-    purchases: int = 0
+    events: int = 0
     redemptions: int = 0
     differing: int = 0
     longest: float = 0.0
@@ -148,16 +148,16 @@ class Rig:
         """Hold a sample of the acknowledged operations against the books."""
         sample = pick(self.told, self.chance, SAMPLE)
         self.figures.looked_up += len(sample)
-        bought = [x.name.partition("/")[2] for x in sample if x.act is Act.PURCHASE]
-        taken = [x.answer.redemption for x in sample if x.answer and x.act is not Act.PURCHASE]
-        found = await books.read(self.url, bought, taken)
+        events = [x.name.partition("/")[2] for x in sample if x.act in NATURAL]
+        taken = [x.answer.redemption for x in sample if x.answer and x.act not in NATURAL]
+        found = await books.read(self.url, events, taken)
         self._blame(judge(sample, found, whole=False))
 
     async def examine(self, replay: float = 0.0) -> None:
         """At rest: replay a share, then hold everything against all books, and prove them."""
         await asyncio.gather(*(till.replay(replay) for till in self._tills))
         found = await books.read(self.url)
-        self.figures.purchases = len(found.purchases)
+        self.figures.events = len(found.events)
         self.figures.redemptions = len(found.redemptions)
         self.figures.replies_cut = self._proxy.cut_replies
         self.figures.longest = self.told.longest
@@ -233,7 +233,7 @@ def pick(told: Acknowledgements, chance: random.Random, most: int) -> list[Opera
     settled = {x.target: x for x in done if x.target}
     sample: dict[str, Operation] = {}
     for operation in chosen:
-        if operation.act in (Act.PURCHASE, Act.REDEEM):
+        if operation.act in (*NATURAL, Act.REDEEM):
             sample[operation.name] = replace(operation)
         else:
             hold = told.operations[operation.target or operation.name]

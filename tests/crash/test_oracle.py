@@ -12,7 +12,7 @@ import pytest
 from tests.crash.acknowledgements import Acknowledgements, Act, Answer, Operation, logical
 from tests.crash.oracle import (
     NOT_ELIGIBLE,
-    BookedPurchase,
+    BookedEvent,
     BookedRedemption,
     Books,
     Finding,
@@ -25,7 +25,9 @@ Story = tuple[Acknowledgements, Books]
 
 
 def told() -> Acknowledgements:
-    """A purchase of 700, a bag for 100, three holds (confirmed, cancelled, open), one refusal."""
+    """A purchase of 700 of which 60 come back, a bag for 100, three holds (confirmed, cancelled,
+    open), one refusal.
+    """
     found = Acknowledgements()
 
     def add(act: Act, name: str, target: str = "", *answers: Answer, unanswered: int = 0) -> None:
@@ -39,6 +41,8 @@ def told() -> Acknowledgements:
 
     bought = Answer("bought", (("LAUREL", 7), ("STAR", 700)))
     add(Act.PURCHASE, "grocer/R1", "", bought, bought, unanswered=2)
+    back = Answer("back", (("STAR", -60),))
+    add(Act.RETURN, "grocer/B1", "", back, back, unanswered=1)
     for number in range(1, 5):
         act = Act.REDEEM if number == 1 else Act.HOLD
         taken = Answer(f"taken {number}", (("STAR", -100),), number)
@@ -57,14 +61,17 @@ def booked() -> Books:
         return BookedRedemption(number, f"take-{number}", "1", "STAR", 100, status, events)
 
     return Books(
-        [BookedPurchase("grocer/R1", "1", (("LAUREL", 7), ("STAR", 700)))],
+        [
+            BookedEvent("grocer/R1", "1", (("LAUREL", 7), ("STAR", 700))),
+            BookedEvent("grocer/B1", "1", (("STAR", -60),)),
+        ],
         [
             redemption(1, "completed", "redemption"),
             redemption(2, "completed", "confirmation", "reservation"),
             redemption(3, "cancelled", "cancellation", "reservation"),
             redemption(4, "held", "reservation"),
         ],
-        {("1", "STAR"): (400, 100), ("1", "LAUREL"): (7, 0)},
+        {("1", "STAR"): (340, 100), ("1", "LAUREL"): (7, 0)},
     )
 
 
@@ -87,7 +94,7 @@ def test_what_got_no_answer_may_be_done_or_not_but_not_twice() -> None:
     there = replace(
         books,
         redemptions=[*books.redemptions, found],
-        balances={**books.balances, ("1", "STAR"): (350, 100)},
+        balances={**books.balances, ("1", "STAR"): (290, 100)},
     )
     twice = replace(there, redemptions=[*there.redemptions, replace(found, number=7)])
     assert judge(story, books, whole=False) == []
@@ -103,30 +110,39 @@ def test_what_got_no_answer_may_be_done_or_not_but_not_twice() -> None:
 
 
 def lose_the_purchase(books: Books) -> Books:
-    return replace(books, purchases=[])
+    return replace(books, events=books.events[1:])
+
+
+def lose_the_return(books: Books) -> Books:
+    return replace(books, events=books.events[:1])
+
+
+def take_back_twice(books: Books) -> Books:
+    again = replace(books.events[1], name="grocer/B1~1")
+    return replace(books, events=[*books.events, again])
 
 
 def book_the_purchase_again(books: Books) -> Books:
-    return replace(books, purchases=[*books.purchases, *books.purchases])
+    return replace(books, events=[*books.events, *books.events])
 
 
 def book_the_retry_under_another_number(books: Books) -> Books:
-    again = replace(books.purchases[0], name="grocer/R1~1")
-    return replace(books, purchases=[*books.purchases, again])
+    again = replace(books.events[0], name="grocer/R1~1")
+    return replace(books, events=[*books.events, again])
 
 
 def credit_twice(books: Books) -> Books:
-    twice = replace(books.purchases[0], changes=(("LAUREL", 14), ("STAR", 1400)))
-    return replace(books, purchases=[twice])
+    twice = replace(books.events[0], changes=(("LAUREL", 14), ("STAR", 1400)))
+    return replace(books, events=[twice, *books.events[1:]])
 
 
 def credit_another_member(books: Books) -> Books:
-    return replace(books, purchases=[replace(books.purchases[0], card="2")])
+    return replace(books, events=[replace(books.events[0], card="2"), *books.events[1:]])
 
 
 def book_what_nobody_bought(books: Books) -> Books:
-    other = replace(books.purchases[0], name="grocer/R2")
-    return replace(books, purchases=[*books.purchases, other])
+    other = replace(books.events[0], name="grocer/R2")
+    return replace(books, events=[*books.events, other])
 
 
 def change(which: int, **values: object) -> Callable[[Books], Books]:
@@ -163,11 +179,11 @@ def redeem_what_was_refused(books: Books) -> Books:
 
 
 def let_a_balance_drift(books: Books) -> Books:
-    return replace(books, balances={**books.balances, ("1", "STAR"): (401, 100)})
+    return replace(books, balances={**books.balances, ("1", "STAR"): (341, 100)})
 
 
 def forget_what_is_reserved(books: Books) -> Books:
-    return replace(books, balances={**books.balances, ("1", "STAR"): (400, 0)})
+    return replace(books, balances={**books.balances, ("1", "STAR"): (340, 0)})
 
 
 def give_a_stranger_points(books: Books) -> Books:
@@ -177,6 +193,8 @@ def give_a_stranger_points(books: Books) -> Books:
 HELD = ("reservation",)
 FALSIFIED: list[tuple[Callable[[Books], Books], Wrong, str]] = [
     (lose_the_purchase, Wrong.LOST, "grocer/R1"),
+    (lose_the_return, Wrong.LOST, "grocer/B1"),
+    (take_back_twice, Wrong.DOUBLED, "grocer/B1"),
     (book_the_purchase_again, Wrong.DOUBLED, "grocer/R1"),
     (book_the_retry_under_another_number, Wrong.DOUBLED, "grocer/R1"),
     (credit_twice, Wrong.DIFFERENT, "grocer/R1"),
@@ -263,7 +281,7 @@ def test_recovery_is_the_first_answer_to_what_was_sent_after_the_fault() -> None
 def test_a_sample_takes_a_hold_only_with_its_acknowledged_end() -> None:
     story = told()
     names = {x.name for x in pick(story, random.Random(1), 10)}
-    assert names == {"grocer/R1", "take-1", "take-2", "settle-2", "take-3", "settle-3"}
+    assert names == {"grocer/R1", "grocer/B1", "take-1", "take-2", "settle-2", "take-3", "settle-3"}
     assert pick(story, random.Random(1), 10)[0] is not story.operations["grocer/R1"]
 
 

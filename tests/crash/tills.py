@@ -1,4 +1,4 @@
-"""The load: tills that buy, redeem, hold, confirm and cancel, and send again until answered.
+"""The load: tills that sell, take back, redeem and hold, and send again until they are answered.
 
 Each till is one client with one partner's token. It never leaves an operation before it knows what
 became of it, and now and then sends an old one again to hear the same answer.
@@ -19,13 +19,17 @@ from tests.crash.processes import RigError
 from tests.crash.wire import (
     DOCUMENTS,
     RECORD,
+    RETURN,
     NoAnswerError,
     Wire,
-    purchase_answer,
+    event_answer,
     receipt,
     redemption_answer,
 )
 
+LONGEST_PAUSE = (
+    0.5  # seconds between two sendings; short, so that a recovery is told to a part of it
+)
 PATIENCE = 90.0  # seconds until an operation that nobody acknowledges fails the whole run
 
 
@@ -62,7 +66,8 @@ class Habits:
     largest_batch: int = 6
     pause: float = 0.08
     replay: float = 0.04
-    redeem: float = 0.35
+    redeem: float = 0.3
+    bring_back: float = 0.12
     new_name_each_time: bool = False
 
 
@@ -80,6 +85,7 @@ class Till:
         self.chance = random.Random(f"{seed}/{number}")
         self._count = 0
         self._old: list[Callable[[], Awaitable[None]]] = []
+        self._bought: list[tuple[Operation, str, int]] = []
 
     async def run(self, closing: asyncio.Event) -> None:
         """Work until closing time; what was begun is finished."""
@@ -89,6 +95,8 @@ class Till:
                 await self.chance.choice(self._old)()
             elif luck < self.habits.replay + self.habits.redeem:
                 await self.take()
+            elif luck > 1 - self.habits.bring_back and self._bought:
+                await self.bring_back()
             else:
                 await self.sell()
             await asyncio.sleep(self.chance.uniform(0, 2 * self.habits.pause))
@@ -106,31 +114,52 @@ class Till:
     def _card(self) -> str:
         return str(self.chance.randrange(self.habits.members))
 
-    # --- purchases ------------------------------------------------------------------------------
+    # --- purchases and returns ------------------------------------------------------------------
 
     async def sell(self) -> None:
         """A batch of purchases."""
         batch = []
         for _ in range(self.chance.randint(1, self.habits.largest_batch)):
             number = f"R{self._number()}"
-            name = f"{self.trade.partner}/{number}"
-            lines = [
-                (kind, f"{self.chance.randint(100, 100 * self.trade.dearest) / 100:.2f}")
-                for kind in self.chance.choices(self.trade.goods, k=self.chance.randint(1, 3))
+            cents = [
+                self.chance.randint(100, 100 * self.trade.dearest)
+                for _ in range(self.chance.randint(1, 3))
             ]
-            at = datetime.now(UTC).isoformat()
+            lines = [(self.chance.choice(self.trade.goods), f"{c / 100:.2f}") for c in cents]
+            name = f"{self.trade.partner}/{number}"
             operation = self.told.add(Operation(Act.PURCHASE, name, self._card()))
-            item = receipt(number, operation.card, at, self.trade.money, lines)
+            item = receipt(number, operation.card, _now(), self.trade.money, lines)
             batch.append((operation, item))
-        await self._sell(batch)
+            self._bought.append((operation, number, sum(cents)))
+        await self._record(RECORD, "purchases", batch)
+
+    async def bring_back(self) -> None:
+        """Half of what a purchase cost; each comes back once."""
+        bought, purchase, cents = self._bought.pop(self.chance.randrange(len(self._bought)))
+        number = f"B{self._number()}"
+        name = f"{self.trade.partner}/{number}"
+        operation = self.told.add(Operation(Act.RETURN, name, bought.card))
+        item = {
+            "externalId": number, "purchase": purchase, "occurredAt": _now(),
+            "amount": f"{cents // 2 / 100:.2f}",
+        }  # fmt: skip
+        await self._record(RETURN, "returns", [(operation, item)])
+
+    async def _record(
+        self, document: str, field: str, batch: list[tuple[Operation, dict[str, Any]]]
+    ) -> None:
+        await self._send_batch(document, field, batch)
 
         async def again() -> None:
             # Alone or with some of the others, in another order: each item stands for itself.
-            await self._sell(self.chance.sample(batch, self.chance.randint(1, len(batch))))
+            some = self.chance.sample(batch, self.chance.randint(1, len(batch)))
+            await self._send_batch(document, field, some)
 
         self._old.append(again)
 
-    async def _sell(self, batch: list[tuple[Operation, Any]]) -> None:
+    async def _send_batch(
+        self, document: str, field: str, batch: list[tuple[Operation, dict[str, Any]]]
+    ) -> None:
         operations = [operation for operation, _ in batch]
 
         def given(sending: int) -> dict[str, Any]:
@@ -138,14 +167,14 @@ class Till:
                 item | {"externalId": self._renamed(item["externalId"], sending)}
                 for _, item in batch
             ]
-            return {"partner": self.trade.partner, "purchases": items}
+            return {"partner": self.trade.partner, field: items}
 
-        answer, sent_at = await self._ask(operations, RECORD, given)
+        answer, sent_at = await self._ask(operations, document, given)
         for operation, told in zip(operations, answer["results"], strict=True):
-            if told["__typename"] == "PurchaseRecorded":
-                self.told.answered(operation, purchase_answer(told), sent_at)
+            if told["__typename"] in ("PurchaseRecorded", "ReturnRecorded"):
+                self.told.answered(operation, event_answer(told), sent_at)
             else:
-                self.told.refused(operation, told["code"])
+                self.told.refused(operation, told.get("code", told["__typename"]))
 
     # --- redemptions ----------------------------------------------------------------------------
 
@@ -217,4 +246,9 @@ class Till:
                 if time.monotonic() > deadline:
                     what = f"{operations[0].name}: no answer in {PATIENCE:.0f} s, last: {nothing}"
                     raise RigError(what) from nothing
-            await asyncio.sleep(self.chance.uniform(0.05, 0.25))
+            pause = min(LONGEST_PAUSE, 0.05 * 2**sending)
+            await asyncio.sleep(pause * self.chance.uniform(0.5, 1))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

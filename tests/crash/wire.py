@@ -28,6 +28,13 @@ RECORD = """mutation($input: RecordPurchasesInput!) { answer: recordPurchases(in
       entries { id amount change currency { code } }
       tierChanges { ladder { code } from { code } to { code } at } }
     ... on Error { code message path } } } }"""
+RETURN = """mutation($input: RecordReturnsInput!) { answer: recordReturns(input: $input) {
+  results { __typename
+    ... on ReturnRecorded { externalId bookedAt replayed
+      entries { id amount change currency { code } }
+      tierChanges { ladder { code } from { code } to { code } at } }
+    ... on ReturnWaiting { since }
+    ... on Error { code message path } } } }"""
 TAKE = """mutation($input: RedeemRewardInput!) { answer: redeemReward(input: $input) {
   REDEEMED } }""".replace("REDEEMED", _REDEEMED)
 CONFIRM = """mutation($input: SettleRedemptionInput!) { answer: confirmRedemption(input: $input) {
@@ -73,8 +80,8 @@ class Wire:
         return answer
 
 
-def purchase_answer(told: Mapping[str, Any]) -> Answer:
-    """What a till was told of a purchase that stands in the books."""
+def event_answer(told: Mapping[str, Any]) -> Answer:
+    """What a till was told of a purchase or a return that stands in the books."""
     changes: Counter[str] = Counter()
     for entry in told["entries"]:
         changes[entry["currency"]["code"]] += int(entry["change"])
