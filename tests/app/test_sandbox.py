@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 from app import cli, sandbox
 from app.postgres import database_url
 from app.sandbox import Month, year_before
+from core.check import prove
+from core.db import connected
 from core.errors import BadInput
 from tests.app.working import Books, owner, settings, told
 from tests.support import Databases
@@ -96,6 +98,8 @@ async def test_the_months_tell_what_happened(databases: Databases) -> None:
             )
         assert {row[0]: row[1] for row in held} == months[-1].outstanding
         assert dead == 0
+        async with connected(database_url(databases.server, name)):
+            assert await prove() == []
 
 
 async def test_nobody_elses_clock_is_moved(databases: Databases) -> None:
