@@ -26,6 +26,7 @@ _STEPS = {
     "review": "reviewing tiers",
     "expire": "expiring points",
     "notices": "writing notices",
+    "digest": "sealing the books",
 }
 _DONE = {
     "activated": "points activated",
