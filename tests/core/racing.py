@@ -27,7 +27,7 @@ from core.taking_back import Returned
 from tests.core.shop import open_shop
 from tests.support import DAY, NOW, receipt
 
-PATIENCE = 60.0  # seconds for one heat; a deadlock of locks that PostgreSQL can't see ends here
+PATIENCE = 180.0  # seconds for one heat; a deadlock of locks that PostgreSQL cannot see ends here
 POOL = 4
 
 Opening = Callable[[], Awaitable[Engine]]

@@ -24,7 +24,7 @@ import httpx
 from app import postgres
 from app.settings import CHECKOUT
 
-PATIENCE = 90.0  # seconds for anything to come up again
+PATIENCE = 180.0  # seconds for anything to come up again
 _PAUSE = 0.02
 
 

@@ -30,7 +30,7 @@ from tests.crash.wire import (
 LONGEST_PAUSE = (
     0.5  # seconds between two sendings; short, so that a recovery is told to a part of it
 )
-PATIENCE = 90.0  # seconds until an operation that nobody acknowledges fails the whole run
+PATIENCE = 180.0  # seconds until an operation that nobody acknowledges fails the whole run
 
 
 @dataclass(frozen=True, slots=True)
