@@ -22,7 +22,9 @@ from strawberry.types import ExecutionContext
 from strawberry.types.base import get_object_definition
 
 from schema.access import Allow
+from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
+from schema.books import BooksQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.ladders import LadderQueries
@@ -55,6 +57,8 @@ class Query(
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
+    AdjustmentQueries,
+    BooksQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -70,6 +74,7 @@ class Mutation(
     ReversalMutations,
     VoucherMutations,
     AssignmentMutations,
+    AdjustmentMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -224,8 +224,10 @@ class Lot(relay.Node):
     def policy_version(self) -> int:
         return self.record.version
 
-    @answer("The partner that issued them.")
-    async def partner(self, info: Info) -> Partner:
+    @answer("The partner that issued them. Null: given by hand in the programme's own name.")
+    async def partner(self, info: Info) -> Partner | None:
+        if self.record.partner == PROGRAMME:
+            return None
         return await partner_of(info, self.record.partner)
 
 

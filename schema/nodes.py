@@ -13,6 +13,7 @@ from strawberry import relay
 
 from core.redemptions import from_row
 from schema.access import allow, may_see, sees_currency
+from schema.adjustments import visible_adjustment
 from schema.context import Info
 from schema.fields import answer
 from schema.inputs import numbers, parse_id
@@ -123,6 +124,11 @@ async def _reward(info: Info, key: str) -> AnyNode:
     return Reward.of(code, Offer.of(partner, terms), info.context.viewer.holder)
 
 
+async def _adjustment(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_adjustment(info, found[0], found[1])
+
+
 _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Member": _member,
     "Ledger": _ledger,
@@ -130,6 +136,7 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Lot": _lot,
     "Redemption": _redemption,
     "Purchase": _purchase,
+    "Adjustment": _adjustment,
     "ReturnWaiting": _waiting,
     "Notice": _notice,
     "Partner": _partner,
