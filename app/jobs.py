@@ -18,6 +18,7 @@ from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecisio
 from procrastinate.jobs import Job, Status
 
 from core import nightly
+from core.digests import DigestKey
 from core.nightly import Night
 from core.posting import Engine
 from core.redemptions import time_out
@@ -39,10 +40,11 @@ _log = structlog.get_logger("laurels.jobs")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the jobs work on, and by which clock."""
+    """What the jobs work on, by which clock, and with which key a night is sealed."""
 
     engine: Engine
     clock: Callable[[], datetime]
+    seal: DigestKey | None = None
 
 
 def silent(step: str, done: int, total: int) -> None:
@@ -57,10 +59,12 @@ async def release_holds(engine: Engine, now: datetime) -> int:
     return released
 
 
-async def run_night(engine: Engine, now: datetime, progress: Progress = silent) -> Night:
-    """The nightly run, in one process at a time."""
+async def run_night(
+    engine: Engine, now: datetime, progress: Progress = silent, seal: DigestKey | None = None
+) -> Night:
+    """The nightly run, in one process at a time; with a key it ends with a digest."""
     async with alone_tonight():
-        return await nightly.run(engine, now, progress)
+        return await nightly.run(engine, now, progress, seal)
 
 
 def last_midnight(work: Work) -> datetime:
@@ -120,7 +124,7 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     @told
     async def night(timestamp: int) -> None:
         del timestamp
-        done = await run_night(work.engine, work.clock())
+        done = await run_night(work.engine, work.clock(), seal=work.seal)
         _log.info("night done", **asdict(done))
 
     @app.periodic(cron=_EVERY_MINUTE)

@@ -17,6 +17,7 @@ import asyncpg
 from app import postgres
 from app.settings import CHECKOUT, Settings
 from core import db, programme
+from core.digests import DigestKey
 from core.posting import Engine
 from core.store.reference import Declared, install
 from plugins.host import Collected, Installed, collect
@@ -26,11 +27,12 @@ PROGRAMME_FILE = CHECKOUT / "programme.toml"
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What runs: the engine, what was collected, and where the database is."""
+    """What runs: the engine, what was collected, where the database is, what seals its books."""
 
     engine: Engine
     plugins: Collected
     url: str
+    seal: DigestKey
 
 
 #: The database on the embedded server, where none is named.
@@ -91,7 +93,8 @@ async def running(
     async with database(settings, name) as url, db.connected(url):
         declared = [_declared(plugin) for plugin in plugins.installed]
         rulebook = await install(terms, declared, now or datetime.now(UTC))
-        yield Runtime(Engine(rulebook), plugins, url)
+        seal = DigestKey.of(settings.signing_secret())
+        yield Runtime(Engine(rulebook), plugins, url, seal)
 
 
 def _declared(plugin: Installed) -> Declared:

@@ -23,6 +23,7 @@ from app.jobs import Progress, Work, jobs_app, release_holds, run_night, silent
 from app.runtime import Runtime, running
 from app.settings import Settings
 from core import db
+from core.digests import DigestKey
 from core.nightly import Night
 from core.posting import Engine
 from core.store.jobs import SCHEMA
@@ -51,10 +52,13 @@ class Done:
     night: Night
 
 
-async def do_due(engine: Engine, now: datetime, progress: Progress = silent) -> Done:
+async def do_due(
+    engine: Engine, now: datetime, progress: Progress = silent, seal: DigestKey | None = None
+) -> Done:
     """Do everything that is due at `now`, in this process."""
     progress("holds", 0, 0)
-    return Done(await release_holds(engine, now), await run_night(engine, now, progress))
+    released = await release_holds(engine, now)
+    return Done(released, await run_night(engine, now, progress, seal))
 
 
 def credentials(url: str) -> dict[str, Any]:
@@ -114,7 +118,7 @@ async def work(runtime: Runtime) -> None:
     while True:
         began = asyncio.get_running_loop().time()
         try:
-            await _work_once(Work(runtime.engine, clock), runtime.url)
+            await _work_once(Work(runtime.engine, clock, runtime.seal), runtime.url)
             _log.warning("the worker stopped; it starts again")
         except Exception as error:
             cause = error.__cause__ or error
@@ -166,4 +170,4 @@ async def run_once(
     """Do what is due, then stop."""
     with stopped_gently():
         async with running(settings, name=name, now=now) as runtime:
-            return await do_due(runtime.engine, now, progress)
+            return await do_due(runtime.engine, now, progress, runtime.seal)

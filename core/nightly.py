@@ -15,6 +15,7 @@ from datetime import datetime
 
 import orjson
 
+from core import digests
 from core.db import Connection, transaction
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
@@ -51,8 +52,13 @@ def _silent(step: str, done: int, total: int) -> None:
     return None
 
 
-async def run(engine: Engine, now: datetime, progress: Progress = _silent) -> Night:
-    """Everything that is due at `now`, in the nightly order."""
+async def run(
+    engine: Engine,
+    now: datetime,
+    progress: Progress = _silent,
+    key: digests.DigestKey | None = None,
+) -> Night:
+    """Everything that is due at `now`, in the nightly order; with a key, sealed by a digest."""
     matched = await match_waiting(engine, now)
     first = await _age(engine, now, "activate", progress)
     progress("review", 0, 0)
@@ -60,6 +66,9 @@ async def run(engine: Engine, now: datetime, progress: Progress = _silent) -> Ni
     second = await _age(engine, now, "expire", progress)
     progress("notices", 0, 0)
     notices = await announce(engine, now)
+    if key is not None:
+        progress("digest", 0, 0)
+        await digests.take(key, now, engine.rulebook.version)
     return Night(
         first[Kind.ACTIVATION] + second[Kind.ACTIVATION],
         first[Kind.LAPSE] + second[Kind.LAPSE],
