@@ -261,11 +261,10 @@ async def take_stock(
 
     The last statement before the commit, so that a slice is locked for a moment only.
     """
-    # A slice that was passed over since it has too few now stays locked, out of the order.
-    savepoint = connection.transaction()
-    await savepoint.start()
+    # A slice that is passed over, for it has too few by now, is locked nevertheless: let go of it
+    # before more are waited for, or two might wait for each other.
+    await connection.execute("SAVEPOINT shelf")
     if await connection.fetch(_TAKE_ONE, reward, quantity, event, *of):
-        await savepoint.commit()
         return True
-    await savepoint.rollback()
+    await connection.execute("ROLLBACK TO SAVEPOINT shelf")
     return bool(await connection.fetch(_TAKE_MANY, reward, quantity, event, *of))
