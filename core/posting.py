@@ -19,7 +19,7 @@ from core.rulebook import Rulebook
 from core.store import posting as store
 from core.store import redemptions
 from core.store.ids import Ids
-from core.store.lots import open_lots
+from core.store.lots import due_lots, open_lots
 
 _RETRIES = 5
 
@@ -113,6 +113,10 @@ class Engine:
         batch.take(await store.load(connection, spans, keys, reaches, EventKind.PURCHASE))
         if sliding := self.rulebook.sliding:
             batch.place(await open_lots(connection, list(spans), sliding))
+        # What became active meanwhile repays what is owed before what this batch brings does.
+        owing = sorted({h for (h, _), x in batch.ledgers.items() if x.arrears and x.pending})
+        if owing:
+            batch.place(await due_lots(connection, owing, batch.now))
 
 
 async def write(connection: Connection, batch: Batch) -> None:

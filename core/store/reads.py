@@ -12,11 +12,12 @@ from core.db import Row, reading
 from core.store.posting import columns
 
 # What a lot held at $2: its amount less what was taken by then. `aside` is what is reserved or owed.
-# What is owed is reckoned against what is there: the repayment may be booked later than it was due.
+# What is owed is reckoned against what came to be there, in its order: its repayment may be booked
+# later than it was due, and by then of a lot that is dead. Whoever owes nothing costs nothing.
 _BALANCES = """
 WITH taken AS (
     SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at, l.lapses_at,
-        coalesce(sum(a.amount) FILTER (WHERE a.at <= $2), 0) AS used,
+        l.pending, coalesce(sum(a.amount) FILTER (WHERE a.at <= $2), 0) AS used,
         coalesce(sum(a.amount) FILTER (WHERE a.at <= $2 AND t.kind = 3), 0) AS expired
     FROM lot l
     LEFT JOIN allocation a ON a.holder_id = l.holder_id AND a.currency_id = l.currency_id
@@ -42,15 +43,28 @@ WITH taken AS (
     WHERE holder_id = ANY($1) AND occurred_at <= $2
         AND (source IN (3, 4) OR target IN (3, 4))
     GROUP BY holder_id, currency_id
+), repaid AS (
+    SELECT holder_id, currency_id, coalesce(sum(n) FILTER (WHERE $2 < expires_at), 0) AS active,
+        coalesce(sum(n) FILTER (WHERE expires_at <= $2), 0) AS expired
+    FROM (
+        SELECT holder_id, currency_id, t.expires_at, greatest(0, least(
+            t.amount - t.used, a.arrears + t.amount - t.used - sum(t.amount - t.used) OVER earlier)) AS n
+        FROM aside a JOIN taken t USING (holder_id, currency_id)
+        WHERE a.arrears > 0 AND t.used < t.amount AND t.active_at <= $2
+            AND ($2 < t.expires_at OR t.pending)
+        WINDOW earlier AS (PARTITION BY holder_id, currency_id ORDER BY t.active_at, t.seq)
+    ) each GROUP BY holder_id, currency_id
 )
 SELECT g.holder_id, g.currency_id,
-    greatest(0, coalesce(l.active, 0) - coalesce(a.arrears, 0))::bigint,
+    greatest(0, coalesce(l.active, 0) - coalesce(r.active, 0))::bigint,
     coalesce(l.pending, 0)::bigint, coalesce(a.reserved, 0)::bigint,
-    greatest(0, coalesce(a.arrears, 0) - coalesce(l.active, 0))::bigint,
-    coalesce(l.earned, 0)::bigint, coalesce(l.expired, 0)::bigint
+    (coalesce(a.arrears, 0) - coalesce(r.active + r.expired, 0)
+        + greatest(0, coalesce(r.active, 0) - coalesce(l.active, 0)))::bigint,
+    coalesce(l.earned, 0)::bigint, (coalesce(l.expired, 0) - coalesce(r.expired, 0))::bigint
 FROM ledger g
 LEFT JOIN lots l USING (holder_id, currency_id)
 LEFT JOIN aside a USING (holder_id, currency_id)
+LEFT JOIN repaid r USING (holder_id, currency_id)
 WHERE g.holder_id = ANY($1)
 ORDER BY g.holder_id, g.currency_id
 """

@@ -132,7 +132,8 @@ class Life:
         ledger, now = self.ledger, self.now + timedelta(days=passes)
         self.now = now
         done = Cause(number, 1, now + timedelta(microseconds=number), now)
-        if what not in ("earn", "late"):  # purchases don't load lots
+        # Purchases don't load lots, except where points that are held back may have to repay.
+        if what not in ("earn", "late") or (ledger.arrears and ledger.pending):
             ledger.catch_up(done, now)
             assert all(
                 at is None or at > now
