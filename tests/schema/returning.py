@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.schema.client import Client
+from tests.schema.client import Client, receipt
+
+AT = "2026-11-21T09:00:00Z"
+LATER = "2026-11-22T09:00:00Z"
+TILL = "partner:grocer"
 
 _STANDS = """replayed bookedAt takenBack { currency { code } lost expired charged taken owed letGo }
     entries { id kind amount currency { code } explanation { text } }
@@ -89,3 +93,24 @@ async def texts(api: Client, who: str, currency: str) -> list[str]:
     [ledger] = (await api.ask(who, query, code=currency))["ledgers"]
     found = [edge["node"]["explanation"]["text"] for edge in ledger["entries"]["edges"]]
     return found[::-1]
+
+
+async def sold(api: Client, number: str = "R-1", card: str = "9012", at: str = AT) -> str:
+    """A member who bought three pieces for 40.00 and one for 60.50."""
+    who = api.member(await api.enrol(card))
+    bought = receipt(number, card, at, ("PRODUCE", "40.00"), ("WINE", "60.50"))
+    bought["lines"][0]["quantity"] = "3"
+    await api.buy(TILL, "grocer", bought)
+    return who
+
+
+def cancel(purchase: str = "R-1", at: str = LATER) -> dict[str, Any]:
+    """A cancel as a till sends it."""
+    return {"purchase": purchase, "occurredAt": at}
+
+
+def edit(revision: int, *amounts: str, purchase: str = "R-1", **other: Any) -> dict[str, Any]:
+    """A revision as a till sends it, of a line for each amount."""
+    lines = [{"productType": "PRODUCE", "amount": amount} for amount in amounts]
+    given = {"purchase": purchase, "revision": revision, "occurredAt": LATER, "currency": "USD"}
+    return {**given, "lines": lines, **other}

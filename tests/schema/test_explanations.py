@@ -20,7 +20,7 @@ from core.reversals import ReverseRequest, reverse_redemption
 from laurels import Duration
 from schema import movements
 from tests.core.market import open_market
-from tests.schema.client import Client, receipt
+from tests.schema.client import REDEEM, Client, receipt
 from tests.schema.returning import (
     CANCELS,
     FULFILS,
@@ -64,9 +64,8 @@ async def _redeem(
     return await redeem(engine, request, api.clock())
 
 
-async def test_every_kind_tells_why_it_is_there(market: Client, engine: Engine) -> None:
-    """One member's life, in which everything happens; what is told is exact."""
-    api = market
+async def _live(api: Client, engine: Engine) -> str:
+    """One member's life, in which everything happens."""
     who = api.member(await api.enrol("1"))
     bought = receipt(
         "P", "1", AT, ("PLAIN", "30.00"), ("HELD", "10.00"), ("SENT", "8.00"), ("KIND", "50.00")
@@ -89,6 +88,11 @@ async def test_every_kind_tells_why_it_is_there(market: Client, engine: Engine) 
         await adjust(engine, given, api.clock())
     api.clock.tick(days=60)
     await run(engine, api.clock())
+    return who
+
+
+async def test_every_kind_tells_why_it_is_there(market: Client, engine: Engine) -> None:
+    api, who = market, await _live(market, engine)
     entries = await _entries(api, who)
     assert {e["kind"] for e in entries} == {kind.name for kind in Kind}
     assert all(e["explanation"]["text"] for e in entries)
@@ -148,6 +152,25 @@ async def test_what_is_done_at_night_is_of_no_partner_but_its_issuer_is_told(
             ("ACTIVATION", None, True),
             ("EXPIRY", None, True),
         ]
+
+
+async def test_what_expired_is_the_issuers_business_whoever_booked_it(api: Client) -> None:
+    """The outfitter's till books that the grocer's laurels had died; it isn't told of receipts."""
+    await api.enrol("1")
+    at = "2026-11-22T09:00:00Z"
+    await api.buy("partner:grocer", "grocer", receipt("R", "1", at, ("WINE", "90.00")))
+    api.clock.tick(days=370)
+    at = api.clock().isoformat()
+    await api.buy("partner:grocer", "grocer", receipt("S", "1", at, ("WINE", "400.00")))
+    order = {"key": "k", "partner": "outfitter", "reward": "tote", "currency": "LAUREL"}
+    done = await api.ask("partner:outfitter", REDEEM, input={**order, "member": {"card": "1"}})
+    assert done["__typename"] == "RewardRedeemed"
+    for viewer, wanted in (("outfitter", None), ("grocer", "kept for 12M")):
+        found = await _entries(api, f"partner:{viewer}")
+        [expired] = [e for e in found if e["kind"] == "EXPIRY" and e["amount"] == 9]
+        assert expired["partner"] == {"code": "outfitter"}
+        told = expired["explanation"]
+        assert told is None if wanted is None else wanted in told["text"]
 
 
 async def test_an_entry_by_hand_is_no_partners_business(market: Client, engine: Engine) -> None:

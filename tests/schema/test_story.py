@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, REDEEM, Client, receipt
+from tests.schema.returning import balances, bring, item, part
 
 WALLET = """{ me { name enrolledAt claimed identifiers { kind value }
   ledgers { id currency { code symbol expires } balance { active pending reserved arrears }
@@ -276,3 +277,30 @@ async def test_points_given_back_after_their_time_expire_and_say_so(api: Client)
     assert basket["expired"] == 600
     texts = await _texts(api, who, basket["id"])
     assert "Basket points expired: earned on 2026-11-22, kept for 2160h." in texts[0]
+
+
+async def test_what_was_spent_and_brought_back_is_repaid_by_the_next_purchase(api: Client) -> None:
+    """Earned at the grocer, spent at the outfitter, brought back to the grocer: owed, then even."""
+    who = api.member(await api.enrol("1"))
+    bought = receipt("R", "1", "2026-11-22T08:00:00Z", ("WINE", "400.00"), ("WINE", "100.00"))
+    await api.buy("partner:grocer", "grocer", bought)
+    order = {"key": "k", "partner": "outfitter", "reward": "tote", "currency": "LAUREL"}
+    done = await api.ask(who, REDEEM, input=order)
+    assert done["redemption"]["ledger"]["balance"] == {"active": 10, "reserved": 0}
+    back = item("B", "R", "2026-11-22T09:00:00Z", part(1, "1"))
+    [returned] = await bring(api, "partner:grocer", "grocer", back)
+    assert returned["takenBack"][0]["owed"] == 30
+    assert await balances(api, who) == {"BASKET": {"active": 100}, "LAUREL": {"arrears": 30}}
+    for number, amount, left in (("S", "120.00", {"arrears": 18}), ("T", "250.00", {"active": 7})):
+        await api.buy(
+            "partner:grocer",
+            "grocer",
+            receipt(number, "1", "2026-11-22T10:00:00Z", ("WINE", amount)),
+        )
+        assert (await balances(api, who))["LAUREL"] == left
+    [laurels] = (await api.ask(who, '{ me { ledgers(currency: "LAUREL") { id } } }'))["ledgers"]
+    assert [t for t in await _texts(api, who, laurels["id"]) if "owed" in t] == [
+        "18 Laurel repaid what was owed.",
+        "12 Laurel repaid what was owed.",
+        "30 Laurel owed: line 1 of receipt R came back on 2026-11-22; 40 in all.",
+    ]
