@@ -235,12 +235,13 @@ class _FallsAtOnce(Oracle):
         return terms.level(terms.measure(self.rows[holder, ladder], at))
 
 
+def piece(currency: str, amount: int) -> list[tuple[str, LineBought]]:
+    """Two pieces on one line."""
+    return [(currency, LineBought(Fraction(2), amount))]
+
+
 def lived(twins: Twins) -> None:
     """A life in which each rule matters, compared at each step."""
-
-    def piece(currency: str, amount: int) -> list[tuple[str, LineBought]]:
-        return [(currency, LineBought(Fraction(2), amount))]
-
     days, at_once = timedelta(days=1), timedelta(0)
     steps: list[Callable[[], None]] = [
         lambda: twins.buy("A", 0, at_once, piece("STAR", 5000)),
@@ -274,6 +275,29 @@ def test_a_life_in_which_each_rule_matters(ground: Ground) -> None:
     twins = Twins(ground, Oracle(TERMS, LADDERS))
     lived(twins)
     twins.prove()
+
+
+def test_what_becomes_active_pays_what_is_owed_though_no_job_saw_it_alive(ground: Ground) -> None:
+    """Once the reads took the dead lot's points for unpaid until the night had run."""
+    twins = Twins(ground, Oracle(TERMS, LADDERS))
+    twins.buy("A", 0, timedelta(0), piece("STAR", 4000))
+    twins.redeem(0, "STAR", 25, None)
+    twins.cancel("A", timedelta(0))
+    twins.buy("B", 0, timedelta(0), piece("STAR", 1000))
+    twins.compare()
+    twins.wait(timedelta(days=30))
+    twins.compare()
+    twins.night()
+    twins.compare()
+
+
+def test_a_lifetime_rank_stays(ground: Ground) -> None:
+    """Once a standing was read from the last two days' purchases alone."""
+    twins = Twins(ground, Oracle(TERMS, LADDERS))
+    for name in ("A", "B"):
+        twins.buy(name, 0, timedelta(0), piece("BEAN", 500))
+    twins.wait(timedelta(days=300))
+    twins.compare()
 
 
 WRONG = [
