@@ -233,7 +233,9 @@ async def _policies(connection: Connection, count: Count) -> Found:
             yield where, f"its policy {row[8]} is none: {error}"
             continue
         due = policy.life(row[3], held=row[7])
-        if row[18] is not None and (due.expires_at is None or row[18] < due.expires_at):
+        if row[19]:  # moved from an earlier policy, under which it had begun
+            due = due._replace(lapses_at=row[6])
+        elif row[18] is not None and (due.expires_at is None or row[18] < due.expires_at):
             yield where, f"expired at {row[18]}, its policy said {due.expires_at}"
         if row[14]:
             due = due._replace(active_at=row[15], expires_at=row[16])

@@ -306,7 +306,8 @@ CREATE TABLE relation (
     last_at timestamptz NOT NULL,
     PRIMARY KEY (holder_id, partner_id)
 ) WITH (fillfactor = 70);
-""" + HAND_TABLES
+"""
+TABLES += HAND_TABLES
 
 _APPEND_ONLY = (
     "event",

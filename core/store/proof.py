@@ -291,6 +291,10 @@ SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
             r.points, coalesce(r.rule, ''), coalesce(r.worth, 0), coalesce(r.money, ''), r.quantity,
             coalesce(r.cash, 0), coalesce(r.cash_money, ''), r.stocked::int, r.pooled::int,
             coalesce(r.order_id, ''), coalesce(r.reversible, ''))::text
+        WHEN d.kind = 17 THEN (SELECT jsonb_build_array(split_part(e.external_id, ':', 1)::bigint, min(l.currency_id),
+            jsonb_agg(jsonb_build_array(l.lot_seq, l.policy_id, CASE WHEN l.expires_at < 'infinity'
+                THEN (extract(epoch FROM l.expires_at) * 1000000)::bigint END) ORDER BY l.lot_seq))::text
+            FROM lot_change l WHERE l.holder_id = d.holder_id AND l.booked_at = d.booked_at HAVING count(*) > 0)
         WHEN d.kind = 12 AND a.event_id IS NOT NULL THEN jsonb_build_array(a.event_id, a.currency_id, a.seq, a.points,
             a.reason, coalesce(a.cause_id, 0), a.counts::int, a.role, a.caller)::text
         WHEN d.kind = 13 THEN jsonb_build_array(r.id, r.points, r.reason, r.written_off::int)::text
@@ -322,7 +326,10 @@ SELECT o.holder_id, o.currency_id, o.seq, o.occurred_at, nullif(o.active_at, 'in
         SELECT min(x.occurred_at) FROM allocation a JOIN transfer x USING (holder_id, currency_id, seq)
         WHERE a.holder_id = o.holder_id AND a.currency_id = o.currency_id AND a.lot_seq = o.seq AND x.kind = 3
             AND NOT EXISTS (SELECT FROM lot_change b WHERE b.holder_id = o.holder_id
-                AND b.currency_id = o.currency_id AND b.lot_seq = o.seq AND b.booked_at < x.booked_at)) END
+                AND b.currency_id = o.currency_id AND b.lot_seq = o.seq AND (b.booked_at < x.booked_at
+                    OR b.booked_at = x.booked_at AND b.expires_at <= x.occurred_at))) END,
+    c.lot_seq IS NOT NULL AND EXISTS (SELECT FROM lot_change b JOIN event e ON e.id = b.event_id AND e.kind = 17
+        WHERE b.holder_id = o.holder_id AND b.currency_id = o.currency_id AND b.lot_seq = o.seq)
 FROM lot o JOIN transfer t USING (holder_id, currency_id, seq)
 LEFT JOIN policy p ON p.id = o.policy_id
 LEFT JOIN LATERAL (

@@ -112,6 +112,28 @@ EVENT_QUESTIONS: dict[str, str] = {
         SELECT 'note ' || n.holder_id || '/' || n.event_id, 'there is no adjustment that it is about'
         FROM adjustment_note n LEFT JOIN adjustment a USING (holder_id, event_id) WHERE a.event_id IS NULL
         {_LIMIT}""",
+    "lot moves = their events": f"""
+        WITH done AS (
+            SELECT split_part(e.external_id, ':', 1) AS run, count(DISTINCT c.holder_id) AS members, count(*) AS lots,
+                coalesce(sum(x.amount), 0) AS expired, bool_and(e.partner_id = 0) AS own,
+                bool_and(p.currency_id = c.currency_id) AS fits, min(c.currency_id) AS currency_id
+            FROM lot_change c JOIN event e ON e.id = c.event_id AND e.holder_id = c.holder_id AND e.kind = 17
+            LEFT JOIN policy p ON p.id = c.policy_id
+            LEFT JOIN LATERAL (
+                SELECT t.amount FROM allocation a JOIN transfer t USING (holder_id, currency_id, seq)
+                WHERE a.holder_id = c.holder_id AND a.currency_id = c.currency_id AND a.lot_seq = c.lot_seq
+                    AND t.kind = 3 AND t.booked_at = c.booked_at
+            ) x ON true
+            GROUP BY 1
+        )
+        SELECT 'lot move ' || coalesce(m.id::text, d.run), format(
+            '%s members, %s lots, %s points expired; its events moved %s, %s, %s', m.members, m.lots, m.expired,
+            d.members, d.lots, d.expired)
+        FROM lot_move m FULL JOIN done d ON d.run = m.id::text
+        WHERE m.id IS NULL OR m.members < coalesce(d.members, 0) -- one met again counts again
+            OR (m.lots, m.expired) IS DISTINCT FROM (coalesce(d.lots, 0), coalesce(d.expired, 0))
+            OR NOT (d.own AND d.fits AND d.currency_id = m.currency_id)
+        {_LIMIT}""",
     "qualifications = what was earned": f"""
         WITH earned AS (
             SELECT holder_id, event_id, currency_id, sum(amount) AS points FROM transfer WHERE kind = 1 GROUP BY 1, 2, 3

@@ -41,7 +41,7 @@ from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule, held_back
 
-_INSTALL_LOCK = 5287358
+INSTALL_LOCK = 5287358
 _STOCK_SLICES = 4
 
 
@@ -74,7 +74,7 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
     names a currency that nobody declares.
     """
     async with transaction() as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _INSTALL_LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", INSTALL_LOCK)
         programme = await seed(programme, now)
         _check_owners(programme, declared)
         partners = {d.partner.code: await _partner(d) for d in declared}
@@ -92,9 +92,7 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
             now,
         )
     by_id = {c.id: c for c in currencies.values()}
-    return Rulebook(
-        version, terms, by_id, ladders, programme.time_zone, programme.adjustments
-    )
+    return Rulebook(version, terms, by_id, ladders, programme.time_zone, programme.adjustments)
 
 
 def _check_owners(programme: Programme, declared: Sequence[Declared]) -> None:
@@ -165,7 +163,7 @@ async def _currencies(
             code=currency.code,
         )
         policy = currency.policy(currency.time_zone or owners_zone)
-        in_force = await _policy(row.id, policy, now)
+        in_force = await stored_policy(row.id, policy, now)
         terms[currency.code] = CurrencyTerms(
             row.id, currency.code, currency.name, currency.symbol, in_force, owner,
             await PolicyRow.filter(currency_id=row.id, expires__startswith="sliding ").exists(),
@@ -174,7 +172,7 @@ async def _currencies(
     return terms
 
 
-async def _policy(currency: int, policy: Policy, now: datetime) -> PolicyTerms:
+async def stored_policy(currency: int, policy: Policy, now: datetime) -> PolicyTerms:
     """The stored version of a policy: lots keep the one that they were opened under."""
     pending, expires, returns, grace, time_zone = policy.texts()
     same: dict[str, Any] = {
@@ -359,7 +357,7 @@ async def _rule(
         )
     pending = held_back(rule)
     policies = {
-        c.code: await _policy(c.id, replace(c.policy, pending=pending), now)
+        c.code: await stored_policy(c.id, replace(c.policy, pending=pending), now)
         for c in (issues.values() if pending is not None else ())
     }
     return RuleTerms(latest.id, rule, policies)

@@ -90,7 +90,7 @@ async def test_refusals_name_their_fields(api: Client) -> None:
     nobody = base64.b64encode(b"Member:5").decode()
     odd = [base64.b64encode(x).decode() for x in (b"Purchase:x", b"LedgerEntry:1.2", b"Lot:1.2.3",
         b"Purchase:1", b"LedgerEntry:1.2.99999999999", b"LedgerEntry:1.2.3")]  # fmt: skip
-    for change, code, path in [
+    cases: list[tuple[dict[str, Any], str, list[str]]] = [
         ({"reason": "because"}, "BAD_INPUT", ["reason"]),
         ({"points": 0}, "BAD_INPUT", ["points"]),
         ({"points": -1}, "NOT_ELIGIBLE", ["points"]),
@@ -105,7 +105,8 @@ async def test_refusals_name_their_fields(api: Client) -> None:
         ({"cause": purchase["id"]}, "UNKNOWN_REFERENCE", ["cause"]),
         ({"cause": odd[2]}, "BAD_INPUT", ["cause"]),
         *(({"cause": x}, "UNKNOWN_REFERENCE", ["cause"]) for x in (*odd[:2], *odd[3:])),
-    ]:
+    ]
+    for change, code, path in cases:
         done = await api.ask("admin:root", ADJUST, input={**asked(ada, 5), **change})
         assert (done.get("code"), done.get("path")) == (code, path), (change, done)
     await api.ask("admin:root", ADJUST, input=asked(ada, 5))
