@@ -27,6 +27,7 @@ from tests.schema.client import (
     receipt,
 )
 from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
+from tests.schema.tiers import ASSIGN, END
 
 AT = "2026-11-22T09:00:00Z"
 SDL = Path(__file__).parents[2] / "schema" / "schema.graphql"
@@ -120,6 +121,24 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         __typename } }""",
         {"input": {"partner": "grocer", "reward": "five-off", "codes": ["x"]}},
         {"partner", "admin"},
+    ),
+    "assignTier": (
+        ASSIGN,
+        {
+            "input": {
+                "key": "k",
+                "member": {"card": "1"},
+                "ladder": "none",
+                "tier": "none",
+                "reason": "goodwill",
+            }
+        },
+        {"admin"},
+    ),
+    "endTierAssignment": (
+        END,
+        {"input": {"key": "k", "assignment": "VGllckFzc2lnbm1lbnQ6MS4x", "reason": "mistake"}},
+        {"admin"},
     ),
     "cancelRedemption": (
         CANCEL,

@@ -237,6 +237,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "RedeemRewardResult": ["RewardRedeemed"],
         "SettleRedemptionResult": ["RewardRedeemed"],
         "ImportRewardCodesResult": ["RewardCodesImported"],
+        "AssignTierResult": ["TierAssigned"],
+        "EndTierAssignmentResult": ["TierAssigned"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:
