@@ -22,9 +22,9 @@ from app.runtime import DEFAULT_DATABASE, running, server
 from app.settings import Settings
 from app.work import do_due
 from core import db
+from core.entries import Kind
 from core.errors import BadInput
 from core.events import EventKind
-from core.ledger import Kind
 from core.posting import Engine
 from core.store import months as store
 

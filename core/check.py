@@ -19,10 +19,11 @@ from core.checking import PREFETCH, Count, Found, Pass, Peek
 from core.db import Connection, Row, transaction
 from core.digests import DigestKey
 from core.digests import proven as proven_digests
+from core.entries import Kind, LotChange, Transfer
 from core.events import EventKind
 from core.folding import seal
 from core.judging import Qualified
-from core.ledger import Kind, Ledger, LotChange, Transfer
+from core.ledger import Ledger
 from core.purchases import content_hash
 from core.qualifying import floors_from
 from core.redemptions import digest

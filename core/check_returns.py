@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from core.bought import Bought
 from core.checking import PREFETCH, Count, Found, Peek
 from core.db import Connection, Row
 from core.entitlement import Given
+from core.entries import Account, Kind
 from core.errors import Refusal
 from core.events import EventKind
-from core.ledger import Account, Kind
 from core.returns import unit_digest
 from core.store import proof_events as store
-from core.taking_back import Bought
 from laurels.errors import LaurelsError
 
 

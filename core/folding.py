@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from core.entries import Cause, Lot
 from core.errors import (
     IdempotencyConflict,
     NotAllowed,
@@ -21,7 +22,7 @@ from core.errors import (
     Refusal,
 )
 from core.events import EventKind
-from core.ledger import Cause, Ledger, Lot
+from core.ledger import Ledger
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook

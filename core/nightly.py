@@ -17,9 +17,9 @@ import orjson
 
 from core import digests
 from core.db import Connection, transaction
+from core.entries import Kind
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
-from core.ledger import Kind
 from core.notices import announce
 from core.posting import Engine, write
 from core.returns import match_waiting

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from core.entries import Cause
 from core.judging import Floor, Qualified
-from core.ledger import Cause
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook
 from core.store import posting as store
 from core.tiers import Standing, TierMove, lapses

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from core.bought import Bought
 from core.events import EventKind
 from core.store import receipts as store
-from core.taking_back import Bought
 from laurels.purchase import Line
 
 

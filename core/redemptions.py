@@ -19,6 +19,7 @@ import orjson
 from core import vouchers
 from core.db import Connection, transaction
 from core.eligibility import needed_rank
+from core.entries import Account, Kind, Lot
 from core.errors import (
     BadInput,
     IdempotencyConflict,
@@ -28,7 +29,6 @@ from core.errors import (
 )
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
-from core.ledger import Account, Kind, Lot
 from core.posting import Engine, write
 from core.purchases import check_text, find_partner
 from core.redeemed import Redemption, Settled, Status, as_row, from_row

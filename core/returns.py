@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from core.bought import Bought, Request, Returned
 from core.db import Connection, transaction
 from core.entitlement import Item
 from core.errors import BadInput, IdempotencyConflict, Refusal, UnknownReference
@@ -26,7 +27,7 @@ from core.store import nightly
 from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
-from core.taking_back import Bought, Request, Returned, book
+from core.taking_back import book
 from laurels.money import MoneyError, to_minor
 from laurels.purchase import Line
 

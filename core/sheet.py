@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.db import transaction
-from core.ledger import Account
+from core.entries import Account
 from core.store import sheet as store
 
 _ACCOUNTS = (

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import strawberry
 
-from core.ledger import Account
+from core.entries import Account
 from core.reviews import PROGRAMME
 from core.sheet import CurrencySheet, Issued, trial_balance
 from schema.access import allow

@@ -12,7 +12,7 @@ from typing import Any
 
 import strawberry
 
-from core.ledger import Kind, Transfer
+from core.entries import Kind, Transfer
 from laurels.explain import Told, tell_award
 from schema.context import Info
 from schema.loaders import Receipt, RuleRecord

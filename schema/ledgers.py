@@ -12,7 +12,7 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from core.ledger import Account, Kind, Transfer
+from core.entries import Account, Kind, Transfer
 from core.reviews import PROGRAMME
 from core.store import reads
 from core.store.lookups import LotRecord

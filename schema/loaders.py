@@ -15,7 +15,7 @@ from strawberry.dataloader import DataLoader
 
 from core.db import Row
 from core.eligibility import Eligibility, eligibility
-from core.ledger import Transfer
+from core.entries import Transfer
 from core.models import PartnerRow, RewardRow
 from core.posting import Engine
 from core.rulebook import CurrencyTerms, PartnerTerms

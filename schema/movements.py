@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from core.entries import Account, Kind, Transfer
 from core.events import EventKind
-from core.ledger import Account, Kind, Transfer
 from core.receipts import Part, Step, Story
 from core.redemptions import from_row
 from core.store.receipts import Origin

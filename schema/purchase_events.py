@@ -12,10 +12,10 @@ from typing import TypeAlias, TypedDict, TypeVar
 import strawberry
 
 from core import returns as engine
+from core.bought import Returned
 from core.errors import BadInput, Refusal
 from core.purchases import find_partner
 from core.rulebook import PartnerTerms
-from core.taking_back import Returned
 from laurels import money
 from schema.access import check_partner
 from schema.context import Context, Info

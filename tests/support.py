@@ -29,7 +29,6 @@ from core.rulebook import (
 )
 from core.store.ids import Ids
 from laurels import (
-    Duration,
     EarnRule,
     FirstPurchaseBonus,
     Ladder,

@@ -19,7 +19,7 @@ from app.ide_tabs import ADMIN_TABS
 from app.runtime import PROGRAMME_FILE
 from core import programme
 from core.db import connected
-from core.ledger import Account, Kind
+from core.entries import Account, Kind
 from core.posting import Engine
 from core.store.reference import Declared, install
 from plugins.host import collect

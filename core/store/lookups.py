@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.db import Row, reading
-from core.ledger import Transfer
+from core.entries import Transfer
 from core.models import CurrencyRow, PartnerRow, PolicyRow, RewardRow
 from core.rulebook import CurrencyTerms, PolicyTerms
 from core.store.posting import columns

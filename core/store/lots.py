@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.db import Connection, Row
-from core.ledger import Ledger, Lot
+from core.entries import Lot
+from core.ledger import Ledger
 from core.rulebook import PolicyTerms
 from core.store.posting import columns
 from laurels.policies import Policy

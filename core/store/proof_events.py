@@ -30,6 +30,20 @@ _ALLOWED = ", ".join(
 )
 
 EVENT_QUESTIONS: dict[str, str] = {
+    # The replay goes from decision to decision: what belongs to none it would never come upon.
+    "transfers and changes = their postings": f"""
+        SELECT 'transfer ' || t.holder_id || '/' || t.currency_id || '/' || t.seq, format(
+            'booked at %s for event %s; the decision of then is on %s', t.booked_at, t.event_id,
+            coalesce(d.event_id::text, 'nothing: it is missing'))
+        FROM transfer t LEFT JOIN decision d USING (holder_id, booked_at)
+        WHERE d.event_id IS DISTINCT FROM t.event_id
+        UNION ALL
+        SELECT 'lot ' || c.holder_id || '/' || c.currency_id || '/' || c.lot_seq, format(
+            'changed at %s for event %s; the decision of then is on %s', c.booked_at, c.event_id,
+            coalesce(d.event_id::text, 'nothing: it is missing'))
+        FROM lot_change c LEFT JOIN decision d USING (holder_id, booked_at)
+        WHERE d.event_id IS DISTINCT FROM c.event_id
+        {_LIMIT}""",
     "transfers = what their events may do": f"""
         SELECT 'transfer ' || t.holder_id || '/' || t.currency_id || '/' || t.seq, format(
             'an event of kind %s moves points for %s from %s to %s', e.kind, t.kind, t.source, t.target)

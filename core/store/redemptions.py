@@ -11,7 +11,7 @@ from datetime import datetime
 import orjson
 
 from core.db import Connection, Row, reading
-from core.ledger import Lot
+from core.entries import Lot
 from core.redeemed import Settled
 from core.store.lots import COLUMNS as LOT
 from core.store.lots import lot_from

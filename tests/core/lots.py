@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import count
 
-from core.ledger import Account, Cause, Kind, Ledger, Lot
+from core.entries import Account, Cause, Kind, Lot
+from core.ledger import Ledger
 from core.rulebook import PolicyTerms
 from laurels.policies import Policy
 

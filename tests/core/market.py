@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from core.bought import Returned
 from core.errors import Refusal
 from core.folding import Recorded
 from core.posting import Engine
@@ -24,7 +25,6 @@ from core.returns import (
 )
 from core.store import reads
 from core.store.reference import Declared, install
-from core.taking_back import Returned
 from laurels import (
     Currency,
     EarnRule,

@@ -17,13 +17,13 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from core.bought import Returned
 from core.db import connected
 from core.errors import Refusal
 from core.folding import Recorded
 from core.posting import Engine
 from core.redemptions import RedeemRequest, Redemption, cancel, confirm, redeem
 from core.returns import ReturnedLine, ReturnInput, Waiting, check_return, record
-from core.taking_back import Returned
 from tests.core.shop import open_shop
 from tests.support import DAY, NOW, receipt
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core import nightly
+from core.bought import Returned
 from core.folding import Recorded
 from core.posting import Engine
 from core.programme import CurrencySettings, LadderSettings, Programme, TierSettings
@@ -17,7 +18,6 @@ from core.purchases import find_partner
 from core.redemptions import redeem
 from core.returns import ReturnInput, check_return, record
 from core.store.reference import Declared, install
-from core.taking_back import Returned
 from laurels import (
     Currency,
     Effects,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core.bought import Returned
 from core.check import prove
 from core.db import reading
 from core.errors import BadInput
@@ -23,7 +24,6 @@ from core.reviews import review_tiers
 from core.standings import TierStatus, standings
 from core.store.ids import Ids
 from core.store.reference import install
-from core.taking_back import Returned
 from laurels.errors import DeclarationError
 from tests.core.shop import CAFE, GROCER, PROGRAMME, earn
 from tests.support import NEW_YORK, NOW, card, scalar

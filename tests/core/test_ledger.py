@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.entries import Account, Allocation, Kind, Lot, LotChange
 from core.errors import BookBroken
-from core.ledger import Account, Allocation, Kind, Ledger, Lot, LotChange
+from core.ledger import Ledger
 from tests.core.lots import (
     TICK,
     accounts,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.entries import Account, Allocation, Kind, Lot, Taken
 from core.errors import BookBroken
-from core.ledger import Account, Allocation, Kind, Ledger, Lot, Taken
+from core.ledger import Ledger
 from laurels.policies import Returns
 from tests.core.lots import (
     accounts,

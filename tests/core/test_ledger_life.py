@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.ledger import Account, Allocation, Kind, Ledger, LotChange
+from core.entries import Account, Allocation, Kind, LotChange
+from core.ledger import Ledger
 from core.rulebook import PolicyTerms
 from laurels.policies import Activity
 from tests.core.lots import (

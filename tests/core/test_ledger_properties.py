@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.entries import Account, Allocation, Cause, Kind, Lot, LotChange
 from core.errors import BookBroken
-from core.ledger import Account, Allocation, Cause, Kind, Ledger, Lot, LotChange
+from core.ledger import Ledger
 from laurels.policies import Activity, Returns
 from tests.core.lots import T0, balances, cause, day, earn, spend, terms
 

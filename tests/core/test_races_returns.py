@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 import core.db
+from core.bought import Returned
 from core.check import prove
 from core.errors import IdempotencyConflict, NotAllowed, NotEligible, WrongState
 from core.events import EventKind
@@ -30,7 +31,6 @@ from core.returns import (
     match_waiting,
     record,
 )
-from core.taking_back import Returned
 from tests.core.market import balances, buy, line, open_market
 from tests.core.racing import Racers, Step, trade
 from tests.core.shop import wish

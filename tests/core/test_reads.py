@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from core.db import transaction
+from core.entries import Account, Cause, Kind
 from core.folding import Batch
-from core.ledger import Account, Cause, Kind, Ledger
+from core.ledger import Ledger
 from core.posting import Engine, write
 from core.store import posting as rows
 from core.store import reads

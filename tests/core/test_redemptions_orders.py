@@ -11,6 +11,7 @@ from datetime import datetime
 import asyncpg
 import pytest
 
+from core.bought import Returned
 from core.check import prove
 from core.db import transaction
 from core.errors import BadInput, IdempotencyConflict, NotEligible, Refusal
@@ -19,7 +20,6 @@ from core.posting import Engine, write
 from core.redemptions import Redemption, Status, open_holder, redeem
 from core.returns import check_cancel, record
 from core.reversals import ReverseRequest, reverse_for_order, reverse_redemption
-from core.taking_back import Returned
 from laurels import Money
 from tests.core.counter import ORDER, fill, left, member, open_counter, take, want
 from tests.core.shop import balance, days, dump, earn

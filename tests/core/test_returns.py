@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from core.bought import Returned
 from core.check import prove
 from core.errors import BadInput, IdempotencyConflict, NotAllowed, WrongState
 from core.posting import Engine
 from core.redemptions import redeem
 from core.returns import Waiting, match_waiting
 from core.store.returns import waiting_of
-from core.taking_back import Returned
 from tests.core.market import (
     balances,
     bring_back,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 
+from core.bought import Returned
 from core.check import prove
 from core.errors import (
     BadInput,
@@ -22,7 +23,6 @@ from core.posting import Engine
 from core.redemptions import Redemption, Status, cancel, confirm, redeem, time_out
 from core.returns import ReturnInput, check_return, record
 from core.reversals import ReverseRequest, reverse_redemption
-from core.taking_back import Returned
 from laurels import Money
 from tests.core.counter import fill, left, member, open_counter, take, want
 from tests.core.shop import balance, days, dump, earn

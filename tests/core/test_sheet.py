@@ -9,7 +9,7 @@ import asyncpg
 
 from core.adjustments import AdjustRequest, adjust
 from core.db import Connection
-from core.ledger import Account
+from core.entries import Account
 from core.nightly import run
 from core.posting import Engine
 from core.redemptions import cancel, confirm, redeem

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from core import nightly, redemptions, returns
 from core.adjustments import AdjustRequest, adjust
+from core.bought import Returned
 from core.check import prove
 from core.errors import Refusal
 from core.folding import Recorded
@@ -20,7 +21,6 @@ from core.returns import ReturnedLine, ReturnInput, Unit, Waiting
 from core.reversals import ReverseRequest, reverse_redemption
 from core.standings import standings
 from core.store import reads
-from core.taking_back import Returned
 from laurels import (
     Duration,
 )

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import asyncpg
 
+from core.entries import Account
 from core.events import EventKind
-from core.ledger import Account
 from core.redemptions import Status
 from tests.crash.oracle import BookedEvent, BookedRedemption, Books
 

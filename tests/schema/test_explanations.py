@@ -11,7 +11,7 @@ import pytest
 from core.adjustments import AdjustRequest, adjust
 from core.check import prove
 from core.db import reading
-from core.ledger import Kind
+from core.entries import Kind
 from core.nightly import run
 from core.notices import announce
 from core.posting import Engine
