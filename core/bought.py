@@ -1,0 +1,107 @@
+"""A purchase with all that became of it: revisions, what came back, what it still earns.
+
+Gathered from the rows of `core.store.returns`; what is done with it is `core.taking_back`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from core.entitlement import Given, Item, Remains, given_of
+from core.events import EventKind
+from core.judging import TierMove
+from core.rulebook import PartnerTerms
+from laurels.purchase import Line
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came in on a purchase, with what it says of it as it was sent (`said`)."""
+
+    partner: PartnerTerms
+    kind: EventKind
+    external_id: str
+    occurred_at: datetime
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """It stands in the books; `replayed` where it stood there before."""
+
+    event: int
+    holder: int
+    purchase: int
+    booked_at: datetime
+    replayed: bool = False
+    moves: tuple[TierMove, ...] = ()
+
+
+@dataclass(slots=True)
+class Bought:
+    """A purchase with all that became of it so far."""
+
+    event: int
+    holder: int
+    partner: int
+    occurred_at: datetime
+    money: str
+    external_id: str
+    store: str
+    visits: int
+    tiers: Mapping[str, str]
+    given: tuple[Given, ...]
+    remains: Remains
+    judged: dict[int, int] = field(default_factory=dict)
+    revision: int = 1
+    cancelled: bool = False
+    earning_events: list[int] = field(default_factory=list)
+    fulfilled: dict[str, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
+        """Purchases by their event's id, from the rows of `core.store.returns.history`."""
+        by_event: dict[int, list[Any]] = {}
+        for row in lines:
+            by_event.setdefault(row[0], []).append(row)
+        found: dict[int, Bought] = {}
+        for purchase, event, kind, holder, at, _, partner, money, name, store, text in histories:
+            content = orjson.loads(text)
+            own = by_event.get(event, [])
+            if kind == EventKind.PURCHASE:
+                visits, tiers = content["f"]
+                remains = Remains.whole([_line(row) for row in own])
+                found[purchase] = cls(
+                    event, holder, partner, at, money, name, store, visits, tiers,
+                    given_of(content), remains, earning_events=[event],
+                )  # fmt: skip
+            elif kind == EventKind.EDIT:
+                bought = found[purchase]
+                bought.given, bought.revision = given_of(content), content["rev"]
+                bought.remains = Remains.whole([_line(row) for row in own])
+                bought.earning_events.append(event)
+            elif kind in (EventKind.RETURN, EventKind.CANCEL):
+                bought = found[purchase]
+                items = [Item(row[1] - 1, row[4], row[3]) for row in own]
+                bought.judged = dict(content["j"])
+                bought.cancelled = kind == EventKind.CANCEL
+                before = bought.remains
+                bought.remains = (
+                    before.emptied() if bought.cancelled else before.less(items, content["a"])
+                )
+            elif kind == EventKind.FULFILMENT:
+                found[purchase].fulfilled[content["event"]] = at
+        return found
+
+    def entitled(self) -> tuple[int, ...]:
+        """The points of each award that are still earned."""
+        return self.remains.entitled(self.given, self.judged)
+
+
+def _line(row: Any) -> Line:
+    return Line(row[2], row[3], row[4], row[5])
