@@ -318,12 +318,9 @@ async def load(
     ladder without a window, everything.
     """
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
-    windows = [
-        (r.ladder, r.longest or _EVER, timedelta(0))
-        if full
-        else (r.ladder, r.longest, _shortest(r.longest))
-        for r in reaches
-    ]
+    windows = [(r.ladder, r.longest, _shortest(r.longest)) for r in reaches]
+    if full:
+        windows = [(r.ladder, r.longest or _EVER, timedelta(0)) for r in reaches]
     return await connection.fetch(
         LOAD,
         *columns(holders, 3),
