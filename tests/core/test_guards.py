@@ -20,7 +20,7 @@ from core.models import PartnerRow
 from core.posting import Engine
 from core.store.books import APPEND_ONLY
 from tests.core.constraints import CONSTRAINTS
-from tests.support import NOW, Databases, enrol_cards, receipt
+from tests.support import NOW, POLICIES, Databases, enrol_cards, receipt
 
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text AS "table", pg_get_constraintdef(oid) AS text, convalidated
