@@ -30,6 +30,7 @@ from schema.errors import HANDLERS
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
+from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.nodes import NodeQueries
 from schema.partners import PartnerQueries
@@ -59,6 +60,7 @@ class Query(
     VoucherQueries,
     AdjustmentQueries,
     BooksQueries,
+    LotMoveQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -75,6 +77,7 @@ class Mutation(
     VoucherMutations,
     AssignmentMutations,
     AdjustmentMutations,
+    LotMoveMutations,
 ):
     """Every field names the roles that may call it."""
 

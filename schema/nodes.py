@@ -19,6 +19,7 @@ from schema.fields import answer
 from schema.inputs import numbers, parse_id
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
+from schema.lot_moves import visible_move
 from schema.members import visible_member
 from schema.notices import notice_of
 from schema.partners import Currency, Partner
@@ -129,6 +130,11 @@ async def _adjustment(info: Info, key: str) -> AnyNode:
     return None if found is None else await visible_adjustment(info, found[0], found[1])
 
 
+async def _lot_move(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 1)
+    return None if found is None else await visible_move(info, found[0])
+
+
 _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Member": _member,
     "Ledger": _ledger,
@@ -137,6 +143,7 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Redemption": _redemption,
     "Purchase": _purchase,
     "Adjustment": _adjustment,
+    "LotMove": _lot_move,
     "ReturnWaiting": _waiting,
     "Notice": _notice,
     "Partner": _partner,

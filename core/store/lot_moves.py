@@ -171,6 +171,12 @@ async def get(connection: Connection, run: int) -> Run | None:
     return None if row is None else _run(row)
 
 
+async def read(run: int) -> Run | None:
+    """Like `get`, on a connection of its own."""
+    async with reading() as connection:
+        return await get(connection, run)
+
+
 async def report(before: tuple[datetime, int] | None, limit: int) -> list[Run]:
     """Runs, newest first, before (at, id) of the last one seen."""
     async with reading() as connection:

@@ -143,9 +143,7 @@ def _content(name: str, old: str, new: str) -> str:
     )
 
 
-_LAST_MOVE = (
-    "(SELECT max(c.booked_at) FROM lot_change c JOIN event e ON e.id = c.event_id WHERE e.kind = 17)"
-)
+_LAST_MOVE = "(SELECT max(c.booked_at) FROM lot_change c JOIN event e ON e.id = c.event_id WHERE e.kind = 17)"
 
 FALSIFICATIONS: dict[str, tuple[str, str]] = {
     # Returns.
@@ -241,7 +239,7 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
         COUNTED, "UPDATE qualification q SET amount = amount + 1000 FROM event e WHERE e.id = q.event_id AND e.external_id = 'P6'; "
         "UPDATE standing SET value = value + 1000"),
     # Lot moves.
-    "a moved lot's end": (POLICIES, fX WHERE c.booked_at = {_LAST_MOVE} AND (c.holder_id, c.currency_id, c.lot_seq) = (lot.holder_id, lot.currency_id, lot.seq)"),
+    "a moved lot's end": (POLICIES, f"UPDATE lot SET expires_at = lot.expires_at + interval '1 day' FROM lot_change c WHERE c.booked_at = {_LAST_MOVE} AND (c.holder_id, c.currency_id, c.lot_seq) = (lot.holder_id, lot.currency_id, lot.seq)"),
     "a moved lot's policy": (POLICIES, f"UPDATE lot SET policy_id = 1 FROM lot_change c WHERE c.booked_at = {_LAST_MOVE} AND (c.holder_id, c.currency_id, c.lot_seq) = (lot.holder_id, lot.currency_id, lot.seq)"),
     "a lot change of a move": (COMMANDS, f"UPDATE lot_change SET expires_at = expires_at + interval '1 day' WHERE booked_at = {_LAST_MOVE}"),
     "a lot change and its lot": (
