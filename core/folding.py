@@ -106,9 +106,14 @@ class Batch:
 
     def place(self, lots: Iterable[tuple[tuple[int, int], Lot]]) -> None:
         """Put loaded lots into their ledgers; one that is there already stays as it is."""
-        for (holder, currency), lot in lots:
-            ledger = self.ledger(holder, currency)
-            if all(lot.seq != known.seq for known in ledger.lots):
+        there: dict[tuple[int, int], set[int]] = {}
+        for key, lot in lots:
+            ledger = self.ledger(*key)
+            known = there.get(key)
+            if known is None:
+                known = there[key] = {x.seq for x in ledger.lots}
+            if lot.seq not in known:
+                known.add(lot.seq)
                 ledger.lots.append(lot)
 
     def horizon(self, currency: CurrencyTerms, at: datetime) -> datetime:

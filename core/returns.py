@@ -28,6 +28,7 @@ from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
 from core.taking_back import book
+from laurels.errors import LaurelsError, check_code
 from laurels.money import MoneyError, to_minor
 from laurels.purchase import Line
 
@@ -149,7 +150,10 @@ def check_fulfilment(
     partner: PartnerTerms, purchase: str, event: str, occurred_at: datetime
 ) -> Unit:
     """An event that pending points waited for: the order was shipped, the stay completed."""
-    check_text(event, "event", 64, least=1)
+    try:
+        check_code("event", event)
+    except LaurelsError as error:
+        raise BadInput(str(error), "event") from error
     content = {"event": event}
     return _unit(
         partner, EventKind.FULFILMENT, f"{purchase}#{event}", purchase, occurred_at, content
@@ -165,7 +169,8 @@ def _unit(
     content: Mapping[str, Any],
 ) -> Unit:
     check_text(purchase, "purchase", 200, least=1)
-    check_text(external_id, "externalId", 200, least=1)
+    # The name of an edit or a fulfilment is the purchase's with something behind it.
+    check_text(external_id, "externalId", 200 if kind is EventKind.RETURN else 300, least=1)
     if occurred_at.tzinfo is None:
         raise BadInput("occurredAt needs a time zone, such as +03:00 or Z", "occurredAt")
     if not 1970 <= occurred_at.year <= 9000:

@@ -19,7 +19,7 @@ CREATE TABLE event (
     kind smallint NOT NULL,
     money char(3),
     content_hash bytea NOT NULL CHECK (length(content_hash) = 16),
-    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 200),
+    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 300),
     store text NOT NULL DEFAULT '',
     purchase_id bigint,
     CONSTRAINT event_natural_key UNIQUE (partner_id, kind, external_id)
@@ -289,7 +289,7 @@ CREATE TABLE notice (
 CREATE TABLE waiting (
     partner_id integer NOT NULL,
     kind smallint NOT NULL,
-    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 200),
+    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 300),
     purchase text NOT NULL,
     occurred_at timestamptz NOT NULL,
     content_hash bytea NOT NULL CHECK (length(content_hash) = 16),

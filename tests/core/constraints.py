@@ -29,7 +29,7 @@ CONSTRAINTS = {
         "PRIMARY KEY (holder_id, booked_at)",
     },
     "event": {
-        "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200)))",
+        "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "CHECK ((total >= 0))",
         "PRIMARY KEY (id)",
@@ -167,7 +167,7 @@ CONSTRAINTS = {
     },
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
-        "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200)))",
+        "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "PRIMARY KEY (partner_id, kind, external_id)",
     },

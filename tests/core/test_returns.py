@@ -269,3 +269,15 @@ async def test_points_that_come_back_after_their_time_have_the_grace_of_their_po
     assert await balances(market, member, late + days(9.9)) == {"KIND": (10, 0, 0, 0)}
     assert await balances(market, member, late + days(10)) == {}
     assert await prove() == []
+
+
+async def test_the_longest_number_can_be_fulfilled_and_an_event_is_named_by_a_code(
+    market: Engine, member: int
+) -> None:
+    number = "P" * 200
+    await buy(market, number, ("SENT", "30.00"))
+    assert isinstance(await shipped(market, number, NOW + days(1)), Returned)
+    assert await balances(market, member, NOW + days(1)) == {"SENT": (30, 0, 0, 0)}
+    with pytest.raises(BadInput, match="'x#y'") as refused:
+        await shipped(market, number, NOW + days(1), "x#y")
+    assert refused.value.path == ("event",)
