@@ -170,6 +170,8 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     ),
     (Ladder, {"grace": 30}, f"ladder club: grace: 30 {NO_DURATION}"),
     (Ladder, {"soft_landing": "yes"}, "ladder club: soft_landing: it is True or False, not 'yes'"),
+    (Ladder, {"notices": "7D"}, "ladder club: notices: a sequence of str is wanted, not '7D'"),
+    (Ladder, {"notices": ["7D", "soon"]}, f"ladder club: notices: 'soon' {NO_DURATION}"),
     (
         Ladder,
         {"name": "\t"},
