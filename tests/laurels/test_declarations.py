@@ -169,6 +169,12 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
         "rank to the next period's end, and nothing leaves all time",
     ),
     (Ladder, {"grace": 30}, f"ladder club: grace: 30 {NO_DURATION}"),
+    (
+        Ladder,
+        {"notices": "30D"},
+        "ladder club: notices: a sequence of str is wanted, not '30D'",
+    ),
+    (Ladder, {"notices": ["30D", "x"]}, f"ladder club: notices: 'x' {NO_DURATION}"),
     (Ladder, {"soft_landing": "yes"}, "ladder club: soft_landing: it is True or False, not 'yes'"),
     (Ladder, {"notices": "7D"}, "ladder club: notices: a sequence of str is wanted, not '7D'"),
     (Ladder, {"notices": ["7D", "soon"]}, f"ladder club: notices: 'soon' {NO_DURATION}"),

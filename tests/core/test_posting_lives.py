@@ -1,0 +1,69 @@
+"""Purchases of points with every kind of life: the size of a batch never shows in the books."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from core import nightly
+from core.check import prove
+from core.db import connected
+from core.redemptions import redeem
+from tests.core.market import ALL, buy, cancelled, open_market
+from tests.core.shop import days, wish
+from tests.support import BOOKS, NOW, Databases, books, enrol_cards, receipt, scalar
+
+KINDS = [*(c.code for c in ALL), "SLIDE", "LATE", "PLAIN"]
+
+
+async def posted(databases: Databases, seed: int, size: int, *, historical: bool) -> Any:
+    """The books after the same forty purchases, so many at a time; one member owes before them."""
+    chance = random.Random(seed)
+    async with databases.migrated() as url, connected(url):
+        market = await open_market()
+        ada, _ = await enrol_cards(["1", "2"])
+        await buy(market, "A", ("PLAIN", "60.00"), ("SLIDE", "20.00"))
+        for n in range(6):
+            await redeem(market, wish(ada, "x-plain", key=f"{n}", partner="market"), NOW)
+        await cancelled(market, "A", NOW + days(1))
+        await buy(market, "B", ("LATE", "45.00"), at=NOW + days(1))
+        await buy(market, "C", ("SLIDE", "30.00"), member="2")
+        now = NOW + days(120)
+        back = 115 if historical else 25
+        instants = sorted(now - timedelta(hours=chance.randint(0, 24 * back)) for _ in range(40))
+        if seed % 2:
+            chance.shuffle(instants)
+        items = [
+            receipt(
+                market, f"R{n}", chance.choice("12"), at,
+                *[(chance.choice(KINDS), f"{chance.randint(1, 20)}.00") for _ in range(2)],
+                partner="market",
+            )
+            for n, at in enumerate(instants)
+        ]  # fmt: skip
+        for start in range(0, len(items), size):
+            some = items[start : start + size]
+            await market.record_purchases(some, now, historical=historical)
+        found = await books((*BOOKS, "lot_change"))
+        assert await prove() == []
+        await nightly.run(market, now)
+        assert await prove() == []
+        return found, await scalar("SELECT sum(amount)::int FROM transfer WHERE kind = 6")
+
+
+@pytest.mark.parametrize("historical", [False, True])
+@pytest.mark.parametrize("seed", [0, 1])
+async def test_batches_of_1_7_and_40_give_identical_books(
+    databases: Databases, seed: int, historical: bool
+) -> None:
+    one, repaid = await posted(databases, seed, 1, historical=historical)
+    assert repaid == 60
+    assert len(one["lot"]) > 40
+    assert one["lot_change"]
+    for size in (7, 40):
+        found, _ = await posted(databases, seed, size, historical=historical)
+        for table, rows in found.items():
+            assert rows == one[table], (size, table)
