@@ -21,8 +21,7 @@ from core.posting import Engine
 from core.programme import LadderSettings
 from core.redemptions import redeem
 from core.reviews import review_tiers
-from tests.core.shop import dump, earn, wish
-from tests.core.test_ladders import (
+from tests.core.clubs import (
     ladder,
     member,
     moves,
@@ -34,6 +33,7 @@ from tests.core.test_ladders import (
     status,
     utc,
 )
+from tests.core.shop import dump, earn, wish
 from tests.support import NOW, scalar
 
 TICK = timedelta(microseconds=1)
