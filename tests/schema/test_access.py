@@ -140,6 +140,29 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "assignment": "VGllckFzc2lnbm1lbnQ6MS4x", "reason": "mistake"}},
         {"admin"},
     ),
+    "adjustPoints": (
+        "mutation($input: AdjustPointsInput!) { adjustPoints(input: $input) { __typename } }",
+        {
+            "input": {
+                "key": "k",
+                "member": {"card": "none"},
+                "currency": "none",
+                "points": 1,
+                "reason": "goodwill",
+            }
+        },
+        {"partner", "admin"},
+    ),
+    "moveLots": (
+        "mutation($input: MoveLotsInput!) { moveLots(input: $input) { __typename } }",
+        {"input": {"key": "k", "currency": "none"}},
+        {"admin"},
+    ),
+    "adjustments": ("{ adjustments { totals { times } } }", {}, {"partner", "admin"}),
+    "adjustmentTerms": ("{ adjustmentTerms { limits { each } } }", {}, {"partner", "admin"}),
+    "trialBalance": ("{ trialBalance { members } }", {}, {"admin"}),
+    "previewLotMove": ('{ previewLotMove(currency: "LAUREL") { members } }', {}, {"admin"}),
+    "lotMoves": ("{ lotMoves { edges { node { id } } } }", {}, {"admin"}),
     "cancelRedemption": (
         CANCEL,
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},

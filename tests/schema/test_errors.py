@@ -239,6 +239,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "ImportRewardCodesResult": ["RewardCodesImported"],
         "AssignTierResult": ["TierAssigned"],
         "EndTierAssignmentResult": ["TierAssigned"],
+        "AdjustPointsResult": ["PointsAdjusted"],
+        "MoveLotsResult": ["LotsMoved"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:
