@@ -273,6 +273,15 @@ def test_grace_lets_what_comes_back_late_live_on() -> None:
     assert lot.gone == 10
 
 
+def test_grace_counts_from_when_it_is_told() -> None:
+    """Let go on day 20, told on day 40: by then it is the grace alone that it can be spent in."""
+    ledger = Ledger(1, 1)
+    lot = earn(ledger, 10, terms(expires="30D", grace="10D"))
+    taken = reserve(ledger, 10, 1)
+    ledger.give_back(cause(20, booked=40), Kind.RELEASE, Account.RESERVED, taken, day(40))
+    assert (ledger.active, lot.expires_at) == (10, day(50))
+
+
 def test_what_comes_back_in_time_has_no_grace() -> None:
     ledger = Ledger(1, 1)
     lot = earn(ledger, 10, terms(expires="30D", grace="10D"))

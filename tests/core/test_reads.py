@@ -249,9 +249,9 @@ async def test_what_is_owed_is_repaid_by_what_becomes_active_first(story: Story)
     for jobs in ((), (4,), (5,), (7,), (30,), (4, 6), (7, 30)):
         ledger = story.open()
         owing(ledger, 25)
+        earn(ledger, 40, terms("3D", "1D"), at=2)
         earn(ledger, 20, terms("1D", "90D"), at=2)
         earn(ledger, 30, terms("2D", "1D"), at=2)
-        earn(ledger, 40, terms("3D", "1D"), at=2)
         for job in jobs:
             catch_up(ledger, job)
     await story.reads(
