@@ -120,10 +120,12 @@ class Ledger:
         terms: PolicyTerms,
         now: datetime,
         kind: Kind = Kind.ACCRUAL,
+        came: datetime | None = None,
     ) -> Lot:
         """Open a lot of `points`; arrears are repaid from it first; one dead on arrival expires.
 
-        An accrual may be pending, as its policy says; an adjustment never is.
+        An accrual may be pending, as its policy says; an adjustment never is. `came` is when the
+        event that it would wait for happened, if it has.
         """
         at = cause.occurred_at
         active_at, expires_at, lapses_at = terms.policy.life(at, held=kind is Kind.ACCRUAL)
@@ -140,6 +142,8 @@ class Ledger:
             self._repay(cause, [(lot, points)], now)
             if lot.dead(now) and lot.remaining and lot.expires_at is not None:
                 self._expire(cause._replace(occurred_at=lot.expires_at), lot)
+        elif came is not None and lapses_at is not None and came < lapses_at:
+            self.fulfil(cause._replace(occurred_at=came), lot, now)
         elif any(x is not None and x <= now for x in (active_at, lapses_at)):
             self._age([lot], cause, now, expiring=True, late=True)
         self.check()

@@ -293,12 +293,10 @@ def _credit_more(
         old[g.rule] = max(0, old.get(g.rule, 0) - g.points)
         if more:
             policy = rules[g.rule].policy(terms)
-            lot = ledger.credit(dated, more, g.rule, policy, posting.batch.now)
-            points -= more
             held = policy.policy.pending
-            if held is not None and held.event in bought.fulfilled and lot.pending:
-                came = posting.cause._replace(occurred_at=bought.fulfilled[held.event])
-                ledger.fulfil(came, lot, posting.batch.now)
+            came = None if held is None else bought.fulfilled.get(held.event)
+            ledger.credit(dated, more, g.rule, policy, posting.batch.now, came=came)
+            points -= more
 
 
 def _fulfil(

@@ -128,7 +128,6 @@ class Oracle:
             self._charge(bought, currency, max(0, -net), at, now)
             self._qualify(bought, currency, net, bought.at if net > 0 else at)
         bought.lines, bought.awards = lines, awards
-        self._activate(bought, now)
         bought.entitled = [a.points for a in awards]
         bought.fractions = [Fraction(0)] * len(lines)
 
@@ -138,14 +137,11 @@ class Oracle:
         if bought is None or at < bought.at or bought.shipped_at:
             raise Refused("no such purchase then")
         bought.shipped_at = at
-        self._activate(bought, now)
-
-    def _activate(self, bought: Bought, now: datetime) -> None:
         for currency in self.currencies:
             ledger = self._ledger(bought.holder, currency, now)
-            for lot in ledger.of(bought.key):
-                if lot.pending and lot.remaining and lot.active_at is None and bought.shipped_at:
-                    ledger.fulfil(lot, bought.shipped_at, now)
+            for lot in ledger.of(key):
+                if lot.pending and lot.remaining and lot.active_at is None:
+                    ledger.fulfil(lot, at, now)
 
     def _accrue(self, bought: Bought, award: Award, points: int, now: datetime) -> None:
         if points:
@@ -154,7 +150,7 @@ class Oracle:
                 terms = replace(terms, pending=award.pending)
             source = (award.rule, bought.key)
             ledger = self._ledger(bought.holder, award.currency, now)
-            ledger.credit(points, terms, bought.at, now, source)
+            ledger.credit(points, terms, bought.at, now, source, bought.shipped_at)
 
     # -- returns -----------------------------------------------------------------------------
 

@@ -196,8 +196,9 @@ class Ledger:
         at: datetime,
         now: datetime,
         source: tuple[str | None, Key | None] = (None, None),
+        came: datetime | None = None,
     ) -> None:
-        """Open a lot; `source` is its rule and purchase."""
+        """Open a lot; `source` is its rule and purchase, `came` when what it waits for happened."""
         active_at, lapses_at = terms.activation(at)
         pending = active_at is None or active_at > at
         end = None if active_at is None else terms.end(active_at)
@@ -207,6 +208,8 @@ class Ledger:
         self.moves.append((at, PENDING if pending else ACTIVE, points))
         if not pending:
             self.repay([lot], at)
+        if came is not None and lapses_at is not None and came < lapses_at:
+            self.fulfil(lot, came, now)
         self.catch_up(now)
 
     def repay(self, lots: Iterable[Lot], at: datetime) -> None:

@@ -344,6 +344,20 @@ def test_an_edit_books_the_difference_of_each_rule() -> None:
         model.edit(A, lines, [], on(3), on(3))
 
 
+@pytest.mark.parametrize(
+    ("reported", "added"),
+    [(2, LotView(4, 4, on(2), on(32))), (20, LotView(4, 0, None, None))],
+)
+def test_what_an_edit_adds_shares_the_event_that_its_order_waited_for(
+    reported: int, added: LotView
+) -> None:
+    model = Oracle({"S": Terms(pending="until shipped within 10D", expires="30D")})
+    buy(model, A, 1)
+    model.shipped(A, on(reported), on(reported))
+    model.edit(A, [LineBought(Fraction(1), 500)], [Award("S", "dollars", (5,))], on(21), on(21))
+    assert model.lots(ANN, "S", on(21))[1] == added
+
+
 def test_as_of_an_instant_before() -> None:
     model = Oracle({"S": Terms(pending="2D", expires="10D")})
     buy(model, A, 10)

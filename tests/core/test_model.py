@@ -300,6 +300,20 @@ def test_a_lifetime_rank_stays(ground: Ground) -> None:
     twins.compare()
 
 
+@pytest.mark.parametrize("reported", [2, 20])
+def test_what_an_edit_adds_after_the_event(ground: Ground, reported: int) -> None:
+    """Once it lapsed at once, or broke the books."""
+    twins = Twins(ground, Oracle(TERMS, LADDERS))
+    twins.buy("A", 0, timedelta(0), piece("BEAN", 500))
+    twins.wait(timedelta(days=reported))
+    twins.ship("A", timedelta(0))
+    twins.wait(timedelta(days=19))
+    twins.edit("A", timedelta(0), piece("TRIP", 500))
+    twins.compare()
+    twins.night()
+    twins.prove()
+
+
 WRONG = [
     _ExpiredCharged,
     _NewestFirst,
