@@ -96,8 +96,11 @@ async def _main_run(rig: Rig, bar: Progress, rounds: int) -> bool:
             raise RigError(f"the server may forget what it committed: {', '.join(careless)}")
         async with rig.load():
             for n in range(rounds):
-                bar.update(task, description=kinds[n % len(kinds)].value)
-                await rig.strike(kinds[n % len(kinds)])
+                fault = kinds[n % len(kinds)]
+                bar.update(task, description=fault.value)
+                seconds = await rig.strike(fault)
+                if not err.is_terminal:  # where no bar moves, a line does
+                    err.print(f"{n + 1}/{rounds} {fault.value}: {seconds:.2f} s", highlight=False)
                 await rig.look_up()
                 await rig.prove()
                 bar.advance(task)
