@@ -133,10 +133,10 @@ class Measures:
         return self._known
 
     def gone(self, now: datetime) -> datetime:
-        """A time by which nothing is left in a rolling window; now, where nothing leaves."""
+        """A time by which nothing is left in a rolling window and all that came back counts."""
         window = self.ladder.window
         if window is None or not self.rows:
-            return now
+            return max([now, *(r.counts_from for r in self._back)])
         return max(now, review_without(self._dates[-1], window, self.ladder.time_zone))
 
     def rises(self) -> list[datetime]:

@@ -29,11 +29,11 @@ from tests.core.clubs import (
     open_club,
     rank,
     reopen,
-    returned_whole,
     status,
     utc,
 )
 from tests.core.shop import dump, earn, wish
+from tests.core.test_ladders import returned_whole
 from tests.support import NOW, scalar
 
 TICK = timedelta(microseconds=1)

@@ -150,7 +150,9 @@ def test_the_order_of_booking_changes_no_rank_and_the_changes_add_up(
     assert all(a.after == b.before for a, b in pairwise(moves))
     if not late and not reviews:
         bought = booked_by(shuffle, rows)
-        if bought == sorted(rows, key=lambda r: r.counts_from):
+        # Two that count from one instant on may be booked as two steps of one rise.
+        distinct = len({r.counts_from for r in rows}) == len(rows)
+        if distinct and bought == sorted(rows, key=lambda r: r.counts_from):
             assert moves == list(whole.moves)
 
 

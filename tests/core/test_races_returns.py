@@ -196,11 +196,6 @@ async def blocked(task: asyncio.Task[list[Outcome]], count: int) -> None:
         assert not task.done()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the second of them is told that it waits, and what it says is dropped",
-)
 async def test_one_name_for_two_returns_before_their_purchase_is_a_conflict(market: Engine) -> None:
     """A third connection holds the name until both have looked and found it free."""
     units = [comes_back(market, "R", "P", line(1, quantity)) for quantity in ("0.1", "0.2")]

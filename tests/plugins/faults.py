@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
-
-import pytest
 
 from plugins.host import Collected, Installed, Refused, collect
 
@@ -59,17 +55,6 @@ class Shelf:
         """Collect from this folder alone."""
         found = distributions(path=[str(self.place)])
         return collect(blocked=blocked, entry_points=[e for d in found for e in d.entry_points])
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    """An empty shelf, importable for this test only."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield Shelf(tmp_path)
-    for module in set(sys.modules) - before:
-        if module.startswith("shelf_"):
-            del sys.modules[module]
 
 
 def names(found: tuple[Installed | Refused, ...]) -> list[str]:

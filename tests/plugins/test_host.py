@@ -6,7 +6,9 @@ Plugins are written to disk as real modules with real metadata, as an installer 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,17 @@ from tests.plugins.faults import (
     refused_between_two_good_ones,
     rule,
 )
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    """An empty shelf, importable for this test only."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Shelf(tmp_path)
+    for module in set(sys.modules) - before:
+        if module.startswith("shelf_"):
+            del sys.modules[module]
 
 
 @pytest.mark.parametrize(("source", "words"), IMPORTS.values(), ids=IMPORTS.keys())
