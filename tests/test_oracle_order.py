@@ -90,7 +90,7 @@ def life(
     return model.balance(ANN, "S", on(40), on(40))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     LINES,
     st.lists(st.one_of(st.lists(ITEMS, min_size=1, max_size=2)), max_size=5),

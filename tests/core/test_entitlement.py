@@ -109,7 +109,7 @@ def purchases(draw: st.DrawFn) -> tuple[tuple[Line, ...], tuple[Given, ...]]:
 
 
 @given(purchases(), st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_any_order_of_returns_ends_at_the_same(
     bought: tuple[tuple[Line, ...], tuple[Given, ...]], rng: random.Random
 ) -> None:

@@ -35,7 +35,7 @@ from tests.core.lives import (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ladders(), pasts(), ENROLLED, LATER)
 def test_a_past_judged_is_the_past_lived(
     ladder: LadderTerms, rows: list[Qualified], enrolled: datetime, later: timedelta
@@ -97,7 +97,7 @@ def test_a_life_lived_wrongly_is_caught(wrong: type[Life]) -> None:
     assert find(cases, disagrees, settings=search)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(ladders(), pasts(), ENROLLED, LATER)
 def test_what_comes_next_is_known_beforehand(
     ladder: LadderTerms, rows: list[Qualified], enrolled: datetime, later: timedelta
@@ -121,7 +121,7 @@ def booked_by(order: Callable[[list[Qualified]], None], rows: list[Qualified]) -
     return bought
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     ladders(), pasts(), ENROLLED, LATER, st.randoms(use_true_random=False), st.booleans(),
     st.lists(LATER, max_size=3),
@@ -162,7 +162,7 @@ def plain(draw: st.DrawFn, zones: Sequence[str] = tuple(ZONES)) -> LadderTerms:
     return terms(draw(st.sampled_from(windows)), draw(st.sampled_from(zones)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(plain(), pasts(), st.randoms(use_true_random=False), st.booleans())
 def test_a_plain_standing_in_any_order_is_the_one_from_scratch(
     ladder: LadderTerms, rows: list[Qualified], order: object, late: bool
@@ -181,7 +181,7 @@ def test_a_plain_standing_in_any_order_is_the_one_from_scratch(
         assert sum(m.after - m.before for m in moves) == rank
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(plain(STEADY), pasts(), LATER)
 def test_a_plain_ladder_judged_whole_is_the_plain_measure(
     ladder: LadderTerms, rows: list[Qualified], later: timedelta
@@ -197,7 +197,7 @@ def test_a_plain_ladder_judged_whole_is_the_plain_measure(
     assert proven(ladder, rows, T0, (), until)[2] == (None if change is None else change.at)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     ladders(), pasts(), LATER,
     st.lists(st.tuples(LATER, LATER, st.integers(1, 3), st.booleans()), max_size=3),

@@ -200,7 +200,7 @@ class Life:
         assert taken.forgiven == 0 or reach is not Returns.ARREARS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(STEPS)
 def test_a_ledger_always_adds_up(steps: list[Step]) -> None:
     life = Life(Ledger(1, 1))
@@ -303,7 +303,7 @@ def aged(ledger: Ledger, instants: list[datetime]) -> dict[str, Any]:
     return rows(mine)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SEEDS, INSTANTS)
 def test_time_passes_alike_in_one_step_or_in_many(seeds: list[Step], hours: list[int]) -> None:
     life = Life(Ledger(1, 1))

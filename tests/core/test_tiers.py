@@ -108,7 +108,7 @@ def fold(ladder: LadderTerms, rows: Sequence[Row]) -> Standing:
     return standing
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LADDERS, PURCHASES, st.randoms(use_true_random=False), st.booleans())
 def test_a_standing_agrees_with_the_oracle_in_any_order(
     ladder: LadderTerms, purchases: list[tuple[int, int]], order: object, late: bool
@@ -127,7 +127,7 @@ def test_a_standing_agrees_with_the_oracle_in_any_order(
             assert standing.measure(known) == measure(ladder, rows[: n + 1], known)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(LADDERS, PURCHASES, st.integers(0, 3000))
 def test_a_standing_read_from_rows_agrees_with_the_oracle(
     ladder: LadderTerms, purchases: list[tuple[int, int]], later: int
