@@ -85,7 +85,7 @@ check: $(READY)
 
 test: lint types
 	$(call say,tests)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-long: $(READY)
 	$(call say,the engine beside the model)
