@@ -59,9 +59,7 @@ class Remains:
     @property
     def worth(self) -> Fraction:
         """What the remaining parts of the lines cost, before `amount` is taken off."""
-        return sum(
-            (x.amount * (1 - f) for x, f in zip(self.lines, self.gone, strict=True)), Fraction(0)
-        )
+        return _total([x.amount * (1 - f) for x, f in zip(self.lines, self.gone, strict=True)])
 
     @property
     def share(self) -> Fraction:
@@ -133,9 +131,7 @@ class Remains:
         base: dict[int, int] = {}
         for place, g in enumerate(given):
             if g.base is None:
-                kept = sum(
-                    (p * (1 - f) for p, f in zip(g.lines, self.gone, strict=True)), Fraction(0)
-                )
+                kept = _total([p * (1 - f) for p, f in zip(g.lines, self.gone, strict=True)])
                 points[place] = min(g.points, judged.get(place, int(kept * share)))
                 base[g.currency] = base.get(g.currency, 0) + points[place]
         for place, g in enumerate(given):
@@ -154,6 +150,17 @@ class Remains:
             line._replace(amount=amount, quantity=int(line.quantity * part))
             for (line, part), amount in zip(kept, amounts, strict=True)
         )
+
+
+def _total(parts: Sequence[Fraction]) -> Fraction:
+    """Their sum, by halves: of many odd quantities the denominators grow beyond all bounds.
+
+    One after another, ten thousand of them would take minutes.
+    """
+    if len(parts) > 2:
+        half = len(parts) // 2
+        return _total(parts[:half]) + _total(parts[half:])
+    return sum(parts, Fraction(0))
 
 
 def _decimal(value: Fraction, scale: int) -> str:
