@@ -21,13 +21,17 @@ from laurels.purchase import Line
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came in on a purchase, with what it says of it as it was sent (`said`)."""
+    """What came in on a purchase, with what it says of it as it was sent (`said`).
+
+    `waited`: it came before its purchase, so that it is late by no fault of its own.
+    """
 
     partner: PartnerTerms
     kind: EventKind
     external_id: str
     occurred_at: datetime
     said: Mapping[str, Any] = field(default_factory=dict)
+    waited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

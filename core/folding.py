@@ -282,8 +282,15 @@ class Posting:
         if currency not in self._began:
             self._began[currency] = (len(ledger.transfers), len(ledger.changes))
             if ledger.lots:
-                ledger.catch_up(self.cause, now or self.batch.now, expiring=expiring)
+                ledger.catch_up(self.cause, now or self.horizon(currency), expiring=expiring)
         return ledger
+
+    def horizon(self, currency: int) -> datetime:
+        """Up to when points of a currency count as gone (see `Batch.horizon`)."""
+        terms = self.batch.rulebook.currencies.get(currency)
+        if terms is None:
+            return self.batch.now
+        return self.batch.horizon(terms, self.cause.occurred_at)
 
     def ledgers(self) -> list[Ledger]:
         """Those asked for so far, by currency."""

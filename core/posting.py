@@ -46,7 +46,7 @@ class Engine:
         if awaited:
             from core.returns import match_waiting  # it books by an engine: a circle, closed here
 
-            await match_waiting(self, now)
+            await match_waiting(self, now, historical=historical)
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:

@@ -81,6 +81,7 @@ class Unit:
     purchase: str
     occurred_at: datetime
     content: Mapping[str, Any] = field(default_factory=dict)
+    waited: bool = False
 
     @property
     def digest(self) -> bytes:
@@ -190,7 +191,7 @@ async def record(
     outcomes = await _attempt(engine, units, now, historical)
     if any(isinstance(outcome, Waiting) for outcome in outcomes):
         # The purchase may have been booked while this was put to wait: then it is matched now.
-        await match_waiting(engine, now)
+        await match_waiting(engine, now, historical=historical)
     return outcomes
 
 
@@ -206,10 +207,11 @@ async def _attempt(
     raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
 
 
-async def match_waiting(engine: Engine, now: datetime) -> int:
+async def match_waiting(engine: Engine, now: datetime, *, historical: bool = False) -> int:
     """Book what waited for purchases that are known by now; returns how many were booked.
 
-    What can't be booked (more came back than was bought) stays, with the reason.
+    What can't be booked (more came back than was bought) stays, with the reason. `historical`
+    where history is being told, in its order.
     """
     booked = 0
     while found := await store.matched(_MATCHES):
@@ -223,11 +225,13 @@ async def match_waiting(engine: Engine, now: datetime) -> int:
             kind = EventKind(row.kind)
             known.append(row)
             units.append(
-                Unit(partner, kind, row.external_id, row.purchase, row.occurred_at, row.content)
-            )
+                Unit(
+                    partner, kind, row.external_id, row.purchase, row.occurred_at, row.content, True
+                )
+            )  # fmt: skip
         if not units:
             continue
-        outcomes = await _attempt(engine, units, now, historical=True)
+        outcomes = await _attempt(engine, units, now, historical)
         for row, outcome in zip(known, outcomes, strict=True):
             if isinstance(outcome, Returned):
                 booked += 1
@@ -267,8 +271,9 @@ async def _record(
                 outcomes.append(_wait(unit, waiting.get(n), now))
             else:
                 request = Request(
-                    unit.partner, unit.kind, unit.external_id, unit.occurred_at, unit.content
-                )
+                    unit.partner, unit.kind, unit.external_id, unit.occurred_at, unit.content,
+                    unit.waited,
+                )  # fmt: skip
                 purchase = bought[found[n][0]]
                 outcomes.append(
                     await book(
@@ -289,8 +294,8 @@ async def _record(
         for n, (u, outcome) in enumerate(zip(units, outcomes, strict=True))
         if isinstance(outcome, Waiting) and n not in waiting
     ]  # fmt: skip
-    if put:
-        await store.wait(connection, put)
+    if put and await store.wait(connection, put) < len({w[:3] for w in put}):
+        raise LostRace  # another took a name since: then it may say something else
     if settled := [keys[n][1:] for n in waiting if isinstance(outcomes[n], Returned)]:
         await store.forget(connection, settled)
     return outcomes

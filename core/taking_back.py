@@ -62,7 +62,8 @@ def _check_time(batch: Batch, request: Request, bought: Bought) -> None:
         raise BadInput("it lies before its purchase", "occurredAt")
     if request.occurred_at > batch.now + AHEAD:
         raise NotAllowed("it lies more than five minutes ahead of our clock", "occurredAt")
-    if not batch.historical and request.occurred_at < batch.now - request.partner.late:
+    exempt = batch.historical or request.waited
+    if not exempt and request.occurred_at < batch.now - request.partner.late:
         raise NotAllowed(
             f"partner '{request.partner.code}' may report up to {request.partner.late.days} days "
             "late; what is older comes by import",
@@ -95,7 +96,8 @@ def _take_back(
         for currency, fall in sorted(falls.items())
     ]
     for currency in falls:  # a correction (an edit) renews nothing, up or down
-        posting.ledger(currency).slide(posting.cause, Activity.RETURNING, batch.now)
+        until = posting.horizon(currency)
+        posting.ledger(currency).slide(posting.cause, Activity.RETURNING, until)
     visit_gone = after.nothing and not bought.remains.nothing
     bought.remains, bought.judged = after, judged
     bought.cancelled = request.kind is EventKind.CANCEL
@@ -176,8 +178,20 @@ def _judge_again(batch: Batch, bought: Bought, request: Request, after: Remains)
     """Points of the awards whose rule says to judge it again, on what remains, by their place.
 
     Only by the very version that gave them: a rule that has changed since goes by proportion, and
-    so does one that fails. A return is never lost to a partner's fault.
+    so does one that fails. A return is never lost to a partner's fault. What a return took is
+    never earned again: or the next one would take it twice.
     """
+    judged = _judged_by_rules(batch, bought, request, after)
+    before, now = bought.entitled(), after.entitled(bought.given, judged)
+    for n, given in enumerate(bought.given):
+        if given.base is None and now[n] > before[n]:
+            judged[n] = before[n]
+    return judged
+
+
+def _judged_by_rules(
+    batch: Batch, bought: Bought, request: Request, after: Remains
+) -> dict[int, int]:
     rules = {r.id: r.rule for r in request.partner.earn if reevaluates(r.rule)}
     again = [n for n, g in enumerate(bought.given) if g.rule in rules and g.base is None]
     judged = dict.fromkeys(again, 0)
@@ -295,7 +309,7 @@ def _credit_more(
             policy = rules[g.rule].policy(terms)
             held = policy.policy.pending
             came = None if held is None else bought.fulfilled.get(held.event)
-            ledger.credit(dated, more, g.rule, policy, posting.batch.now, came=came)
+            ledger.credit(dated, more, g.rule, policy, posting.horizon(currency), came=came)
             points -= more
 
 
@@ -311,7 +325,7 @@ def _fulfil(
         ledger = posting.ledger(currency)
         for lot in _awaiting(ledger, bought, name):
             activated.append([currency, lot.seq, lot.remaining])
-            ledger.fulfil(posting.cause, lot, batch.now)
+            ledger.fulfil(posting.cause, lot, posting.horizon(currency))
     bought.fulfilled[name] = request.occurred_at
     content = orjson.dumps({"v": FORMAT, "p": bought.event, "event": name, "l": activated})
     posting.seal(content, digest, request.external_id, purchase=bought.event)

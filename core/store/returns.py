@@ -81,14 +81,15 @@ async def history(connection: Connection, purchases: Sequence[int]) -> tuple[lis
     return await connection.fetch(_HISTORY, ids), await connection.fetch(_LINES, ids)
 
 
-async def wait(connection: Connection, given: Sequence[Waits]) -> None:
-    """Keep what came before its purchase; what is kept already stays as it is."""
+async def wait(connection: Connection, given: Sequence[Waits]) -> int:
+    """Keep what came before its purchase; how many are new: what is kept already stays."""
     # In one order for all: who waits for another's key must not hold one that the other waits for.
     rows = [
         (*w[:6], orjson.dumps(w.content).decode(), w.since)
         for w in sorted(given, key=lambda w: w[:3])
     ]
-    await connection.execute(_WAIT, *columns(rows, 8))
+    done: str = await connection.execute(_WAIT, *columns(rows, 8))
+    return int(done.rpartition(" ")[2])
 
 
 async def waits(
