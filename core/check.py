@@ -73,8 +73,6 @@ async def prove(
         passes["digests = heads"] = lambda connection, _: proven_digests(connection, keys, exported)
     async with transaction() as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        # Right after an import the planner has no statistics, and would loop over all for each.
-        await connection.execute("SET LOCAL enable_nestloop TO off")
         # Each question reads whole tables. On books without statistics (just imported) the planner
         # would take nested loops for few rows, and hours for many.
         await connection.execute("SET LOCAL enable_nestloop = off")

@@ -160,8 +160,15 @@ def standing_rows(batch: Batch) -> list[store.StandingRow]:
     """The standings that changed, as they are written."""
     return [
         store.StandingRow(
-            s.holder, s.ladder.id, s.measured_at, s.value, s.rank, s.since, s.due, s.ladder.version
-        )
+            s.holder,
+            s.ladder.id,
+            s.measured_at,
+            s.value,
+            s.rank,
+            s.since,
+            s.next_due(),
+            s.ladder.version,
+        )  # fmt: skip
         for s in batch.standings.values()
         if s.touched and s.measured_at is not None
     ]
