@@ -7,9 +7,8 @@ at its own time, whenever it was booked; so a late event may change what follows
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -148,18 +147,6 @@ class Measures:
             found |= {review_without(r.at, window, zone_name) for r in self.rows if r.amount < 0}
         return sorted(found)
 
-    def add(self, row: Qualified) -> bool:
-        """Take in one more; False, and nothing is done, where it lies before another."""
-        if row.at != row.counts_from:
-            self._back.append(row)
-        elif self._dates and row.at < self._dates[-1]:
-            return False
-        else:
-            self.rows.append(row)
-            self._dates.append(row.at)
-            self._sums.append(self._sums[-1] + row.amount)
-        return True
-
     def _start(self, at: datetime) -> datetime | None:
         window = self.ladder.window
         return None if window is None else window.before(at, self.ladder.time_zone)
@@ -168,12 +155,11 @@ class Measures:
         """What came back by `counted` of what the window that ends at `at` holds."""
         if not self._back:
             return 0
-        start = self._start(at) if self.ladder.period is None else self.period(at)[0] - _TICK
-        return sum(
-            r.amount
-            for r in self._back
-            if (start is None or start < r.at) and r.at <= at and r.counts_from <= counted
-        )
+        if self.ladder.period is not None:
+            start = self.period(at)[0] - _TICK
+        else:
+            start = self._start(at) or self._back[0].at - _TICK
+        return sum(r.amount for r in self._back if start < r.at <= at and r.counts_from <= counted)
 
 
 class Course:
@@ -210,29 +196,6 @@ class Course:
                 assert rise is not None
                 self._rise(rise)
                 self._next += 1
-
-    def add(self, row: Qualified) -> bool:
-        """Take in something that counts after all that was judged yet; False where that isn't so.
-
-        Then, and only then, to go on comes to what judging from the first day comes to.
-        """
-        if self._now is not None and row.counts_from <= self._now:
-            return False
-        if row.amount < 0 and row.at == row.counts_from:
-            return False
-        if not self.measures.add(row):
-            return False
-        if row.at == row.counts_from and row.at not in self._rises[self._next :]:
-            insort(self._rises, row.at)
-            if self._now is None:
-                self._held_from = self._now = row.at - _TICK
-        return True
-
-    def twin(self) -> Course:
-        """One that may go ahead and leave this where it is."""
-        other = copy(self)
-        other.moves = list(self.moves)
-        return other
 
     def next_move(self) -> TierMove | None:
         """Go on, with nothing more to come, to the next change of rank; None: there is none."""
@@ -336,14 +299,8 @@ def judge(
     until: datetime,
 ) -> Judged:
     """Judge a whole past up to an instant: what counts from later on isn't known yet."""
-    course = Course(ladder, [r for r in rows if r.counts_from <= until], enrolled)
-    return judge_on(course, floors, until)
-
-
-def judge_on(course: Course, floors: Sequence[Floor], until: datetime) -> Judged:
-    """Go on up to an instant, which isn't before the one judged to last."""
-    course.run(until)
-    moves = with_floors(course.ladder, course.moves, floors, until)
+    course = Course(ladder, [r for r in rows if r.counts_from <= until], enrolled).run(until)
+    moves = with_floors(ladder, course.moves, floors, until)
     rank = moves[-1].after if moves else 0
     return Judged(rank, course.measures.at(until), moves, course)
 
@@ -376,8 +333,8 @@ def with_floors(
 
 
 def next_change(judged: Judged, floors: Sequence[Floor], until: datetime) -> TierMove | None:
-    """The first change of rank after `until` if nothing more comes."""
-    course, known = judged.course.twin(), list(judged.course.moves)
+    """The first change of rank after `until` if nothing more comes; uses up the judge."""
+    course, known = judged.course, list(judged.course.moves)
     ladder = course.ladder
     floors = [f for f in floors if f.since <= until]
     ends = sorted(f.until for f in floors if f.until is not None and f.until > until)
@@ -395,8 +352,32 @@ def next_change(judged: Judged, floors: Sequence[Floor], until: datetime) -> Tie
             return None
 
 
-def first_difference(a: Sequence[TierMove], b: Sequence[TierMove]) -> datetime | None:
-    """The first instant at which two tellings differ in the rank; None: they agree."""
+def corrections(
+    ladder: int,
+    booked: int,
+    before: Sequence[TierMove],
+    after: Sequence[TierMove],
+    judged_to: datetime | None,
+) -> list[TierMove]:
+    """What must be booked so that the books tell `after`, which told `before` up to an instant.
+
+    Where the past itself is other than it was told, one change says so, dated at the first
+    instant that differs and from which on the rank of then is held.
+    """
+    if judged_to is None:
+        return list(after)
+    past = [m for m in after if m.at <= judged_to]
+    held = past[-1].after if past else 0
+    found = []
+    if held != booked:
+        at = _first_difference([m for m in before if m.at <= judged_to], past) or judged_to
+        if past:
+            at = max(at, past[-1].at)
+        found.append(TierMove(ladder, at, booked, held))
+    return found + [m for m in after if m.at > judged_to]
+
+
+def _first_difference(a: Sequence[TierMove], b: Sequence[TierMove]) -> datetime | None:
     for at in sorted({m.at for m in (*a, *b)}):
         if _rank_at(a, at) != _rank_at(b, at):
             return at

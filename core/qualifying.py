@@ -160,15 +160,8 @@ def standing_rows(batch: Batch) -> list[store.StandingRow]:
     """The standings that changed, as they are written."""
     return [
         store.StandingRow(
-            s.holder,
-            s.ladder.id,
-            s.measured_at,
-            s.value,
-            s.rank,
-            s.since,
-            s.next_due(),
-            s.ladder.version,
-        )  # fmt: skip
+            s.holder, s.ladder.id, s.measured_at, s.value, s.rank, s.since, s.due, s.ladder.version
+        )
         for s in batch.standings.values()
         if s.touched and s.measured_at is not None
     ]

@@ -20,13 +20,7 @@ from core import vouchers
 from core.db import Connection, transaction
 from core.eligibility import needed_rank
 from core.entries import Account, Kind, Lot
-from core.errors import (
-    BadInput,
-    IdempotencyConflict,
-    NotEligible,
-    UnknownReference,
-    WrongState,
-)
+from core.errors import BadInput, IdempotencyConflict, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
 from core.posting import Engine, write

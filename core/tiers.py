@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from core.judging import (
-    Course,
     Floor,
     Judged,
     Qualified,
-    first_difference,
+    corrections,
     first_review_below,
     judge,
-    judge_on,
     next_change,
     next_review,
     review_without,
@@ -29,9 +27,6 @@ from core.judging import (
 from core.judging import TierMove as TierMove  # the one name of this module's that many need
 from core.rulebook import LadderTerms
 from laurels.durations import start_of
-
-
-_NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -59,8 +54,6 @@ class Standing:
     enrolled: datetime | None = None
     floors: list[Floor] = field(default_factory=list)
     touched: bool = False
-    _course: Course | None = None
-    _judged_to: datetime = _NEVER
     _edge: dict[datetime, datetime | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,17 +121,11 @@ class Standing:
         return self.ladder.rank(peak)
 
     def judged(self, until: datetime) -> Judged:
-        """The whole past, judged up to an instant; goes on from the last one where that can be."""
-        if self.measured_at is not None and until < self.measured_at:
-            return judge(self.ladder, self._past(), self.enrolled, self.floors, until)
-        if self._course is None or self._judged_to > until:
-            self._course = Course(self.ladder, self._past(), self.enrolled)
-        self._judged_to = until
-        return judge_on(self._course, self.floors, until)
+        """The whole past, judged anew up to an instant."""
+        return judge(self.ladder, self._past(), self.enrolled, self.floors, until)
 
-    def _past(self, rows: int | None = None, returns: int | None = None) -> list[Qualified]:
-        own = [Qualified(at, at, amount) for at, amount in self.rows[:rows]]
-        return own + self.returns[:returns]
+    def _past(self) -> list[Qualified]:
+        return [Qualified(at, at, amount) for at, amount in self.rows] + self.returns
 
     def rejudge(
         self, at: datetime, added: Sequence[Qualified] = (), floors: Sequence[Floor] | None = None
@@ -147,53 +134,29 @@ class Standing:
 
         Returns the changes of rank to be booked. An `at` before the last judgment means that one.
         """
-        known, past = self.measured_at, (len(self.rows), len(self.returns), self.floors)
+        known = self.measured_at
+        before = () if known is None or self.stale else self.judged(known).moves
         for row in added:
             if row.at == row.counts_from:
                 self.rows.append((row.at, row.amount))
             else:
                 self.returns.append(row)
-            if self._course is not None and not self._course.add(row):
-                self._course = None
         if floors is not None:
             self.floors = list(floors)
         until = at if known is None else max(known, at)
         now = self.judged(until)
         if self.stale:
-            moves = [TierMove(self.ladder.id, until, self.rank, now.rank)]
-            moves = [m for m in moves if m.before != m.after]
-        elif known is None:
-            moves = list(now.moves)
+            changed = now.rank != self.rank
+            moves = [TierMove(self.ladder.id, until, self.rank, now.rank)] if changed else []
         else:
-            moves = self._corrected(now.moves, known, past)
-        changed = self.stale and moves
-        self.rank, self.value, self.measured_at = now.rank, now.value, until
-        self.since = until if changed else now.since
+            moves = corrections(self.ladder.id, self.rank, before, now.moves, known)
+        self.rank, self.since, self.value, self.measured_at = now.rank, now.since, now.value, until
+        if self.stale and changed:
+            self.since = until
         self.stale, self.touched = False, True
+        following = next_change(now, self.floors, until)
+        self.due = None if following is None else following.at
         return moves
-
-    def _corrected(
-        self, moves: Sequence[TierMove], known: datetime, past: tuple[int, int, list[Floor]]
-    ) -> list[TierMove]:
-        """The changes since `known`; one that mends what was told up to then, if it was other."""
-        told = [m for m in moves if m.at <= known]
-        later = [m for m in moves if m.at > known]
-        held = told[-1].after if told else 0
-        if held == self.rank:
-            return later
-        rows, returns, floors = past
-        before = judge(self.ladder, self._past(rows, returns), self.enrolled, floors, known)
-        at = first_difference(before.moves, told) or known
-        if told:
-            at = max(at, told[-1].at)
-        return [TierMove(self.ladder.id, at, self.rank, held), *later]
-
-    def next_due(self) -> datetime | None:
-        """When time alone may change the rank, or earlier; None: never."""
-        if self.whole and self.measured_at is not None:
-            change = next_change(self.judged(self.measured_at), self.floors, self.measured_at)
-            self.due = None if change is None else change.at
-        return self.due
 
     def _start(self, at: datetime) -> datetime | None:
         if self.ladder.window is None:

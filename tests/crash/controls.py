@@ -61,6 +61,8 @@ async def _lazy_commit(server: Postgres, data: Path, seed: int) -> Caught:
 async def _hunt(rig: Rig, fault: Fault, wrong: Wrong) -> Caught:
     faults = 0
     async with rig.standing():
+        # What the application made at its start is to outlive the fault, also where commits linger.
+        await _statements(rig.server)("CHECKPOINT")
         while faults < _ATTEMPTS and rig.figures.count(wrong) == 0:
             async with rig.load():
                 await rig.strike(fault)
