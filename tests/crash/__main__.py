@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -44,13 +45,16 @@ def main(
     """Kill and cut off a real application under load; prove that nothing is lost or doubled."""
     seed = seed or int(time.time())
     out.print(f"seed {seed}, {rounds} faults", highlight=False)
+    code = 1
     try:
-        good = asyncio.run(_watched(rounds, seed, controls))
+        code = 0 if asyncio.run(_watched(rounds, seed, controls)) else 1
     except* RigError as broken:
         for error in broken.exceptions:
-            err.print(f"[red]the rig can't go on[/]: {error}")
-        raise typer.Exit(1) from None
-    raise typer.Exit(0 if good else 1)
+            err.print(f"[red]the rig can't go on[/]: {escape(str(error))}", highlight=False)
+    except* asyncio.CancelledError:
+        err.print("stopped before the end: nothing is proved")
+        code = 128 + signal.SIGTERM
+    raise typer.Exit(code)
 
 
 async def _watched(rounds: int, seed: int, controls: bool) -> bool:
