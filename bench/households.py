@@ -52,7 +52,7 @@ async def by_reads(engine: Engine, at: datetime) -> dict[str, Household]:
     names = {r[0]: r[1] for r in known}
     figures = {
         row[0]: (row[6], row[7], row[2])
-        for row in await reads.balances(list(names), at)
+        for row in await reads.figures(list(names), at)
         if row[1] == currency
     }
     found = {}

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
 from core.rulebook import PolicyTerms
+
+#: How far ahead of ours a till's clock may be: but for that, nothing happens after it is booked.
+AHEAD = timedelta(minutes=5)
 
 
 class Account(IntEnum):

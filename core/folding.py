@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from core.entries import Cause, Lot
+from core.entries import AHEAD, Cause, Lot
 from core.errors import (
     IdempotencyConflict,
     NotAllowed,
@@ -34,8 +34,6 @@ from laurels.evaluator import Evaluation, evaluate
 from laurels.policies import Activity
 from laurels.purchase import Facts, Purchase
 
-#: How far ahead of our clock a till's clock may be.
-AHEAD = timedelta(minutes=5)
 _TICK = timedelta(microseconds=1)
 #: The version of a decision's stored form, hashed with it.
 FORMAT = 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.entries import (
+    AHEAD,
     Account,
     Allocation,
     Cause,
@@ -304,6 +305,8 @@ class Ledger:
     ) -> int:
         if points <= 0:
             raise BookBroken(f"a transfer of {points} points")
+        if cause.occurred_at - cause.booked_at > AHEAD:
+            raise BookBroken(f"a transfer of {cause.occurred_at}, booked at {cause.booked_at}")
         self.seq += 1
         for account, change in ((source, -points), (target, points)):
             if account is Account.ACTIVE:

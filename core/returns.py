@@ -17,9 +17,10 @@ import orjson
 from core.bought import Bought, Request, Returned
 from core.db import Connection, transaction
 from core.entitlement import Item
+from core.entries import AHEAD
 from core.errors import BadInput, IdempotencyConflict, Refusal, UnknownReference
 from core.events import EventKind
-from core.folding import AHEAD, Batch
+from core.folding import Batch
 from core.posting import Engine, LostRace, write
 from core.purchases import LineInput, check_text, parse_lines, parse_quantity
 from core.rulebook import PartnerTerms

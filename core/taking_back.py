@@ -13,10 +13,10 @@ import orjson
 from core.bought import Bought, Request, Returned
 from core.db import Connection
 from core.entitlement import Given, Item, Remains, given_of
-from core.entries import Lot, Taken, spending_order
+from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import EventKind
-from core.folding import AHEAD, FORMAT, Batch, Posting, check_room, content_of, judge, packed
+from core.folding import FORMAT, Batch, Posting, check_room, content_of, judge, packed
 from core.ledger import Ledger
 from core.posting import Engine
 from core.qualifying import disqualify

@@ -21,7 +21,7 @@ from schema.context import Info
 from schema.explanations import Explanation, explain, may_be_told
 from schema.fields import answer
 from schema.inputs import parse_duration
-from schema.loaders import Figures, PageKey
+from schema.loaders import Balances, PageKey, Totals
 from schema.loading import Coming, SpanKey
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, currency_of, partner_of
@@ -244,9 +244,9 @@ class Ledger(relay.Node):
         """By its key in the books."""
         return cls(key=f"{holder}.{currency}", holder=holder, currency_id=currency)
 
-    async def _figures(self, info: Info, as_of: datetime | None) -> Figures:
-        loader = info.context.loaders.figures(as_of or info.context.instant)
-        return await loader.load((self.holder, self.currency_id)) or Figures()
+    async def _totals(self, info: Info, as_of: datetime | None) -> Totals:
+        loader = info.context.loaders.totals(as_of or info.context.instant)
+        return await loader.load((self.holder, self.currency_id)) or Totals()
 
     @answer("The unit.")
     async def currency(self, info: Info) -> Currency:
@@ -254,19 +254,20 @@ class Ledger(relay.Node):
 
     @answer("The balance at an instant, whatever was booked when.")
     async def balance(self, info: Info, as_of: AsOf = None) -> Balance:
-        figures = await self._figures(info, as_of)
+        loader = info.context.loaders.balances(as_of or info.context.instant)
+        found = await loader.load((self.holder, self.currency_id)) or Balances()
         return Balance(
-            active=BigInt(figures.active), pending=BigInt(figures.pending),
-            reserved=BigInt(figures.reserved), arrears=BigInt(figures.arrears),
+            active=BigInt(found.active), pending=BigInt(found.pending),
+            reserved=BigInt(found.reserved), arrears=BigInt(found.arrears),
         )  # fmt: skip
 
     @answer("All points earned up to an instant, pending ones too.")
     async def earned(self, info: Info, as_of: AsOf = None) -> BigInt:
-        return BigInt((await self._figures(info, as_of)).earned)
+        return BigInt((await self._totals(info, as_of)).earned)
 
     @answer("All points that had expired by an instant.")
     async def expired(self, info: Info, as_of: AsOf = None) -> BigInt:
-        return BigInt((await self._figures(info, as_of)).expired)
+        return BigInt((await self._totals(info, as_of)).expired)
 
     @answer(
         "What becomes active from now on within a span, soonest first; last what an event is "

@@ -34,13 +34,18 @@ from schema.loading import (
 )
 
 
-class Figures(NamedTuple):
-    """A ledger's figures at an instant."""
+class Balances(NamedTuple):
+    """A ledger's balances at an instant."""
 
     active: int = 0
     pending: int = 0
     reserved: int = 0
     arrears: int = 0
+
+
+class Totals(NamedTuple):
+    """What came into a ledger and what of it expired, up to an instant."""
+
     earned: int = 0
     expired: int = 0
 
@@ -79,7 +84,8 @@ class Loaders(StoryLoaders):
     def __init__(self, engine: Engine, partner: PartnerTerms | None) -> None:
         self._engine = engine
         self._partner = partner
-        self._figures: dict[datetime, DataLoader[LedgerKey, Figures | None]] = {}
+        self._balances: dict[datetime, DataLoader[LedgerKey, Balances | None]] = {}
+        self._totals: dict[datetime, DataLoader[LedgerKey, Totals | None]] = {}
         self._tiers: dict[datetime, DataLoader[int, list[TierStatus]]] = {}
         self._chances: dict[datetime, DataLoader[tuple[int, int], Eligibility | None]] = {}
 
@@ -259,16 +265,27 @@ class Loaders(StoryLoaders):
 
         return many(fetch)
 
-    def figures(self, at: datetime) -> DataLoader[LedgerKey, Figures | None]:
-        """A ledger's figures as of an instant."""
+    def balances(self, at: datetime) -> DataLoader[LedgerKey, Balances | None]:
+        """A ledger's balances as of an instant."""
 
-        async def fetch(keys: list[LedgerKey]) -> Mapping[LedgerKey, Figures]:
+        async def fetch(keys: list[LedgerKey]) -> Mapping[LedgerKey, Balances]:
             rows = await reads.balances(sorted({holder for holder, _ in keys}), at)
-            return {(row[0], row[1]): Figures(*row[2:]) for row in rows}
+            return {(row[0], row[1]): Balances(*row[2:]) for row in rows}
 
-        if at not in self._figures:
-            self._figures[at] = one(fetch)
-        return self._figures[at]
+        if at not in self._balances:
+            self._balances[at] = one(fetch)
+        return self._balances[at]
+
+    def totals(self, at: datetime) -> DataLoader[LedgerKey, Totals | None]:
+        """What came of a ledger up to an instant."""
+
+        async def fetch(keys: list[LedgerKey]) -> Mapping[LedgerKey, Totals]:
+            rows = await reads.figures(sorted({holder for holder, _ in keys}), at)
+            return {(row[0], row[1]): Totals(*row[6:]) for row in rows}
+
+        if at not in self._totals:
+            self._totals[at] = one(fetch)
+        return self._totals[at]
 
     def tiers(self, at: datetime) -> DataLoader[int, list[TierStatus]]:
         """A holder's status on every ladder as of an instant."""

@@ -80,6 +80,8 @@ CREATE TABLE transfer (
     source smallint NOT NULL,
     target smallint NOT NULL CHECK (target <> source),
     PRIMARY KEY (holder_id, currency_id, seq),
+    -- But for a till's clock that runs ahead: so a balance of now needs no ledger's whole past.
+    CONSTRAINT transfer_happened CHECK (occurred_at - booked_at <= interval '5 minutes'),
     FOREIGN KEY (holder_id, booked_at) REFERENCES decision (holder_id, booked_at),
     FOREIGN KEY (holder_id, currency_id) REFERENCES ledger (holder_id, currency_id)
 );
@@ -106,10 +108,12 @@ CREATE TABLE lot (
     -- What waits for an event has a deadline; nothing else has one.
     CONSTRAINT lot_waits CHECK (pending OR active_at < 'infinity')
 ) WITH (fillfactor = 85);
-CREATE INDEX lot_by_expiry ON lot (holder_id, currency_id, expires_at);
--- What time itself will do to a lot next: the nightly run reads no other.
+-- What time itself will do next to a lot that still holds points: of everybody, for the nightly run,
+-- and of one member, for its balance and for what it spends.
 CREATE INDEX lot_due ON lot ((CASE WHEN pending THEN least(active_at, lapses_at) ELSE expires_at END))
     WHERE remaining > 0;
+CREATE INDEX lot_open ON lot (holder_id,
+    (CASE WHEN pending THEN least(active_at, lapses_at) ELSE expires_at END)) WHERE remaining > 0;
 -- Each change of a lot's instants after it opened: an event came, an activity renewed it, a grace.
 CREATE TABLE lot_change (
     holder_id bigint NOT NULL,

@@ -19,7 +19,8 @@ _CONSTRAINTS = {
     "decision": "pkey holder_id_fkey heads_check",
     "ledger": "pkey holder_id_fkey seq_check active_check reserved_check pending_check "
     "arrears_check no_points_beside_arrears",
-    "transfer": "pkey holder_id_booked_at_fkey holder_id_currency_id_fkey amount_check check",
+    "transfer": "pkey holder_id_booked_at_fkey holder_id_currency_id_fkey amount_check check "
+    "happened",
     "lot": "pkey holder_id_currency_id_seq_fkey amount_check check lives waits",
     "lot_change": "pkey holder_id_booked_at_fkey holder_id_currency_id_lot_seq_fkey",
     "waiting": "pkey external_id_check content_hash_check",

@@ -9,12 +9,44 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.db import Row, reading
+from core.entries import AHEAD
+from core.store.lots import DUE
 from core.store.posting import columns
+
+# A ledger stands as it is stored, but for what time did since to lots that still hold points: few
+# rows, however long its past. That is so where nothing in it happened later than $2, which a till's
+# clock may make it, by minutes; and where no points that came meanwhile repay what is owed.
+#: So many of the newest transfers are looked at.
+_LAST = 20
+_BALANCES = f"""
+WITH due AS (
+    SELECT l.holder_id, l.currency_id,
+        coalesce(sum(l.remaining) FILTER (WHERE l.pending), 0) AS held,
+        coalesce(sum(l.remaining) FILTER (WHERE l.pending AND l.active_at <= $2 AND $2 < l.expires_at), 0)
+            AS came,
+        coalesce(sum(l.remaining) FILTER (WHERE NOT l.pending), 0) AS expired
+    FROM lot l WHERE l.holder_id = ANY($1) AND l.remaining > 0 AND {DUE} <= $2
+    GROUP BY l.holder_id, l.currency_id
+)
+SELECT g.holder_id, g.currency_id,
+    (g.active + coalesce(d.came - d.expired, 0))::bigint, (g.pending - coalesce(d.held, 0))::bigint,
+    g.reserved, g.arrears,
+    (g.arrears = 0 OR d.holder_id IS NULL) AND (h.booked_at <= $2 - $3::interval OR (
+        NOT EXISTS (SELECT FROM transfer t WHERE t.holder_id = g.holder_id
+            AND t.currency_id = g.currency_id AND t.seq > g.seq - {_LAST} AND t.occurred_at > $2)
+        AND (g.seq <= {_LAST} OR EXISTS (SELECT FROM transfer t WHERE t.holder_id = g.holder_id
+            AND t.currency_id = g.currency_id AND t.seq = g.seq - {_LAST}
+            AND t.booked_at <= $2 - $3::interval))))
+FROM ledger g JOIN holder h ON h.id = g.holder_id
+LEFT JOIN due d ON d.holder_id = g.holder_id AND d.currency_id = g.currency_id
+WHERE g.holder_id = ANY($1)
+ORDER BY g.holder_id, g.currency_id
+"""
 
 # What a lot held at $2: its amount less what was taken by then. `aside` is what is reserved or owed.
 # What is owed is reckoned against what came to be there, in its order: its repayment may be booked
 # later than it was due, and by then of a lot that is dead. Whoever owes nothing costs nothing.
-_BALANCES = """
+_FIGURES = """
 WITH taken AS (
     SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at, l.lapses_at,
         l.pending, coalesce(sum(a.amount) FILTER (WHERE a.at <= $2), 0) AS used,
@@ -128,10 +160,27 @@ _RULES = "SELECT id, partner_id, code, version, plugin_version, title, terms FRO
 NEWEST = 2**31 - 1
 
 
-async def balances(holders: Sequence[int], at: datetime) -> list[Row]:
-    """(holder, currency, active, pending, reserved, arrears, earned, expired) as of `at`."""
+async def balances(holders: Sequence[int], at: datetime) -> list[tuple[int, ...]]:
+    """(holder, currency, active, pending, reserved, arrears) as of `at`.
+
+    Of the present in a few rows a ledger; of the past, or where a ledger was moved meanwhile, by
+    its whole past, as `figures` has it.
+    """
     async with reading() as connection:
-        return list(await connection.fetch(_BALANCES, list(holders), at))
+        rows = list(await connection.fetch(_BALANCES, list(holders), at, AHEAD))
+        if past := sorted({row[0] for row in rows if not row[6]}):
+            rows = [row for row in rows if row[0] not in set(past)]
+            rows += await connection.fetch(_FIGURES, past, at)
+    return [tuple(row)[:6] for row in rows]
+
+
+async def figures(holders: Sequence[int], at: datetime) -> list[Row]:
+    """(holder, currency, active, pending, reserved, arrears, earned, expired) as of `at`.
+
+    By all lots that there ever were, so it costs as much as a ledger is long.
+    """
+    async with reading() as connection:
+        return list(await connection.fetch(_FIGURES, list(holders), at))
 
 
 async def expiring(keys: Sequence[tuple[int, int]], after: datetime, until: datetime) -> list[Row]:

@@ -113,6 +113,7 @@ CONSTRAINTS = {
     "transfer": {
         "CHECK ((amount > 0))",
         "CHECK ((target <> source))",
+        "CHECK (((occurred_at - booked_at) <= '00:05:00'::interval))",
         "FOREIGN KEY (holder_id, booked_at) REFERENCES decision(holder_id, booked_at)",
         "FOREIGN KEY (holder_id, currency_id) REFERENCES ledger(holder_id, currency_id)",
         "PRIMARY KEY (holder_id, currency_id, seq)",

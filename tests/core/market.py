@@ -23,7 +23,6 @@ from core.returns import (
     check_return,
     record,
 )
-from core.store import reads
 from core.store.reference import Declared, install
 from laurels import (
     Currency,
@@ -39,7 +38,7 @@ from laurels import (
     pending,
     reevaluated,
 )
-from tests.support import NOW, receipt
+from tests.support import NOW, figures, receipt
 
 PLAIN = Currency("PLAIN", "Plain points", expires="90D", notices=("30D", "3D"))
 HELD = Currency("HELD", "Held points", pending="14D", expires="30D", returns="pending")
@@ -191,6 +190,6 @@ async def balances(
     codes = {c.id: c.code for c in engine.rulebook.currencies.values()}
     return {
         codes[row[1]]: (row[2], row[3], row[4], row[5])
-        for row in await reads.balances([holder], at)
+        for row in await figures([holder], at)
         if any(row[2:6])
     }

@@ -20,7 +20,6 @@ from core.programme import (
     TierSettings,
 )
 from core.redemptions import RedeemRequest
-from core.store import reads
 from core.store.reference import Declared, install
 from laurels import (
     Currency,
@@ -35,7 +34,7 @@ from laurels import (
     spend,
     visits,
 )
-from tests.support import ISTANBUL, NEW_YORK, NOW, receipt
+from tests.support import ISTANBUL, NEW_YORK, NOW, figures, receipt
 
 BEAN = Currency("BEAN", "Beans", expires="2M_U", time_zone=ISTANBUL)
 PROGRAMME = Programme(
@@ -134,7 +133,7 @@ async def balance(
     """What a member has of a currency at an instant."""
     (currency,) = [c.id for c in engine.rulebook.currencies.values() if c.code == code]
     names = ("active", "pending", "reserved", "arrears", "earned", "expired")
-    for row in await reads.balances([holder], at):
+    for row in await figures([holder], at):
         if row[1] == currency:
             return dict(zip(names, row[2:], strict=True))
     return dict.fromkeys(names, 0)

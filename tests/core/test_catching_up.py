@@ -15,7 +15,6 @@ from core.db import connected, reading
 from core.errors import Refusal
 from core.posting import Engine
 from core.redemptions import cancel, redeem
-from core.store import reads
 from tests.core.market import (
     ALL,
     balances,
@@ -27,7 +26,7 @@ from tests.core.market import (
     shipped,
 )
 from tests.core.shop import days, wish
-from tests.support import NOW, Databases, enrol_cards
+from tests.support import NOW, Databases, enrol_cards, figures
 
 END = NOW + days(150)
 #: Every kind of thing that happens to a ledger, the ones that owe and repay most of all.
@@ -130,7 +129,7 @@ async def _life(databases: Databases, seed: int, nights: Sequence[float]) -> dic
         return {
             "transfers": await _rows(TRANSFERS),
             "lots": await _rows(LOTS),
-            "reads": [[tuple(r) for r in await reads.balances([holder], at)] for at in instants],
+            "reads": [await figures([holder], at) for at in instants],
         }
 
 

@@ -181,7 +181,7 @@ def test_nothing_is_taken_before_it_was_there() -> None:
 def test_what_waits_for_an_event_is_taken_while_it_waits() -> None:
     ledger = Ledger(1, 1)
     lot = earn(ledger, 10, terms("until shipped within 30D"), at=2)
-    assert claw(ledger, [lot], 4, at=1) == (4, 0, 0)
+    assert ledger.claw_back(cause(1, booked=2), [lot], 4, ARREARS) == (4, 0, 0)
     assert moves(ledger)[-1] == (Kind.CLAWBACK, 4, 2)
     ledger.fulfil(cause(9), lot, day(9))
     assert balances(ledger) == (6, 0, 0, 0)

@@ -151,6 +151,6 @@ async def test_a_return_after_the_night_takes_what_is_left(market: Engine, membe
     await nightly.run(market, NOW + days(21))
     await returned(market, "R", "P", line(2, "1"), at=NOW + days(22))
     assert await balances(market, member, NOW + days(22)) == {}
-    (row,) = await reads.balances([member], NOW + days(22))
+    (row,) = await reads.figures([member], NOW + days(22))
     assert row[7] == 42
     assert await prove() == []

@@ -57,7 +57,7 @@ async def test_each_lot_keeps_the_terms_it_was_opened_under(database: str) -> No
         (1, None, "90D", 0, 90), (2, None, "30D", 0, 30), (3, "5D", "30D", 5, 35),
     ]  # fmt: skip
     await nightly.run(mill, NOW + days(60))
-    ((_, _, active, *_, expired),) = await reads.balances([holder], NOW + days(60))
+    ((_, _, active, *_, expired),) = await reads.figures([holder], NOW + days(60))
     assert (active, expired) == (10, 20)
     assert await prove() == []
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.db import connected, reading
+from core.entries import AHEAD
 from core.errors import (
     IdempotencyConflict,
     NotAllowed,
@@ -20,7 +21,7 @@ from core.errors import (
     Refusal,
     UnknownReference,
 )
-from core.folding import AHEAD, Recorded
+from core.folding import Recorded
 from core.posting import Engine
 from core.purchases import Incoming
 from laurels import Award, Facts, Multiply, Nothing, Purchase, award, earn_rule

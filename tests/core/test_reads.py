@@ -32,7 +32,8 @@ from tests.core.lots import (
     terms,
 )
 from tests.core.test_ledger_properties import LIVES, WHAT, Life
-from tests.support import NOW, enrol_cards, receipt, small_rulebook
+from tests.schema.client import statements
+from tests.support import DAY, NOW, enrol_cards, figures, receipt, small_rulebook
 
 HOUR = timedelta(hours=1)
 FAR = day(2000)
@@ -58,7 +59,7 @@ async def store(ledgers: Sequence[Ledger]) -> None:
 
 async def read(holders: Sequence[int], at: datetime) -> dict[int, Figures]:
     """What is read of each holder's ledger as of an instant."""
-    return {row[0]: tuple(row)[2:] for row in await reads.balances(list(holders), at)}
+    return {row[0]: row[2:] for row in await figures(holders, at)}
 
 
 # -- whole lives ---------------------------------------------------------------------------------
@@ -149,9 +150,9 @@ class Story:
     async def reads(self, expected: dict[float, Figures]) -> None:
         """Each of them reads like this on these days, and all alike."""
         await store(self.told)
-        for at, figures in expected.items():
+        for at, told in expected.items():
             found = await read([x.holder for x in self.told], day(at))
-            assert found == {x.holder: figures for x in self.told}, at
+            assert found == {x.holder: told for x in self.told}, at
 
 
 @pytest.fixture
@@ -342,6 +343,28 @@ async def test_what_lapsed_is_lost_but_neither_expired_nor_pending(story: Story)
     earn(ledger, 30, SENT, at=0, booked=40)
     assert [t.kind for t in ledger.transfers] == [Kind.ACCRUAL, Kind.LAPSE]
     await story.reads({29.9: (0, 30, 0, 0, 30, 0), 30: (0, 0, 0, 0, 30, 0)})
+
+
+async def test_the_present_is_read_in_one_statement_and_the_past_in_two(engine: Engine) -> None:
+    (holder,) = await enrol_cards(["1"])
+    for n in range(25):
+        await engine.record_purchases([receipt(engine, f"R{n}", "1", NOW)], NOW)
+    ahead = NOW + timedelta(minutes=4)
+    await engine.record_purchases([receipt(engine, "ahead", "1", ahead)], NOW)
+    counts = {}
+    for minutes in (-1, 3, 4, 6):
+        at = NOW + timedelta(minutes=minutes)
+        with statements() as sent:
+            rows = await reads.balances([holder], at)
+        counts[minutes] = len(sent)
+        assert rows == [tuple(row)[:6] for row in await reads.figures([holder], at)]
+    # Three minutes on a till's clock is ahead still; at four nothing is, but of the many moves of
+    # this minute not all are looked at.
+    assert counts == {-1: 2, 3: 2, 4: 2, 6: 1}
+    await engine.record_purchases([receipt(engine, "later", "1", NOW + DAY)], NOW + DAY)
+    with statements() as sent:
+        await reads.balances([holder], NOW + DAY)
+    assert len(sent) == 1  # what lies behind the newest moves is of the day before
 
 
 # -- other reads ---------------------------------------------------------------------------------

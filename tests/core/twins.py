@@ -28,7 +28,7 @@ from tests.core.twin_shop import FACTORS, LADDERS, SHOP, START, TERMS, Ground, a
 from tests.oracle import Oracle
 from tests.oracle_ledger import Key, Refused
 from tests.oracle_purchases import Back, LineBought
-from tests.support import card, enrol_cards
+from tests.support import card, enrol_cards, figures
 
 T = TypeVar("T")
 
@@ -269,7 +269,7 @@ class Twins:
     async def _told(self, at: datetime) -> Mapping[tuple[int, str], tuple[int, ...]]:
         none = (0, 0, 0, 0)
         told = {(h, c): none for h in self.holders for c in TERMS}
-        for row in await reads.balances(self.holders, at):
+        for row in await figures(self.holders, at):
             told[row[0], self.names[row[1]]] = (row[2], row[3], row[4], row[5])
         return told
 
