@@ -1,4 +1,4 @@
-"""What time itself brings, as jobs of procrastinate: holds that ran out, the night, jobs left over.
+"""What time itself brings, as jobs of procrastinate: holds that ran out, the night, what was left.
 
 Every job may run twice, late, or in several processes at once: each step locks what it changes and
 books only what has already happened. So the queue decides who works and when, never what is true.
@@ -22,6 +22,7 @@ from core.digests import DigestKey
 from core.nightly import Night
 from core.posting import Engine
 from core.redemptions import time_out
+from core.returning import match_waiting
 from core.store.jobs import alone_tonight
 from laurels.durations import start_of
 
@@ -103,7 +104,7 @@ def told(job: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     """The jobs as procrastinate knows them, on this connection.
 
-    The three of every minute need no retry, for the next minute is one. Their queueing locks keep
+    The four of every minute need no retry, for the next minute is one. Their queueing locks keep
     them from piling up behind a slow one. They have no other lock, which a killed worker would keep
     until `requeue` frees it, and `requeue` is one of them.
     """
@@ -117,6 +118,15 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
         del timestamp
         if released := await release_holds(work.engine, work.clock()):
             _log.info("holds released", count=released)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="waiting", queueing_lock="waiting")
+    @told
+    async def waiting(timestamp: int) -> None:
+        """A purchase and its return that come in the same moment may not have seen each other."""
+        del timestamp
+        if matched := await match_waiting(work.engine, work.clock()):
+            _log.info("returns matched", count=matched)
 
     # One at a time by its lock, once for each midnight by its timestamp. No queueing lock: a job
     # that has one can't be put back while another waits, and would hold the night up for good.

@@ -16,7 +16,8 @@ from core.events import EventKind
 from core.members import MemberRef
 from core.posting import Engine
 from core.purchases import Incoming, check_text
-from core.returns import ReturnedLine, ReturnInput, Unit, Waiting, check_return, record
+from core.returning import Waiting, record
+from core.returns import ReturnedLine, ReturnInput, Unit, check_return
 from core.rulebook import PartnerTerms
 from core.store import receipts as store
 from core.store.returns import Waits, waiting_now

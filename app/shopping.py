@@ -17,7 +17,8 @@ from core.members import IdentifierKind, MemberRef
 from core.posting import Engine
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
 from core.redemptions import RedeemRequest, redeem
-from core.returns import ReturnedLine, ReturnInput, check_return, record
+from core.returning import record
+from core.returns import ReturnedLine, ReturnInput, check_return
 from core.store import reads
 from laurels.durations import Duration
 

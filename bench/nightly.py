@@ -44,8 +44,9 @@ INSERT INTO holder (id, created_at, booked_at)
 SELECT h, $1::timestamptz, $1::timestamptz + interval '4 hours' FROM generate_series(1, $2::int) h
 """
 _LEDGERS = """
-INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, head)
-SELECT h, $2::int, 4, 40, 0, 0, 0, decode(repeat('00', 16), 'hex')
+INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, head,
+    latest_at)
+SELECT h, $2::int, 4, 40, 0, 0, 0, decode(repeat('00', 16), 'hex'), $3
 FROM generate_series(1, $1::int) h
 """
 _LOT = """
@@ -94,7 +95,7 @@ async def fill(url: str, holders: int, nights: int) -> Engine:
     connection: Connection = await asyncpg.connect(url)
     try:
         await connection.execute(_HOLDERS, opened, holders)
-        await connection.execute(_LEDGERS, holders, currency.id)
+        await connection.execute(_LEDGERS, holders, currency.id, opened)
         await connection.execute(
             _LOT, opened, holders, currency.id, FIRST, nights, currency.terms.id
         )

@@ -40,8 +40,9 @@ ROOM = "8GB"
 _FILL = (
     "SET session_replication_role = replica",
     "INSERT INTO holder (id, created_at, booked_at) SELECT h, $1, $1 FROM generate_series(1, $2) h",
-    "INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, head) "
-    "SELECT h, $2, 40, 100, 0, 0, 0, decode(repeat('00', 16), 'hex') FROM generate_series(1, $1) h",
+    "INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, head, "
+    "latest_at) SELECT h, $2, 40, 100, 0, 0, 0, decode(repeat('00', 16), 'hex'), $3 "
+    "FROM generate_series(1, $1) h",
     "INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, event_id, amount, "
     "partner_id, rule_id, kind, source, target) SELECT h, $3, i, at, at, h::bigint * 64 + i, "
     "CASE WHEN i <= 20 THEN 10 ELSE 5 END, 1, 1, CASE WHEN i <= 20 THEN 1 ELSE 2 END, "
@@ -78,7 +79,7 @@ async def fill(url: str, members: int) -> Engine:
     try:
         await connection.execute(_FILL[0])
         await connection.execute(_FILL[1], NOW, members)
-        await connection.execute(_FILL[2], members, currency)
+        await connection.execute(_FILL[2], members, currency, NOW)
         for statement in _FILL[3:6]:
             await connection.execute(statement, members, NOW, currency)
         await connection.execute(_FILL[6], members, NOW, ladder)

@@ -85,7 +85,7 @@ async def adjust(engine: Engine, request: AdjustRequest, now: datetime) -> Adjus
         request.cause, request.counts, request.note, request.partner,
     )  # fmt: skip
     async with transaction() as connection:
-        (event,) = await engine.ids.take(connection, 1)
+        (event,) = await engine.ids.take(1)
         before = await claim_key(
             connection, request.caller, request.key, asked, (request.holder, event), now
         )

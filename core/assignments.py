@@ -79,7 +79,7 @@ async def assign_tier(engine: Engine, request: AssignRequest, now: datetime) -> 
     # Of what was sent, before it is judged: a first outcome outlives the time that it was for.
     asked = _digest("assign", *_told(request))
     async with transaction() as connection:
-        (event,) = await engine.ids.take(connection, 1)
+        (event,) = await engine.ids.take(1)
         if before := await _claim(connection, request, asked, event, now):
             return await _first_outcome(connection, engine, request.holder, before)
         ladder, rank = _wanted(engine, request, now)
@@ -96,7 +96,7 @@ async def end_assignment(engine: Engine, request: EndRequest, now: datetime) -> 
     _check(request.key, request.reason)
     asked = _digest("end", request.holder, request.assignment, request.reason)
     async with transaction() as connection:
-        (event,) = await engine.ids.take(connection, 1)
+        (event,) = await engine.ids.take(1)
         if before := await _claim(connection, request, asked, event, now):
             return await _first_outcome(connection, engine, request.holder, before)
         # Locked before it is read: of two ends at once the second finds it ended.

@@ -29,6 +29,8 @@ else:
 MIGRATIONS = "core.migrations"
 # Any constant will do; this one is "laurels" in a telephone's letters.
 _MIGRATION_LOCK = 5287357
+#: One connection more, see `aside`.
+_beside: asyncpg.Pool[asyncpg.Record] | None = None
 
 
 def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict[str, Any]:
@@ -71,10 +73,16 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
 @asynccontextmanager
 async def connected(url: str, *, pool: int = 8) -> AsyncIterator[None]:
     """Open the pool for this process, and close it. One at a time per process."""
-    await Tortoise.init(config=config(url, pool=pool), _enable_global_fallback=True)
+    global _beside
+    settings = config(url, pool=pool)
+    known = settings["connections"]["default"]["credentials"]
+    options = {k: v for k, v in known.items() if k not in ("minsize", "maxsize")}
+    await Tortoise.init(config=settings, _enable_global_fallback=True)
     try:
-        yield
+        async with asyncpg.create_pool(**options, min_size=0, max_size=1) as _beside:
+            yield
     finally:
+        _beside = None
         await Tortoise.close_connections()
 
 
@@ -104,6 +112,17 @@ async def reading() -> AsyncIterator[Connection]:
     """A connection for reads, each statement on its own."""
     pool = await _pool()
     async with pool.acquire() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def aside() -> AsyncIterator[Connection]:
+    """The connection beside the pool, for what is committed whatever becomes of a transaction.
+
+    Whoever holds one of the pool's may wait for it: nobody waits for anything while holding it.
+    """
+    assert _beside is not None
+    async with _beside.acquire() as connection:
         yield connection
 
 

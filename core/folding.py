@@ -25,8 +25,8 @@ from core.events import EventKind
 from core.ledger import Ledger
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
-from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook
-from core.store import posting as store
+from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
+from core.store import writes as rows
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
 from laurels.errors import RuleError
@@ -70,7 +70,8 @@ class Batch:
     dealt: set[tuple[int, int]] = field(default_factory=set)
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
     enrolled: dict[int, datetime] = field(default_factory=dict)
-    writes: store.Writes = field(default_factory=store.Writes)
+    awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
+    writes: rows.Writes = field(default_factory=rows.Writes)
 
     def take(self, rows: Sequence[Any]) -> None:
         """Fill in what `store.load` found (see LOAD there for the columns)."""
@@ -79,9 +80,11 @@ class Batch:
                 case 1:
                     self.events[b, x] = (a, c, y, t)
                 case 2:
-                    self.ledgers[a, b] = Ledger(a, b, c, d, e, f, g, y)
+                    self.ledgers[a, b] = Ledger(a, b, c, d, e, f, g, y, t)
                 case 3:
                     self.relations[a, b] = (c, t)
+                case 8:  # of a fulfilment the event's name
+                    self.awaiting.setdefault((a, x), {})[y.decode()] = t
         take_standings(self, rows)
 
     def ledger(self, holder: int, currency: int) -> Ledger:
@@ -151,7 +154,9 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     content = packed(partner, content_of(partner, evaluation, visits, tiers))
     check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)
-    _credit(posting, partner, evaluation)
+    _credit(
+        posting, partner, evaluation, batch.awaiting.get((partner.id, purchase.external_id), {})
+    )
     batch.writes.lines.add(event, purchase.lines)
     posting.seal(
         content, digest, purchase.external_id, total=purchase.total_minor,
@@ -239,8 +244,13 @@ def check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, hold
             )
 
 
-def _credit(posting: Posting, partner: PartnerTerms, evaluation: Evaluation) -> None:
-    """Open the lots of an evaluation."""
+def _credit(
+    posting: Posting,
+    partner: PartnerTerms,
+    evaluation: Evaluation,
+    awaiting: Mapping[str, datetime],
+) -> None:
+    """Open the lots of an evaluation. `awaiting`: what was told of the purchase before, when."""
     batch = posting.batch
     for granted in evaluation.granted:
         currency = partner.issues[granted.currency]
@@ -248,12 +258,27 @@ def _credit(posting: Posting, partner: PartnerTerms, evaluation: Evaluation) -> 
         ledger = posting.ledger(currency.id, now)
         rule = partner.earn[granted.rule]
         terms = rule.policy(currency)
-        ledger.credit(posting.cause, granted.points, rule.id, terms, now)
+        came = _came(terms, posting.cause.occurred_at, awaiting, now)
+        ledger.credit(posting.cause, granted.points, rule.id, terms, now, came=came)
     for ledger in posting.ledgers():
         currency = batch.rulebook.currencies[ledger.currency]
         if currency.sliding:
             now = batch.horizon(currency, posting.cause.occurred_at)
             ledger.slide(posting.cause, Activity.EARNING, now)
+
+
+def _came(
+    terms: PolicyTerms, at: datetime, awaiting: Mapping[str, datetime], now: datetime
+) -> datetime | None:
+    """When the event came that points earned at `at` wait for, where they would lapse at once.
+
+    It is booked after the purchase, as everything that waited: too late for them.
+    """
+    pending = terms.policy.pending
+    came = None if pending is None else awaiting.get(pending.event)
+    lapses_at = terms.policy.life(at).lapses_at
+    late = came is not None and at <= came <= now and lapses_at is not None and lapses_at <= now
+    return came if late else None
 
 
 class Posting:
@@ -313,13 +338,13 @@ class Posting:
             if batch.ledgers[self.holder, currency].moved_since(*began)
         )
         batch.writes.events.append(
-            store.EventRow(
+            rows.EventRow(
                 cause.event, self.holder, cause.occurred_at, cause.booked_at, total, cause.partner,
                 self.kind, money, digest, external_id, store_name, purchase,
             )
         )  # fmt: skip
         batch.writes.decisions.append(
-            store.DecisionRow(
+            rows.DecisionRow(
                 self.holder, cause.booked_at, cause.event, cause.occurred_at, cause.partner,
                 batch.rulebook.version, self.kind, heads, content.decode(),
             )

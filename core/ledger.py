@@ -30,7 +30,10 @@ from laurels.policies import Activity, Returns
 
 @dataclass(slots=True)
 class Ledger:
-    """One holder's account in one currency, as it stands in a batch."""
+    """One holder's account in one currency, as it stands in a batch.
+
+    `latest` is when the latest thing happened that moved it.
+    """
 
     holder: int
     currency: int
@@ -40,6 +43,7 @@ class Ledger:
     pending: int = 0
     arrears: int = 0
     head: bytes = b""
+    latest: datetime | None = None
     lots: list[Lot] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
@@ -317,6 +321,8 @@ class Ledger:
                 self.pending += change
             elif account is Account.ARREARS:
                 self.arrears -= change  # arrears count what is owed: points paid in lower them
+        if self.latest is None or self.latest < cause.occurred_at:
+            self.latest = cause.occurred_at
         self.transfers.append(
             Transfer(
                 self.holder, self.currency, self.seq, cause.booked_at, cause.occurred_at,

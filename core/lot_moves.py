@@ -173,7 +173,7 @@ async def _begin(engine: Engine, request: MoveRequest, now: datetime) -> tuple[R
     """The run of this key: a new one, or the one that it began before."""
     asked = digest("move lots", request.currency, request.from_version, request.allow_sooner)
     async with transaction() as connection:
-        (number,) = await engine.ids.take(connection, 1)
+        (number,) = await engine.ids.take(1)
         before = await claim_key(connection, request.caller, request.key, asked, [number], now)
         if before is not None:
             if before[0] != asked:
@@ -243,7 +243,7 @@ async def _move_some(
         if any(_outdated(lot, run, currency) for lot in batch.ledger(holder, currency.id).lots)
     ]  # fmt: skip
     total = Moved()
-    for event, holder in zip(await engine.ids.take(connection, len(due)), due, strict=True):
+    for event, holder in zip(await engine.ids.take(len(due)), due, strict=True):
         moved = _fold(batch, run, currency, targets, holder, event, last.get(holder))
         total = Moved(*(a + b for a, b in zip(total, moved, strict=True)))
     await write(connection, batch)

@@ -105,7 +105,7 @@ async def _enrol(
     keys = sorted({ref.key for person in people for ref in person.identifiers})
     await store.lock_keys(connection, keys)
     known = await store.find(connection, keys)
-    fresh = await ids.take(connection, len(people))
+    fresh = await ids.take(len(people))
     outcome: list[tuple[int, bool]] = []
     holders: list[tuple[int, str | None, bool]] = []
     identifiers: list[tuple[int, int, str, int]] = []

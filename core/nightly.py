@@ -22,7 +22,7 @@ from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
 from core.notices import announce
 from core.posting import Engine, write
-from core.returns import match_waiting
+from core.returning import match_waiting
 from core.reviews import PROGRAMME, review_tiers
 from core.store import nightly as store
 from core.store.lots import due_lots, ledgers
@@ -110,7 +110,7 @@ async def _age_some(
     currencies: dict[int, list[int]] = {}
     for holder, currency in keys:
         currencies.setdefault(holder, []).append(currency)
-    events = await engine.ids.take(connection, len(currencies))
+    events = await engine.ids.take(len(currencies))
     content = orjson.dumps({"v": FORMAT, "j": job})
     digest = hashlib.blake2b(content, digest_size=16).digest()
     for event, (holder, some) in zip(events, currencies.items(), strict=True):

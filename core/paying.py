@@ -67,7 +67,7 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
         request.hold, request.order,
     )  # fmt: skip
     async with transaction() as connection:
-        new, event = await engine.ids.take(connection, 2)
+        new, event = await engine.ids.take(2)
         before = await store.claim_key(
             connection, request.caller, request.key, asked, (request.holder, new), now
         )

@@ -42,11 +42,15 @@ class Engine:
 
         `historical` lifts the limit on how old an event may be: imports. Safe to send again.
         """
-        outcomes, awaited = await self._run(items, now, historical, book=True)
-        if awaited:
-            from core.returns import match_waiting  # it books by an engine: a circle, closed here
+        from core.returning import match_waiting  # it books by an engine: a circle, closed here
 
-            await match_waiting(self, now, historical=historical)
+        outcomes: list[Outcome] = []
+        while rest := items[len(outcomes) :]:
+            some, awaited = await self._run(rest, now, historical, book=True)
+            outcomes += some
+            if awaited:
+                done = [(x.partner.id, x.purchase.external_id) for x in rest[: len(some)]]
+                await match_waiting(self, now, done, historical=historical)
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
@@ -74,7 +78,11 @@ class Engine:
         historical: bool,
         book: bool,
     ) -> tuple[list[Outcome], bool]:
-        """The outcomes, and whether something waited for one of the purchases."""
+        """The outcomes, and whether something waited for one of the purchases.
+
+        Such a purchase ends its batch: what waited is booked before what follows, as it would be if
+        each came alone.
+        """
         batch = Batch(self.rulebook, now, historical)
         places = await store.lock_members(
             connection, [(n, *item.member.key) for n, item in enumerate(items)]
@@ -83,7 +91,10 @@ class Engine:
         batch.booked = {holder: booked for _, holder, booked in places}
         if holders:
             await self._load(connection, batch, items, holders)
-        events = await self.ids.take(connection, len(items))
+        keys = [(item.partner.id, item.purchase.external_id) for item in items]
+        if awaited := [n for n, key in enumerate(keys) if key in batch.awaiting and book]:
+            items = items[: awaited[0] + 1]
+        events = await self.ids.take(len(items))
         outcomes: list[Outcome] = []
         for n, item in enumerate(items):
             try:

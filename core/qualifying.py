@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.entries import Cause
 from core.judging import Floor, Qualified
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook
-from core.store import posting as store
+from core.store import writes
 from core.tiers import Standing, TierMove, lapses
 from laurels.declarations import MeasureKind
 from laurels.durations import start_of
@@ -103,7 +103,7 @@ def _count(
 ) -> list[TierMove]:
     """Count an amount on one ladder. `held` is the rank before it, where that is known already."""
     batch.writes.qualified.append(
-        store.QualifiedRow(standing.holder, standing.ladder.id, *row[:2], cause.event, row.amount)
+        writes.QualifiedRow(standing.holder, standing.ladder.id, *row[:2], cause.event, row.amount)
     )
     if standing.whole:
         moves = standing.rejudge(row.counts_from, [row])
@@ -116,7 +116,7 @@ def _count(
 def note(batch: Batch, standing: Standing, cause: Cause, moves: Iterable[TierMove]) -> None:
     """Write down changes of rank, with what brought them about."""
     batch.writes.tier_changes.extend(
-        store.TierChangeRow(
+        writes.TierChangeRow(
             standing.holder, m.ladder, cause.booked_at, m.at, m.before, m.after, cause.event
         )
         for m in moves
@@ -156,10 +156,10 @@ def _climb(standing: Standing, row: Qualified, held: int | None) -> list[TierMov
     return moves
 
 
-def standing_rows(batch: Batch) -> list[store.StandingRow]:
+def standing_rows(batch: Batch) -> list[writes.StandingRow]:
     """The standings that changed, as they are written."""
     return [
-        store.StandingRow(
+        writes.StandingRow(
             s.holder, s.ladder.id, s.measured_at, s.value, s.rank, s.since, s.due, s.ladder.version
         )
         for s in batch.standings.values()

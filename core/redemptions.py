@@ -97,7 +97,7 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
         request.quantity, request.order,
     )  # fmt: skip
     async with transaction() as connection:
-        new, event = await engine.ids.take(connection, 2)
+        new, event = await engine.ids.take(2)
         before = await store.claim_key(
             connection, request.caller, request.key, asked, (request.holder, new), now
         )
@@ -293,7 +293,7 @@ async def _close(
     now: datetime,
 ) -> Redemption:
     async with transaction() as connection:
-        (event,) = await engine.ids.take(connection, 1)
+        (event,) = await engine.ids.take(1)
         if request is not None:
             check_text(request[1], "key", 255, least=1)
             asked = digest(status, holder, redemption)

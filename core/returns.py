@@ -1,7 +1,6 @@
-"""Returns, cancels, edits and fulfilments of purchases: what came in, checked, and how it is run.
+"""Returns, cancels, edits and fulfilments of purchases as they come in, checked field by field.
 
-One transaction a batch, as for purchases; what a return does to a member is `core.taking_back`'s.
-What comes before its purchase waits, visibly, and is booked when the purchase is.
+Knows nothing of how they are booked (`core.returning`). Every refusal names the field.
 """
 
 from __future__ import annotations
@@ -14,27 +13,15 @@ from typing import Any
 
 import orjson
 
-from core.bought import Bought, Request, Returned
-from core.db import Connection, transaction
+from core.bought import Bought
 from core.entitlement import Item
-from core.entries import AHEAD
-from core.errors import BadInput, IdempotencyConflict, Refusal, UnknownReference
+from core.errors import BadInput
 from core.events import EventKind
-from core.folding import Batch
-from core.posting import Engine, LostRace, write
 from core.purchases import LineInput, check_text, parse_lines, parse_quantity
 from core.rulebook import PartnerTerms
-from core.store import nightly
-from core.store import posting as rows
-from core.store import returns as store
-from core.store.lots import earned_lots, open_lots
-from core.taking_back import book
 from laurels.errors import LaurelsError, check_code
 from laurels.money import MoneyError, to_minor
 from laurels.purchase import Line
-
-_MATCHES = 500
-_RETRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +42,6 @@ class ReturnInput:
     occurred_at: datetime
     lines: Sequence[ReturnedLine] = ()
     amount: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """It came before its purchase and waits for it."""
-
-    external_id: str
-    purchase: str
-    since: datetime
 
 
 def unit_digest(purchase: str, occurred_at: datetime, content: Mapping[str, Any]) -> bytes:
@@ -88,9 +66,6 @@ class Unit:
     def digest(self) -> bytes:
         """16 bytes by which it is told from another with its external id."""
         return unit_digest(self.purchase, self.occurred_at, self.content)
-
-
-Outcome = Returned | Waiting | Refusal
 
 
 def check_return(partner: PartnerTerms, given: ReturnInput) -> Unit:
@@ -180,161 +155,7 @@ def _unit(
     return Unit(partner, kind, external_id, purchase, occurred_at.astimezone(UTC), content)
 
 
-async def record(
-    engine: Engine, units: Sequence[Unit], now: datetime, *, historical: bool = False
-) -> list[Outcome]:
-    """Book what came in on purchases, each on its own: an outcome or a refusal, in order.
-
-    Safe to send again. `historical` lifts the limit on how old it may be: imports.
-    """
-    if not units:
-        return []
-    outcomes = await _attempt(engine, units, now, historical)
-    if any(isinstance(outcome, Waiting) for outcome in outcomes):
-        # The purchase may have been booked while this was put to wait: then it is matched now.
-        await match_waiting(engine, now, historical=historical)
-    return outcomes
-
-
-async def _attempt(
-    engine: Engine, units: Sequence[Unit], now: datetime, historical: bool
-) -> list[Outcome]:
-    for _ in range(_RETRIES):
-        try:
-            async with transaction() as connection:
-                return await _record(connection, engine, units, now, historical)
-        except LostRace:
-            continue
-    raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
-
-
-async def match_waiting(engine: Engine, now: datetime, *, historical: bool = False) -> int:
-    """Book what waited for purchases that are known by now; returns how many were booked.
-
-    What can't be booked (more came back than was bought) stays, with the reason. `historical`
-    where history is being told, in its order.
-    """
-    booked = 0
-    while found := await store.matched(_MATCHES):
-        units: list[Unit] = []
-        known: list[store.Waits] = []
-        for row in found:
-            partner = engine.rulebook.partner_by_id(row.partner)
-            if partner is None:
-                await store.tell_problem(row, "its partner is no longer installed")
-                continue
-            kind = EventKind(row.kind)
-            known.append(row)
-            units.append(
-                Unit(
-                    partner, kind, row.external_id, row.purchase, row.occurred_at, row.content, True
-                )
-            )  # fmt: skip
-        if not units:
-            continue
-        outcomes = await _attempt(engine, units, now, historical)
-        for row, outcome in zip(known, outcomes, strict=True):
-            if isinstance(outcome, Returned):
-                booked += 1
-            elif isinstance(outcome, Refusal):
-                await store.tell_problem(row, outcome.message)
-    return booked
-
-
-async def _record(
-    connection: Connection,
-    engine: Engine,
-    units: Sequence[Unit],
-    now: datetime,
-    historical: bool,
-) -> list[Outcome]:
-    asked = [(n, u.partner.id, u.purchase) for n, u in enumerate(units)]
-    found = await store.find_purchases(connection, asked)
-    keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
-    holders = sorted({holder for _, holder in found.values()})
-    batch = Batch(engine.rulebook, now, historical)
-    batch.booked = dict(await nightly.lock_holders(connection, holders)) if holders else {}
-    known = await store.known(connection, keys)
-    bought = await _load(connection, engine, batch, found, units, now) if found else {}
-    events = iter(await engine.ids.take(connection, len(units)))
-    waiting = await store.waits(connection, keys)
-    outcomes: list[Outcome] = []
-    first: dict[tuple[int, int, str], int] = {}
-    for n, unit in enumerate(units):
-        event = next(events)
-        twin = first.setdefault(keys[n][1:], n)
-        try:
-            if n in known:
-                outcomes.append(_again(unit, known[n][2], known[n]))
-            elif twin != n and not isinstance(outcomes[twin], Refusal):
-                outcomes.append(_repeated(unit, units[twin], outcomes[twin]))
-            elif n not in found:
-                outcomes.append(_wait(unit, waiting.get(n), now))
-            else:
-                request = Request(
-                    unit.partner, unit.kind, unit.external_id, unit.occurred_at, unit.content,
-                    unit.waited,
-                )  # fmt: skip
-                purchase = bought[found[n][0]]
-                outcomes.append(
-                    await book(
-                        connection, engine, batch, purchase, request, _read(unit, purchase), event,
-                        unit.digest,
-                    )
-                )  # fmt: skip
-        except Refusal as refusal:
-            outcomes.append(refusal)
-            if twin == n:
-                del first[keys[n][1:]]
-    await write(connection, batch)
-    put = [
-        store.Waits(
-            u.partner.id, u.kind, u.external_id, u.purchase, u.occurred_at, u.digest,
-            dict(u.content), outcome.since, "",
-        )
-        for n, (u, outcome) in enumerate(zip(units, outcomes, strict=True))
-        if isinstance(outcome, Waiting) and n not in waiting
-    ]  # fmt: skip
-    if put and await store.wait(connection, put) < len({w[:3] for w in put}):
-        raise LostRace  # another took a name since: then it may say something else
-    if settled := [keys[n][1:] for n in waiting if isinstance(outcomes[n], Returned)]:
-        await store.forget(connection, settled)
-    return outcomes
-
-
-def _again(unit: Unit, digest: bytes, row: tuple[int, int, bytes, datetime, int]) -> Returned:
-    if digest != unit.digest:
-        raise _conflict(unit)
-    return Returned(row[0], row[1], row[4], row[3], replayed=True)
-
-
-def _repeated(unit: Unit, before: Unit, outcome: Outcome) -> Outcome:
-    """The same twice in one batch: the first one's outcome."""
-    if before.digest != unit.digest:
-        raise _conflict(unit)
-    if isinstance(outcome, Returned):
-        return Returned(
-            outcome.event, outcome.holder, outcome.purchase, outcome.booked_at, replayed=True
-        )
-    return outcome
-
-
-def _conflict(unit: Unit) -> IdempotencyConflict:
-    return IdempotencyConflict(
-        f"{unit.kind.name.lower()} {unit.external_id} was recorded before with other content",
-        "externalId",
-    )
-
-
-def _wait(unit: Unit, before: store.Waits | None, now: datetime) -> Waiting:
-    if before is not None and before.content_hash != unit.digest:
-        raise _conflict(unit)
-    if unit.kind is EventKind.EDIT:
-        raise UnknownReference(f"no purchase '{unit.purchase[:64]}' is recorded", "purchase")
-    return Waiting(unit.external_id, unit.purchase, now if before is None else before.since)
-
-
-def _read(unit: Unit, bought: Bought) -> tuple[list[Item], int, tuple[Line, ...], str]:
+def read(unit: Unit, bought: Bought) -> tuple[list[Item], int, tuple[Line, ...], str]:
     """What a unit says of a purchase, in its money: (items, amount or revision, lines, event)."""
     content, money = unit.content, bought.money
     if unit.kind is EventKind.EDIT:
@@ -364,30 +185,3 @@ def _minor(text: str, money: str, *path: str | int) -> int:
     if minor <= 0:
         raise BadInput("what comes back is above zero", *path)
     return minor
-
-
-async def _load(
-    connection: Connection,
-    engine: Engine,
-    batch: Batch,
-    found: Mapping[int, tuple[int, int]],
-    units: Sequence[Unit],
-    now: datetime,
-) -> dict[int, Bought]:
-    """The purchases with all that became of them; their holders' ledgers, lots, standings."""
-    histories, lines = await store.history(connection, sorted({e for e, _ in found.values()}))
-    bought = Bought.gather(histories, lines)
-    spans: dict[int, tuple[datetime, datetime]] = {}
-    for n, (event, holder) in found.items():
-        at = bought[event].occurred_at
-        lo, hi = spans.get(holder, (at, now))
-        spans[holder] = (min(lo, at), max(hi, at, min(units[n].occurred_at, now + AHEAD)))
-    batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0))
-    keys = [(b.holder, event) for b in bought.values() for event in b.earning_events]
-    batch.place(await earned_lots(connection, keys))
-    currencies = sorted(
-        {c.id for c in engine.rulebook.currencies.values()}
-        | {currency for holder, currency in batch.ledgers if holder in spans}
-    )
-    batch.place(await open_lots(connection, list(spans), currencies))
-    return bought

@@ -6,7 +6,6 @@ the codes are void. What stands on an order goes back with the order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,7 +59,7 @@ async def reverse_redemption(engine: Engine, request: ReverseRequest, now: datet
     holder, number = request.holder, request.redemption
     asked = digest("reverse", holder, number, request.reason, request.write_off)
     async with transaction() as connection:
-        (event,) = await engine.ids.take(connection, 1)
+        (event,) = await engine.ids.take(1)
         before = await store.claim_key(
             connection, request.caller, request.key, asked, (holder, number), now
         )
@@ -113,14 +112,12 @@ async def reverse_for_order(
     holder: int,
     partner_id: int,
     order: str,
-    event_ids: Iterator[int],
     now: datetime,
 ) -> list[Redemption]:
     """Reverse what was completed and release what is held on an order that is cancelled.
 
     Folds into a loaded batch whose holder is locked, each as a posting of its own, whatever the
-    terms say; `write` then writes it with the rest, stock and codes too. When `event_ids` run
-    out, more are taken from the engine.
+    terms say; `write` then writes it with the rest, stock and codes too.
     """
     settled = {row.redemption for row in batch.writes.settled}
     found = [
@@ -131,8 +128,7 @@ async def reverse_for_order(
     if not found:
         return []
     taken = await taken_lots(connection, batch, found)
-    events = [event for _, event in zip(found, event_ids, strict=False)]
-    events += await engine.ids.take(connection, len(found) - len(events))
+    events = await engine.ids.take(len(found))
     ended: list[Redemption] = []
     for redemption, event in zip(found, events, strict=True):
         held = redemption.status is Status.HELD

@@ -59,7 +59,7 @@ async def _review(
     # Read again under the lock: another process may have reviewed some meanwhile.
     due = [s for s in batch.standings.values() if s.stale or (s.due is not None and s.due <= now)]
     moves = [(standing, move) for standing in due for move in _judge(standing, now)]
-    events = await engine.ids.take(connection, len(moves))
+    events = await engine.ids.take(len(moves))
     for event, (standing, move) in zip(events, moves, strict=True):
         _record(batch, standing, event, move, now)
     await write(connection, batch)

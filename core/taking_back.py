@@ -1,7 +1,7 @@
 """What a return, a cancel, an edit or a fulfilment does to a member: points, tiers, the decision.
 
-Folds in memory between the statements of `core.returns`. The arithmetic of what is still earned is
-`core.entitlement`'s, that of lots is the ledger's.
+Folds in memory between the statements of `core.returning`. The arithmetic of what is still earned
+is `core.entitlement`'s, that of lots is the ledger's.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def book(
     if cancel:
         # First, so that points spent on this order can be taken back rather than be owed.
         order = (bought.holder, bought.partner, bought.external_id)
-        await reverse_for_order(connection, batch, engine, *order, iter(()), batch.now)
+        await reverse_for_order(connection, batch, engine, *order, batch.now)
     after = bought.remains.emptied() if cancel else bought.remains.less(items, number)
     return _take_back(batch, bought, request, (items, number, after), event, digest)
 

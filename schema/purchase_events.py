@@ -11,6 +11,7 @@ from typing import TypeAlias, TypedDict, TypeVar
 
 import strawberry
 
+from core import returning
 from core import returns as engine
 from core.bought import Returned
 from core.errors import BadInput, Refusal
@@ -111,14 +112,14 @@ async def run(
         raise BadInput(f"a batch has at most {MOST_ITEMS} items", name)
     units = [_checked(context, partner, item, check) for item in given]
     good = [unit for unit in units if isinstance(unit, engine.Unit)]
-    rest = iter(await engine.record(context.engine, good, context.instant))
+    rest = iter(await returning.record(context.engine, good, context.instant))
     answers: list[Returned | ReturnWaiting | Refusal] = []
     for n, unit in enumerate(units):
         outcome = unit if isinstance(unit, Refusal) else next(rest)
         if isinstance(outcome, Refusal):
             outcome.path = tuple(number if p == "externalId" else p for p in outcome.path)
             answers.append(outcome.under(name, n))
-        elif isinstance(unit, engine.Unit) and isinstance(outcome, engine.Waiting):
+        elif isinstance(unit, engine.Unit) and isinstance(outcome, returning.Waiting):
             answers.append(ReturnWaiting.put(unit, outcome))
         elif isinstance(outcome, Returned):
             answers.append(outcome)

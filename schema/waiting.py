@@ -13,7 +13,8 @@ from strawberry import relay
 
 from core.errors import BadInput
 from core.purchases import check_text, find_partner
-from core.returns import Unit, Waiting
+from core.returning import Waiting
+from core.returns import Unit
 from core.store.returns import Waits, waiting_of, waiting_under
 from schema.access import allow, check_partner
 from schema.context import Info

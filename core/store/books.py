@@ -63,6 +63,8 @@ CREATE TABLE ledger (
     pending bigint NOT NULL CHECK (pending >= 0),
     arrears bigint NOT NULL CHECK (arrears >= 0),
     head bytea NOT NULL,
+    -- When the latest thing happened that moved it: at any later instant it stands as it is.
+    latest_at timestamptz NOT NULL,
     PRIMARY KEY (holder_id, currency_id),
     CONSTRAINT ledger_no_points_beside_arrears CHECK (active = 0 OR arrears = 0)
 ) WITH (fillfactor = 70);
@@ -80,7 +82,7 @@ CREATE TABLE transfer (
     source smallint NOT NULL,
     target smallint NOT NULL CHECK (target <> source),
     PRIMARY KEY (holder_id, currency_id, seq),
-    -- But for a till's clock that runs ahead: so a balance of now needs no ledger's whole past.
+    -- But for a till's clock that runs ahead of ours.
     CONSTRAINT transfer_happened CHECK (occurred_at - booked_at <= interval '5 minutes'),
     FOREIGN KEY (holder_id, booked_at) REFERENCES decision (holder_id, booked_at),
     FOREIGN KEY (holder_id, currency_id) REFERENCES ledger (holder_id, currency_id)

@@ -6,16 +6,13 @@ thousand. Knows the tables, and nothing of why a row is as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.db import Connection
-from core.ledger import Ledger
-from core.redeemed import Settled
 from core.rulebook import Reach
-from laurels.purchase import Line
+from core.store.writes import Writes
 
 LOCK = """
 SELECT w.place, h.id, h.booked_at
@@ -26,7 +23,7 @@ ORDER BY h.id, w.place
 FOR NO KEY UPDATE OF h
 """
 
-# One result for eight nouns, told apart by `what`: one round trip, and typed columns, not JSON.
+# One result for nine nouns, told apart by `what`: one round trip, and typed columns, not JSON.
 # Of what qualified: around the spans and where windows begin, for the measure there follows from
 # the stored one; returns, which count in two places; and everything, where a rank depends on what
 # was held before, was given by hand, or was measured by other terms.
@@ -49,8 +46,8 @@ SELECT 1 AS what, e.id AS a, e.partner_id::bigint AS b, e.holder_id AS c, NULL::
 FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
 JOIN event e ON e.partner_id = k.partner_id AND e.kind = $9 AND e.external_id = k.external_id
 UNION ALL
-SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, NULL, NULL,
-    NULL, l.head
+SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, l.latest_at,
+    NULL, NULL, l.head
 FROM h JOIN ledger l ON l.holder_id = h.id
 UNION ALL
 SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, r.last_at, NULL, NULL, NULL
@@ -86,6 +83,11 @@ FROM a
 UNION ALL
 SELECT 7, o.id, NULL, NULL, NULL, NULL, NULL, NULL, o.created_at, NULL, NULL, NULL
 FROM h JOIN holder o ON o.id = h.id WHERE $12
+UNION ALL
+SELECT 8, w.partner_id, w.kind, NULL, NULL, NULL, NULL, NULL, w.occurred_at, NULL, w.purchase,
+    convert_to(coalesce(w.content ->> 'event', ''), 'UTF8')
+FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
+JOIN waiting w ON w.partner_id = k.partner_id AND w.purchase = k.external_id AND w.problem = ''
 """
 
 
@@ -130,11 +132,12 @@ WITH h AS (
         heads, content)
     SELECT * FROM {_holders("bigint timestamptz bigint timestamptz int int smallint bytea text")}
 ), l AS (
-    INSERT INTO ledger AS l (holder_id, currency_id, seq, active, reserved, pending, arrears, head)
-    SELECT * FROM {_holders("bigint int int bigint bigint bigint bigint bytea")}
+    INSERT INTO ledger AS l (holder_id, currency_id, seq, active, reserved, pending, arrears, head,
+        latest_at)
+    SELECT * FROM {_holders("bigint int int bigint bigint bigint bigint bytea timestamptz")}
     ON CONFLICT (holder_id, currency_id) DO UPDATE SET seq = excluded.seq,
         active = excluded.active, reserved = excluded.reserved, pending = excluded.pending,
-        arrears = excluded.arrears, head = excluded.head
+        arrears = excluded.arrears, head = excluded.head, latest_at = excluded.latest_at
 ), t AS (
     INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, kind, source, target,
         amount, partner_id, rule_id, event_id)
@@ -178,116 +181,6 @@ SELECT * FROM {_holders("bigint int bigint timestamptz")}
 ON CONFLICT (holder_id, partner_id) DO UPDATE SET purchases = excluded.purchases,
     last_at = excluded.last_at
 """  # a list of types is read best in one line
-
-
-class EventRow(NamedTuple):
-    """A row of `event`, in the order of EVENTS."""
-
-    id: int
-    holder: int
-    occurred_at: datetime
-    booked_at: datetime
-    total: int | None
-    partner: int
-    kind: int
-    money: str | None
-    content_hash: bytes
-    external_id: str
-    store: str = ""
-    purchase: int | None = None
-
-
-class DecisionRow(NamedTuple):
-    """A row of `decision`, in the order of HOLDERS."""
-
-    holder: int
-    booked_at: datetime
-    event: int
-    occurred_at: datetime
-    partner: int
-    rulebook: int
-    kind: int
-    heads: bytes
-    content: str
-
-
-class QualifiedRow(NamedTuple):
-    """A row of `qualification`."""
-
-    holder: int
-    ladder: int
-    at: datetime
-    counts_from: datetime
-    event: int
-    amount: int
-
-
-class StandingRow(NamedTuple):
-    """A row of `standing`; `due` None: time alone won't change the rank."""
-
-    holder: int
-    ladder: int
-    measured_at: datetime
-    value: int
-    rank: int
-    since: datetime | None
-    due: datetime | None
-    terms: int
-
-
-class TierChangeRow(NamedTuple):
-    """A row of `tier_change`."""
-
-    holder: int
-    ladder: int
-    booked_at: datetime
-    at: datetime
-    from_rank: int
-    to_rank: int
-    event: int
-
-
-class Lines:
-    """The receipts' lines, ten times as many as anything else: copied as they stand."""
-
-    __slots__ = ("_parts", "_receipts")
-
-    def __init__(self) -> None:
-        self._receipts: list[tuple[int, Sequence[Line]]] = []
-        self._parts: list[tuple[int, int, int, int]] = []
-
-    def add(self, event: int, lines: Sequence[Line]) -> None:
-        """The lines of one event, in their order."""
-        self._receipts.append((event, lines))
-
-    def add_part(self, event: int, line: int, quantity: int, amount: int) -> None:
-        """Part of a receipt's line that an event is about; either figure is 0."""
-        self._parts.append((event, line, amount, quantity))
-
-    def rows(self) -> Iterator[tuple[int, int, int, int, str, str]]:
-        """Rows of `event_line`, in the order of LINES."""
-        for event, lines in self._receipts:
-            for n, (product_type, amount, quantity, sku) in enumerate(lines, 1):
-                yield event, n, amount, quantity, product_type, sku
-        for event, n, amount, quantity in self._parts:
-            yield event, n, amount, quantity, "", ""
-
-
-@dataclass(slots=True)
-class Writes:
-    """All rows that one batch adds or changes."""
-
-    events: list[EventRow] = field(default_factory=list)
-    lines: Lines = field(default_factory=Lines)
-    booked: dict[int, datetime] = field(default_factory=dict)
-    decisions: list[DecisionRow] = field(default_factory=list)
-    ledgers: list[Ledger] = field(default_factory=list)
-    qualified: list[QualifiedRow] = field(default_factory=list)
-    standings: list[StandingRow] = field(default_factory=list)
-    tier_changes: list[TierChangeRow] = field(default_factory=list)
-    relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
-    settled: list[Settled] = field(default_factory=list)
-    awaited: bool = False
 
 
 def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
@@ -368,7 +261,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
     """Add and update everything that hangs on a holder, in one statement."""
     ledgers = writes.ledgers
     accounts = [
-        (x.holder, x.currency, x.seq, x.active, x.reserved, x.pending, x.arrears, x.head)
+        (x.holder, x.currency, x.seq, x.active, x.reserved, x.pending, x.arrears, x.head, x.latest)
         for x in ledgers
     ]
     lots = [
@@ -387,7 +280,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         HOLDERS,
         *columns(list(writes.booked.items()), 2),
         *columns(writes.decisions, 9),
-        *columns(accounts, 8),
+        *columns(accounts, 9),
         *columns(transfers, 12),
         *columns(lots, 13),
         *columns([a for x in ledgers for a in x.allocations], 6),

@@ -53,7 +53,7 @@ _STANDING = ", ".join(
 QUESTIONS: dict[str, str] = {
     "balances = transfers": f"""
         WITH t AS (
-            SELECT holder_id, currency_id, count(*) AS n, max(seq) AS last,
+            SELECT holder_id, currency_id, count(*) AS n, max(seq) AS last, max(occurred_at) AS latest,
                 sum(CASE WHEN target = 1 THEN amount WHEN source = 1 THEN -amount ELSE 0 END) AS active,
                 sum(CASE WHEN target = 2 THEN amount WHEN source = 2 THEN -amount ELSE 0 END) AS pending,
                 sum(CASE WHEN target = 3 THEN amount WHEN source = 3 THEN -amount ELSE 0 END) AS reserved,
@@ -61,12 +61,12 @@ QUESTIONS: dict[str, str] = {
             FROM transfer GROUP BY 1, 2
         )
         SELECT 'ledger ' || holder_id || '/' || currency_id, format(
-            'stored active %s pending %s reserved %s arrears %s at seq %s; %s transfers up to seq %s say %s %s %s %s',
-            l.active, l.pending, l.reserved, l.arrears, l.seq, t.n, t.last, t.active, t.pending,
-            t.reserved, t.arrears)
+            'stored active %s pending %s reserved %s arrears %s at seq %s, latest %s; %s transfers up to seq %s say %s %s %s %s, latest %s',
+            l.active, l.pending, l.reserved, l.arrears, l.seq, l.latest_at, t.n, t.last, t.active,
+            t.pending, t.reserved, t.arrears, t.latest)
         FROM ledger l FULL JOIN t USING (holder_id, currency_id)
-        WHERE (l.seq, l.active, l.pending, l.reserved, l.arrears) IS DISTINCT FROM
-            (t.last, t.active, t.pending, t.reserved, t.arrears) OR t.n <> l.seq
+        WHERE (l.seq, l.active, l.pending, l.reserved, l.arrears, l.latest_at) IS DISTINCT FROM
+            (t.last, t.active, t.pending, t.reserved, t.arrears, t.latest) OR t.n <> l.seq
         {_LIMIT}""",
     "lots = their credits": f"""
         SELECT 'lot ' || holder_id || '/' || currency_id || '/' || seq, format(

@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.db import Row, reading
-from core.entries import AHEAD
 from core.store.lots import DUE
 from core.store.posting import columns
 
 # A ledger stands as it is stored, but for what time did since to lots that still hold points: few
-# rows, however long its past. That is so where nothing in it happened later than $2, which a till's
-# clock may make it, by minutes; and where no points that came meanwhile repay what is owed.
-#: So many of the newest transfers are looked at.
-_LAST = 20
+# rows, however long its past. That is so where all that moved it had happened by $2, and where no
+# points that came meanwhile repay what is owed; the last column says so.
 _BALANCES = f"""
 WITH due AS (
     SELECT l.holder_id, l.currency_id,
@@ -31,14 +28,8 @@ WITH due AS (
 SELECT g.holder_id, g.currency_id,
     (g.active + coalesce(d.came - d.expired, 0))::bigint, (g.pending - coalesce(d.held, 0))::bigint,
     g.reserved, g.arrears,
-    (g.arrears = 0 OR d.holder_id IS NULL) AND (h.booked_at <= $2 - $3::interval OR (
-        NOT EXISTS (SELECT FROM transfer t WHERE t.holder_id = g.holder_id
-            AND t.currency_id = g.currency_id AND t.seq > g.seq - {_LAST} AND t.occurred_at > $2)
-        AND (g.seq <= {_LAST} OR EXISTS (SELECT FROM transfer t WHERE t.holder_id = g.holder_id
-            AND t.currency_id = g.currency_id AND t.seq = g.seq - {_LAST}
-            AND t.booked_at <= $2 - $3::interval))))
-FROM ledger g JOIN holder h ON h.id = g.holder_id
-LEFT JOIN due d ON d.holder_id = g.holder_id AND d.currency_id = g.currency_id
+    g.latest_at <= $2 AND (g.arrears = 0 OR d.holder_id IS NULL)
+FROM ledger g LEFT JOIN due d ON d.holder_id = g.holder_id AND d.currency_id = g.currency_id
 WHERE g.holder_id = ANY($1)
 ORDER BY g.holder_id, g.currency_id
 """
@@ -167,7 +158,7 @@ async def balances(holders: Sequence[int], at: datetime) -> list[tuple[int, ...]
     its whole past, as `figures` has it.
     """
     async with reading() as connection:
-        rows = list(await connection.fetch(_BALANCES, list(holders), at, AHEAD))
+        rows = list(await connection.fetch(_BALANCES, list(holders), at))
         if past := sorted({row[0] for row in rows if not row[6]}):
             rows = [row for row in rows if row[0] not in set(past)]
             rows += await connection.fetch(_FIGURES, past, at)

@@ -202,9 +202,11 @@ async def of_order(connection: Connection, holder: int, partner: int, order: str
 
 
 async def cancelled(connection: Connection, partner: int, order: str) -> bool:
-    """Whether a partner's order was cancelled."""
+    """Whether a partner's order was cancelled, be its purchase known or not."""
     found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM event WHERE partner_id = $1 AND kind = 9 AND external_id = $2)",
+        "SELECT EXISTS (SELECT FROM event WHERE partner_id = $1 AND kind = 9 AND external_id = $2) "
+        "OR EXISTS (SELECT FROM waiting WHERE partner_id = $1 AND kind = 9 AND external_id = $2 "
+        "AND problem = '')",
         partner,
         order,
     )

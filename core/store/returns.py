@@ -45,6 +45,11 @@ _WAITS = """SELECT partner_id, kind, external_id, purchase, occurred_at, content
     since, problem FROM waiting w """
 
 
+# Of these purchases, or of all.
+_ASKED = """($1 OR (w.partner_id, w.purchase) IN (
+    SELECT a, b FROM unnest($2::int[], $3::text[]) AS k (a, b)))"""
+
+
 class Waits(NamedTuple):
     """What came before its purchase; `problem` says why it couldn't be booked when that came."""
 
@@ -106,16 +111,36 @@ async def waits(
     return {row[0]: _waits(row[1:]) for row in rows}
 
 
-async def matched(limit: int) -> list[Waits]:
-    """What waits although its purchase is known, the earliest first."""
+async def matched(limit: int, purchases: Sequence[tuple[int, str]] | None) -> list[Waits]:
+    """What waits although its purchase is known (of these, or of all), the earliest first."""
     async with reading() as connection:
         rows = await connection.fetch(
             f"{_WAITS} WHERE w.problem = '' AND EXISTS (SELECT FROM event e WHERE "
             "e.partner_id = w.partner_id AND e.kind = 1 AND e.external_id = w.purchase) "
-            "ORDER BY w.occurred_at, w.since, w.external_id LIMIT $1",
+            f"AND {_ASKED} ORDER BY w.occurred_at, w.since, w.external_id LIMIT $4",
+            *_asked(purchases),
             limit,
         )
     return [_waits(row) for row in rows]
+
+
+async def spent_on_cancelled(
+    purchases: Sequence[tuple[int, str]] | None,
+) -> list[tuple[int, int, str]]:
+    """(holder, partner, order) of redemptions that stand on an order whose cancel waits."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            "SELECT DISTINCT r.holder_id, r.partner_id, r.order_id FROM waiting w "
+            "JOIN redemption r ON r.partner_id = w.partner_id AND r.order_id = w.purchase "
+            f"AND r.status IN (1, 2) WHERE w.kind = 9 AND w.problem = '' AND {_ASKED} ORDER BY 1, 2, 3",
+            *_asked(purchases),
+        )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def _asked(purchases: Sequence[tuple[int, str]] | None) -> tuple[bool, list[Any], list[Any]]:
+    partners, names = columns(purchases or (), 2)
+    return purchases is None, partners, names
 
 
 async def waiting_of(

@@ -23,12 +23,16 @@ from app import jobs
 from app.jobs import Backoff, Work, jobs_app, last_midnight, put_back
 from app.work import connector
 from core import nightly
-from core.db import Connection, reading
+from core.db import Connection, reading, transaction
 from core.nightly import Night
 from core.posting import Engine
+from core.returns import check_cancel
 from core.store import jobs as store
 from core.store.jobs import UP_TO, alone_tonight, bring_up_to_date, package_migrations
+from core.store.returns import Waits, wait
 from tests.support import DAY, NOW, enrol_cards, receipt, scalar, small_rulebook
+
+MINUTELY = ("holds", "waiting", "calendar", "requeue")
 
 
 @dataclass
@@ -150,7 +154,7 @@ def test_the_night_is_due_at_the_programmes_own_midnight(
 
 
 async def test_the_clock_brings_what_has_to_be_looked_at_each_minute(queue: Queue) -> None:
-    assert queue.ticks == {(name, "* * * * *") for name in ("holds", "calendar", "requeue")}
+    assert queue.ticks == {(name, "* * * * *") for name in MINUTELY}
 
 
 async def test_a_midnights_night_is_deferred_once_by_however_many_workers(queue: Queue) -> None:
@@ -241,8 +245,24 @@ async def test_holds_that_fail_are_tried_again_a_minute_later_and_end_no_night(
     await queue.app.configure_task("holds").defer_async(timestamp=60)
 
 
+async def test_what_a_purchase_did_not_see_wait_is_matched_within_a_minute(
+    engine: Engine, queue: Queue
+) -> None:
+    """As where both came in the same moment: put there behind the engine's back."""
+    await enrol_cards(["1"])
+    item = receipt(engine, "P", "1", NOW, ("A", "10.00"))
+    await engine.record_purchases([item], NOW)
+    unit = check_cancel(engine.rulebook.partners["grocer"], "P", NOW)
+    row = Waits(unit.partner.id, unit.kind, "P", "P", NOW, unit.digest, {}, NOW, "")
+    async with transaction() as connection:
+        assert await wait(connection, [row]) == 1
+    await queue.run("waiting")
+    assert await scalar("SELECT count(*) FROM waiting") == 0
+    assert await scalar("SELECT count(*) FROM event WHERE kind = 9") == 1
+
+
 async def test_jobs_of_a_minute_do_not_pile_up(queue: Queue) -> None:
-    for name in ("holds", "calendar", "requeue"):
+    for name in MINUTELY:
         # The decorated task carries its queueing lock; a second one is refused while it waits.
         await queue.app.tasks[name].defer_async(timestamp=0)
         with pytest.raises(exceptions.AlreadyEnqueued):

@@ -14,15 +14,8 @@ from core.folding import Recorded
 from core.posting import Engine
 from core.programme import LadderSettings, Programme, TierSettings
 from core.purchases import find_partner
-from core.returns import (
-    Outcome,
-    ReturnedLine,
-    ReturnInput,
-    check_cancel,
-    check_fulfilment,
-    check_return,
-    record,
-)
+from core.returning import Outcome, record
+from core.returns import ReturnedLine, ReturnInput, check_cancel, check_fulfilment, check_return
 from core.store.reference import Declared, install
 from laurels import (
     Currency,

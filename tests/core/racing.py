@@ -23,7 +23,8 @@ from core.errors import Refusal
 from core.folding import Recorded
 from core.posting import Engine
 from core.redemptions import RedeemRequest, Redemption, cancel, confirm, redeem
-from core.returns import ReturnedLine, ReturnInput, Waiting, check_return, record
+from core.returning import Waiting, record
+from core.returns import ReturnedLine, ReturnInput, check_return
 from tests.core.shop import open_shop
 from tests.support import DAY, NOW, receipt
 

@@ -133,6 +133,9 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     "pending invented": (BALANCES, f"UPDATE ledger SET pending = 5 {_LEDGER}"),
     "reserved lowered": (RESERVED, f"UPDATE ledger SET reserved = reserved - 1 {_LEDGER}"),
     "head changed": (REPLAY, f"UPDATE ledger SET head = '\\x00' {_LEDGER}"),
+    "latest set back": (
+        BALANCES, f"UPDATE ledger SET latest_at = latest_at - interval '1 second' {_LEDGER}"
+    ),
     "seq moved": (BALANCES, f"UPDATE ledger SET seq = ledger.seq + 1 {_LEDGER}"),
     "ledger deleted": (BALANCES, "DELETE FROM ledger USING v WHERE holder_id = h AND currency_id = c"),
     "holder's clock set back": (HOLDERS, "UPDATE holder SET booked_at = v.b FROM v WHERE id = v.h"),

@@ -28,7 +28,8 @@ from core.posting import Engine
 from core.programme import Programme
 from core.purchases import LineInput, find_partner
 from core.redemptions import redeem
-from core.returns import check_edit, record
+from core.returning import record
+from core.returns import check_edit
 from core.store.reference import Declared, install
 from laurels import Partner
 from tests.core import market

@@ -16,7 +16,8 @@ from core.posting import Engine
 from core.programme import CurrencySettings, LadderSettings, Programme, TierSettings
 from core.purchases import find_partner
 from core.redemptions import redeem
-from core.returns import ReturnInput, check_return, record
+from core.returning import record
+from core.returns import ReturnInput, check_return
 from core.store.reference import Declared, install
 from laurels import (
     Currency,

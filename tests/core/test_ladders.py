@@ -17,7 +17,8 @@ from core.members import Enrolment, enrol
 from core.posting import Engine
 from core.programme import LadderSettings
 from core.purchases import find_partner
-from core.returns import check_cancel, record
+from core.returning import record
+from core.returns import check_cancel
 from core.reviews import review_tiers
 from core.store.ids import Ids
 from laurels.errors import DeclarationError

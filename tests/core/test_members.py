@@ -150,15 +150,9 @@ async def test_two_people_who_meet_in_one_call_at_once_are_one_or_a_conflict(dat
 
 
 async def test_ids_grow_and_are_never_given_twice(database: str) -> None:
-    from core.db import transaction
-
-    async def take(ids: Ids, count: int) -> list[int]:
-        async with transaction() as connection:
-            return await ids.take(connection, count)
-
     shared = Ids()
     taken = await asyncio.gather(
-        *(take(shared, n) for n in (1, 700, 2500, 700, 3)), *(take(Ids(), 1500) for _ in range(3))
+        *(shared.take(n) for n in (1, 700, 2500, 700, 3)), *(Ids().take(1500) for _ in range(3))
     )
     assert [len(t) for t in taken] == [1, 700, 2500, 700, 3, 1500, 1500, 1500]
     everything = [n for t in taken for n in t]

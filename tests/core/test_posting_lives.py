@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -11,16 +12,22 @@ import pytest
 from core import nightly
 from core.check import prove
 from core.db import connected
+from core.events import EventKind
 from core.redemptions import redeem
-from tests.core.market import ALL, buy, cancelled, open_market
+from tests.core.market import ALL, bring_back, buy, cancelled, line, open_market, shipped
 from tests.core.shop import days, wish
 from tests.support import BOOKS, NOW, Databases, books, enrol_cards, receipt, scalar
 
 KINDS = [*(c.code for c in ALL), "SLIDE", "LATE", "PLAIN"]
 
 
-async def posted(databases: Databases, seed: int, size: int, *, historical: bool) -> Any:
-    """The books after the same forty purchases, so many at a time; one member owes before them."""
+async def posted(
+    databases: Databases, seed: int, size: int, *, historical: bool, waiting: bool = False
+) -> Any:
+    """The books after the same forty purchases, so many at a time; one member owes before them.
+
+    `waiting`: something came before for every fourth of them.
+    """
     chance = random.Random(seed)
     async with databases.migrated() as url, connected(url):
         market = await open_market()
@@ -44,6 +51,14 @@ async def posted(databases: Databases, seed: int, size: int, *, historical: bool
             )
             for n, at in enumerate(instants)
         ]  # fmt: skip
+        for n in range(0, 40, 4) if waiting else ():
+            name, at = f"R{n}", min(now, instants[n] + timedelta(hours=chance.randint(0, 200)))
+            match n % 3:
+                case 0:
+                    await shipped(market, name, at)
+                case 1:
+                    await cancelled(market, name, at)
+            await bring_back(market, f"B{n}", name, line(1, amount="1.00"), at=at, now=now)
         for start in range(0, len(items), size):
             some = items[start : start + size]
             await market.record_purchases(some, now, historical=historical)
@@ -65,5 +80,20 @@ async def test_batches_of_1_7_and_40_give_identical_books(
     assert one["lot_change"]
     for size in (7, 40):
         found, _ = await posted(databases, seed, size, historical=historical)
+        for table, rows in found.items():
+            assert rows == one[table], (size, table)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+async def test_what_waited_is_booked_before_what_follows_however_large_the_batch(
+    databases: Databases, seed: int
+) -> None:
+    historical = seed > 1
+    one, _ = await posted(databases, seed, 1, historical=historical, waiting=True)
+    kinds = Counter(row["kind"] for row in one["event"])
+    assert kinds[EventKind.RETURN] > 5
+    assert min(kinds[EventKind.CANCEL], kinds[EventKind.FULFILMENT]) > 2
+    for size in (7, 40):
+        found, _ = await posted(databases, seed, size, historical=historical, waiting=True)
         for table, rows in found.items():
             assert rows == one[table], (size, table)

@@ -19,18 +19,8 @@ from core.events import EventKind
 from core.posting import Engine
 from core.purchases import LineInput, find_partner
 from core.redemptions import redeem
-from core.returns import (
-    Outcome,
-    ReturnedLine,
-    ReturnInput,
-    Unit,
-    Waiting,
-    check_cancel,
-    check_edit,
-    check_return,
-    match_waiting,
-    record,
-)
+from core.returning import Outcome, Waiting, match_waiting, record
+from core.returns import ReturnedLine, ReturnInput, Unit, check_cancel, check_edit, check_return
 from tests.core.market import balances, buy, line, open_market
 from tests.core.racing import Racers, Step, trade
 from tests.core.shop import wish

@@ -18,7 +18,8 @@ from core.errors import BadInput, IdempotencyConflict, NotEligible, Refusal
 from core.paying import PayRequest, pay
 from core.posting import Engine, write
 from core.redemptions import Redemption, Status, open_holder, redeem
-from core.returns import check_cancel, record
+from core.returning import record
+from core.returns import check_cancel
 from core.reversals import ReverseRequest, reverse_for_order, reverse_redemption
 from laurels import Money
 from tests.core.counter import ORDER, fill, left, member, open_counter, take, want
@@ -46,13 +47,9 @@ async def cancel_order(
     number = shop.rulebook.partners[partner].id
     async with transaction() as connection:
         batch = await open_holder(connection, shop, holder, at)
-        ended = await reverse_for_order(
-            connection, batch, shop, holder, number, ORDER, iter(()), at
-        )
+        ended = await reverse_for_order(connection, batch, shop, holder, number, ORDER, at)
         # A second look within the same batch finds nothing more to do.
-        again = await reverse_for_order(
-            connection, batch, shop, holder, number, ORDER, iter(()), at
-        )
+        again = await reverse_for_order(connection, batch, shop, holder, number, ORDER, at)
         assert again == []
         await write(connection, batch)
         if fail:

@@ -11,7 +11,7 @@ from core.check import prove
 from core.errors import BadInput, IdempotencyConflict, NotAllowed, WrongState
 from core.posting import Engine
 from core.redemptions import redeem
-from core.returns import Waiting, match_waiting
+from core.returning import Waiting, match_waiting
 from core.store.returns import waiting_of
 from tests.core.market import (
     balances,

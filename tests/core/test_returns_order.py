@@ -9,7 +9,8 @@ from core.check import prove
 from core.posting import Engine
 from core.programme import Programme
 from core.purchases import find_partner
-from core.returns import ReturnInput, check_return, record
+from core.returning import record
+from core.returns import ReturnInput, check_return
 from core.store.reference import Declared, install
 from laurels import (
     Currency,

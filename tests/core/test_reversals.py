@@ -21,7 +21,8 @@ from core.errors import (
 from core.paying import PayRequest, pay
 from core.posting import Engine
 from core.redemptions import Redemption, Status, cancel, confirm, redeem, time_out
-from core.returns import ReturnInput, check_return, record
+from core.returning import record
+from core.returns import ReturnInput, check_return
 from core.reversals import ReverseRequest, reverse_redemption
 from laurels import Money
 from tests.core.counter import fill, left, member, open_counter, take, want

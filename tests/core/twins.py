@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import count
 from typing import Any, TypeVar
 
-from core import nightly, redemptions, returns
+from core import nightly, redemptions, returning, returns
 from core.adjustments import AdjustRequest, adjust
 from core.bought import Returned
 from core.check import prove
@@ -17,7 +17,8 @@ from core.errors import Refusal
 from core.folding import Recorded
 from core.purchases import LineInput, PurchaseInput, check_purchase
 from core.redemptions import RedeemRequest, Redemption
-from core.returns import ReturnedLine, ReturnInput, Unit, Waiting
+from core.returning import Waiting
+from core.returns import ReturnedLine, ReturnInput, Unit
 from core.reversals import ReverseRequest, reverse_redemption
 from core.standings import standings
 from core.store import reads
@@ -280,7 +281,7 @@ class Twins:
         return (SHOP, name)
 
     def _both(self, unit: Unit, tell: Callable[[], None]) -> bool:
-        (outcome,) = self.run(returns.record(self.engine, [unit], self.now))
+        (outcome,) = self.run(returning.record(self.engine, [unit], self.now))
         try:
             tell()
             done = True

@@ -1,0 +1,122 @@
+"""The rows that one batch adds or changes, as the posting path's statements take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from core.ledger import Ledger
+from core.redeemed import Settled
+from laurels.purchase import Line
+
+
+class EventRow(NamedTuple):
+    """A row of `event`, in the order of `posting.EVENTS`."""
+
+    id: int
+    holder: int
+    occurred_at: datetime
+    booked_at: datetime
+    total: int | None
+    partner: int
+    kind: int
+    money: str | None
+    content_hash: bytes
+    external_id: str
+    store: str = ""
+    purchase: int | None = None
+
+
+class DecisionRow(NamedTuple):
+    """A row of `decision`, in the order of `posting.HOLDERS`."""
+
+    holder: int
+    booked_at: datetime
+    event: int
+    occurred_at: datetime
+    partner: int
+    rulebook: int
+    kind: int
+    heads: bytes
+    content: str
+
+
+class QualifiedRow(NamedTuple):
+    """A row of `qualification`."""
+
+    holder: int
+    ladder: int
+    at: datetime
+    counts_from: datetime
+    event: int
+    amount: int
+
+
+class StandingRow(NamedTuple):
+    """A row of `standing`; `due` None: time alone won't change the rank."""
+
+    holder: int
+    ladder: int
+    measured_at: datetime
+    value: int
+    rank: int
+    since: datetime | None
+    due: datetime | None
+    terms: int
+
+
+class TierChangeRow(NamedTuple):
+    """A row of `tier_change`."""
+
+    holder: int
+    ladder: int
+    booked_at: datetime
+    at: datetime
+    from_rank: int
+    to_rank: int
+    event: int
+
+
+class Lines:
+    """The receipts' lines, ten times as many as anything else: copied as they stand."""
+
+    __slots__ = ("_parts", "_receipts")
+
+    def __init__(self) -> None:
+        self._receipts: list[tuple[int, Sequence[Line]]] = []
+        self._parts: list[tuple[int, int, int, int]] = []
+
+    def add(self, event: int, lines: Sequence[Line]) -> None:
+        """The lines of one event, in their order."""
+        self._receipts.append((event, lines))
+
+    def add_part(self, event: int, line: int, quantity: int, amount: int) -> None:
+        """Part of a receipt's line that an event is about; either figure is 0."""
+        self._parts.append((event, line, amount, quantity))
+
+    def rows(self) -> Iterator[tuple[int, int, int, int, str, str]]:
+        """Rows of `event_line`, in the order of `posting.LINES`."""
+        for event, lines in self._receipts:
+            for n, (product_type, amount, quantity, sku) in enumerate(lines, 1):
+                yield event, n, amount, quantity, product_type, sku
+        for event, n, amount, quantity in self._parts:
+            yield event, n, amount, quantity, "", ""
+
+
+@dataclass(slots=True)
+class Writes:
+    """All rows that one batch adds or changes."""
+
+    events: list[EventRow] = field(default_factory=list)
+    lines: Lines = field(default_factory=Lines)
+    booked: dict[int, datetime] = field(default_factory=dict)
+    decisions: list[DecisionRow] = field(default_factory=list)
+    ledgers: list[Ledger] = field(default_factory=list)
+    qualified: list[QualifiedRow] = field(default_factory=list)
+    standings: list[StandingRow] = field(default_factory=list)
+    tier_changes: list[TierChangeRow] = field(default_factory=list)
+    relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    awaited: bool = False
