@@ -68,9 +68,9 @@ WITH n AS (
     SELECT h, $3, i, at, at, event, 10, 1, 1, 1, 10, 1 FROM n
 )
 INSERT INTO lot (holder_id, currency_id, seq, rule_id, amount, remaining, occurred_at, active_at,
-    expires_at, partner_id, policy_id, pending)
+    expires_at, partner_id, policy_id, pending, opened_under)
 SELECT h, $3, i, 1, 10, 10, at, at,
-    $4::timestamptz + (h % $5::int) * interval '1 day' + i * interval '1 hour', 1, $6, false
+    $4::timestamptz + (h % $5::int) * interval '1 day' + i * interval '1 hour', 1, $6, false, $6
 FROM n
 """
 

@@ -50,8 +50,9 @@ _FILL = (
     "FROM generate_series(1, $1) h, generate_series(1, 40) i, "
     "LATERAL (SELECT $2::timestamptz - (50 - i) * interval '6 days' AS at) t",
     "INSERT INTO lot (holder_id, currency_id, seq, rule_id, amount, remaining, occurred_at, "
-    "active_at, expires_at, partner_id, policy_id, pending) SELECT h, $3, i, 1, 10, 5, at, at, "
-    "at + interval '1 year', 1, 1, false FROM generate_series(1, $1) h, generate_series(1, 20) i, "
+    "active_at, expires_at, partner_id, policy_id, pending, opened_under) "
+    "SELECT h, $3, i, 1, 10, 5, at, at, at + interval '1 year', 1, 1, false, 1 "
+    "FROM generate_series(1, $1) h, generate_series(1, 20) i, "
     "LATERAL (SELECT $2::timestamptz - (50 - i) * interval '6 days' AS at) t",
     "INSERT INTO allocation (holder_id, currency_id, seq, lot_seq, at, amount) "
     "SELECT h, $3, i + 20, i, $2::timestamptz - (30 - i) * interval '6 days', 5 "

@@ -27,7 +27,6 @@ from core.store import assignments as store
 from core.store import posting as rows
 from core.store.assignments import AssignmentRow
 from core.store.redemptions import claim_key
-from core.store.reviews import lock
 from core.tiers import Standing, TierMove
 from laurels.errors import LaurelsError, check_code
 
@@ -100,7 +99,7 @@ async def end_assignment(engine: Engine, request: EndRequest, now: datetime) -> 
         if before := await _claim(connection, request, asked, event, now):
             return await _first_outcome(connection, engine, request.holder, before)
         # Locked before it is read: of two ends at once the second finds it ended.
-        locked = await lock(connection, [request.holder])
+        locked = await rows.lock_holders(connection, [request.holder])
         found = await store.get(connection, request.holder, request.assignment)
         ladder = None if found is None else engine.rulebook.ladders.get(found.ladder)
         if not locked or found is None or ladder is None:
@@ -189,7 +188,7 @@ async def _open(
     connection: Connection, engine: Engine, holder: int, ladder: LadderTerms, now: datetime
 ) -> tuple[Batch, Standing]:
     """Lock a holder and load its whole past on the ladder, on which it is judged from now on."""
-    locked = await lock(connection, [holder])
+    locked = await rows.lock_holders(connection, [holder])
     if not locked:
         raise UnknownReference("no such member", "member")
     batch = Batch(engine.rulebook, now, historical=False, booked=locked)

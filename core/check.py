@@ -28,7 +28,7 @@ from core.purchases import content_hash
 from core.qualifying import floors_from
 from core.redemptions import digest
 from core.reviews import review_hash
-from core.rulebook import LadderTerms
+from core.rulebook import LadderTerms, stamp_of
 from core.store import proof
 from core.store.digests import HeadDigest
 from core.tiers import proven
@@ -115,6 +115,7 @@ async def _replay(connection: Connection, count: Count) -> Found:
     """Decisions replayed in booking order give the transfers that stand, and their hashes."""
     transfers = Peek(connection.cursor(proof.TRANSFERS, prefetch=PREFETCH))
     changes = Peek(connection.cursor(proof.CHANGES, prefetch=PREFETCH))
+    stamps = {r[0]: stamp_of(r[0], tuple(r)[1:]) for r in await connection.fetch(proof.POLICY_ROWS)}
     heads: dict[tuple[int, int], bytes] = {}
     n = 0
     async for holder, booked_at, event, kind, partner, stored, content in connection.cursor(
@@ -129,7 +130,7 @@ async def _replay(connection: Connection, count: Count) -> Found:
         if kind == EventKind.PURCHASE and _given(content) != _credited(own):
             yield where, "its awards aren't what was credited"
         worked_out = b"".join(
-            _seal(heads, holder, currency, own, moved, content.encode())
+            _seal(heads, stamps, holder, currency, own, moved, content.encode())
             for currency in sorted({int(r[2]) for r in (*own, *moved)})
         )
         strangers = [r for r in own if (r[9], r[11]) != (partner, event)]
@@ -158,13 +159,15 @@ def _credited(rows: list[Row]) -> list[tuple[int, int, int]]:
 
 def _seal(
     heads: dict[tuple[int, int], bytes],
+    stamps: dict[int, bytes],
     holder: int,
     currency: int,
     rows: Sequence[Row],
     changes: Sequence[Row],
     content: bytes,
 ) -> bytes:
-    ledger = Ledger(holder, currency, head=heads.get((holder, currency), b""))
+    ledger = Ledger(holder, currency, head=heads.get((holder, currency), b""), stamps=stamps)
+    ledger.opened = {r[3]: r[12] for r in rows if r[2] == currency and r[12] is not None}
     ledger.transfers = [
         Transfer(r[0], r[2], r[3], r[1], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
         for r in rows

@@ -125,7 +125,10 @@ class Batch:
         return min(self.now, at) if self.historical and currency.sliding else self.now
 
     def book_time(self, holder: int) -> datetime:
-        """When this posting is booked: now, but strictly after the holder's last one."""
+        """When this posting is booked: now, but strictly after the holder's last one.
+
+        And after the last digest of all heads, which is of all that was booked by its instant.
+        """
         last = self.booked.get(holder)
         at = self.now if last is None or last < self.now else last + _TICK
         self.booked[holder] = at
@@ -354,6 +357,7 @@ class Posting:
 def seal(ledger: Ledger, transfers: int, changes: int, content: bytes) -> bytes:
     """Chain a posting to its ledger: hash of the last head, the content and what was moved.
 
+    And of the policies that lots were put under, in full: who changes one changes their past.
     `transfers` and `changes` are how many of each the ledger had before the posting.
     """
     h = hashlib.blake2b(ledger.head, digest_size=16, person=b"laurels1")
@@ -364,11 +368,14 @@ def seal(ledger: Ledger, transfers: int, changes: int, content: bytes) -> bytes:
             % (t.holder, t.currency, t.seq, _micros(t.booked_at), _micros(t.occurred_at), t.kind,
                t.source, t.target, t.amount, t.event)
         )  # fmt: skip
+        if t.seq in ledger.opened:
+            h.update(ledger.stamps.get(ledger.opened[t.seq], b""))
     for c in sorted(ledger.changes[changes:]):
         h.update(
             b"%d:%d:%d:%d:%d;"
             % (c.lot, _micros(c.active_at), _micros(c.expires_at), c.policy, c.event)
         )
+        h.update(ledger.stamps.get(c.policy, b""))
     ledger.head = h.digest()
     return ledger.currency.to_bytes(4, "big") + ledger.head
 

@@ -32,7 +32,8 @@ from laurels.policies import Activity, Returns
 class Ledger:
     """One holder's account in one currency, as it stands in a batch.
 
-    `latest` is when the latest thing happened that moved it.
+    `latest` is when the latest thing happened that moved it. Of the lots `opened` here, by their
+    seq, it keeps the policy's id, and of each policy that a lot was put under its stamp.
     """
 
     holder: int
@@ -48,6 +49,8 @@ class Ledger:
     transfers: list[Transfer] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
     changes: list[LotChange] = field(default_factory=list)
+    opened: dict[int, int] = field(default_factory=dict)
+    stamps: dict[int, bytes] = field(default_factory=dict)
 
     # -- what time does --------------------------------------------------------------------
 
@@ -143,6 +146,7 @@ class Ledger:
             pending, cause.event,
         )  # fmt: skip
         self.lots.append(lot)
+        self.opened[seq], self.stamps[terms.id] = terms.id, terms.stamp
         if not pending:
             self._repay(cause, [(lot, points)], now)
             if lot.dead(now) and lot.remaining and lot.expires_at is not None:
@@ -282,6 +286,7 @@ class Ledger:
         self, cause: Cause, lot: Lot, active_at: datetime | None, expires_at: datetime | None
     ) -> None:
         lot.active_at, lot.expires_at, lot.dirty = active_at, expires_at, True
+        self.stamps[lot.terms.id] = lot.terms.stamp
         key = (lot.seq, cause.booked_at)
         self.changes = [c for c in self.changes if (c.lot, c.booked_at) != key]
         self.changes.append(

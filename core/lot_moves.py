@@ -26,9 +26,9 @@ from core.redemptions import digest
 from core.reviews import PROGRAMME
 from core.rulebook import CurrencyTerms, PolicyTerms, Rulebook
 from core.store import lot_moves as store
-from core.store import nightly
 from core.store.lot_moves import Moved, Run, Terms
 from core.store.lots import ledgers, open_lots
+from core.store.posting import lock_holders
 from core.store.redemptions import claim_key
 from laurels.policies import Activity, Policy
 
@@ -232,8 +232,8 @@ async def _move_some(
     holders: Sequence[int],
     now: datetime,
 ) -> Moved:
-    locked = await nightly.lock_holders(connection, holders)
-    batch = Batch(engine.rulebook, now, historical=False, booked=dict(locked))
+    locked = await lock_holders(connection, holders)
+    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
     for ledger in await ledgers(connection, [(h, currency.id) for h in holders]):
         batch.ledgers[ledger.holder, ledger.currency] = ledger
     batch.place(await open_lots(connection, holders, [currency.id]))

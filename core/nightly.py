@@ -26,6 +26,7 @@ from core.returning import match_waiting
 from core.reviews import PROGRAMME, review_tiers
 from core.store import nightly as store
 from core.store.lots import due_lots, ledgers
+from core.store.posting import lock_holders
 
 #: Told the name of a step, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -99,8 +100,8 @@ async def _age(engine: Engine, now: datetime, job: str, progress: Progress) -> d
 async def _age_some(
     connection: Connection, engine: Engine, holders: Sequence[int], now: datetime, job: str
 ) -> Batch:
-    locked = await store.lock_holders(connection, holders)
-    batch = Batch(engine.rulebook, now, historical=False, booked=dict(locked))
+    locked = await lock_holders(connection, holders)
+    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
     lots = await due_lots(connection, holders, now)
     keys = sorted({key for key, _ in lots})
     for ledger in await ledgers(connection, keys):

@@ -194,10 +194,10 @@ async def first_outcome(
 
 async def open_holder(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
     """Lock a holder and load what a fold needs of it."""
-    locked = await store.lock_holder(connection, holder)
-    if locked is None:
+    locked = await rows.lock_holders(connection, [holder])
+    if not locked:
         raise UnknownReference("no such member", "member")
-    batch = Batch(engine.rulebook, now, historical=False, booked={holder: locked[1]})
+    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
     batch.take(await rows.load(connection, {holder: (now, now)}, [], engine.rulebook.reaches, 0))
     return batch
 

@@ -20,7 +20,6 @@ from core.posting import Engine, LostRace, write
 from core.redemptions import open_holder
 from core.returns import Unit, read
 from core.reversals import reverse_for_order
-from core.store import nightly
 from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
@@ -142,7 +141,7 @@ async def _record(
     keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
     holders = sorted({holder for _, holder in found.values()})
     batch = Batch(engine.rulebook, now, historical)
-    batch.booked = dict(await nightly.lock_holders(connection, holders)) if holders else {}
+    batch.booked = await rows.lock_holders(connection, holders) if holders else {}
     known = await store.known(connection, keys)
     bought = await _load(connection, engine, batch, found, units, now) if found else {}
     events = iter(await engine.ids.take(len(units)))

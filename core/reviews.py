@@ -52,7 +52,7 @@ async def review_tiers(
 async def _review(
     connection: Connection, engine: Engine, holders: Sequence[int], now: datetime
 ) -> int:
-    locked = await store.lock(connection, holders)
+    locked = await rows.lock_holders(connection, holders)
     batch = Batch(engine.rulebook, now, historical=False, booked=locked)
     spans = dict.fromkeys(locked, (now, now))
     batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0, full=True))

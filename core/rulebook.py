@@ -6,10 +6,12 @@ declarations; the engine reads nothing else while it posts. Knows neither ORM no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
+
+import orjson
 
 from core.programme import AdjustmentSettings
 from laurels.declarations import Ladder, Measure
@@ -21,13 +23,25 @@ from laurels.rules import EarnRule
 from laurels.windows import Window, WindowKind
 
 
+def stamp_of(policy: int, texts: Sequence[str | None]) -> bytes:
+    """What stands for a stored policy in a hash: its number and all that it says."""
+    return orjson.dumps([policy, *texts])
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyTerms:
-    """A stored version of what a currency says of the life of its points: pinned on each lot."""
+    """A stored version of what a currency says of the life of its points: pinned on each lot.
+
+    `stamp` stands for it in the hash of each posting that puts a lot under it.
+    """
 
     id: int
     policy: Policy
     version: int = 1
+    stamp: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stamp", stamp_of(self.id, self.policy.texts()))
 
 
 @dataclass(frozen=True, slots=True)

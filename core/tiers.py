@@ -169,8 +169,9 @@ class Standing:
     def review_soon(self, after: datetime | None = None) -> None:
         """Have the next nightly review look at it: what it would find isn't known here."""
         assert self.measured_at is not None
-        soon = next_review(max(after or self.measured_at, self.measured_at), self.ladder.time_zone)
-        self.due = soon if self.rank > 0 or any(n < 0 for _, n in self.rows) else None
+        # Whatever rows are at hand: their number depends on how large a batch is.
+        at = max(after or self.measured_at, self.measured_at)
+        self.due = next_review(at, self.ladder.time_zone)
 
 
 def standing_from_rows(

@@ -103,6 +103,8 @@ CREATE TABLE lot (
     lapses_at timestamptz NOT NULL DEFAULT 'infinity',
     partner_id integer NOT NULL,
     policy_id integer NOT NULL,
+    -- Its policy at first: it may be moved under another.
+    opened_under integer NOT NULL,
     pending boolean NOT NULL,
     PRIMARY KEY (holder_id, currency_id, seq),
     FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq),

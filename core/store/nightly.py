@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.db import Connection, reading, transaction
+from core.db import reading, transaction
 from core.store.lots import DUE
 from core.store.posting import columns
 
@@ -24,17 +24,6 @@ async def due_holders(now: datetime, *, pending: bool) -> list[int]:
             now,
         )
     return [row[0] for row in rows]
-
-
-async def lock_holders(
-    connection: Connection, holders: Sequence[int]
-) -> list[tuple[int, datetime | None]]:
-    """Lock these holders in id order: (id, last booked at) of each."""
-    rows = await connection.fetch(
-        "SELECT id, booked_at FROM holder WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-        list(holders),
-    )
-    return [(row[0], row[1]) for row in rows]
 
 
 async def announce_expiry(currency: int, lead: str, now: datetime, until: datetime) -> int:

@@ -14,13 +14,18 @@ from core.db import Connection
 from core.rulebook import Reach
 from core.store.writes import Writes
 
-LOCK = """
-SELECT w.place, h.id, h.booked_at
+# Nothing more is booked before the last digest of the heads, whatever clock it comes by.
+_LAST = "greatest(h.booked_at, (SELECT max(at) FROM head_digest))"
+LOCK = f"""
+SELECT w.place, h.id, {_LAST}
 FROM unnest($1::int[], $2::smallint[], $3::int[], $4::text[]) AS w (place, kind, scope, value)
 JOIN identifier i ON i.kind = w.kind AND i.scope = w.scope AND i.value = w.value
 JOIN holder h ON h.id = i.holder_id
 ORDER BY h.id, w.place
 FOR NO KEY UPDATE OF h
+"""
+LOCK_HOLDERS = f"""
+SELECT h.id, {_LAST} FROM holder h WHERE h.id = ANY($1) ORDER BY h.id FOR NO KEY UPDATE OF h
 """
 
 # One result for nine nouns, told apart by `what`: one round trip, and typed columns, not JSON.
@@ -144,11 +149,11 @@ WITH h AS (
     SELECT * FROM {_holders("bigint int int timestamptz timestamptz smallint smallint smallint bigint int int bigint")}
 ), o AS (
     INSERT INTO lot AS o (holder_id, currency_id, seq, amount, remaining, occurred_at, active_at,
-        expires_at, lapses_at, partner_id, rule_id, policy_id, pending)
+        expires_at, lapses_at, partner_id, rule_id, policy_id, pending, opened_under)
     SELECT n.a, n.b, n.c, n.d, n.e, n.f, coalesce(n.g, 'infinity'), coalesce(n.h, 'infinity'),
-        coalesce(n.i, 'infinity'), n.j, n.k, n.l, n.m
-    FROM {_holders("bigint int int bigint bigint timestamptz timestamptz timestamptz timestamptz int int int bool")}
-        AS n (a, b, c, d, e, f, g, h, i, j, k, l, m)
+        coalesce(n.i, 'infinity'), n.j, n.k, n.l, n.m, n.n
+    FROM {_holders("bigint int int bigint bigint timestamptz timestamptz timestamptz timestamptz int int int bool int")}
+        AS n (a, b, c, d, e, f, g, h, i, j, k, l, m, n)
     ON CONFLICT (holder_id, currency_id, seq) DO UPDATE SET remaining = excluded.remaining,
         active_at = excluded.active_at, expires_at = excluded.expires_at,
         policy_id = excluded.policy_id, pending = excluded.pending
@@ -191,9 +196,16 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
 async def lock_members(
     connection: Connection, wanted: Iterable[tuple[int, int, int, str]]
 ) -> list[tuple[int, int, datetime | None]]:
-    """Lock the holders of these identifiers in id order: (place, holder, last booked at) of each."""
+    """Lock the holders of these identifiers in id order: (place, holder, as `lock_holders`)."""
     rows = await connection.fetch(LOCK, *columns(list(wanted), 4))
     return [(r[0], r[1], r[2]) for r in rows]
+
+
+async def lock_holders(
+    connection: Connection, holders: Sequence[int]
+) -> dict[int, datetime | None]:
+    """Lock these holders in id order: what each one's next booking must be later than."""
+    return {row[0]: row[1] for row in await connection.fetch(LOCK_HOLDERS, list(holders))}
 
 
 async def load(
@@ -268,6 +280,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         (
             x.holder, x.currency, o.seq, o.amount, o.remaining, o.occurred_at, o.active_at,
             o.expires_at, o.lapses_at, o.partner, o.rule, o.terms.id, o.pending,
+            x.opened.get(o.seq, o.terms.id),
         )
         for x in ledgers for o in x.lots if o.dirty
     ]  # fmt: skip
@@ -282,7 +295,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         *columns(writes.decisions, 9),
         *columns(accounts, 9),
         *columns(transfers, 12),
-        *columns(lots, 13),
+        *columns(lots, 14),
         *columns([a for x in ledgers for a in x.allocations], 6),
         *columns([c for x in ledgers for c in x.changes], 8),
         *columns(writes.qualified, 6),

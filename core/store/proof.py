@@ -307,10 +307,12 @@ LEFT JOIN adjustment a ON d.kind = 12 AND a.holder_id = d.holder_id AND a.event_
 WHERE d.kind NOT IN (1, 8, 9, 10, 11) -- those on purchases are another pass's
 """
 TRANSFERS = """
-SELECT holder_id, booked_at, currency_id, seq, occurred_at, kind, source, target, amount, partner_id,
-    rule_id, event_id
-FROM transfer ORDER BY holder_id, booked_at, currency_id, seq
+SELECT t.holder_id, t.booked_at, t.currency_id, t.seq, t.occurred_at, t.kind, t.source, t.target,
+    t.amount, t.partner_id, t.rule_id, t.event_id, o.opened_under
+FROM transfer t LEFT JOIN lot o USING (holder_id, currency_id, seq)
+ORDER BY t.holder_id, t.booked_at, t.currency_id, t.seq
 """
+POLICY_ROWS = "SELECT id, pending, expires, returns, grace, time_zone FROM policy"
 EVENTS = """
 SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash
 FROM event e WHERE e.kind = 1 ORDER BY e.id

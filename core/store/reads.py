@@ -38,17 +38,20 @@ ORDER BY g.holder_id, g.currency_id
 # What is owed is reckoned against what came to be there, in its order: its repayment may be booked
 # later than it was due, and by then of a lot that is dead. Whoever owes nothing costs nothing.
 _FIGURES = """
-WITH taken AS (
-    SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at, l.lapses_at,
-        l.pending, coalesce(sum(a.amount) FILTER (WHERE a.at <= $2), 0) AS used,
-        coalesce(sum(a.amount) FILTER (WHERE a.at <= $2 AND t.kind = 3), 0) AS expired
-    FROM lot l
-    LEFT JOIN allocation a ON a.holder_id = l.holder_id AND a.currency_id = l.currency_id
-        AND a.lot_seq = l.seq
+WITH used AS (
+    SELECT a.holder_id, a.currency_id, a.lot_seq, sum(a.amount) AS used,
+        coalesce(sum(a.amount) FILTER (WHERE t.kind = 3), 0) AS expired
+    FROM allocation a
     LEFT JOIN transfer t ON t.holder_id = a.holder_id AND t.currency_id = a.currency_id
-        AND t.seq = a.seq
+        AND t.seq = a.seq AND t.holder_id = ANY($1) AND t.kind = 3
+    WHERE a.holder_id = ANY($1) AND a.at <= $2
+    GROUP BY a.holder_id, a.currency_id, a.lot_seq
+), taken AS (
+    SELECT l.holder_id, l.currency_id, l.seq, l.amount, l.active_at, l.expires_at, l.lapses_at,
+        l.pending, coalesce(u.used, 0) AS used, coalesce(u.expired, 0) AS expired
+    FROM lot l LEFT JOIN used u ON u.holder_id = l.holder_id AND u.currency_id = l.currency_id
+        AND u.lot_seq = l.seq
     WHERE l.holder_id = ANY($1) AND l.occurred_at <= $2
-    GROUP BY l.holder_id, l.currency_id, l.seq
 ), lots AS (
     SELECT holder_id, currency_id,
         coalesce(sum(amount - used) FILTER (WHERE active_at <= $2 AND $2 < expires_at), 0) AS active,

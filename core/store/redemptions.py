@@ -161,13 +161,6 @@ async def claim_key(
     return row[0], orjson.loads(row[1])
 
 
-async def lock_holder(connection: Connection, holder: int) -> Row | None:
-    """Lock one holder's row: (id, last booked at)."""
-    return await connection.fetchrow(
-        "SELECT id, booked_at FROM holder WHERE id = $1 FOR NO KEY UPDATE", holder
-    )
-
-
 async def add(connection: Connection, row: Sequence[object]) -> None:
     """Add a redemption, its columns in the order of `_ADDED`."""
     await connection.execute(_ADD, *row)

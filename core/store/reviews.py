@@ -54,15 +54,6 @@ async def outdated(reaches: Sequence[Reach], size: int) -> AsyncIterator[list[tu
                 terms, holder = rows[-1]
 
 
-async def lock(connection: Connection, holders: Sequence[int]) -> dict[int, datetime | None]:
-    """Lock these holders in id order; when each was last booked."""
-    rows = await connection.fetch(
-        "SELECT id, booked_at FROM holder WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-        list(holders),
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 async def last_changes(connection: Connection, holders: Sequence[int], at: datetime) -> list[Row]:
     """(holder, ladder, instant, rank) of the last change up to an instant, as the books tell it."""
     return list(

@@ -161,8 +161,8 @@ def _credit(booked_at: str) -> str:
         JOIN ledger l USING (holder_id, currency_id) JOIN transfer t ON (t.holder_id, t.currency_id, t.seq) = (v.holder_id, v.currency_id, v.seq);
         INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, event_id, amount, partner_id, rule_id, kind, source, target)
         SELECT holder_id, currency_id, next, booked_at, occurred_at, event_id, 100, partner_id, rule_id, 1, 10, 1 FROM g;
-        INSERT INTO lot (holder_id, currency_id, seq, rule_id, amount, remaining, occurred_at, active_at, expires_at, partner_id, policy_id, pending)
-        SELECT holder_id, currency_id, next, rule_id, 100, 100, occurred_at, active_at, occurred_at + interval '30 days', partner_id, policy_id, false FROM g;
+        INSERT INTO lot (holder_id, currency_id, seq, rule_id, amount, remaining, occurred_at, active_at, expires_at, partner_id, policy_id, pending, opened_under)
+        SELECT holder_id, currency_id, next, rule_id, 100, 100, occurred_at, active_at, occurred_at + interval '30 days', partner_id, policy_id, false, policy_id FROM g;
         UPDATE ledger l SET seq = g.next, active = l.active + 100
         FROM g WHERE (l.holder_id, l.currency_id) = (g.holder_id, g.currency_id)"""
 
@@ -203,6 +203,9 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     "policy without an end": (POLICIES, policy_of("late", "expires = NULL")),
     "policy is none": (POLICIES, policy_of("late", "expires = 'soon'")),
     "policy in no zone": (POLICIES, policy_of("late", "time_zone = 'Mars'")),
+    "policy reaches less far on returns": (REPLAY, policy_of("late", "returns = 'pending'")),
+    "policy gives more grace": (REPLAY, policy_of("late", "grace = '99D'")),
+    "opened under another policy": (REPLAY, lot("held", f"opened_under = {ANOTHER}")),
     "policy deleted": (POLICIES, "DELETE FROM policy p USING held v WHERE p.id = v.policy_id"),
     # What is told of its changes.
     "last change altered": (POLICIES, change_of("shipped", f"expires_at = c.expires_at + {HOUR}")),

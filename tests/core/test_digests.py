@@ -75,6 +75,20 @@ async def test_digests_hold_whatever_came_later(database: str) -> None:
     assert await prove() == []
 
 
+async def test_what_comes_by_an_older_clock_is_booked_after_the_last_digest(database: str) -> None:
+    """As an import with --now does; of a member that was booked on before, and of a new one."""
+    shop = await three_days()
+    kept = await digests.stored()
+    await enrol_cards(["3"])
+    for name, card in (("R8", "2"), ("R9", "3"), ("R10", "3")):
+        await earn(shop, name, "1.00", card, at=NOW - days(2))
+    tick = timedelta(microseconds=1)
+    newest = "SELECT array_agg(booked_at ORDER BY event_id DESC) FROM decision WHERE kind = 1"
+    last = kept[-1].at
+    assert (await scalar(newest))[:3] == [last + 2 * tick, last + tick, last + tick]
+    assert await prove(key=KEY, exported=kept) == []
+
+
 async def test_one_taken_late_is_as_of_its_instant(database: str) -> None:
     """As it was then, from the decisions, also of a holder that was booked on since."""
     await three_days()
