@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from typing import NamedTuple
 
 from tests.oracle_ladders import LadderModel, Row
 from tests.oracle_ledger import RESERVED, Balance, Key, Ledger, Lot, LotView, Refused, Terms
@@ -32,6 +33,15 @@ class Redeemed:
     order: Key | None
 
 
+class Waits(NamedTuple):
+    """What was told of a purchase before it: `what` is cancel, return or shipped."""
+
+    at: datetime
+    told: datetime
+    what: str
+    items: Sequence[Back] | None = None
+
+
 class Oracle:
     """A programme's currencies and ladders, and what became of its members."""
 
@@ -45,7 +55,7 @@ class Oracle:
         self.ladders = dict(ladders or {})
         self.ledgers: dict[tuple[int, str], Ledger] = {}
         self.purchases: dict[Key, Bought] = {}
-        self.waiting: dict[Key, list[tuple[Sequence[Back] | None, datetime]]] = defaultdict(list)
+        self.waiting: dict[Key, list[Waits]] = defaultdict(list)
         self.redemptions: dict[str, Redeemed] = {}
         self.rows: dict[tuple[int, str], list[Row]] = defaultdict(list)
 
@@ -90,15 +100,21 @@ class Oracle:
             key, holder, at, lines, awards, [a.points for a in awards], [Fraction(0)] * len(lines)
         )
         self.purchases[key] = bought
+        # In the order in which it happened, then in which it was told.
+        waiting = sorted(self.waiting.pop(key, []), key=lambda w: w[:2])
+        came = next((w.at for w in waiting if w.what == "shipped" and at <= w.at <= now), None)
         for award in awards:
-            self._accrue(bought, award, award.points, now)
+            self._accrue(bought, award, award.points, now, came)
         for currency in {a.currency for a in awards if a.points}:
             self._ledger(holder, currency, now).slide("earning", at)
             self._qualify(bought, currency, _points(awards, currency), at)
         self._qualify(bought, None, 1, at)
-        for items, since in self.waiting.pop(key, []):
+        for told in waiting:
             try:
-                self._come_back(key, items, since, now)
+                if told.what == "shipped":
+                    self.shipped(key, told.at, now)
+                else:
+                    self._come_back(key, told.items, told.at, now)
             except Refused:
                 continue  # it is shown to the partner as failed
 
@@ -134,7 +150,10 @@ class Oracle:
     def shipped(self, key: Key, at: datetime, now: datetime) -> None:
         """What the lots of a purchase wait for happened; once. Too late: nothing follows."""
         bought = self.purchases.get(key)
-        if bought is None or at < bought.at or bought.shipped_at:
+        if bought is None:
+            self.waiting[key].append(Waits(at, now, "shipped"))
+            return
+        if at < bought.at or bought.shipped_at:
             raise Refused("no such purchase then")
         bought.shipped_at = at
         for currency in self.currencies:
@@ -143,14 +162,25 @@ class Oracle:
                 if lot.pending and lot.remaining and lot.active_at is None:
                     ledger.fulfil(lot, at, now)
 
-    def _accrue(self, bought: Bought, award: Award, points: int, now: datetime) -> None:
+    def _accrue(
+        self,
+        bought: Bought,
+        award: Award,
+        points: int,
+        now: datetime,
+        came: datetime | None = None,
+    ) -> None:
+        """`came`: when what its points wait for had happened, which is told next."""
         if points:
             terms = self.currencies[award.currency]
             if award.pending is not None:
                 terms = replace(terms, pending=award.pending)
             source = (award.rule, bought.key)
             ledger = self._ledger(bought.holder, award.currency, now)
-            ledger.credit(points, terms, bought.at, now, source, bought.shipped_at)
+            lapses_at = terms.activation(bought.at)[1]
+            late = lapses_at is not None and lapses_at <= now
+            shipped_at = bought.shipped_at or (came if late else None)
+            ledger.credit(points, terms, bought.at, now, source, shipped_at)
 
     # -- returns -----------------------------------------------------------------------------
 
@@ -159,14 +189,19 @@ class Oracle:
         if key in self.purchases:
             self._come_back(key, items, at, now)
         else:
-            self.waiting[key].append((items, at))
+            self.waiting[key].append(Waits(at, now, "return", items))
 
     def cancel(self, key: Key, at: datetime, now: datetime) -> None:
-        """Everything that is left comes back, and what was redeemed on the order is reversed."""
+        """Everything that is left comes back, and what was redeemed on the order is reversed.
+
+        That, too, where the order isn't known as a purchase.
+        """
         if key in self.purchases:
             self._come_back(key, None, at, now)
         else:
-            self.waiting[key].append((None, at))
+            self.waiting[key].append(Waits(at, now, "cancel"))
+            for holder in {x.holder for x in self.redemptions.values()}:
+                self._reverse_on(key, holder, now)
 
     def _come_back(
         self, key: Key, items: Sequence[Back] | None, at: datetime, now: datetime
@@ -180,7 +215,7 @@ class Oracle:
             raise Refused("nothing is left to come back")
         if items is None:
             tried.fractions = [Fraction(1)] * len(bought.lines)
-            self._reverse_on(bought, now)
+            self._reverse_on(key, bought.holder, now)
             bought.cancelled = True
         else:
             tried.take(items)
@@ -228,7 +263,12 @@ class Oracle:
         hold_until: datetime | None = None,
         order: Key | None = None,
     ) -> None:
-        """Take points, at once or into a hold."""
+        """Take points, at once or into a hold; not on an order that was cancelled."""
+        if order is not None:
+            known = self.purchases.get(order)
+            early = any(w.what == "cancel" for w in self.waiting.get(order, ()))
+            if early or (known is not None and known.cancelled):
+                raise Refused("the order was cancelled")
         ledger = self._ledger(holder, currency, now)
         taken = ledger.debit(points, now)
         ledger.slide("spending", now)
@@ -286,9 +326,9 @@ class Oracle:
             raise Refused(f"no redemption {name} that is {state}")
         return found
 
-    def _reverse_on(self, bought: Bought, now: datetime) -> None:
+    def _reverse_on(self, order: Key, holder: int, now: datetime) -> None:
         for name, found in list(self.redemptions.items()):
-            if found.order == bought.key and found.holder == bought.holder:
+            if found.order == order and found.holder == holder:
                 if found.state == "completed":
                     self.reverse(name, now)
                 elif found.state == "held":

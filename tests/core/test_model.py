@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -26,7 +27,7 @@ from hypothesis.stateful import (
 from tests.core.twin_shop import LADDERS, PRICES, TERMS, Ground, at_work
 from tests.core.twins import Twins
 from tests.oracle import Oracle
-from tests.oracle_ledger import ACTIVE, ARREARS, PENDING, Ledger, Lot, spread
+from tests.oracle_ledger import ACTIVE, ARREARS, PENDING, Key, Ledger, Lot, spread
 from tests.oracle_purchases import Award, Back, Bought, LineBought
 from tests.support import Databases
 
@@ -54,7 +55,8 @@ LINE = st.tuples(
     ),
 )
 LINES = st.lists(LINE, min_size=1, max_size=3)
-NAMES = st.sampled_from(["A", "B", "C", "D", "E"])
+NAMES = st.sampled_from(["A", "A", "B", "B", "C", "D", "E", "F"])
+KINDS = st.lists(st.sampled_from(sorted(TERMS)), max_size=2)
 WHO = st.integers(0, 1)
 LINE_NUMBER = st.integers(0, 2)
 ITEM = st.one_of(
@@ -82,6 +84,14 @@ class Lives(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.twins = Twins(self.ground, self.model())
+        self.last_night = self.twins.now
+
+    @initialize(first=LINES, kinds=KINDS)
+    def begin(self, first: list[tuple[str, LineBought]], kinds: list[str]) -> None:
+        """Lives begin with something to spend: or most would never spend anything."""
+        rich = [(kind, LineBought(Fraction(2), 3000)) for kind in ("STAR", "KUDO", *kinds)]
+        self.twins.buy("A", 0, timedelta(0), rich)
+        self.twins.buy("B", 1, timedelta(0), [*first, ("STAR", LineBought(Fraction(1), 2500))])
 
     @rule(passes=PASSES)
     def time_passes(self, passes: timedelta) -> None:
@@ -89,8 +99,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule(name=NAMES, who=WHO, ago=AGO, lines=LINES)
     def buy(self, name: str, who: int, ago: timedelta, lines: list[tuple[str, LineBought]]) -> None:
-        if name not in self.twins.receipts:
-            self.twins.buy(name, who, ago, lines)
+        free = [x for x in (name, *"CDEF") if x not in self.twins.receipts]
+        if free:
+            self.twins.buy(free[0], who, ago, lines)
 
     @precondition(lambda self: self.twins.receipts)
     @rule(name=NAMES, ago=AGO, lines=LINES)
@@ -102,17 +113,13 @@ class Lives(RuleBasedStateMachine):
     def give_back(self, name: str, ago: timedelta, items: list[Back]) -> None:
         self.twins.give_back(name, ago, items)
 
-    @precondition(lambda self: self.twins.receipts)
     @rule(name=NAMES, ago=AGO)
     def cancel(self, name: str, ago: timedelta) -> None:
-        if name in self.twins.receipts:
-            self.twins.cancel(name, ago)
+        self.twins.cancel(name, ago)
 
-    @precondition(lambda self: self.twins.receipts)
     @rule(name=NAMES, ago=AGO)
     def ship(self, name: str, ago: timedelta) -> None:
-        if name in self.twins.receipts:
-            self.twins.ship(name, ago)
+        self.twins.ship(name, ago)
 
     @precondition(lambda self: self.twins.receipts)
     @rule(
@@ -126,6 +133,15 @@ class Lives(RuleBasedStateMachine):
         self, who: int, currency: str, points: int, hold: str | None, order: str | None
     ) -> None:
         self.twins.redeem(who, currency, points, hold, order)
+
+    @rule(
+        who=WHO,
+        currency=st.sampled_from(["STAR", "STAR", "KUDO"]),
+        hold=st.sampled_from([None, "2D"]),
+        order=NAMES,
+    )
+    def redeem_on_an_order(self, who: int, currency: str, hold: str | None, order: str) -> None:
+        self.twins.redeem(who, currency, 10, hold, order)
 
     @rule(
         who=WHO,
@@ -152,9 +168,11 @@ class Lives(RuleBasedStateMachine):
     def time_out(self) -> None:
         self.twins.time_out()
 
+    @precondition(lambda self: self.last_night < self.twins.now)
     @rule()
     def night(self) -> None:
         self.twins.night()
+        self.last_night = self.twins.now
 
     @invariant()
     def agree(self) -> None:
@@ -229,6 +247,22 @@ class _PaidLast(Oracle):
             self.moves += [(at, PENDING, -lot.remaining), (at, ACTIVE, lot.remaining)]
 
 
+class _CancelUnseen(Oracle):
+    """What was spent on an order is kept until its purchase comes."""
+
+    def _reverse_on(self, order: Key, holder: int, now: datetime) -> None:
+        if order in self.purchases:
+            super()._reverse_on(order, holder, now)
+
+
+class _EventUnheard(Oracle):
+    """What was told before a purchase doesn't save its points."""
+
+    def shipped(self, key: Key, at: datetime, now: datetime) -> None:
+        if key in self.purchases:
+            super().shipped(key, at, now)
+
+
 class _FallsAtOnce(Oracle):
     def rank(self, holder: int, ladder: str, at: datetime) -> int:
         terms = self.ladders[ladder]
@@ -263,6 +297,14 @@ def lived(twins: Twins) -> None:
         lambda: twins.ship("D", at_once),
         lambda: twins.buy("E", 1, at_once, piece("STAR", 3500)),
         lambda: twins.cancel("E", at_once),
+        lambda: twins.buy("F", 1, at_once, piece("KUDO", 3000)),
+        lambda: twins.redeem(1, "KUDO", 10, None, "E"),  # on an order that was cancelled
+        lambda: twins.redeem(1, "KUDO", 10, None, "G"),
+        lambda: twins.cancel("G", at_once),  # and on one of which nothing else is known
+        lambda: twins.redeem(1, "KUDO", 25, None),
+        lambda: twins.ship("H", at_once),
+        lambda: twins.wait(12 * days),
+        lambda: twins.buy("H", 1, 13 * days, piece("TRIP", 3000)),  # its points were in time
         lambda: twins.wait(days),
         lambda: twins.night(),
     ]
@@ -321,6 +363,8 @@ WRONG = [
     _ArrearsForgiven,
     _NothingRenewed,
     _PaidLast,
+    _CancelUnseen,
+    _EventUnheard,
     _FallsAtOnce,
 ]
 

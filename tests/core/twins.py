@@ -47,6 +47,10 @@ class Receipt:
     shipped: bool = False
 
 
+#: What a receipt notes of what is done to it once.
+_DONE = {"cancel": "cancelled", "ship": "shipped"}
+
+
 def money(minor: int) -> str:
     """Minor units as a till writes them."""
     return f"{minor // 100}.{minor % 100:02}"
@@ -67,6 +71,7 @@ class Twins:
         self.marks = [START]
         self.receipts: dict[str, Receipt] = {}
         self.held: dict[str, Redemption] = {}
+        self.early: set[tuple[str, str]] = set()
         self.cards = ["9001", "9002"]
         self.holders = self.run(enrol_cards(self.cards, self.engine.ids))
         self.names = {c.id: c.code for c in self.engine.rulebook.currencies.values()}
@@ -94,7 +99,11 @@ class Twins:
             holder, self.key(name), at, [x for _, x in lines], awards(lines, factor), self.now
         )
         assert isinstance(outcome, Recorded), outcome
-        self.receipts[name] = Receipt(holder, at, lines, factor)
+        known = self.model.purchases[self.key(name)]
+        self.receipts[name] = Receipt(
+            holder, at, lines, factor, 1, known.cancelled, known.shipped_at is not None
+        )
+        self.early -= {(name, "cancel"), (name, "ship")}
         if at not in self.marks:
             self.marks.append(at)
 
@@ -133,24 +142,30 @@ class Twins:
         )
         unit = returns.check_return(self.partner, given)
         self._both(unit, lambda: self.model.give_back(self.key(name), items, at, self.now))
+        if name not in self.receipts:
+            self.now += timedelta(seconds=1)  # of two that wait, one was told first
 
     def cancel(self, name: str, ago: timedelta) -> None:
-        """All of a purchase comes back; again, it is the first answer again."""
-        receipt, at = self.receipts[name], self.now - ago
-        if not receipt.cancelled:
-            unit = returns.check_cancel(self.partner, name, at)
-            receipt.cancelled = self._both(
-                unit, lambda: self.model.cancel(self.key(name), at, self.now)
-            )
+        """All of a purchase comes back, perhaps before it is known; once."""
+        unit = returns.check_cancel(self.partner, name, self.now - ago)
+        self._once(name, "cancel", unit, self.model.cancel)
 
     def ship(self, name: str, ago: timedelta) -> None:
-        """The event that pending points wait for."""
-        receipt, at = self.receipts[name], self.now - ago
-        if not receipt.shipped:
-            unit = returns.check_fulfilment(self.partner, name, "shipped", at)
-            receipt.shipped = self._both(
-                unit, lambda: self.model.shipped(self.key(name), at, self.now)
-            )
+        """The event that pending points wait for, perhaps before their purchase is known; once."""
+        unit = returns.check_fulfilment(self.partner, name, "shipped", self.now - ago)
+        self._once(name, "ship", unit, self.model.shipped)
+
+    def _once(
+        self, name: str, what: str, unit: Unit, tell: Callable[[Key, datetime, datetime], None]
+    ) -> None:
+        receipt = self.receipts.get(name)
+        if receipt is None and (name, what) not in self.early:
+            self.early.add((name, what))
+            self._both(unit, lambda: tell(self.key(name), unit.occurred_at, self.now))
+            self.now += timedelta(seconds=1)  # of two that wait, one was told first
+        elif receipt is not None and not getattr(receipt, _DONE[what]):
+            took = self._both(unit, lambda: tell(self.key(name), unit.occurred_at, self.now))
+            setattr(receipt, _DONE[what], took)
 
     def redeem(
         self, who: int, currency: str, points: int, hold: str | None, order: str | None = None
