@@ -22,8 +22,8 @@ from core.digests import proven as proven_digests
 from core.entries import Kind, LotChange, Transfer
 from core.events import EventKind
 from core.folding import seal
-from core.judging import Qualified
 from core.ledger import Ledger
+from core.measures import Qualified
 from core.purchases import content_hash
 from core.qualifying import floors_from
 from core.redemptions import digest

@@ -7,26 +7,19 @@ at its own time, whenever it was booked; so a late event may change what follows
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import accumulate
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from core.measures import Measures, Qualified, next_review
 from core.rulebook import LadderTerms
-from laurels.durations import Duration, at_local, start_of, zone
-from laurels.windows import WindowKind
+from laurels.durations import at_local, start_of, zone
 
 _TICK = timedelta(microseconds=1)
-
-
-class Qualified(NamedTuple):
-    """An amount dated `at`, in the measure from `counts_from` on: a return's is later."""
-
-    at: datetime
-    counts_from: datetime
-    amount: int
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Floor(NamedTuple):
@@ -53,24 +46,6 @@ class TierMove:
     after: int
 
 
-def next_review(at: datetime, zone_name: str) -> datetime:
-    """The first local midnight after an instant."""
-    # Where clocks skip midnight a day starts at 1:00; the next one starts at midnight again.
-    return start_of(Duration(1, "D").after(start_of(at, "D", zone_name), zone_name), "D", zone_name)
-
-
-def review_without(when: datetime, window: Duration, zone_name: str) -> datetime:
-    """The first review whose window begins at `when` or later.
-
-    At the end of a month that isn't `when` plus the window: 28 February 10:00 is a month before
-    28 March 10:00, but counts again at the midnights of 29, 30 and 31 March.
-    """
-    review = start_of(window.after(when, zone_name), "D", zone_name)
-    while window.before(review, zone_name) < when:
-        review = next_review(review, zone_name)
-    return review
-
-
 def first_review_below(
     measure: Callable[[datetime], int], needed: int, after: datetime, last: datetime, zone_name: str
 ) -> datetime | None:
@@ -90,76 +65,6 @@ def first_review_below(
         else:
             low = middle + 1
     return at_local(day + timedelta(days=low), zone_name)
-
-
-class Measures:
-    """The measure of one member on one ladder at any instant."""
-
-    def __init__(
-        self, ladder: LadderTerms, rows: Iterable[Qualified], enrolled: datetime | None
-    ) -> None:
-        self.ladder = ladder
-        self._enrolled = enrolled
-        ordered = sorted(rows)
-        self.rows = [r for r in ordered if r.at == r.counts_from]
-        self._back = [r for r in ordered if r.at != r.counts_from]
-        self._dates = [r.at for r in self.rows]
-        self._sums = [0, *accumulate(r.amount for r in self.rows)]
-        self._known: tuple[datetime, datetime] | None = None
-
-    def at(self, at: datetime) -> int:
-        """What counts at an instant: of a window that rolls, (at - window, at]."""
-        if self.ladder.period is not None:
-            begins = bisect_left(self._dates, self.period(at)[0])
-        else:
-            start = self._start(at)
-            begins = 0 if start is None else bisect_right(self._dates, start)
-        found = self._sums[bisect_right(self._dates, at)] - self._sums[begins]
-        return found + self._returned(at, at)
-
-    def closing(self, end: datetime) -> int:
-        """What counts of the period that ends there: a purchase at its very end is the next's."""
-        start = self.period(end - _TICK)[0]
-        begins, ends = bisect_left(self._dates, start), bisect_left(self._dates, end)
-        return self._sums[ends] - self._sums[begins] + self._returned(end - _TICK, end)
-
-    def period(self, at: datetime) -> tuple[datetime, datetime]:
-        """The calendar's or the anniversary's period that an instant lies in."""
-        if self._known is None or not self._known[0] <= at < self._known[1]:
-            period = self.ladder.period
-            assert period is not None
-            assert self._enrolled is not None or period.kind is WindowKind.CALENDAR
-            self._known = period.period(at, self.ladder.time_zone, self._enrolled or at)
-        return self._known
-
-    def gone(self, now: datetime) -> datetime:
-        """A time by which nothing is left in a rolling window and all that came back counts."""
-        window = self.ladder.window
-        if window is None or not self.rows:
-            return max([now, *(r.counts_from for r in self._back)])
-        return max(now, review_without(self._dates[-1], window, self.ladder.time_zone))
-
-    def rises(self) -> list[datetime]:
-        """Every instant at which the measure may rise: something counts, or a deduction leaves."""
-        window, zone_name = self.ladder.window, self.ladder.time_zone
-        found = {r.at for r in self.rows if r.amount > 0}
-        if window is not None:
-            found |= {review_without(r.at, window, zone_name) for r in self.rows if r.amount < 0}
-        return sorted(found)
-
-    def _start(self, at: datetime) -> datetime | None:
-        window = self.ladder.window
-        return None if window is None else window.before(at, self.ladder.time_zone)
-
-    def _returned(self, at: datetime, counted: datetime) -> int:
-        """What came back by `counted` of what the window that ends at `at` holds."""
-        if not self._back:
-            return 0
-        if self.ladder.period is not None:
-            start = self.period(at)[0] - _TICK
-        else:
-            start = self._start(at) or self._back[0].at - _TICK
-        return sum(r.amount for r in self._back if start < r.at <= at and r.counts_from <= counted)
 
 
 class Course:
@@ -196,6 +101,24 @@ class Course:
                 assert rise is not None
                 self._rise(rise)
                 self._next += 1
+
+    def copy(self) -> Course:
+        """Another that may go on by itself."""
+        other = copy(self)
+        other.moves, other._rises = list(self.moves), list(self._rises)
+        return other
+
+    def add(self, row: Qualified) -> bool:
+        """Take in one more that counts from after all that was judged; False if it doesn't.
+
+        Then the past itself is other than it was judged.
+        """
+        if self._now is None or row.counts_from <= self._now or not self.measures.add(row):
+            return False
+        rise = self.measures.rise(row) if row.at == row.counts_from else None
+        if rise is not None and rise not in self._rises[self._next :]:
+            insort(self._rises, rise)
+        return True
 
     def next_move(self) -> TierMove | None:
         """Go on, with nothing more to come, to the next change of rank; None: there is none."""
@@ -300,9 +223,78 @@ def judge(
 ) -> Judged:
     """Judge a whole past up to an instant: what counts from later on isn't known yet."""
     course = Course(ladder, [r for r in rows if r.counts_from <= until], enrolled).run(until)
-    moves = with_floors(ladder, course.moves, floors, until)
+    return judged_by(course, floors, until)
+
+
+def judged_by(course: Course, floors: Sequence[Floor], until: datetime) -> Judged:
+    """What a course that was run to an instant comes to there."""
+    moves = with_floors(course.ladder, course.moves, floors, until)
     rank = moves[-1].after if moves else 0
     return Judged(rank, course.measures.at(until), moves, course)
+
+
+class Past:
+    """All that ever qualified of one member on one ladder: judged from the first day once, then on.
+
+    What comes later than all that was judged costs no more than itself; what comes late costs all.
+    """
+
+    def __init__(
+        self, ladder: LadderTerms, rows: Iterable[Qualified], enrolled: datetime | None
+    ) -> None:
+        self._ladder = ladder
+        self._rows = list(rows)
+        self._enrolled = enrolled
+        self._course: Course | None = None
+        self._until = _NEVER
+        self._ahead: list[Qualified] = []
+
+    def add(self, row: Qualified) -> None:
+        """One more."""
+        self._rows.append(row)
+        if self._course is None:
+            return
+        if row.counts_from > self._until:
+            insort(self._ahead, row, key=_counts_from)
+        elif self._course.add(row):
+            self._course.run(self._until)
+        else:
+            self._course = None
+
+    def judged(self, floors: Sequence[Floor], until: datetime) -> Judged:
+        """What was held up to an instant, with a judge who can go on."""
+        course = self._judge(until)
+        if until < self._until:
+            return judge(self._ladder, self._rows, self._enrolled, floors, until)
+        return judged_by(course.copy(), floors, until)
+
+    def moves(self, floors: Sequence[Floor], until: datetime) -> tuple[TierMove, ...]:
+        """The changes of rank up to an instant."""
+        own = [move for move in self._judge(until).moves if move.at <= until]
+        return with_floors(self._ladder, own, floors, until)
+
+    def _judge(self, until: datetime) -> Course:
+        """The judge, who has come to this instant, or is beyond it."""
+        if self._course is not None and until > self._until:
+            due = bisect_right(self._ahead, until, key=_counts_from)
+            if all(self._course.add(row) for row in self._ahead[:due]):
+                del self._ahead[:due]
+                self._course.run(until)
+                self._until = until
+            else:
+                self._course = None
+        if self._course is None:
+            known = [row for row in self._rows if row.counts_from <= until]
+            self._course = Course(self._ladder, known, self._enrolled).run(until)
+            self._until = until
+            self._ahead = sorted(
+                (row for row in self._rows if row.counts_from > until), key=_counts_from
+            )
+        return self._course
+
+
+def _counts_from(row: Qualified) -> datetime:
+    return row.counts_from
 
 
 def floor_at(ladder: LadderTerms, floors: Sequence[Floor], at: datetime) -> Floor | None:

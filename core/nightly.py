@@ -8,6 +8,7 @@ is booked is no longer due.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from core.store.posting import lock_holders
 Progress = Callable[[str, int, int], None]
 #: Members in one transaction: enough to amortise it, few enough that nobody waits long for a lock.
 BATCH = 1000
+#: Transactions under way: while PostgreSQL writes one, the next is reckoned.
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +88,27 @@ async def _age(engine: Engine, now: datetime, job: str, progress: Progress) -> d
     moved = dict.fromkeys((Kind.ACTIVATION, Kind.LAPSE, Kind.EXPIRY), 0)
     due = await store.due_holders(now, pending=job == "activate")
     progress(job, 0, len(due))
-    for start in range(0, len(due), BATCH):
-        holders = due[start : start + BATCH]
-        async with transaction() as connection:
-            batch = await _age_some(connection, engine, holders, now, job)
-        for ledger in batch.ledgers.values():
-            for transfer in ledger.transfers:
-                if transfer.kind in moved:
-                    moved[Kind(transfer.kind)] += transfer.amount
-        progress(job, min(start + BATCH, len(due)), len(due))
+    batches = iter([due[start : start + BATCH] for start in range(0, len(due), BATCH)])
+    done = 0
+
+    async def work() -> None:
+        nonlocal done
+        for holders in batches:
+            async with transaction() as connection:
+                batch = await _age_some(connection, engine, holders, now, job)
+            for ledger in batch.ledgers.values():
+                for transfer in ledger.transfers:
+                    if transfer.kind in moved:
+                        moved[Kind(transfer.kind)] += transfer.amount
+            done += len(holders)
+            progress(job, done, len(due))
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_AT_ONCE):
+                tasks.create_task(work())
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
     return moved
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.entries import Cause
-from core.judging import Floor, Qualified
+from core.judging import Floor
+from core.measures import Qualified
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook
 from core.store import writes
 from core.tiers import Standing, TierMove, lapses

@@ -16,15 +16,14 @@ from datetime import datetime
 from core.judging import (
     Floor,
     Judged,
-    Qualified,
+    Past,
     corrections,
     first_review_below,
     judge,
     next_change,
-    next_review,
-    review_without,
 )
 from core.judging import TierMove as TierMove  # the one name of this module's that many need
+from core.measures import Qualified, next_review, review_without
 from core.rulebook import LadderTerms
 from laurels.durations import start_of
 
@@ -55,6 +54,7 @@ class Standing:
     floors: list[Floor] = field(default_factory=list)
     touched: bool = False
     _edge: dict[datetime, datetime | None] = field(default_factory=dict)
+    _past: Past | None = None
 
     def __post_init__(self) -> None:
         self.whole = self.whole or not self.ladder.plain
@@ -110,7 +110,8 @@ class Standing:
     def rank_at(self, at: datetime) -> int:
         """The place on the ladder held at `at`."""
         if self.whole:
-            return self.judged(at).rank
+            moves = self._whole_past().moves(self.floors, at)
+            return moves[-1].after if moves else 0
         if self.measured_at is None:
             return 0
         review = start_of(at, "D", self.ladder.time_zone)
@@ -121,11 +122,14 @@ class Standing:
         return self.ladder.rank(peak)
 
     def judged(self, until: datetime) -> Judged:
-        """The whole past, judged anew up to an instant."""
-        return judge(self.ladder, self._past(), self.enrolled, self.floors, until)
+        """The whole past, judged up to an instant."""
+        return self._whole_past().judged(self.floors, until)
 
-    def _past(self) -> list[Qualified]:
-        return [Qualified(at, at, amount) for at, amount in self.rows] + self.returns
+    def _whole_past(self) -> Past:
+        if self._past is None:
+            rows = [Qualified(at, at, amount) for at, amount in self.rows] + self.returns
+            self._past = Past(self.ladder, rows, self.enrolled)
+        return self._past
 
     def rejudge(
         self, at: datetime, added: Sequence[Qualified] = (), floors: Sequence[Floor] | None = None
@@ -135,8 +139,10 @@ class Standing:
         Returns the changes of rank to be booked. An `at` before the last judgment means that one.
         """
         known = self.measured_at
-        before = () if known is None or self.stale else self.judged(known).moves
+        past = self._whole_past()
+        before = () if known is None or self.stale else past.moves(self.floors, known)
         for row in added:
+            past.add(row)
             if row.at == row.counts_from:
                 self.rows.append((row.at, row.amount))
             else:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from core.judging import Qualified, TierMove
+from core.judging import TierMove
+from core.measures import Qualified
 from core.rulebook import LadderTerms
 from laurels import Ladder, Tier, visits
 

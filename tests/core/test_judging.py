@@ -7,6 +7,7 @@ for a grace, may go one step at a time, and never passes a tier that is never ta
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from core.judging import Floor, Qualified, TierMove, judge, next_change
+from core.judging import Floor, Past, TierMove, judge, next_change
+from core.measures import Qualified
 from core.qualifying import _climb
 from core.rulebook import LadderTerms
 from core.tiers import Standing, proven, standing_from_rows
@@ -46,6 +48,32 @@ def test_a_past_judged_is_the_past_lived(
     assert list(judged.moves) == life.moves
     assert judged.rank == life.rank
     assert judged.value == life.measure(until)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ladders(), pasts(8), ENROLLED, st.randoms(use_true_random=False), st.booleans())
+def test_going_on_comes_to_what_judging_anew_does(
+    ladder: LadderTerms,
+    rows: list[Qualified],
+    enrolled: datetime,
+    chance: random.Random,
+    in_order: bool,
+) -> None:
+    """Asked in between, before and after each row, of the past, of now and of what is to come."""
+    rows = sorted(rows, key=lambda row: row.counts_from)
+    if not in_order:
+        chance.shuffle(rows)
+    past = Past(ladder, (), enrolled)
+    for n, row in enumerate(rows):
+        known = [*rows[:n], row]
+        if chance.random() < 0.5:
+            past.judged((), row.counts_from - timedelta(days=chance.choice([0, 0, 1, 40])))
+        past.add(row)
+        for until in (row.counts_from, row.counts_from + timedelta(days=chance.randint(-90, 400))):
+            anew, on = judge(ladder, known, enrolled, (), until), past.judged((), until)
+            assert (on.moves, on.rank, on.value) == (anew.moves, anew.rank, anew.value)
+            assert past.moves((), until) == anew.moves
+            assert next_change(on, (), until) == next_change(anew, (), until)
 
 
 class NoGrace(Life):
