@@ -143,6 +143,15 @@ class Lives(RuleBasedStateMachine):
     def redeem_on_an_order(self, who: int, currency: str, hold: str | None, order: str) -> None:
         self.twins.redeem(who, currency, 10, hold, order)
 
+    @rule(who=WHO, name=NAMES, points=st.sampled_from([10, 25, 25]), days=st.sampled_from([0, 4]))
+    def spend_then_cancel(self, who: int, name: str, points: int, days: int) -> None:
+        """What is owed most often comes about like this; then more is earned, which repays it."""
+        self.twins.redeem(who, "STAR", points, None)
+        self.twins.cancel(name, timedelta(0))
+        if free := [x for x in "CDEF" if x not in self.twins.receipts]:
+            self.twins.buy(free[0], who, timedelta(0), [("STAR", LineBought(Fraction(1), 999))])
+        self.twins.wait(timedelta(days=days))
+
     @rule(
         who=WHO,
         currency=st.sampled_from(sorted(TERMS)),
