@@ -90,6 +90,8 @@ CREATE TABLE transfer (
 -- Reserved points and arrears at any instant, without reading a ledger's whole past.
 CREATE INDEX transfer_aside ON transfer (holder_id, currency_id, occurred_at)
     WHERE source IN (3, 4) OR target IN (3, 4);
+-- What expired, for the balances of the past.
+CREATE INDEX transfer_expired ON transfer (holder_id, currency_id, seq) WHERE kind = 3;
 CREATE TABLE lot (
     holder_id bigint NOT NULL,
     currency_id integer NOT NULL,
@@ -106,7 +108,9 @@ CREATE TABLE lot (
     -- Its policy at first: it may be moved under another.
     opened_under integer NOT NULL,
     pending boolean NOT NULL,
-    PRIMARY KEY (holder_id, currency_id, seq),
+    -- With what a balance of the past asks of each: a member's lots lie scattered over the table.
+    PRIMARY KEY (holder_id, currency_id, seq)
+        INCLUDE (amount, occurred_at, active_at, expires_at, lapses_at, pending),
     FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq),
     CONSTRAINT lot_lives CHECK (expires_at > active_at OR active_at = 'infinity'),
     -- What waits for an event has a deadline; nothing else has one.
@@ -139,7 +143,7 @@ CREATE TABLE allocation (
     lot_seq integer NOT NULL,
     at timestamptz NOT NULL,
     amount bigint NOT NULL CHECK (amount <> 0),
-    PRIMARY KEY (holder_id, currency_id, seq, lot_seq),
+    PRIMARY KEY (holder_id, currency_id, seq, lot_seq) INCLUDE (at, amount),
     FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq),
     FOREIGN KEY (holder_id, currency_id, lot_seq) REFERENCES lot (holder_id, currency_id, seq)
 );

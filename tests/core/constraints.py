@@ -10,7 +10,7 @@ CONSTRAINTS = {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
-        "PRIMARY KEY (holder_id, currency_id, seq, lot_seq)",
+        "PRIMARY KEY (holder_id, currency_id, seq, lot_seq) INCLUDE (at, amount)",
     },
     "assignment": {
         "CHECK (((kind = 3) = (ends IS NOT NULL)))",
@@ -61,7 +61,8 @@ CONSTRAINTS = {
         "CHECK (((expires_at > active_at) OR (active_at = 'infinity'::timestamp with time zone)))",
         "CHECK ((pending OR (active_at < 'infinity'::timestamp with time zone)))",
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
-        "PRIMARY KEY (holder_id, currency_id, seq)",
+        "PRIMARY KEY (holder_id, currency_id, seq) "
+        "INCLUDE (amount, occurred_at, active_at, expires_at, lapses_at, pending)",
     },
     "member": {"PRIMARY KEY (holder_id)"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
