@@ -267,7 +267,7 @@ class Ledger:
         lot.gone += left
 
     def _repay(self, cause: Cause, credited: list[tuple[Lot, int]], now: datetime) -> None:
-        """Repay arrears from points that just came into these lots, in their order.
+        """Repay arrears from points that just came into these lots, as any debit takes from lots.
 
         Dated now, for arrears may be younger than points that come late: until then the one is
         reckoned against the other wherever a balance is read.
@@ -279,7 +279,7 @@ class Ledger:
         at = cause.occurred_at if any(lot.dead(now) for lot, _ in credited) else now
         dated = cause._replace(occurred_at=max(at, cause.occurred_at))
         seq = self._move(dated, Kind.REPAYMENT, Account.ACTIVE, Account.ARREARS, left, rule)
-        for lot, n in spread(left, [lot for lot, _ in credited]):
+        for lot, n in spread(left, sorted((lot for lot, _ in credited), key=spending_order)):
             self._take(lot, seq, dated.occurred_at, n)
 
     def _change(

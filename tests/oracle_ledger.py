@@ -213,8 +213,8 @@ class Ledger:
         self.catch_up(now)
 
     def repay(self, lots: Iterable[Lot], at: datetime) -> None:
-        """What came into these lots pays arrears first."""
-        for lot in lots:
+        """What came into these lots pays arrears first; of several, as any debit takes."""
+        for lot in sorted(lots, key=lambda x: x.order):
             n = min(self.arrears, lot.remaining)
             lot.remaining -= n
             self.arrears -= n

@@ -17,6 +17,7 @@ from tests.core.lots import (
     day,
     earn,
     moves,
+    release,
     remaining,
     reserve,
     spend,
@@ -208,3 +209,15 @@ def test_a_lot_that_holds_less_than_it_says_is_caught() -> None:
     lot.remaining = 20
     with pytest.raises(BookBroken, match=r"^ledger 1/1 has a negative balance$"):
         claw(ledger, [lot], 15)
+
+
+def test_points_that_come_back_to_several_lots_repay_soonest_to_expire_first() -> None:
+    """Once in the order in which the lots had been opened, which is no order of debits."""
+    ledger = Ledger(1, 1)
+    late, soon = credit(ledger, 10, 0, 30), credit(ledger, 10, 0, 20)
+    taken = reserve(ledger, 15, 1)
+    assert taken == [(soon.seq, 10), (late.seq, 5)]
+    ledger.claw_back(cause(2), [], 12, ARREARS)  # five are there, seven owed
+    release(ledger, list(reversed(taken)), 3)
+    assert balances(ledger) == (8, 0, 0, 0)
+    assert remaining(ledger) == {late.seq: 5, soon.seq: 3}
