@@ -17,7 +17,6 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
 from app import codes as codes_file
@@ -26,11 +25,12 @@ from app import sandbox as sandboxes
 from app.postgres import EmbeddedPostgresError
 from app.runtime import database, running
 from app.settings import Settings
-from app.shown import Steps, bars, done_table, month_tables
+from app.shown import Steps, bars, done_table, month_tables, plugin_table
 from core import check as proof
 from core import db, digests
 from core.errors import Refusal
 from core.posting import Engine
+from core.store.faults import RuleFault, all_by_code
 from plugins.host import collect
 from schema.build import build_schema
 
@@ -328,26 +328,33 @@ def digest(
 
 
 @commands.command()
-def plugins() -> None:
-    """What is installed, with versions, rules and rewards; what was refused, and why."""
+def plugins(
+    database_name: Database = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Ask the database whose rules failed, too.")
+    ] = False,
+) -> None:
+    """What is installed, with versions, rules and rewards; what was refused, and why.
+
+    Example: laurels plugins --faults
+    """
     collected = collect(blocked=_settings().blocked_plugins)
-    table = Table("plugin", "version", "partner", "earn rules", "redeem rules", "rewards")
-    for p in collected.installed:
-        table.add_row(
-            p.name,
-            p.version,
-            p.partner.name,
-            ", ".join(r.code for r in p.earn_rules),
-            ", ".join(r.code for r in p.redeem_rules),
-            ", ".join(r.code for r in p.rewards),
-        )
-    out.print(table)
+    out.print(plugin_table(collected.installed))
     for name in collected.blocked:
         out.print(f"blocked: {name}")
     for refused in collected.refused:
         err.print(f"[red]refused[/] {refused}")
+    for code, fault in _run(_faults(database_name)) if faults else ():
+        rule = f"rule '{fault.rule}'" if fault.rule else "its rules"
+        times = f"{fault.faults} times, last on {fault.last_at:%Y-%m-%d %H:%M} UTC"
+        err.print(f"[red]failed[/] partner '{code}': {rule} {fault.what}, {times}")
     if collected.refused:
         raise typer.Exit(1)
+
+
+async def _faults(database_name: str | None) -> list[tuple[str, RuleFault]]:
+    async with database(_settings(), database_name) as url, db.connected(url):
+        return await all_by_code()
 
 
 @commands.command()

@@ -15,6 +15,7 @@ from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running
 from app.settings import Settings
+from app.watchdog import watched
 from app.work import stopped_gently, working
 
 #: Told the runtime, the secret and the address before serving; returns lines to print.
@@ -51,5 +52,5 @@ async def _serve(
         )
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
-        async with working(runtime, wanted=settings.worker):
+        async with watched(), working(runtime, wanted=settings.worker):
             await uvicorn.Server(config).serve()

@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from app.sandbox import Month
 from app.work import Done
+from plugins.collected import Installed
 
 _STEPS = {
     "holds": "releasing holds",
@@ -98,4 +99,19 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> T
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def plugin_table(installed: Sequence[Installed]) -> Table:
+    """What each plugin brings."""
+    table = Table("plugin", "version", "partner", "earn rules", "redeem rules", "rewards")
+    for p in installed:
+        table.add_row(
+            p.name,
+            p.version,
+            p.partner.name,
+            ", ".join(r.code for r in p.earn_rules),
+            ", ".join(r.code for r in p.redeem_rules),
+            ", ".join(r.code for r in p.rewards),
+        )
     return table

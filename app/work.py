@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool
 from app.jobs import Progress, Work, jobs_app, release_holds, run_night, silent
 from app.runtime import Runtime, running
 from app.settings import Settings
+from app.watchdog import watched
 from core import db
 from core.digests import DigestKey
 from core.nightly import Night
@@ -160,7 +161,7 @@ def stopped_gently() -> Iterator[None]:
 async def run_worker(settings: Settings, name: str | None) -> None:
     """The worker as a process of its own, until a signal stops it."""
     with stopped_gently(), suppress(asyncio.CancelledError):
-        async with running(settings, name=name) as runtime:
+        async with running(settings, name=name) as runtime, watched():
             await work(runtime)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from core.containment import Containment
 from core.entries import AHEAD, Cause, Lot
 from core.errors import (
     IdempotencyConflict,
@@ -29,8 +30,7 @@ from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms,
 from core.store import writes as rows
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
-from laurels.errors import RuleError
-from laurels.evaluator import Evaluation, evaluate
+from laurels.evaluator import Evaluation
 from laurels.policies import Activity
 from laurels.purchase import Facts, Purchase
 
@@ -71,6 +71,7 @@ class Batch:
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
     enrolled: dict[int, datetime] = field(default_factory=dict)
     awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
+    containment: Containment = field(default_factory=Containment)
     writes: rows.Writes = field(default_factory=rows.Writes)
 
     def take(self, rows: Sequence[Any]) -> None:
@@ -153,7 +154,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
-    evaluation = judge(partner, purchase, Facts(visits, tiers))
+    evaluation = batch.containment.judge(partner, purchase, Facts(visits, tiers))
     content = packed(partner, content_of(partner, evaluation, visits, tiers))
     check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)
@@ -171,28 +172,6 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
-
-
-def judge(partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
-    """Evaluate a partner's rules and hold what they award against its contract.
-
-    Raises PartnerRuleFailed, naming the rule.
-    """
-    try:
-        evaluation = evaluate(partner.rules, purchase, facts)
-    except RuleError as error:
-        raise PartnerRuleFailed(f"partner '{partner.code}', {error}") from error
-    except Exception as error:  # an error that can't say what it is, say
-        raise PartnerRuleFailed(
-            f"partner '{partner.code}': its rules failed with {type(error).__name__}"
-        ) from error
-    for granted in evaluation.granted:
-        if granted.currency not in partner.issues:
-            raise PartnerRuleFailed(
-                f"partner '{partner.code}', rule '{partner.rules[granted.rule].code}': "
-                f"its contract doesn't let it issue {granted.currency}"
-            )
-    return evaluation
 
 
 def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None:

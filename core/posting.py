@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from core.containment import Containment
 from core.db import Connection, transaction
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
 from core.events import EventKind
@@ -16,8 +17,8 @@ from core.folding import Batch, Outcome, fold_purchase
 from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
+from core.store import faults, redemptions
 from core.store import posting as store
-from core.store import redemptions
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
 
@@ -34,6 +35,7 @@ class Engine:
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self.ids = Ids()
+        self.containment = Containment()
 
     async def record_purchases(
         self, items: Sequence[Incoming], now: datetime, *, historical: bool = False
@@ -62,13 +64,21 @@ class Engine:
     ) -> tuple[list[Outcome], bool]:
         if not items:
             return [], False
-        for _ in range(_RETRIES):
-            try:
-                async with transaction() as connection:
-                    return await self._post(connection, items, now, historical, book)
-            except LostRace:
-                continue
+        try:
+            for _ in range(_RETRIES):
+                try:
+                    async with transaction() as connection:
+                        return await self._post(connection, items, now, historical, book)
+                except LostRace:
+                    continue
+        finally:
+            await self.tell_faults(now)
         raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
+
+    async def tell_faults(self, now: datetime) -> None:
+        """Keep what partners' rules did wrong since, for whoever looks for the culprit."""
+        if found := self.containment.take_faults():
+            await faults.add(found, now)
 
     async def _post(
         self,
@@ -83,7 +93,7 @@ class Engine:
         Such a purchase ends its batch: what waited is booked before what follows, as it would be if
         each came alone.
         """
-        batch = Batch(self.rulebook, now, historical)
+        batch = Batch(self.rulebook, now, historical, containment=self.containment)
         places = await store.lock_members(
             connection, [(n, *item.member.key) for n, item in enumerate(items)]
         )

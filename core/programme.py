@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.containment import OnFaults
 from core.errors import BadInput
 from laurels.declarations import Currency, Ladder, Measure, Tier
 from laurels.durations import zone
@@ -72,12 +73,17 @@ class LadderSettings(_Terms):
 
 
 class ContractSettings(_Terms):
-    """What one partner may issue, accept and trade in; None leaves it as the plugin asks."""
+    """What one partner may issue, accept and trade in; None leaves it as the plugin asks.
+
+    `on_faults`: while its rules are suspended for faults, its purchases are denied, or the rules of
+    the kit's box alone give `base` points.
+    """
 
     issues: tuple[str, ...] | None = None
     accepts: tuple[str, ...] | None = None
     trades_in: tuple[str, ...] | None = None
     late_days: int = Field(default=90, ge=0, le=3650)
+    on_faults: OnFaults = OnFaults.DENY
 
     @property
     def late(self) -> timedelta:

@@ -50,7 +50,10 @@ async def record(
     """
     if not units:
         return []
-    outcomes = await _attempt(engine, units, now, historical)
+    try:
+        outcomes = await _attempt(engine, units, now, historical)
+    finally:
+        await engine.tell_faults(now)
     put = [
         (unit.partner.id, unit.purchase)
         for unit, outcome in zip(units, outcomes, strict=True)
@@ -140,7 +143,7 @@ async def _record(
     found = await store.find_purchases(connection, asked)
     keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
     holders = sorted({holder for _, holder in found.values()})
-    batch = Batch(engine.rulebook, now, historical)
+    batch = Batch(engine.rulebook, now, historical, containment=engine.containment)
     batch.booked = await rows.lock_holders(connection, holders) if holders else {}
     known = await store.known(connection, keys)
     bought = await _load(connection, engine, batch, found, units, now) if found else {}

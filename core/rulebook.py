@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import orjson
 
+from core.containment import OnFaults
 from core.programme import AdjustmentSettings
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
@@ -174,7 +175,8 @@ class PartnerTerms:
     """A partner with its contract and its rules.
 
     `issues` and `accepts` map a currency's code to its terms: what this partner's rules may award,
-    and what its rewards may cost. `late` is how old an event may be (imports are exempt).
+    and what its rewards may cost. `late` is how old an event may be (imports are
+    exempt), `on_faults` what becomes of its purchases while its rules are suspended.
     """
 
     id: int
@@ -188,6 +190,7 @@ class PartnerTerms:
     redeem: tuple[RedeemRule, ...] = ()
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
+    on_faults: OnFaults = OnFaults.DENY
     rules: tuple[EarnRule, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 import orjson
 
 from core.bought import Bought, Request, Returned
+from core.containment import evaluate_in_time
 from core.db import Connection
 from core.entitlement import Given, Item, Remains, given_of
 from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting, check_room, content_of, judge, packed
+from core.folding import FORMAT, Batch, Posting, check_room, content_of, packed
 from core.ledger import Ledger
 from core.posting import Engine
 from core.qualifying import disqualify
 from core.reversals import reverse_for_order
 from core.rulebook import PartnerTerms
-from laurels.errors import LaurelsError
-from laurels.evaluator import evaluate
+from laurels.errors import LaurelsError, RuleTooSlow
 from laurels.policies import Activity
 from laurels.purchase import Facts, Line, Purchase
 from laurels.rules import reevaluates
@@ -206,8 +206,9 @@ def _judged_by_rules(
     for n in again:
         given = bought.given[n]
         try:
-            found = evaluate([rules[given.rule]], receipt, Facts(bought.visits, dict(bought.tiers)))
-        except LaurelsError:
+            facts = Facts(bought.visits, dict(bought.tiers))
+            found = evaluate_in_time([rules[given.rule]], receipt, facts)
+        except (LaurelsError, RuleTooSlow):
             del judged[n]
             continue
         twins = [m for m in again if bought.given[m][:2] == given[:2]]
@@ -237,7 +238,7 @@ def _edit(
         partner.code, bought.external_id, bought.occurred_at, bought.money, lines, bought.store,
         partner.time_zone,
     )  # fmt: skip
-    evaluation = judge(partner, receipt, Facts(bought.visits, dict(bought.tiers)))
+    evaluation = batch.containment.judge(partner, receipt, Facts(bought.visits, dict(bought.tiers)))
     decided = content_of(partner, evaluation, bought.visits, bought.tiers)
     packed(partner, decided)
     check_room(batch, partner, evaluation, bought.holder)

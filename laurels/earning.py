@@ -15,7 +15,7 @@ from laurels.money import Money
 from laurels.purchase import Facts, Purchase
 from laurels.rates import Rate, rate, rate_text
 from laurels.rounding import Rounding, spread
-from laurels.rules import Award, Effect, Multiply, Nothing, Terms, check_factor
+from laurels.rules import Award, EarnRule, Effect, Multiply, Nothing, Terms, check_factor, unwrapped
 
 
 def _named(code: object) -> str:
@@ -46,6 +46,11 @@ class _BoxRule:
 
     def __hash__(self) -> int:
         return hash((type(self), self.code, self.title))
+
+
+def in_the_box(rule: EarnRule) -> bool:
+    """Whether a rule is one of these, and not a partner's own, made of one of these perhaps."""
+    return type(unwrapped(rule)).__module__ == __name__
 
 
 class ProductTypeRewardCalculator(_BoxRule):

@@ -33,6 +33,10 @@ class RuleError(LaurelsError):
         return (type(self), (self.rule, self.problem))
 
 
+class RuleTooSlow(BaseException):  # not for a rule to catch by Exception
+    """Raised into a rule by the engine's clock: its time is up."""
+
+
 def shown(value: object, longest: int = 60) -> str:
     """The value as a refusal quotes it: never long, and never itself a reason to fail."""
     try:

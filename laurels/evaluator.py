@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from laurels.declarations import MAX_POINTS
-from laurels.errors import RuleError, shown, storable
+from laurels.errors import RuleError, RuleTooSlow, shown, storable
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
 from laurels.rules import Award, EarnRule, Effects, Multiply, Nothing
@@ -65,6 +65,8 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     for place, rule in enumerate(rules):
         try:
             effects = rule.evaluate(purchase, facts)
+        except RuleTooSlow as late:
+            raise RuleError(rule.code, "took longer than a rule may") from late
         except (Exception, SystemExit) as error:  # sys.exit() in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
         for effect in _as_sequence(rule, effects):

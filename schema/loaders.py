@@ -21,6 +21,7 @@ from core.posting import Engine
 from core.rulebook import CurrencyTerms, PartnerTerms
 from core.standings import TierStatus, standings
 from core.store import lookups, reads
+from core.store.faults import RuleFault, of_partners
 from core.store.redemptions import stock_left
 from laurels.purchase import Line
 from schema.loading import (
@@ -239,6 +240,18 @@ class Loaders(StoryLoaders):
                 group = [key[0] for key in keys if key[1:] == (before, limit)]
                 rows = await lookups.redemption_page(group, before, limit, partner)
                 found |= {(holder, before, limit): rows[holder] for holder in rows}
+            return found
+
+        return many(fetch)
+
+    @cached_property
+    def faults(self) -> DataLoader[int, list[RuleFault]]:
+        """What went wrong with the rules of a partner, the latest first."""
+
+        async def fetch(partners: list[int]) -> Mapping[int, list[RuleFault]]:
+            found: dict[int, list[RuleFault]] = {}
+            for row in await of_partners(partners):
+                found.setdefault(row.partner, []).append(row)
             return found
 
         return many(fetch)

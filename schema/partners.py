@@ -5,6 +5,7 @@ Knows nothing of members.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import strawberry
@@ -12,11 +13,13 @@ from strawberry import relay
 
 from core.models import PartnerRow
 from core.rulebook import CurrencyTerms, PartnerTerms
+from core.store import faults
 from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
 from schema.access import allow
 from schema.context import Info
 from schema.fields import answer
+from schema.scalars import BigInt
 
 
 @strawberry.type(description="A separately balanced unit: points, stars, stamps.")
@@ -86,6 +89,25 @@ class RedeemRule:
         return cls(code=rule.code, title=rule.title, currency=rule.currency)
 
 
+@strawberry.type(description="A kind of fault of one of a partner's rules.")
+class RuleFault:
+    """What, how often and when; never what an exception said."""
+
+    rule: str | None = strawberry.field(description="The rule's code; null: none can be named.")
+    what: str = strawberry.field(description="What went wrong, such as: raised ValueError.")
+    count: BigInt = strawberry.field(description="How often.")
+    first_at: datetime = strawberry.field(description="When first.")
+    last_at: datetime = strawberry.field(description="When last.")
+
+    @classmethod
+    def of(cls, row: faults.RuleFault) -> RuleFault:
+        """From the store."""
+        return cls(
+            rule=row.rule or None, what=row.what, count=BigInt(row.faults), first_at=row.first_at,
+            last_at=row.last_at,
+        )  # fmt: skip
+
+
 @strawberry.type(description="A business in the coalition.")
 class Partner(relay.Node):
     """By its code."""
@@ -122,6 +144,26 @@ class Partner(relay.Node):
     def redeem_rules(self) -> list[RedeemRule]:
         return [RedeemRule.of(r) for r in self.terms.redeem] if self.terms else []
 
+    @answer(
+        "What went wrong with its rules, the latest first. Null: only admins and the partner "
+        "itself are told."
+    )
+    async def faults(self, info: Info) -> list[RuleFault] | None:
+        if self.terms is None or not _may_see_faults(info, self.terms):
+            return None
+        rows = await info.context.loaders.faults.load(self.terms.id)
+        return [RuleFault.of(row) for row in rows]
+
+    @answer(
+        "Until when its own rules are suspended, having failed again and again: then they are "
+        "tried once more. Null: they aren't, or you aren't told."
+    )
+    def suspended_until(self, info: Info) -> datetime | None:
+        if self.terms is None or not _may_see_faults(info, self.terms):
+            return None
+        left = info.context.engine.containment.breakers.left(self.terms.id)
+        return info.context.instant + timedelta(seconds=left) if left else None
+
     @classmethod
     def of(cls, terms: PartnerTerms) -> Partner:
         """From the rulebook."""
@@ -134,6 +176,11 @@ class Partner(relay.Node):
     def of_row(cls, row: PartnerRow) -> Partner:
         """From the stored row of one that has gone."""
         return cls(code=row.code, name=row.name, time_zone=row.time_zone, installed=False)
+
+
+def _may_see_faults(info: Info, terms: PartnerTerms) -> bool:
+    own = info.context.partner
+    return info.context.viewer.role == "admin" or (own is not None and own.id == terms.id)
 
 
 async def partner_of(info: Info, partner_id: int) -> Partner:

@@ -46,6 +46,16 @@ CREATE TABLE lot_move (
     CONSTRAINT lot_move_split CHECK (sooner + later <= points AND expired <= sooner)
 );
 CREATE INDEX lot_move_by_time ON lot_move (at, id);
+-- What went wrong with partners' rules, by kind: who is at fault, since when, and how often.
+CREATE TABLE rule_fault (
+    partner_id integer NOT NULL,
+    rule text NOT NULL CHECK (length(rule) <= 64),
+    what text NOT NULL CHECK (length(what) BETWEEN 1 AND 200),
+    faults bigint NOT NULL CHECK (faults > 0),
+    first_at timestamptz NOT NULL,
+    last_at timestamptz NOT NULL CHECK (last_at >= first_at),
+    PRIMARY KEY (partner_id, rule, what)
+);
 -- Each night a keyed digest of the heads of all ledgers, to be kept elsewhere too.
 CREATE TABLE head_digest (
     at timestamptz PRIMARY KEY,

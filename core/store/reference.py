@@ -302,6 +302,7 @@ async def _terms(
         tuple(declared.redeem_rules),
         rewards,
         contract.late,
+        contract.on_faults,
     )
 
 

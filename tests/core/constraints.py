@@ -98,6 +98,13 @@ CONSTRAINTS = {
     "reward_stock": {"CHECK ((remaining >= 0))", "PRIMARY KEY (reward_id, slice)"},
     "rule": {"PRIMARY KEY (id)", "UNIQUE (partner_id, code, version)"},
     "rulebook": {"PRIMARY KEY (version)", "UNIQUE (digest)"},
+    "rule_fault": {
+        "CHECK ((faults > 0))",
+        "CHECK ((last_at >= first_at))",
+        "CHECK ((length(rule) <= 64))",
+        "CHECK (((length(what) >= 1) AND (length(what) <= 200)))",
+        "PRIMARY KEY (partner_id, rule, what)",
+    },
     "standing": {"CHECK ((rank >= 0))", HOLDER, "PRIMARY KEY (holder_id, ladder_id)"},
     "stock_move": {
         "CHECK ((((kind = 1) = (redemption_id IS NULL)) "

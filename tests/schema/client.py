@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 
 from app.tokens import issue
+from core.posting import Engine
 
 SECRET = "a secret of the tests, which is long enough"
 
@@ -64,6 +65,7 @@ class Client:
     http: httpx.AsyncClient
     clock: Clock
     tokens: dict[str, str]
+    engine: Engine
 
     def member(self, member_id: str) -> str:
         """A caller's name for a member, who gets a token."""

@@ -52,4 +52,4 @@ async def _client(engine: Engine, at: datetime, partners: Iterable[str]) -> Asyn
             f"{role}:{subject}": issue(SECRET, role, subject, timedelta(days=3650), clock())
             for role, subject in subjects
         }
-        yield Client(http, clock, tokens)
+        yield Client(http, clock, tokens, engine)

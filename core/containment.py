@@ -1,0 +1,232 @@
+"""Contains the faults of partners' rules: a deadline an evaluation, a breaker a partner.
+
+Installed code is trusted and contained against faults (DESIGN, "Trust"): a rule that loops is
+stopped by a timer signal, which works in the main thread alone, where the engine evaluates; a
+single long call in C ends late, and is the watchdog's. A partner whose rules fail again and again
+is suspended for a while, which costs nobody else a thing. Knows no rule, and nothing of the books.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import ceil
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from core.errors import PartnerRuleFailed
+from laurels.earning import in_the_box
+from laurels.errors import RuleError, RuleTooSlow
+from laurels.evaluator import Evaluation, evaluate
+from laurels.purchase import Facts, Purchase
+from laurels.rules import EarnRule, Effects, Nothing, Terms
+
+if TYPE_CHECKING:
+    from core.rulebook import PartnerTerms
+
+#: Seconds that all rules of a partner may take for one receipt, and more for each of its lines.
+DEADLINE = 0.25
+EACH_LINE = 0.0002
+#: Seconds after which a rule that swallowed the signal gets it again.
+_AGAIN = 0.02
+#: So many failures in a row suspend a partner, for seconds that double while it goes on failing.
+FAILURES = 5
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+_TOO_SLOW = "took longer than a rule may"
+_log = structlog.get_logger("laurels.rules")
+
+
+class _Timer:
+    """The process's one timer signal. `running` while a rule may be interrupted."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self._installed = False
+
+    def ready(self) -> bool:
+        """Whether a signal can interrupt this thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        if not self._installed:
+            signal.signal(signal.SIGALRM, self._interrupt)
+            self._installed = True
+        return True
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.running:
+            raise RuleTooSlow
+
+    def start(self, seconds: float) -> None:
+        self.running = True
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+
+    def stop(self) -> None:
+        while True:
+            try:
+                self.running = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except RuleTooSlow:  # in the very moment before it was stopped
+                continue
+            return
+
+
+_timer = _Timer()
+
+
+def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
+    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
+    if not _timer.ready():
+        return evaluate(rules, purchase, facts)
+    _timer.start(DEADLINE + EACH_LINE * len(purchase.lines))
+    try:
+        return evaluate(rules, purchase, facts)
+    finally:
+        _timer.stop()
+
+
+class Fault(NamedTuple):
+    """What a partner's rule did wrong; `rule` is empty where none can be named.
+
+    `what` is the kind of fault, without what an exception says: that might name a member.
+    """
+
+    partner: int
+    rule: str
+    what: str
+
+
+class OnFaults(StrEnum):
+    """What becomes of a suspended partner's purchases; its contract names it."""
+
+    DENY = "deny"
+    BASE = "base"
+
+
+@dataclass(slots=True)
+class _Breaker:
+    failures: int = 0
+    pause: float = FIRST_PAUSE
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class Breakers:
+    """Who is suspended, in this process. `clock` is monotonic: it moves with no event's time."""
+
+    clock: Callable[[], float] = time.monotonic
+    _breakers: dict[int, _Breaker] = field(default_factory=dict)
+
+    def left(self, partner: int) -> float:
+        """Seconds that a partner is suspended for; 0 where it isn't.
+
+        After them its rules are tried once more.
+        """
+        breaker = self._breakers.get(partner)
+        if breaker is None or breaker.until is None:
+            return 0.0
+        return max(0.0, breaker.until - self.clock())
+
+    def failed(self, partner: int) -> float:
+        """Its rules failed; returns for how many seconds that suspends it, 0: it doesn't."""
+        breaker = self._breakers.setdefault(partner, _Breaker())
+        breaker.failures += 1
+        if breaker.failures < FAILURES:
+            return 0.0
+        pause = breaker.pause
+        breaker.until = self.clock() + pause
+        breaker.pause = min(2 * pause, LONGEST_PAUSE)
+        return pause
+
+    def passed(self, partner: int) -> None:
+        """Its rules worked: whatever they did before is forgotten."""
+        self._breakers.pop(partner, None)
+
+
+class _Suspended:
+    """Stands in for a rule of a suspended partner's own; the kit's rules go on."""
+
+    code = title = "suspended"
+    terms: Terms = MappingProxyType({})
+
+    def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
+        """Nothing, and why."""
+        return Nothing("its brand's own rules are suspended after faults")
+
+
+_SUSPENDED = _Suspended()
+
+
+class Containment:
+    """Judges by partners' rules, and keeps their faults to themselves. One for each engine."""
+
+    def __init__(self, breakers: Breakers | None = None) -> None:
+        self.breakers = breakers or Breakers()
+        self._faults: Counter[Fault] = Counter()
+
+    def judge(self, partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
+        """Evaluate a partner's rules and hold what they award against its contract.
+
+        Raises PartnerRuleFailed, naming the rule, or that the partner is suspended.
+        """
+        left = self.breakers.left(partner.id)
+        rules = partner.rules
+        if left and partner.on_faults is OnFaults.DENY:
+            raise PartnerRuleFailed(
+                f"partner '{partner.code}': its rules failed again and again and are suspended; "
+                f"send it again in {ceil(left)} seconds"
+            )
+        if left:
+            rules = tuple(rule if in_the_box(rule) else _SUSPENDED for rule in rules)
+        try:
+            evaluation = evaluate_in_time(rules, purchase, facts)
+        except RuleError as error:
+            self._fault(partner, error.rule, _kind(error))
+            raise PartnerRuleFailed(f"partner '{partner.code}', {error}") from error
+        except RuleTooSlow as error:
+            self._fault(partner, "", _TOO_SLOW)
+            raise PartnerRuleFailed(f"partner '{partner.code}': its rules {_TOO_SLOW}") from error
+        except Exception as error:  # an error that can't say what it is, say
+            what = f"raised {type(error).__name__:.100}"
+            self._fault(partner, "", what)
+            raise PartnerRuleFailed(f"partner '{partner.code}': its rules {what}") from error
+        for granted in evaluation.granted:
+            if granted.currency not in partner.issues:
+                rule = partner.rules[granted.rule].code
+                self._fault(partner, rule, "issued what its contract doesn't name")
+                raise PartnerRuleFailed(
+                    f"partner '{partner.code}', rule '{rule}': "
+                    f"its contract doesn't let it issue {granted.currency}"
+                )
+        if not left:
+            self.breakers.passed(partner.id)
+        return evaluation
+
+    def _fault(self, partner: PartnerTerms, rule: str, what: str) -> None:
+        self._faults[Fault(partner.id, rule, what)] += 1
+        pause = self.breakers.failed(partner.id)
+        _log.warning(
+            "a partner's rule failed", partner=partner.code, rule=rule, what=what,
+            suspended_for=pause or None,
+        )  # fmt: skip
+
+    def take_faults(self) -> list[tuple[Fault, int]]:
+        """What went wrong since this was asked last, and how often."""
+        faults = sorted(self._faults.items())
+        self._faults.clear()
+        return faults
+
+
+def _kind(error: RuleError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, RuleTooSlow):
+        return _TOO_SLOW
+    if cause is not None:
+        return f"raised {type(cause).__name__:.100}"
+    return "answered what no rule may"
