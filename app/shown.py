@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from app.sandbox import Month
 from app.work import Done
-from plugins.collected import Installed
+from laurels.plugin.installed import Installed
 
 _STEPS = {
     "holds": "releasing holds",

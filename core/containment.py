@@ -1,94 +1,39 @@
-"""Contains the faults of partners' rules: a deadline an evaluation, a breaker a partner.
+"""Contains the faults of partners' rules: they cost their purchase, and in a row their partner.
 
-Installed code is trusted and contained against faults (DESIGN, "Trust"): a rule that loops is
-stopped by a timer signal, which works in the main thread alone, where the engine evaluates; a
-single long call in C ends late, and is the watchdog's. A partner whose rules fail again and again
-is suspended for a while, which costs nobody else a thing. Knows no rule, and nothing of the books.
+Installed code is trusted and contained against faults (DESIGN, "Trust"). Each evaluation has a
+deadline (`laurels.deadline`); a partner whose rules fail again and again is suspended for a while,
+which costs nobody else a thing. Knows no rule, and nothing of the books.
 """
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from core.errors import PartnerRuleFailed
+from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
 from laurels.errors import RuleError, RuleTooSlow
-from laurels.evaluator import Evaluation, evaluate
+from laurels.evaluator import Evaluation
 from laurels.purchase import Facts, Purchase
-from laurels.rules import EarnRule, Effects, Nothing, Terms
+from laurels.rules import Effects, Nothing, Terms
 
 if TYPE_CHECKING:
     from core.rulebook import PartnerTerms
 
-#: Seconds that all rules of a partner may take for one receipt, and more for each of its lines.
-DEADLINE = 0.25
-EACH_LINE = 0.0002
-#: Seconds after which a rule that swallowed the signal gets it again.
-_AGAIN = 0.02
 #: So many failures in a row suspend a partner, for seconds that double while it goes on failing.
 FAILURES = 5
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 _TOO_SLOW = "took longer than a rule may"
 _log = structlog.get_logger("laurels.rules")
-
-
-class _Timer:
-    """The process's one timer signal. `running` while a rule may be interrupted."""
-
-    def __init__(self) -> None:
-        self.running = False
-        self._installed = False
-
-    def ready(self) -> bool:
-        """Whether a signal can interrupt this thread."""
-        if threading.current_thread() is not threading.main_thread():
-            return False
-        if not self._installed:
-            signal.signal(signal.SIGALRM, self._interrupt)
-            self._installed = True
-        return True
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.running:
-            raise RuleTooSlow
-
-    def start(self, seconds: float) -> None:
-        self.running = True
-        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-
-    def stop(self) -> None:
-        while True:
-            try:
-                self.running = False
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except RuleTooSlow:  # in the very moment before it was stopped
-                continue
-            return
-
-
-_timer = _Timer()
-
-
-def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
-    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
-    if not _timer.ready():
-        return evaluate(rules, purchase, facts)
-    _timer.start(DEADLINE + EACH_LINE * len(purchase.lines))
-    try:
-        return evaluate(rules, purchase, facts)
-    finally:
-        _timer.stop()
 
 
 class Fault(NamedTuple):

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import orjson
 
 from core.bought import Bought, Request, Returned
-from core.containment import evaluate_in_time
 from core.db import Connection
 from core.entitlement import Given, Item, Remains, given_of
 from core.entries import AHEAD, Lot, Taken, spending_order
@@ -23,6 +22,7 @@ from core.posting import Engine
 from core.qualifying import disqualify
 from core.reversals import reverse_for_order
 from core.rulebook import PartnerTerms
+from laurels.deadline import evaluate_in_time
 from laurels.errors import LaurelsError, RuleTooSlow
 from laurels.policies import Activity
 from laurels.purchase import Facts, Line, Purchase

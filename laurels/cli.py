@@ -15,6 +15,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from laurels.kit import plugin
+
 GROUP = "laurels.commands"
 
 
@@ -46,6 +48,7 @@ def _own() -> typer.Typer:
     ) -> None:
         """Laurels, a coalition loyalty engine, and the kit that partners write plugins with."""
 
+    own.add_typer(plugin, name="plugin")
     return own
 
 

@@ -8,25 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from laurels import EarnRule, Ladder, Partner, RedeemRule, Reward
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A plugin that passed every check.
-
-    `name` is its entry point's, `dist` the distribution that brought it (None where none did);
-    `version` is that distribution's, and is stored with every decision its rules make.
-    """
-
-    name: str
-    version: str
-    dist: str | None
-    partner: Partner
-    earn_rules: tuple[EarnRule, ...]
-    redeem_rules: tuple[RedeemRule, ...]
-    rewards: tuple[Reward, ...]
-    ladders: tuple[Ladder, ...]
+from laurels.plugin.installed import Installed
 
 
 @dataclass(frozen=True, slots=True)

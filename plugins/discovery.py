@@ -10,8 +10,8 @@ import re
 from importlib.metadata import Distribution, EntryPoint, distributions
 
 from laurels import ENTRY_POINT_GROUP
+from laurels.plugin.refusal import told
 from plugins.collected import Refused
-from plugins.refusal import told
 
 UNKNOWN = "unknown"
 

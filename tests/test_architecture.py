@@ -117,12 +117,12 @@ def tries_in_resolvers(sources: Sources) -> list[str]:
     ]
 
 
-def hooks_outside_the_host(sources: Sources) -> list[str]:
-    """No hook is called but by the plugin host, one plugin at a time."""
+def hooks_outside_their_place(sources: Sources) -> list[str]:
+    """No hook is called but where one plugin is asked, one plugin at a time."""
     return [
         f"{path}:{node.lineno} calls hooks"
         for path, tree in _trees(sources)
-        if not path.startswith(("plugins/", "tests/"))
+        if not path.startswith(("laurels/plugin/", "plugins/", "tests/"))
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"hook", "subset_hook_caller"}
     ]
@@ -236,8 +236,8 @@ FAULTS: list[tuple[Check, str, str]] = [
     (tries_in_resolvers, "schema/me.py", "async def f():\n    try: g()\n    finally: ...\n"),
     (tries_in_resolvers, "schema/me.py", "@field\ndef f():\n    try: g()\n    finally: ...\n"),
     (tries_in_resolvers, "schema/me.py", "class A:\n    try: g()\n    finally: ...\n"),
-    (hooks_outside_the_host, "core/x.py", "manager.hook.laurels_partner()\n"),
-    (hooks_outside_the_host, "app/x.py", "manager.subset_hook_caller('laurels_partner', [])\n"),
+    (hooks_outside_their_place, "core/x.py", "manager.hook.laurels_partner()\n"),
+    (hooks_outside_their_place, "app/x.py", "manager.subset_hook_caller('laurels_partner', [])\n"),
     (brands_that_know_too_much, "plugins/partners/cafe.py", "from plugins.host import Host\n"),
     (brands_that_know_too_much, "plugins/partners/cafe.py", "import httpx\n"),
     (impure_rules, "laurels/x.py", "from datetime import datetime\nat = datetime.now()\n"),
@@ -253,7 +253,7 @@ INNOCENT: list[tuple[Check, str, str]] = [
     (transactions_outside_their_place, "core/x.py", "async with transaction(): ...\n"),
     (tries_in_resolvers, "schema/me.py", "def f():\n    try: g()\n    finally: ...\n"),
     (tries_in_resolvers, "core/me.py", "try:\n    g()\nfinally: ...\n"),
-    (hooks_outside_the_host, "plugins/host.py", "manager.hook.laurels_partner()\n"),
+    (hooks_outside_their_place, "laurels/plugin/loading.py", "manager.hook.laurels_partner()\n"),
     (brands_that_know_too_much, "plugins/partners/cafe.py", "from laurels import Partner\n"),
     (impure_rules, "app/x.py", "from datetime import datetime\nat = datetime.now()\n"),
 ]

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from core import containment
 from core.check import prove
 from core.containment import (
     FAILURES,
@@ -19,7 +13,6 @@ from core.containment import (
     LONGEST_PAUSE,
     Breakers,
     Containment,
-    evaluate_in_time,
 )
 from core.errors import PartnerRuleFailed, Refusal
 from core.folding import Recorded
@@ -35,10 +28,9 @@ from laurels import (
     PointsPerVisit,
     Purchase,
     award,
+    deadline,
     earn_rule,
 )
-from laurels.errors import RuleError
-from laurels.purchase import Line
 from tests.support import NOW, enrol_cards, receipt, scalar
 
 STAR = "STAR"
@@ -97,7 +89,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def engine(database: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Two good brands and five faulty ones, in one programme; short deadlines."""
-    monkeypatch.setattr(containment, "DEADLINE", 0.05)
+    monkeypatch.setattr(deadline, "DEADLINE", 0.05)
     programme = Programme(
         currencies=tuple(CurrencySettings(code=c, name=c) for c in (STAR, "GOLD")),
         contracts={
@@ -208,51 +200,3 @@ def test_a_success_forgets_what_was_before_and_pauses_double_to_an_hour() -> Non
     assert pauses == [60, 120, 240, 480, 960, 1920, LONGEST_PAUSE, LONGEST_PAUSE]
     breakers.passed(1)
     assert breakers.failed(1) == 0
-
-
-PURCHASE = Purchase("p", "1", NOW, "USD", (Line("A", 100),))
-
-
-def judge(rule: EarnRule) -> object:
-    """Evaluate one rule under the deadline."""
-    return evaluate_in_time([rule], PURCHASE, Facts(0, {}))
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deadline that a test needn't wait for."""
-    monkeypatch.setattr(containment, "DEADLINE", 0.02)
-
-
-SLOW: dict[str, Callable[[Purchase, Facts], Effects]] = {
-    "a loop": loops.function,
-    "one that swallows it": stubborn.function,
-    "a sleep": lambda purchase, facts: time.sleep(60),
-    "a big power": lambda purchase, facts: award(STAR, 3 ** (10**9) % 7),
-    "a wild expression": lambda purchase, facts: award(
-        STAR, bool(re.match("(a+)+$", "a" * 64 + "b"))
-    ),
-}
-
-
-@pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("name", SLOW)
-def test_what_takes_too_long_is_ended_and_named_and_the_timer_is_off_again(name: str) -> None:
-    with pytest.raises(RuleError, match="rule 'slow': took longer than a rule may"):
-        judge(earn_rule("slow", "Slow")(SLOW[name]))
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    assert judge(PointsPerVisit(STAR, 1)) == judge(PointsPerVisit(STAR, 1))
-
-
-@pytest.mark.usefixtures("short")
-def test_a_signal_that_comes_late_hurts_nobody() -> None:
-    judge(PointsPerVisit(STAR, 1))
-    signal.raise_signal(signal.SIGALRM)
-
-
-def test_beside_the_main_thread_rules_run_without_a_deadline() -> None:
-    found: list[object] = []
-    thread = threading.Thread(target=lambda: found.append(judge(PointsPerVisit(STAR, 2))))
-    thread.start()
-    thread.join()
-    assert found == [judge(PointsPerVisit(STAR, 2))]

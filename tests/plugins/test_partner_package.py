@@ -112,3 +112,20 @@ def test_an_outside_brand_earns_with_the_kit_alone(python: Path, tmp_path: Path)
     script = tmp_path / "till.py"
     script.write_text(SCRIPT)
     assert run(python, "-I", script, cwd=tmp_path) == "points 234 351\n"
+
+
+def test_a_package_that_the_kit_wrote_installs_registers_and_passes(
+    python: Path, tmp_path: Path
+) -> None:
+    """Where nothing is but the kit, the outside brand, and this one."""
+    laurels = python.with_name("laurels")
+    run(laurels, "plugin", "new", "corner-books", cwd=tmp_path)
+    made, wheels = tmp_path / "corner-books", tmp_path / "wheels"
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels, cwd=made)
+    pip = (python, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--no-index")
+    run(*pip, *wheels.iterdir(), cwd=tmp_path)
+    told = run(laurels, "plugin", "test", cwd=tmp_path).splitlines()
+    assert told == [
+        "✓ corner_bakery: Corner Bakery: 3 earn rules, 1 redeem rules, 1 rewards, 1 ladders",
+        "✓ corner_books: Corner Books: 1 earn rules, 0 redeem rules, 1 rewards, 0 ladders",
+    ]

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from laurels import DeclarationError, EarnRule, Ladder, Partner, RedeemRule, Reward
 from laurels.errors import check_code, check_title
+from laurels.plugin.plain import check_plain
 from laurels.rules import FunctionRule, LastingRule
-from plugins.plain import check_plain
 
 T = TypeVar("T")
 #: What an earn rule is called with.

@@ -23,6 +23,11 @@ class RefusalError(Exception):
         self.hook = hook
         self.reason = reason
 
+    @property
+    def told(self) -> str:
+        """The reason, with its hook."""
+        return f"hook {self.hook}: {self.reason}" if self.hook else self.reason
+
 
 def told(error: BaseException) -> str:
     """An exception's type and text on one line, short enough for a log and safe to store."""

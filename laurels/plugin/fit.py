@@ -1,4 +1,4 @@
-"""Whether declarations fit together: a plugin's own with each other, and with other plugins'.
+"""Whether a plugin's declarations fit together.
 
 Only what the plugin itself can get wrong: whether a shared currency or ladder exists, and who may
 issue it, is the programme's contract, and the engine's question.
@@ -6,7 +6,7 @@ issue it, is the programme's contract, and the engine's question.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from laurels import (
     FirstPurchaseBonus,
@@ -15,9 +15,9 @@ from laurels import (
     ProductTypeRewardCalculator,
     TierMultiplier,
 )
+from laurels.plugin.installed import Installed
+from laurels.plugin.refusal import RefusalError
 from laurels.rules import unwrapped
-from plugins.collected import Installed
-from plugins.refusal import RefusalError
 
 # A partner's own rule may mean anything by `currency`; those of the box mean points.
 _BOXED = (
@@ -65,27 +65,3 @@ def _check_tier(plugin: Installed, hook: str, what: str, ladder: str, tier: str)
             known = ", ".join(t.code for t in own.tiers)
             reason = f"{what} names tier {tier!r}, which ladder {ladder!r} doesn't have ({known})"
             raise RefusalError(hook, reason)
-
-
-class Taken:
-    """The codes that are one of a kind in the whole programme, and which plugin has them."""
-
-    def __init__(self) -> None:
-        self._owners: dict[tuple[str, str], str] = {}
-
-    def take(self, plugin: Installed) -> None:
-        """Note this plugin's codes. Raises RefusalError, and notes none, if another has one."""
-        for hook, noun, code in _claims(plugin):
-            owner = self._owners.get((noun, code))
-            if owner is not None:
-                raise RefusalError(hook, f"{noun} {code!r} already belongs to plugin {owner!r}")
-        for _, noun, code in _claims(plugin):
-            self._owners[noun, code] = plugin.name
-
-
-def _claims(plugin: Installed) -> Iterator[tuple[str, str, str]]:
-    yield "laurels_partner", "partner", plugin.partner.code
-    for currency in plugin.partner.currencies:
-        yield "laurels_partner", "currency", currency.code
-    for ladder in plugin.ladders:
-        yield "laurels_ladders", "ladder", ladder.code

@@ -1,0 +1,71 @@
+"""A deadline for each evaluation: a rule that loops is stopped by a timer signal.
+
+It works in the main thread alone, where the engine evaluates; it stops pure Python, regular
+expressions and big powers. A single long call in C ends late, and is the engine's watchdog's.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from laurels.errors import RuleTooSlow
+from laurels.evaluator import Evaluation, evaluate
+from laurels.purchase import Facts, Purchase
+from laurels.rules import EarnRule
+
+#: Seconds that all rules of a partner may take for one receipt, and more for each of its lines.
+DEADLINE = 0.25
+EACH_LINE = 0.0002
+#: Seconds after which a rule that swallowed the signal gets it again.
+_AGAIN = 0.02
+
+
+class _Timer:
+    """The process's one timer signal. `running` while a rule may be interrupted."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self._installed = False
+
+    def ready(self) -> bool:
+        """Whether a signal can interrupt this thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        if not self._installed:
+            signal.signal(signal.SIGALRM, self._interrupt)
+            self._installed = True
+        return True
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.running:
+            raise RuleTooSlow
+
+    def start(self, seconds: float) -> None:
+        self.running = True
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+
+    def stop(self) -> None:
+        while True:
+            try:
+                self.running = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except RuleTooSlow:  # in the very moment before it was stopped
+                continue
+            return
+
+
+_timer = _Timer()
+
+
+def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
+    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
+    if not _timer.ready():
+        return evaluate(rules, purchase, facts)
+    _timer.start(DEADLINE + EACH_LINE * len(purchase.lines))
+    try:
+        return evaluate(rules, purchase, facts)
+    finally:
+        _timer.stop()

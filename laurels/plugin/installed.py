@@ -1,0 +1,25 @@
+"""A plugin that passed every check: what it declares, frozen, and plain to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from laurels import EarnRule, Ladder, Partner, RedeemRule, Reward
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A plugin that passed every check.
+
+    `name` is its entry point's, `dist` the distribution that brought it (None where none did);
+    `version` is that distribution's, and is stored with every decision its rules make.
+    """
+
+    name: str
+    version: str
+    dist: str | None
+    partner: Partner
+    earn_rules: tuple[EarnRule, ...]
+    redeem_rules: tuple[RedeemRule, ...]
+    rewards: tuple[Reward, ...]
+    ladders: tuple[Ladder, ...]

@@ -1,0 +1,275 @@
+"""What a brand tests itself with: receipts, members, a clock, and what the engine will ask of it.
+
+It needs the SDK alone: no database, no application, no test runner. In a brand's own tests:
+
+    class TestBakery(laurels.testing.Conformance):
+        plugin = corner_bakery
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from laurels.deadline import evaluate_in_time
+from laurels.earning import ProductTypeRewardCalculator
+from laurels.errors import LaurelsError, RuleTooSlow
+from laurels.evaluator import Evaluation
+from laurels.money import to_minor
+from laurels.plugin.installed import Installed
+from laurels.plugin.loading import load
+from laurels.plugin.refusal import RefusalError
+from laurels.purchase import Facts, Line, Purchase
+from laurels.rules import unwrapped
+
+__all__ = [
+    "NOW",
+    "Clock",
+    "Conformance",
+    "brand",
+    "judge",
+    "member",
+    "points",
+    "problems",
+    "purchase",
+]
+
+#: Where a test's clock stands unless one moves it: a Sunday, at noon in UTC.
+NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is moved: `clock.tick(days=3)`."""
+
+    at: datetime = NOW
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return self.at
+
+    def tick(self, **span: float) -> datetime:
+        """Move on by a timedelta's words, and say what it is then."""
+        self.at += timedelta(**span)
+        return self.at
+
+
+def purchase(
+    *lines: tuple[str, str] | tuple[str, str, str],
+    currency: str = "USD",
+    at: datetime = NOW,
+    partner: str = "",
+    time_zone: str = "UTC",
+    store: str = "",
+    external_id: str = "R-1",
+) -> Purchase:
+    """A receipt of lines (product type, amount in major units, quantity): `("bread", "8.40", "2")`.
+
+    Raises MoneyError where an amount is none, ArithmeticError where a quantity is.
+    """
+    made = tuple(
+        Line(kind, to_minor(amount, currency), int(Decimal(more[0]).scaleb(3)) if more else 1000)
+        for kind, amount, *more in lines
+    )
+    return Purchase(partner, external_id, at, currency, made, store, time_zone)
+
+
+def member(visits: int = 0, **tiers: str) -> Facts:
+    """What the engine knows of a member: `member(3, bakery="gold")`."""
+    return Facts(visits, tiers)
+
+
+def brand(plugin: object) -> Installed:
+    """All that a plugin declares, as the engine's host reads it.
+
+    Raises RefusalError in the very words with which the host would leave it out.
+    """
+    return load(getattr(plugin, "__name__", type(plugin).__name__), plugin)
+
+
+def judge(plugin: object, bought: Purchase, facts: Facts | None = None) -> Evaluation:
+    """What a plugin's rules make of a purchase, by the engine's own evaluator and deadline.
+
+    The purchase is taken as one at this partner, by its clock on the wall. Raises RuleError.
+    """
+    return _judge(brand(plugin), bought, facts or Facts())
+
+
+def points(plugin: object, bought: Purchase, facts: Facts | None = None) -> Mapping[str, int]:
+    """The points of a purchase by currency: `{"CRUMB": 234}`. Raises RuleError."""
+    total: Counter[str] = Counter()
+    for granted in judge(plugin, bought, facts).granted:
+        total[granted.currency] += granted.points
+    return dict(total)
+
+
+def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
+    partner = installed.partner
+    here = Purchase(
+        partner.code, bought.external_id, bought.occurred_at, bought.currency, bought.lines,
+        bought.store, partner.time_zone,
+    )  # fmt: skip
+    return evaluate_in_time(installed.earn_rules, here, facts)
+
+
+class Conformance:
+    """What the engine asks of every plugin, as tests: set `plugin` in a class of your own."""
+
+    plugin: object
+
+    def test_its_declarations_are_accepted(self) -> None:
+        """As the host accepts them when it starts."""
+        brand(self.plugin)
+
+    def test_its_rules_keep_their_word_on_every_receipt(self) -> None:
+        """Over receipts small, large and strange, for members of every tier."""
+        found = problems(self.plugin)
+        if found:
+            raise AssertionError("\n".join(found))
+
+
+def problems(plugin: object) -> list[str]:
+    """What is wrong with a plugin, in words; nothing where it conforms.
+
+    Each rule is asked twice of receipts of every kind: it must answer in time and alike, in whole
+    points of currencies that its partner issues, without input or output of its own.
+    """
+    try:
+        installed = brand(plugin)
+    except RefusalError as refusal:
+        return [refusal.told]
+    found: dict[str, None] = {}
+    for name, bought in _receipts(installed):
+        for facts in _members(installed):
+            for problem in _misbehaviour(installed, bought, facts):
+                found.setdefault(f"{problem} (on {name})")
+                if len(found) == _MOST_PROBLEMS:
+                    return list(found)
+    return list(found)
+
+
+_MOST_PROBLEMS = 20
+
+
+def _misbehaviour(installed: Installed, bought: Purchase, facts: Facts) -> Iterator[str]:
+    try:
+        with _watched() as done:
+            first, again = (_judge(installed, bought, facts) for _ in range(2))
+    except RuleTooSlow:
+        yield "its rules took longer than rules may"
+        return
+    except LaurelsError as error:
+        yield str(error)
+        return
+    if first != again:
+        yield "its rules answered the same question otherwise the second time: a rule is pure"
+    for what in done:
+        yield f"a rule does input or output ({what}): a rule is pure"
+    issues = {c.code for c in installed.partner.currencies}.union(installed.partner.issues)
+    for granted in first.granted:
+        if granted.currency not in issues:
+            rule = installed.earn_rules[granted.rule].code
+            yield f"rule '{rule}': gives {granted.currency}, which its partner doesn't issue"
+
+
+# -- what they are asked of ------------------------------------------------------------------------
+
+
+def _receipts(installed: Installed) -> Iterator[tuple[str, Purchase]]:
+    """Receipts of every kind, each with a name, in all money that the partner trades in."""
+    kinds = [kind for rule in map(unwrapped, installed.earn_rules) for kind in _named(rule)]
+    kinds = list(dict.fromkeys(kinds))[:50] or ["bread"]
+    for money in sorted(installed.partner.trades_in) or ["USD"]:
+        for name, lines in _LINES.items():
+            yield f"{name}, {money}", Purchase("", "R-1", NOW, money, lines)
+        known = tuple(Line(kind, 1999 + n) for n, kind in enumerate(kinds))
+        for name, at in _TIMES.items():
+            yield f"all product types {name}, {money}", Purchase("", "R-1", at, money, known)
+
+
+def _named(rule: object) -> Sequence[str]:
+    if not isinstance(rule, ProductTypeRewardCalculator):
+        return ()
+    rates = rule.terms["rates"]
+    return list(rates) if isinstance(rates, Mapping) else ()
+
+
+_LINES: Mapping[str, tuple[Line, ...]] = {
+    "a free line": (Line("bread", 0),),
+    "a single cent": (Line("bread", 1),),
+    "a line of no type": (Line("", 1250),),
+    "weighed goods": (Line("cheese", 1234, 357),),
+    "nothing of something": (Line("bread", 0, 0),),
+    "strange words": (Line("ekmek 🥖 «çörek»", 999, 1000, "SKU/\u200f1"),),
+    "a fortune": (Line("gold", 10**12), Line("silver", 10**12 - 1)),
+    "five hundred lines": tuple(Line(f"type {n % 7}", 100 + n, 1000 * (n % 3)) for n in range(500)),
+}
+_TIMES: Mapping[str, datetime] = {
+    "at noon": NOW,
+    "at midnight": datetime(2026, 3, 16, tzinfo=UTC),
+    "on a leap day": datetime(2028, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC),
+    "at the turn of the year": datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC),
+    "long ago": datetime(1970, 1, 1, tzinfo=UTC),
+}
+
+
+def _members(installed: Installed) -> Iterator[Facts]:
+    """A member who is new, one who comes often, and one of each tier."""
+    yield Facts()
+    yield Facts(1000)
+    for ladder in installed.ladders:
+        for tier in ladder.tiers:
+            yield Facts(3, {ladder.code: tier.code})
+
+
+# -- input and output ------------------------------------------------------------------------------
+
+#: What the interpreter tells of, and a rule has no business with.
+_OUTSIDE = (
+    "socket.connect", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.system",
+    "os.exec", "os.spawn", "os.posix_spawn", "sqlite3.connect",
+)  # fmt: skip
+#: Of a module that is imported late.
+_CODE = (".py", ".pyc", ".so")
+
+
+class _Ear:
+    """Hears what the interpreter does while a rule is asked. An audit hook can't be taken off."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] | None = None
+        self._installed = False
+
+    def install(self) -> None:
+        if not self._installed:
+            sys.addaudithook(self._hear)
+            self._installed = True
+
+    def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.heard is None:
+            return
+        opened = event == "open" and not str(arguments[0]).endswith(_CODE)
+        if opened or event.startswith(_OUTSIDE):
+            self.heard.append(event)
+
+
+_ear = _Ear()
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """What input and output is done while inside, each kind once."""
+    _ear.install()
+    heard: list[str] = []
+    done: list[str] = []
+    _ear.heard = heard
+    try:
+        yield done
+    finally:
+        _ear.heard = None
+        done += dict.fromkeys(heard)

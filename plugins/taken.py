@@ -1,0 +1,32 @@
+"""What is one of a kind in the whole programme: of two plugins that claim it the first keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from laurels.plugin.installed import Installed
+from laurels.plugin.refusal import RefusalError
+
+
+class Taken:
+    """The codes that are one of a kind in the whole programme, and which plugin has them."""
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[str, str], str] = {}
+
+    def take(self, plugin: Installed) -> None:
+        """Note this plugin's codes. Raises RefusalError, and notes none, if another has one."""
+        for hook, noun, code in _claims(plugin):
+            owner = self._owners.get((noun, code))
+            if owner is not None:
+                raise RefusalError(hook, f"{noun} {code!r} already belongs to plugin {owner!r}")
+        for _, noun, code in _claims(plugin):
+            self._owners[noun, code] = plugin.name
+
+
+def _claims(plugin: Installed) -> Iterator[tuple[str, str, str]]:
+    yield "laurels_partner", "partner", plugin.partner.code
+    for currency in plugin.partner.currencies:
+        yield "laurels_partner", "currency", currency.code
+    for ladder in plugin.ladders:
+        yield "laurels_ladders", "ladder", ladder.code
