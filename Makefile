@@ -109,6 +109,7 @@ bench: $(READY)
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.nightly
 	@$(BIN)/python -m bench.reads
+	@$(BIN)/python -m bench.evaluation
 
 graphiql: $(GRAPHIQL)/dist/.built
 

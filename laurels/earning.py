@@ -182,7 +182,7 @@ class PointsPerAmount(_BoxRule):
         wanted = points
         if self.at_most is not None:
             points = min(points, self.at_most)
-        lines = spread(points, [line.amount for line in purchase.lines])
+        lines = spread(points, purchase.amounts)
         return Award(self.currency, points, lines, wanted=wanted if wanted > points else None)
 
 

@@ -5,11 +5,15 @@ Knows nothing of the engine: the host catches these and adds the plugin's name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 V = TypeVar("V")
+
+
+_CODE = re.compile(r"[A-Za-z0-9._-]+\Z")
 
 
 class LaurelsError(Exception):
@@ -64,7 +68,7 @@ def check_code(kind: str, code: object) -> str:
     """Return `code` if it may name a thing for ever: 1-64 letters, digits, `.`, `_` or `-`."""
     if not isinstance(code, str) or not 1 <= len(code) <= 64:
         raise DeclarationError(f"{kind}: a code is a text of 1 to 64 characters, not {shown(code)}")
-    if not code.isascii() or not all(c.isalnum() or c in "._-" for c in code):
+    if not _CODE.match(code):
         raise DeclarationError(
             f"{kind} {code!r}: a code has ASCII letters, digits, '.', '_', '-' only"
         )

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import add
 from typing import NamedTuple
 
 from laurels.declarations import MAX_POINTS
 from laurels.errors import RuleError, RuleTooSlow, shown, storable
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
-from laurels.rules import Award, EarnRule, Effects, Multiply, Nothing
+from laurels.rules import Award, EarnRule, Multiply, Nothing
 
 
 class Granted(NamedTuple):
@@ -69,13 +70,20 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             raise RuleError(rule.code, "took longer than a rule may") from late
         except (Exception, SystemExit) as error:  # sys.exit() in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
-        for effect in _as_sequence(rule, effects):
+        some: Sequence[object]
+        if isinstance(effects, list | tuple):
+            some = effects
+        else:
+            some = () if effects is None else (effects,)
+        if not some:
+            refused.append(Refused(place, _SILENT))
+        for effect in some:
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
-            elif isinstance(effect, Multiply):
-                multipliers.append((place, _checked_multiply(rule, effect)))
             elif isinstance(effect, Nothing):
                 refused.append(Refused(place, _words(rule, effect.because)))
+            elif isinstance(effect, Multiply):
+                multipliers.append((place, _checked_multiply(rule, effect)))
             else:
                 raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
     if multipliers:
@@ -83,17 +91,8 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     return Evaluation(tuple(granted), tuple(refused))
 
 
-_SILENT = (Nothing("its conditions weren't met"),)
-
-
-def _as_sequence(rule: EarnRule, effects: Effects) -> Sequence[object]:
-    if effects is None or (isinstance(effects, list | tuple) and not effects):
-        return _SILENT
-    if isinstance(effects, Award | Multiply | Nothing):
-        return (effects,)
-    if isinstance(effects, list | tuple):
-        return effects
-    raise RuleError(rule.code, f"returned {type(effects).__name__}, which is no effect")
+#: Of a rule that gives nothing and doesn't say why.
+_SILENT = "its conditions weren't met"
 
 
 def _told(error: BaseException) -> str:
@@ -105,6 +104,8 @@ def _told(error: BaseException) -> str:
 
 
 def _words(rule: EarnRule, text: object) -> str:
+    if text == "":
+        return ""
     if not isinstance(text, str) or not storable(text):
         raise RuleError(rule.code, "gave a reason that is no text")
     return text[:500]
@@ -128,7 +129,7 @@ def _take(
         refused.append(Refused(place, _words(rule, award.because) or "it came to no whole point"))
         return
     if award.lines is None:
-        lines = spread(points, [line.amount for line in purchase.lines])
+        lines = spread(points, purchase.amounts)
     else:
         lines = _checked_lines(rule, award.lines, points, len(purchase.lines))
     wanted = award.wanted
@@ -136,8 +137,12 @@ def _take(
         raise RuleError(
             rule.code, f"wanted {shown(wanted)}, not from the {points} awarded to {MAX_POINTS}"
         )
-    because = _words(rule, award.because)
+    because = award.because and _words(rule, award.because)
     granted.append(Granted(place, award.currency, points, lines, None, wanted, because))
+
+
+#: type() and not isinstance: True is an int, and no number of points.
+_WHOLE = {int}
 
 
 def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
@@ -154,7 +159,8 @@ def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> li
     if (
         not isinstance(lines, list | tuple)
         or len(lines) != count
-        or any(type(n) is not int or n < 0 for n in lines)
+        or set(map(type, lines)) != _WHOLE
+        or min(lines) < 0
         or sum(lines) != points
     ):
         raise RuleError(
@@ -171,14 +177,13 @@ def _multiply(
     refused: list[Refused],
     count: int,
 ) -> None:
-    base: dict[str, list[int]] = {}
+    base = {effect.currency: [0] * count for _, effect in multipliers}
     for g in granted:
-        sums = base.setdefault(g.currency, [0] * count)
-        for i, n in enumerate(g.lines):
-            sums[i] += n
+        if g.currency in base:
+            base[g.currency] = list(map(add, base[g.currency], g.lines))
     for place, effect in multipliers:
         because = _words(rules[place], effect.because)
-        lines = base.get(effect.currency, [])
+        lines = base[effect.currency]
         total = sum(lines)
         extra = total * effect.factor.numerator // effect.factor.denominator - total
         if extra > MAX_POINTS:

@@ -53,6 +53,8 @@ class Purchase:
     lines: tuple[Line, ...]
     store: str = ""
     time_zone: str = "UTC"
+    _amounts: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _total: int = field(default=0, init=False, repr=False, compare=False)
 
     @property
     def total(self) -> Money:
@@ -62,7 +64,19 @@ class Purchase:
     @property
     def total_minor(self) -> int:
         """What was paid in all, in minor units."""
-        return sum(line.amount for line in self.lines)
+        if self._amounts is None:
+            self.amounts  # noqa: B018  # gathers both
+        return self._total
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """What was paid for each line, in minor units."""
+        amounts = self._amounts
+        if amounts is None:  # gathered once: every rule asks
+            amounts = tuple([line.amount for line in self.lines])
+            object.__setattr__(self, "_amounts", amounts)
+            object.__setattr__(self, "_total", sum(amounts))
+        return amounts
 
     @property
     def minor_per_major(self) -> int:

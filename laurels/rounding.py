@@ -53,10 +53,12 @@ def spread(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
-    shares = [total * w // whole for w in weights]
-    short = total - sum(shares)
-    if short:
-        by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-        for i in by_remainder[:short]:
+    products = [total * weight for weight in weights]
+    shares = [product // whole for product in products]
+    if short := total - sum(shares):
+        remainders = [product % whole for product in products]
+        # Reversed, a sort keeps equals in their order: the earlier line comes first.
+        largest = sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)
+        for i in largest[:short]:
             shares[i] += 1
     return shares
