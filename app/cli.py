@@ -346,8 +346,9 @@ def plugins(
         err.print(f"[red]refused[/] {refused}")
     for code, fault in _run(_faults(database_name)) if faults else ():
         rule = f"rule '{fault.rule}'" if fault.rule else "its rules"
-        times = f"{fault.faults} times, last on {fault.last_at:%Y-%m-%d %H:%M} UTC"
-        err.print(f"[red]failed[/] partner '{code}': {rule} {fault.what}, {times}")
+        times = f"{fault.faults} time{'s' if fault.faults > 1 else ''}"
+        last = f"last on {fault.last_at:%Y-%m-%d %H:%M} UTC"
+        err.print(f"[red]failed[/] partner '{code}': {rule} {fault.what}, {times}, {last}")
     if collected.refused:
         raise typer.Exit(1)
 

@@ -1,0 +1,38 @@
+"""`laurels plugins`: what is installed, and on request whose rules failed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from core.containment import Fault
+from core.rulebook import Rulebook
+from core.store import faults
+from tests.app.working import SECRET
+from tests.support import NOW
+
+
+def plugins(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, on this database."""
+    return subprocess.run(
+        [sys.executable, "-c", "from laurels.cli import main; main()", "plugins", *arguments],
+        env={**os.environ, "LAURELS_DATABASE_URL": url, "LAURELS_SECRET": SECRET, "COLUMNS": "200"},
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+
+async def test_the_culprits_are_named_on_request(database: str, coalition: Rulebook) -> None:
+    partners = coalition.partners
+    await faults.add([(Fault(partners["cafe"].id, "stars", "raised KeyError"), 3)], NOW)
+    await faults.add([(Fault(partners["grocer"].id, "", "took longer than a rule may"), 1)], NOW)
+    told = plugins(database, "--faults")
+    assert told.returncode == 0, told.stderr
+    assert "Café Corda" in told.stdout
+    last = "last on 2026-03-15 12:00 UTC"
+    assert told.stderr.splitlines() == [
+        f"failed partner 'cafe': rule 'stars' raised KeyError, 3 times, {last}",
+        f"failed partner 'grocer': its rules took longer than a rule may, 1 time, {last}",
+    ]
+    silent = plugins(database)
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, told.stdout, "")
