@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
@@ -21,7 +21,7 @@ import structlog
 from core.errors import PartnerRuleFailed
 from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
-from laurels.errors import RuleError, RuleTooSlow
+from laurels.errors import RuleError, RuleTooSlow, storable
 from laurels.evaluator import Evaluation
 from laurels.purchase import Facts, Purchase
 from laurels.rules import Effects, Nothing, Terms
@@ -138,7 +138,7 @@ class Containment:
             self._fault(partner, "", _TOO_SLOW)
             raise PartnerRuleFailed(f"partner '{partner.code}': its rules {_TOO_SLOW}") from error
         except Exception as error:  # an error that can't say what it is, say
-            what = f"raised {type(error).__name__:.100}"
+            what = f"raised {_type_of(error)}"
             self._fault(partner, "", what)
             raise PartnerRuleFailed(f"partner '{partner.code}': its rules {what}") from error
         for granted in evaluation.granted:
@@ -155,7 +155,10 @@ class Containment:
 
     def _fault(self, partner: PartnerTerms, rule: str, what: str) -> None:
         self._faults[Fault(partner.id, rule, what)] += 1
-        pause = self.breakers.failed(partner.id)
+        # What the kit's rules refuse is the receipt's doing; suspended, no others run.
+        boxed = any(r.code == rule and in_the_box(r) for r in partner.rules)
+        suspended = boxed or self.breakers.left(partner.id)
+        pause = 0.0 if suspended else self.breakers.failed(partner.id)
         _log.warning(
             "a partner's rule failed", partner=partner.code, rule=rule, what=what,
             suspended_for=pause or None,
@@ -167,11 +170,21 @@ class Containment:
         self._faults.clear()
         return faults
 
+    def put_back(self, faults: Iterable[tuple[Fault, int]]) -> None:
+        """They couldn't be kept: they are told next time."""
+        for fault, count in faults:
+            self._faults[fault] += count
+
 
 def _kind(error: RuleError) -> str:
     cause = error.__cause__
     if isinstance(cause, RuleTooSlow):
         return _TOO_SLOW
     if cause is not None:
-        return f"raised {type(cause).__name__:.100}"
+        return f"raised {_type_of(cause)}"
     return "answered what no rule may"
+
+
+def _type_of(error: BaseException) -> str:
+    name = type(error).__name__[:100]
+    return name if storable(name) else "an exception"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import structlog
+
 from core.containment import Containment
 from core.db import Connection, transaction
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
@@ -23,6 +25,7 @@ from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
 
 _RETRIES = 5
+_log = structlog.get_logger("laurels.posting")
 
 
 class LostRace(Exception):
@@ -52,7 +55,10 @@ class Engine:
             outcomes += some
             if awaited:
                 done = [(x.partner.id, x.purchase.external_id) for x in rest[: len(some)]]
-                await match_waiting(self, now, done, historical=historical)
+                try:
+                    await match_waiting(self, now, done, historical=historical)
+                except Exception:  # the purchases are booked; every minute it is tried again
+                    _log.exception("what waited couldn't be booked; it is tried again")
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
@@ -78,7 +84,11 @@ class Engine:
     async def tell_faults(self, now: datetime) -> None:
         """Keep what partners' rules did wrong since, for whoever looks for the culprit."""
         if found := self.containment.take_faults():
-            await faults.add(found, now)
+            try:
+                await faults.add(found, now)
+            except Exception:  # what was booked is booked, and is answered
+                self.containment.put_back(found)
+                _log.exception("faults of rules couldn't be kept; they are told next time")
 
     async def _post(
         self,

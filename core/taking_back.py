@@ -23,7 +23,7 @@ from core.qualifying import disqualify
 from core.reversals import reverse_for_order
 from core.rulebook import PartnerTerms
 from laurels.deadline import evaluate_in_time
-from laurels.errors import LaurelsError, RuleTooSlow
+from laurels.errors import RuleTooSlow
 from laurels.policies import Activity
 from laurels.purchase import Facts, Line, Purchase
 from laurels.rules import reevaluates
@@ -208,7 +208,7 @@ def _judged_by_rules(
         try:
             facts = Facts(bought.visits, dict(bought.tiers))
             found = evaluate_in_time([rules[given.rule]], receipt, facts)
-        except (LaurelsError, RuleTooSlow):
+        except (Exception, RuleTooSlow):
             del judged[n]
             continue
         twins = [m for m in again if bought.given[m][:2] == given[:2]]

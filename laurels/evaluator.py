@@ -68,7 +68,9 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             effects = rule.evaluate(purchase, facts)
         except RuleTooSlow as late:
             raise RuleError(rule.code, "took longer than a rule may") from late
-        except (Exception, SystemExit) as error:  # sys.exit() in a rule ends no service
+        except KeyboardInterrupt:
+            raise  # the operator's own
+        except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
         some: Sequence[object]
         if isinstance(effects, list | tuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -13,11 +13,13 @@ from core.containment import (
     LONGEST_PAUSE,
     Breakers,
     Containment,
+    OnFaults,
 )
 from core.errors import PartnerRuleFailed, Refusal
 from core.folding import Recorded
 from core.posting import Engine
 from core.programme import ContractSettings, CurrencySettings, Programme
+from core.rulebook import RuleTerms
 from core.store.faults import of_partners
 from core.store.reference import Declared, install
 from laurels import (
@@ -31,6 +33,7 @@ from laurels import (
     deadline,
     earn_rule,
 )
+from laurels.purchase import Line
 from tests.support import NOW, enrol_cards, receipt, scalar
 
 STAR = "STAR"
@@ -200,3 +203,40 @@ def test_a_success_forgets_what_was_before_and_pauses_double_to_an_hour() -> Non
     assert pauses == [60, 120, 240, 480, 960, 1920, LONGEST_PAUSE, LONGEST_PAUSE]
     breakers.passed(1)
     assert breakers.failed(1) == 0
+
+
+class Panic(BaseException):
+    """As a foreign library raises it."""
+
+
+@earn_rule("panics", "Raises what is no Exception")
+def panics(purchase: Purchase, facts: Facts) -> Effects:
+    raise Panic
+
+
+async def test_a_panic_costs_its_own_purchase_alone(database: str) -> None:
+    programme = Programme(currencies=(CurrencySettings(code=STAR, name=STAR),))
+    engine = Engine(await install(programme, [brand("alpha"), brand("bad", panics)], NOW))
+    await enrol_cards(["1"])
+    failed, booked = await buy(engine, ("bad", "1"), ("alpha", "2"))
+    assert isinstance(failed, PartnerRuleFailed)
+    assert isinstance(booked, Recorded)
+    (fault,) = await of_partners([engine.rulebook.partners["bad"].id])
+    assert fault[1:4] == ("panics", "raised Panic", 1)
+
+
+async def test_what_a_receipt_alone_brings_about_suspends_nobody(
+    engine: Engine, clock: Clock
+) -> None:
+    """A kit's rule refuses what is beyond all bounds; nor does it prolong a pause."""
+    kind = engine.rulebook.partners["kind"]
+    for n in range(FAILURES):
+        await buy(engine, ("kind", f"k{n}"))
+    assert engine.containment.breakers.left(kind.id) == FIRST_PAUSE
+    beyond = PointsPerVisit(STAR, 10**15)
+    terms = replace(kind, earn=(RuleTerms(kind.earn[0].id, beyond),), on_faults=OnFaults.BASE)
+    lone = Purchase("kind", "x", NOW, "USD", (Line("A", 100),))
+    for _ in range(3 * FAILURES):
+        engine.containment.judge(terms, lone, Facts())
+        engine.containment._fault(terms, "visit", "answered what no rule may")
+    assert engine.containment.breakers.left(kind.id) == FIRST_PAUSE
