@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from core.entitlement import Given, Item, Remains, given_of
+from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.events import EventKind
 from core.judging import TierMove
 from core.rulebook import PartnerTerms
@@ -48,7 +48,11 @@ class Returned:
 
 @dataclass(slots=True)
 class Bought:
-    """A purchase with all that became of it so far."""
+    """A purchase with all that became of it so far.
+
+    `kept` are points, by currency, that revisions no longer gave and that weren't taken back: they
+    had expired, or were let go. What a later revision gives again is these first.
+    """
 
     event: int
     holder: int
@@ -66,6 +70,7 @@ class Bought:
     cancelled: bool = False
     earning_events: list[int] = field(default_factory=list)
     fulfilled: dict[str, datetime] = field(default_factory=dict)
+    kept: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
@@ -86,7 +91,9 @@ class Bought:
                 )  # fmt: skip
             elif kind == EventKind.EDIT:
                 bought = found[purchase]
-                bought.given, bought.revision = given_of(content), content["rev"]
+                after = given_of(content)
+                bought.correct(changes_of(bought.given, after), content["t"])
+                bought.given, bought.revision = after, content["rev"]
                 bought.remains = Remains.whole([_line(row) for row in own])
                 bought.earning_events.append(event)
             elif kind in (EventKind.RETURN, EventKind.CANCEL):
@@ -101,6 +108,17 @@ class Bought:
             elif kind == EventKind.FULFILMENT:
                 found[purchase].fulfilled[content["event"]] = at
         return found
+
+    def creditable(self, currency: int, change: int) -> int:
+        """What of a rise is to be credited: what was kept isn't given twice."""
+        return max(0, change - self.kept.get(currency, 0))
+
+    def correct(self, changes: Mapping[int, int], taken: Sequence[Sequence[int]]) -> None:
+        """Note what a revision changed; `taken` as its decision has it."""
+        collected = {row[0]: row[3] + row[4] for row in taken}
+        for currency, change in changes.items():
+            kept = self.kept.get(currency, 0) - change - collected.get(currency, 0)
+            self.kept[currency] = max(0, kept)
 
     def entitled(self) -> tuple[int, ...]:
         """The points of each award that are still earned."""

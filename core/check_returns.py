@@ -242,7 +242,7 @@ def _charges(
             past.moved(step, currency, Kind.CLAWBACK, Account.ARREARS),
             past.moved(step, currency, Kind.ACCRUAL),
         )
-        due = (lots, owed, max(0, -falls.get(currency, 0)))
+        due = (lots, owed, before.creditable(currency, -falls.get(currency, 0)))
         if moved != due:
             yield f"of currency {currency} {moved} were taken, owed and given, not {due}"
 

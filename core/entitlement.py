@@ -35,6 +35,15 @@ def given_of(content: Mapping[str, Any]) -> tuple[Given, ...]:
     return tuple(Given(g[0], g[1], tuple(g[2]), g[3]) for g in content["g"])
 
 
+def changes_of(before: Sequence[Given], after: Sequence[Given]) -> dict[int, int]:
+    """By how much a revision changes what is earned, of each currency in which it does."""
+    changes: dict[int, int] = {}
+    for sign, given in ((-1, before), (1, after)):
+        for g in given:
+            changes[g.currency] = changes.get(g.currency, 0) + sign * g.points
+    return {currency: change for currency, change in changes.items() if change}
+
+
 class Item(NamedTuple):
     """Part of a line that comes back: so much of its quantity (thousandths), or of its amount."""
 

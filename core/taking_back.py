@@ -12,7 +12,7 @@ import orjson
 
 from core.bought import Bought, Request, Returned
 from core.db import Connection
-from core.entitlement import Given, Item, Remains, given_of
+from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import EventKind
@@ -244,7 +244,7 @@ def _edit(
     check_room(batch, partner, evaluation, bought.holder)
     given = given_of(decided)
     before, money_before = bought.given, sum(x.amount for x in bought.remains.lines)
-    changes = _changes(before, given)
+    changes = changes_of(before, given)
     posting = Posting(batch, request.kind, event, bought.holder, partner.id, request.occurred_at)
     taken = []
     for currency, change in sorted(changes.items()):
@@ -253,8 +253,9 @@ def _edit(
             taken.append(
                 [currency, -change, *_charge(posting, bought, currency, -change, entitled)]
             )
-        else:
-            _credit_more(posting, partner, bought, before, given, currency, change)
+        elif more := bought.creditable(currency, change):
+            _credit_more(posting, partner, bought, before, given, currency, more)
+    bought.correct(changes, taken)
     bought.given, bought.revision = given, revision
     bought.remains = Remains.whole(lines)
     bought.earning_events.append(event)
@@ -272,14 +273,6 @@ def _edit(
         (bought.money, money_before - money), False,
     )  # fmt: skip
     return Returned(event, bought.holder, bought.event, posting.cause.booked_at, False, moves)
-
-
-def _changes(before: Sequence[Given], after: Sequence[Given]) -> dict[int, int]:
-    changes: dict[int, int] = {}
-    for sign, given in ((-1, before), (1, after)):
-        for g in given:
-            changes[g.currency] = changes.get(g.currency, 0) + sign * g.points
-    return {currency: change for currency, change in changes.items() if change}
 
 
 def _credit_more(

@@ -136,12 +136,18 @@ class Oracle:
         before, after = _by_rule(bought.awards), _by_rule(awards)
         for currency in dict.fromkeys(c for c, _ in (*after, *before)):
             net = _points(awards, currency) - _points(bought.awards, currency)
-            more = max(0, net)
+            kept = bought.uncollected[currency]
+            more = max(0, net - kept)
+            bought.uncollected[currency] = max(0, kept - max(0, net))
             for award in (a for a in awards if a.currency == currency):
                 gained = award.points - before.get((currency, award.rule), 0)
                 self._accrue(bought, award, max(0, min(more, gained)), now)
                 more -= max(0, min(more, gained))
+            held = self._held(bought.holder, currency, now)
             self._charge(bought, currency, max(0, -net), at, now)
+            if net < 0:  # what expired or was let go isn't given again by the next revision
+                collected = held - self._held(bought.holder, currency, now)
+                bought.uncollected[currency] += -net - collected
             self._qualify(bought, currency, net, bought.at if net > 0 else at)
         bought.lines, bought.awards = lines, awards
         bought.entitled = [a.points for a in awards]
@@ -240,16 +246,16 @@ class Oracle:
         """Take back what is no longer due, but not what had expired."""
         ledger = self._ledger(bought.holder, currency, now)
         own = ledger.of(bought.key)
-        credited, gone = sum(x.amount for x in own), sum(x.gone for x in own)
-        points = self.chargeable(bought, currency, lost, credited, gone)
-        bought.differences[currency] += lost
+        gone = sum(x.gone for x in own)
+        points = self.chargeable(bought, currency, lost, gone)
         bought.charged[currency] += points
         if points:
             ledger.claw_back(own, points, at)
 
-    def chargeable(self, bought: Bought, currency: str, lost: int, credited: int, gone: int) -> int:
+    def chargeable(self, bought: Bought, currency: str, lost: int, gone: int) -> int:
         """How many points of a difference can be asked for; `gone` expired or lapsed."""
-        return max(0, min(lost, credited - gone - bought.differences[currency]))
+        pairs = zip(bought.awards, bought.entitled, strict=True)
+        return max(0, min(lost, sum(n for a, n in pairs if a.currency == currency) - gone))
 
     # -- redemptions and adjustments -----------------------------------------------------------
 
@@ -317,6 +323,10 @@ class Oracle:
         """Book what has happened in every ledger."""
         for ledger in self.ledgers.values():
             ledger.catch_up(now)
+
+    def _held(self, holder: int, currency: str, now: datetime) -> int:
+        ledger = self._ledger(holder, currency, now)
+        return sum(x.remaining for x in ledger.lots) - ledger.arrears
 
     # -- within ----------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ class Bought:
     """A purchase and all that came back of it so far.
 
     `fractions` is what came back of each line, `off` what came back of the receipt as a whole;
-    `differences` what was no longer due, by currency.
+    `uncollected` what revisions no longer gave and wasn't taken back, by currency.
     """
 
     key: Key
@@ -71,7 +71,7 @@ class Bought:
     off: Fraction = Fraction(0)
     cancelled: bool = False
     shipped_at: datetime | None = None
-    differences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    uncollected: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     charged: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @property

@@ -217,8 +217,8 @@ def test_the_engine_and_the_model_agree(ground: Ground) -> None:
 
 
 class _ExpiredCharged(Oracle):
-    def chargeable(self, bought: Bought, currency: str, lost: int, credited: int, gone: int) -> int:
-        return super().chargeable(bought, currency, lost, credited, 0)
+    def chargeable(self, bought: Bought, currency: str, lost: int, gone: int) -> int:
+        return super().chargeable(bought, currency, lost, 0)
 
 
 class _NewestFirst(Oracle):
