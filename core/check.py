@@ -19,9 +19,9 @@ from core.checking import PREFETCH, Count, Found, Pass, Peek
 from core.db import Connection, Row, transaction
 from core.digests import DigestKey
 from core.digests import proven as proven_digests
-from core.entries import Kind, LotChange, Transfer
+from core.entries import Allocation, Kind, LotChange, Transfer
 from core.events import EventKind
-from core.folding import seal
+from core.folding import seal, sealed
 from core.ledger import Ledger
 from core.measures import Qualified
 from core.purchases import content_hash
@@ -101,7 +101,7 @@ async def _receipts(connection: Connection, count: Count) -> Found:
             count(n)
         own = tuple([Line(r[1], r[2], r[3], r[4]) async for r in lines.until(event[0])])
         try:
-            purchase = Purchase("", "", event[2], event[3] or "", own, event[4])
+            purchase = Purchase("", event[7], event[2], event[3] or "", own, event[4])
         except LaurelsError as error:
             yield f"event {event[0]}", f"the receipt is none: {error}"
             continue
@@ -115,22 +115,24 @@ async def _replay(connection: Connection, count: Count) -> Found:
     """Decisions replayed in booking order give the transfers that stand, and their hashes."""
     transfers = Peek(connection.cursor(proof.TRANSFERS, prefetch=PREFETCH))
     changes = Peek(connection.cursor(proof.CHANGES, prefetch=PREFETCH))
+    allocations = Peek(connection.cursor(proof.ALLOCATIONS, prefetch=PREFETCH))
     stamps = {r[0]: stamp_of(r[0], tuple(r)[1:]) for r in await connection.fetch(proof.POLICY_ROWS)}
     heads: dict[tuple[int, int], bytes] = {}
     n = 0
-    async for holder, booked_at, event, kind, partner, stored, content in connection.cursor(
-        proof.DECISIONS, prefetch=PREFETCH
-    ):
+    async for row in connection.cursor(proof.DECISIONS, prefetch=PREFETCH):
+        holder, booked_at, event, kind, partner, stored, content, rulebook, digest, name = row
         n += 1
         if n % PREFETCH == 0:
             count(n)
         own = [r async for r in transfers.until((holder, booked_at))]
         moved = [r async for r in changes.until((holder, booked_at))]
+        taken = [r async for r in allocations.until((holder, booked_at))]
+        said = sealed(content.encode(), digest or b"", name or "", rulebook)
         where = f"decision {holder} at {booked_at.isoformat()}"
         if kind == EventKind.PURCHASE and _given(content) != _credited(own):
             yield where, "its awards aren't what was credited"
         worked_out = b"".join(
-            _seal(heads, stamps, holder, currency, own, moved, content.encode())
+            _seal(heads, stamps, holder, currency, own, moved, taken, said)
             for currency in sorted({int(r[2]) for r in (*own, *moved)})
         )
         strangers = [r for r in own if (r[9], r[11]) != (partner, event)]
@@ -164,7 +166,8 @@ def _seal(
     currency: int,
     rows: Sequence[Row],
     changes: Sequence[Row],
-    content: bytes,
+    taken: Sequence[Row],
+    said: bytes,
 ) -> bytes:
     ledger = Ledger(holder, currency, head=heads.get((holder, currency), b""), stamps=stamps)
     ledger.opened = {r[3]: r[12] for r in rows if r[2] == currency and r[12] is not None}
@@ -178,7 +181,10 @@ def _seal(
         for r in changes
         if r[2] == currency
     ]
-    packed = seal(ledger, 0, 0, content)
+    ledger.allocations = [
+        Allocation(r[0], r[2], r[3], r[4], r[5], r[6]) for r in taken if r[2] == currency
+    ]
+    packed = seal(ledger, 0, 0, said)
     heads[holder, currency] = ledger.head
     return packed
 

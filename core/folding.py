@@ -314,8 +314,9 @@ class Posting:
     ) -> None:
         """Write the event and the decision, and chain what was moved."""
         batch, cause = self.batch, self.cause
+        said = sealed(content, digest, external_id, batch.rulebook.version)
         heads = b"".join(
-            seal(batch.ledgers[self.holder, currency], *began, content)
+            seal(batch.ledgers[self.holder, currency], *began, said)
             for currency, began in sorted(self._began.items())
             if batch.ledgers[self.holder, currency].moved_since(*began)
         )
@@ -333,22 +334,36 @@ class Posting:
         )  # fmt: skip
 
 
-def seal(ledger: Ledger, transfers: int, changes: int, content: bytes) -> bytes:
-    """Chain a posting to its ledger: hash of the last head, the content and what was moved.
+def sealed(content: bytes, digest: bytes, external_id: str, rulebook: int) -> bytes:
+    """What stands for a decision in a hash: its content, what its event was, and by which rules."""
+    return b"%b|%b|%d|%b" % (digest, external_id.encode(), rulebook, content)
 
-    And of the policies that lots were put under, in full: who changes one changes their past.
-    `transfers` and `changes` are how many of each the ledger had before the posting.
+
+def seal(ledger: Ledger, transfers: int, changes: int, said: bytes) -> bytes:
+    """Chain a posting to its ledger: hash of the last head, what was `said` and what was moved.
+
+    And of the lots that each debit took from, and of the policies that lots were put under, in
+    full: who changes one changes their past. `transfers` and `changes` are how many of each the
+    ledger had before the posting.
     """
-    h = hashlib.blake2b(ledger.head, digest_size=16, person=b"laurels1")
-    h.update(content)
-    for t in ledger.transfers[transfers:]:
+    h = hashlib.blake2b(ledger.head, digest_size=16, person=b"laurels2")
+    h.update(said)
+    moved = ledger.transfers[transfers:]
+    for t in moved:
         h.update(
-            b"%d|%d|%d|%d|%d|%d|%d|%d|%d|%d;"
+            b"%d|%d|%d|%d|%d|%d|%d|%d|%d|%d|%d;"
             % (t.holder, t.currency, t.seq, _micros(t.booked_at), _micros(t.occurred_at), t.kind,
-               t.source, t.target, t.amount, t.event)
+               t.source, t.target, t.amount, t.event, t.rule or 0)
         )  # fmt: skip
         if t.seq in ledger.opened:
             h.update(ledger.stamps.get(ledger.opened[t.seq], b""))
+    taken = []
+    for a in reversed(ledger.allocations):
+        if not moved or a.seq < moved[0].seq:
+            break
+        taken.append((a.seq, a.lot, _micros(a.at), a.amount))
+    for row in sorted(taken):
+        h.update(b"%d<%d:%d:%d;" % row)
     for c in sorted(ledger.changes[changes:]):
         h.update(
             b"%d:%d:%d:%d:%d;"

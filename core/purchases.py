@@ -144,6 +144,7 @@ def content_hash(purchase: Purchase, holder: int) -> bytes:
     content = orjson.dumps(
         [
             holder,
+            purchase.external_id,
             purchase.occurred_at,
             purchase.currency,
             purchase.store,

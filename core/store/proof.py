@@ -281,8 +281,15 @@ QUESTIONS: dict[str, str] = {
 
 #: Everything that the second pass replays, in booking order of each holder.
 DECISIONS = """
-SELECT holder_id, booked_at, event_id, kind, partner_id, heads, content FROM decision
-ORDER BY holder_id, booked_at
+SELECT d.holder_id, d.booked_at, d.event_id, d.kind, d.partner_id, d.heads, d.content, d.rulebook,
+    e.content_hash, e.external_id
+FROM decision d LEFT JOIN event e ON e.id = d.event_id
+ORDER BY d.holder_id, d.booked_at
+"""
+ALLOCATIONS = """
+SELECT t.holder_id, t.booked_at, a.currency_id, a.seq, a.lot_seq, a.at, a.amount
+FROM allocation a JOIN transfer t USING (holder_id, currency_id, seq)
+ORDER BY t.holder_id, t.booked_at, a.currency_id, a.seq, a.lot_seq
 """
 #: Decisions on what isn't a purchase, with what became of them.
 COMMANDS = """
@@ -314,7 +321,7 @@ ORDER BY t.holder_id, t.booked_at, t.currency_id, t.seq
 """
 POLICY_ROWS = "SELECT id, pending, expires, returns, grace, time_zone FROM policy"
 EVENTS = """
-SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash
+SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id
 FROM event e WHERE e.kind = 1 ORDER BY e.id
 """
 LINES = (

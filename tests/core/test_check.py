@@ -140,6 +140,20 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     "ledger deleted": (BALANCES, "DELETE FROM ledger USING v WHERE holder_id = h AND currency_id = c"),
     "holder's clock set back": (HOLDERS, "UPDATE holder SET booked_at = v.b FROM v WHERE id = v.h"),
     # Transfers.
+    "debit taken from another lot": (REPLAY, """
+        CREATE TEMP TABLE other AS SELECT o.holder_id, o.currency_id, o.seq, d.amount, d.lot_seq AS was, d.seq AS debit
+        FROM lot o JOIN debit d USING (holder_id, currency_id)
+        WHERE o.seq <> d.lot_seq AND o.remaining >= d.amount AND NOT o.pending LIMIT 1;
+        UPDATE lot l SET remaining = remaining + o.amount FROM other o
+        WHERE (l.holder_id, l.currency_id, l.seq) = (o.holder_id, o.currency_id, o.was);
+        UPDATE lot l SET remaining = remaining - o.amount FROM other o
+        WHERE (l.holder_id, l.currency_id, l.seq) = (o.holder_id, o.currency_id, o.seq);
+        UPDATE allocation a SET lot_seq = o.seq FROM other o
+        WHERE (a.holder_id, a.currency_id, a.seq, a.lot_seq) = (o.holder_id, o.currency_id, o.debit, o.was)
+        """),
+    "event renamed": (RECEIPTS, "UPDATE event SET external_id = 'S2-again' FROM v WHERE id = v.e"),
+    "event renamed, its posting": (REPLAY, "UPDATE event SET external_id = 'S2-again' FROM v WHERE id = v.e"),
+    "by another rulebook": (REPLAY, f"UPDATE decision SET rulebook = rulebook + 1 {_DECISION}"),
     "transfer raised": (BALANCES, f"UPDATE transfer SET amount = transfer.amount + 1 {_TRANSFER}"),
     "transfer deleted": (
         BALANCES,
