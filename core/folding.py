@@ -7,7 +7,7 @@ connection. Each fold changes its holder's state alone, so a batch's size never 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -280,14 +280,20 @@ class Posting:
         self._began: dict[int, tuple[int, int]] = {}
 
     def ledger(
-        self, currency: int, now: datetime | None = None, *, expiring: bool = True
+        self,
+        currency: int,
+        now: datetime | None = None,
+        *,
+        expiring: bool = True,
+        spared: Collection[Lot] = (),
     ) -> Ledger:
         """The holder's ledger; lots that were loaded are brought up to now first."""
         ledger = self.batch.ledger(self.holder, currency)
         if currency not in self._began:
             self._began[currency] = (len(ledger.transfers), len(ledger.changes))
             if ledger.lots:
-                ledger.catch_up(self.cause, now or self.horizon(currency), expiring=expiring)
+                until = now or self.horizon(currency)
+                ledger.catch_up(self.cause, until, expiring=expiring, spared=spared)
         return ledger
 
     def horizon(self, currency: int) -> datetime:

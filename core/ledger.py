@@ -6,7 +6,7 @@ writes what it gathered. Every fold asserts that the ledger still adds up; Postg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -54,12 +54,22 @@ class Ledger:
 
     # -- what time does --------------------------------------------------------------------
 
-    def catch_up(self, cause: Cause, now: datetime, *, expiring: bool = True) -> None:
+    def catch_up(
+        self,
+        cause: Cause,
+        now: datetime,
+        *,
+        expiring: bool = True,
+        spared: Collection[Lot] = (),
+    ) -> None:
         """Book what has happened to its loaded lots by `now`, each thing dated at its instant.
 
+        Of the lots `spared` it is known that what they wait for has happened in time.
         Whatever loads lots calls it first, so that the books don't depend on when a job ran.
         """
-        self._age(self.lots, cause, now, expiring=expiring, late=False)
+        kept = {id(lot) for lot in spared}
+        lots = [lot for lot in self.lots if id(lot) not in kept] if kept else self.lots
+        self._age(lots, cause, now, expiring=expiring, late=False)
 
     def _age(
         self, lots: Sequence[Lot], cause: Cause, now: datetime, *, expiring: bool, late: bool

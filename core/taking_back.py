@@ -316,7 +316,10 @@ def _fulfil(
     )
     activated = []
     for currency in sorted({g.currency for g in bought.given}):
-        ledger = posting.ledger(currency)
+        # What waited for its purchase was told in time, however long its booking took since then.
+        told = _awaiting(batch.ledger(bought.holder, currency), bought, name)
+        in_time = [x for x in told if x.lapses_at and request.occurred_at < x.lapses_at]
+        ledger = posting.ledger(currency, spared=in_time if request.waited else ())
         for lot in _awaiting(ledger, bought, name):
             activated.append([currency, lot.seq, lot.remaining])
             ledger.fulfil(posting.cause, lot, posting.horizon(currency))

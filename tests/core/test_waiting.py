@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from core import nightly, returning
 from core.bought import Returned
 from core.check import prove
 from core.db import transaction
@@ -80,6 +81,27 @@ async def test_an_event_in_time_is_an_event_of_its_own_where_nothing_would_lapse
     )
     assert await scalar(kinds) == [1, 11]
     assert await balances(market, member, NOW + days(2)) == {"SENT": (30, 0, 0, 0)}
+    assert await prove() == []
+
+
+async def test_an_event_told_in_time_is_heard_however_late_it_is_matched(
+    market: Engine, member: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies between the purchase's commit, on the last day, and the match."""
+    await shipped(market, "P", NOW + days(20))
+
+    async def dies(*_: object, **__: object) -> int:
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(returning, "match_waiting", dies)
+        await buy(market, "P", ("SENT", "30.00"), at=NOW, now=NOW + days(29))
+    assert await scalar("SELECT count(*) FROM waiting") == 1
+    late = NOW + days(31)
+    await nightly.run(market, late)
+    assert await balances(market, member, late) == {"SENT": (30, 0, 0, 0)}
+    assert await balances(market, member, NOW + days(20)) == {"SENT": (30, 0, 0, 0)}
+    assert await scalar("SELECT array_agg(kind ORDER BY seq) FROM transfer") == [1, 7]
     assert await prove() == []
 
 
