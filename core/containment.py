@@ -108,6 +108,15 @@ class _Suspended:
 _SUSPENDED = _Suspended()
 
 
+class _FaultError(Exception):
+    """A partner's rules failed: which one, how, and what the caller is told."""
+
+    def __init__(self, rule: str, what: str, told: str) -> None:
+        super().__init__(told)
+        self.rule = rule
+        self.what = what
+
+
 class Containment:
     """Judges by partners' rules, and keeps their faults to themselves. One for each engine."""
 
@@ -115,11 +124,24 @@ class Containment:
         self.breakers = breakers or Breakers()
         self._faults: Counter[Fault] = Counter()
 
-    def judge(self, partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
+    def judge(
+        self, partner: PartnerTerms, purchase: Purchase, facts: Facts, *, tentative: bool = False
+    ) -> Evaluation:
         """Evaluate a partner's rules and hold what they award against its contract.
 
+        A `tentative` one, a quote's, is made of whatever somebody asks: it suspends nobody.
         Raises PartnerRuleFailed, naming the rule, or that the partner is suspended.
         """
+        try:
+            evaluation = self._judge(partner, purchase, facts)
+        except _FaultError as failed:
+            self._note(partner, failed.rule, failed.what, tentative=tentative)
+            raise PartnerRuleFailed(str(failed)) from failed.__cause__
+        if not tentative and not self.breakers.left(partner.id):
+            self.breakers.passed(partner.id)
+        return evaluation
+
+    def _judge(self, partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
         left = self.breakers.left(partner.id)
         rules = partner.rules
         if left and partner.on_faults is OnFaults.DENY:
@@ -132,33 +154,32 @@ class Containment:
         try:
             evaluation = evaluate_in_time(rules, purchase, facts)
         except RuleError as error:
-            self._fault(partner, error.rule, _kind(error))
-            raise PartnerRuleFailed(f"partner '{partner.code}', {error}") from error
+            raise _FaultError(
+                error.rule, _kind(error), f"partner '{partner.code}', {error}"
+            ) from error
         except RuleTooSlow as error:
-            self._fault(partner, "", _TOO_SLOW)
-            raise PartnerRuleFailed(f"partner '{partner.code}': its rules {_TOO_SLOW}") from error
+            told = f"partner '{partner.code}': its rules {_TOO_SLOW}"
+            raise _FaultError("", _TOO_SLOW, told) from error
         except Exception as error:  # an error that can't say what it is, say
             what = f"raised {_type_of(error)}"
-            self._fault(partner, "", what)
-            raise PartnerRuleFailed(f"partner '{partner.code}': its rules {what}") from error
+            raise _FaultError("", what, f"partner '{partner.code}': its rules {what}") from error
         for granted in evaluation.granted:
             if granted.currency not in partner.issues:
                 rule = partner.rules[granted.rule].code
-                self._fault(partner, rule, "issued what its contract doesn't name")
-                raise PartnerRuleFailed(
+                raise _FaultError(
+                    rule,
+                    "issued what its contract doesn't name",
                     f"partner '{partner.code}', rule '{rule}': "
-                    f"its contract doesn't let it issue {granted.currency}"
+                    f"its contract doesn't let it issue {granted.currency}",
                 )
-        if not left:
-            self.breakers.passed(partner.id)
         return evaluation
 
-    def _fault(self, partner: PartnerTerms, rule: str, what: str) -> None:
+    def _note(self, partner: PartnerTerms, rule: str, what: str, *, tentative: bool) -> None:
         self._faults[Fault(partner.id, rule, what)] += 1
         # What the kit's rules refuse is the receipt's doing; suspended, no others run.
         boxed = any(r.code == rule and in_the_box(r) for r in partner.rules)
-        suspended = boxed or self.breakers.left(partner.id)
-        pause = 0.0 if suspended else self.breakers.failed(partner.id)
+        spared = tentative or boxed or self.breakers.left(partner.id)
+        pause = 0.0 if spared else self.breakers.failed(partner.id)
         _log.warning(
             "a partner's rule failed", partner=partner.code, rule=rule, what=what,
             suspended_for=pause or None,

@@ -72,6 +72,7 @@ class Batch:
     enrolled: dict[int, datetime] = field(default_factory=dict)
     awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
     containment: Containment = field(default_factory=Containment)
+    tentative: bool = False
     writes: rows.Writes = field(default_factory=rows.Writes)
 
     def take(self, rows: Sequence[Any]) -> None:
@@ -154,7 +155,9 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
-    evaluation = batch.containment.judge(partner, purchase, Facts(visits, tiers))
+    evaluation = batch.containment.judge(
+        partner, purchase, Facts(visits, tiers), tentative=batch.tentative
+    )
     content = packed(partner, content_of(partner, evaluation, visits, tiers))
     check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)

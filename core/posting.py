@@ -6,8 +6,11 @@ Each batch runs in one transaction and a fixed number of statements; what happen
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -25,11 +28,27 @@ from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
 
 _RETRIES = 5
+#: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
+#: rules take with a large batch. What is left of it is booked by the next one.
+LONGEST_FOLD = 2.0
+#: So many purchases are judged before others in this process have their turn.
+_TURN = 16
 _log = structlog.get_logger("laurels.posting")
 
 
 class LostRace(Exception):
     """Nothing was booked: another transaction took one of our natural keys since we looked."""
+
+
+class _Booked(NamedTuple):
+    """What one transaction did: outcomes of the first items, and whether something waited for one.
+
+    `cuts`: where else the batch must be cut, by places in it.
+    """
+
+    outcomes: list[Outcome]
+    awaited: bool
+    cuts: Sequence[int] = ()
 
 
 class Engine:
@@ -50,26 +69,31 @@ class Engine:
         from core.returning import match_waiting  # it books by an engine: a circle, closed here
 
         outcomes: list[Outcome] = []
-        while rest := items[len(outcomes) :]:
-            some, awaited = await self._run(rest, now, historical, book=True)
-            outcomes += some
-            if awaited:
-                done = [(x.partner.id, x.purchase.external_id) for x in rest[: len(some)]]
+        cuts: list[int] = []
+        while (done := len(outcomes)) < len(items):
+            cuts = [cut for cut in cuts if cut > done]
+            part = items[done : cuts[0] if cuts else None]
+            some = await self._run(part, now, historical, book=True)
+            outcomes += some.outcomes
+            cuts = [done + cut for cut in some.cuts] + cuts
+            if some.awaited:
+                told = [(x.partner.id, x.purchase.external_id) for x in part[: len(some.outcomes)]]
                 try:
-                    await match_waiting(self, now, done, historical=historical)
+                    await match_waiting(self, now, told, historical=historical)
                 except Exception:  # the purchases are booked; every minute it is tried again
                     _log.exception("what waited couldn't be booked; it is tried again")
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
         """What `record_purchases` would answer now, by the same code; nothing is booked."""
-        return (await self._run(items, now, historical=False, book=False))[0]
+        outcomes: list[Outcome] = []
+        while rest := items[len(outcomes) :]:
+            outcomes += (await self._run(rest, now, historical=False, book=False)).outcomes
+        return outcomes
 
     async def _run(
         self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool
-    ) -> tuple[list[Outcome], bool]:
-        if not items:
-            return [], False
+    ) -> _Booked:
         try:
             for _ in range(_RETRIES):
                 try:
@@ -97,13 +121,15 @@ class Engine:
         now: datetime,
         historical: bool,
         book: bool,
-    ) -> tuple[list[Outcome], bool]:
-        """The outcomes, and whether something waited for one of the purchases.
+    ) -> _Booked:
+        """Book what one transaction takes of a batch: all of it, as a rule.
 
-        Such a purchase ends its batch: what waited is booked before what follows, as it would be if
-        each came alone.
+        What waits for a purchase is booked before the next one of its holder, as if each came
+        alone: there the batch is cut. And it ends where judging has taken too long.
         """
-        batch = Batch(self.rulebook, now, historical, containment=self.containment)
+        batch = Batch(
+            self.rulebook, now, historical, containment=self.containment, tentative=not book
+        )
         places = await store.lock_members(
             connection, [(n, *item.member.key) for n, item in enumerate(items)]
         )
@@ -111,12 +137,17 @@ class Engine:
         batch.booked = {holder: booked for _, holder, booked in places}
         if holders:
             await self._load(connection, batch, items, holders)
-        keys = [(item.partner.id, item.purchase.external_id) for item in items]
-        if awaited := [n for n, key in enumerate(keys) if key in batch.awaiting and book]:
-            items = items[: awaited[0] + 1]
+        cuts = _cuts(batch, items, holders) if book and batch.awaiting else []
+        if cuts:
+            items = items[: cuts[0]]
         events = await self.ids.take(len(items))
         outcomes: list[Outcome] = []
+        began = time.monotonic()
         for n, item in enumerate(items):
+            if n % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+                if time.monotonic() - began > LONGEST_FOLD:
+                    break
             try:
                 if n not in holders:
                     raise UnknownReference(f"nobody is known by {item.member}", "member")
@@ -125,7 +156,7 @@ class Engine:
                 outcomes.append(refusal)
         if book:
             await write(connection, batch)
-        return outcomes, batch.writes.awaited
+        return _Booked(outcomes, batch.writes.awaited, cuts)
 
     async def _load(
         self,
@@ -148,6 +179,22 @@ class Engine:
         owing = sorted({h for (h, _), x in batch.ledgers.items() if x.arrears and x.pending})
         if owing:
             batch.place(await due_lots(connection, owing, batch.now))
+
+
+def _cuts(batch: Batch, items: Sequence[Incoming], holders: Mapping[int, int]) -> list[int]:
+    """Before which items a batch must be cut: their holder's last one had something waiting."""
+    cuts: list[int] = []
+    awaited: set[int] = set()
+    for n, item in enumerate(items):
+        holder = holders.get(n)
+        if holder is None:
+            continue
+        if holder in awaited:
+            cuts.append(n)
+            awaited.clear()
+        if (item.partner.id, item.purchase.external_id) in batch.awaiting:
+            awaited.add(holder)
+    return cuts
 
 
 async def write(connection: Connection, batch: Batch) -> None:

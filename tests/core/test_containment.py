@@ -238,5 +238,20 @@ async def test_what_a_receipt_alone_brings_about_suspends_nobody(
     lone = Purchase("kind", "x", NOW, "USD", (Line("A", 100),))
     for _ in range(3 * FAILURES):
         engine.containment.judge(terms, lone, Facts())
-        engine.containment._fault(terms, "visit", "answered what no rule may")
+        engine.containment._note(terms, "visit", "answered what no rule may", tentative=False)
     assert engine.containment.breakers.left(kind.id) == FIRST_PAUSE
+
+
+async def test_a_quote_suspends_nobody_and_clears_nobody(engine: Engine, clock: Clock) -> None:
+    bad = engine.rulebook.partners["raiser"]
+    items = [receipt(engine, f"q{n}", "1", NOW, partner="raiser") for n in range(2 * FAILURES)]
+    outcomes = await engine.quote(items, NOW)
+    assert all(isinstance(outcome, PartnerRuleFailed) for outcome in outcomes)
+    assert engine.containment.breakers.left(bad.id) == 0
+    (fault,) = await of_partners([bad.id])
+    assert fault[3] == 2 * FAILURES
+    # What is recorded counts, whatever was quoted between.
+    for n in range(FAILURES):
+        await buy(engine, ("raiser", f"b{n}"))
+        await engine.quote([receipt(engine, f"g{n}", "1", NOW, partner="raiser")], NOW)
+    assert engine.containment.breakers.left(bad.id) == FIRST_PAUSE
