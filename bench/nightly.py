@@ -40,13 +40,14 @@ _NEW = {
 }
 # Opened a year before the first night, each lot by an event of its own.
 _HOLDERS = """
-INSERT INTO holder (id, created_at, booked_at)
-SELECT h, $1::timestamptz, $1::timestamptz + interval '4 hours' FROM generate_series(1, $2::int) h
+INSERT INTO holder (id, created_at, booked_at, head)
+SELECT h, $1::timestamptz, $1::timestamptz + interval '4 hours', decode(repeat('00', 16), 'hex')
+FROM generate_series(1, $2::int) h
 """
 _LEDGERS = """
-INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, head,
+INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears,
     latest_at)
-SELECT h, $2::int, 4, 40, 0, 0, 0, decode(repeat('00', 16), 'hex'), $3
+SELECT h, $2::int, 4, 40, 0, 0, 0, $3
 FROM generate_series(1, $1::int) h
 """
 _LOT = """
@@ -59,8 +60,8 @@ WITH n AS (
     SELECT event, h, at, at, 1000, 1, 1, 'USD', decode(repeat('00', 16), 'hex'), event::text FROM n
 ), d AS (
     INSERT INTO decision (holder_id, booked_at, event_id, occurred_at, partner_id, rulebook, kind,
-        heads, content)
-    SELECT h, at, event, at, 1, 1, 1, decode(repeat('00', 20), 'hex'),
+        head, content)
+    SELECT h, at, event, at, 1, 1, 1, decode(repeat('00', 16), 'hex'),
         '{"v":1,"f":[0,{}],"g":[[1,1,[10],null,null,""]],"n":[]}' FROM n
 ), t AS (
     INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, event_id, amount,

@@ -39,9 +39,10 @@ ROOM = "8GB"
 # Twenty credits, each half spent later; keys of other tables are not what is measured here.
 _FILL = (
     "SET session_replication_role = replica",
-    "INSERT INTO holder (id, created_at, booked_at) SELECT h, $1, $1 FROM generate_series(1, $2) h",
-    "INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, head, "
-    "latest_at) SELECT h, $2, 40, 100, 0, 0, 0, decode(repeat('00', 16), 'hex'), $3 "
+    "INSERT INTO holder (id, created_at, booked_at, head) "
+    "SELECT h, $1, $1, decode(repeat('00', 16), 'hex') FROM generate_series(1, $2) h",
+    "INSERT INTO ledger (holder_id, currency_id, seq, active, reserved, pending, arrears, "
+    "latest_at) SELECT h, $2, 40, 100, 0, 0, 0, $3 "
     "FROM generate_series(1, $1) h",
     "INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, event_id, amount, "
     "partner_id, rule_id, kind, source, target) SELECT h, $3, i, at, at, h::bigint * 64 + i, "

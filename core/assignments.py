@@ -191,7 +191,7 @@ async def _open(
     locked = await rows.lock_holders(connection, [holder])
     if not locked:
         raise UnknownReference("no such member", "member")
-    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
+    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
     reach = ladder.reach._replace(whole=True)
     batch.take(await rows.load(connection, {holder: (now, now)}, [], [reach], 0))
     standing = batch.standing(holder, ladder)

@@ -21,7 +21,7 @@ from core.digests import DigestKey
 from core.digests import proven as proven_digests
 from core.entries import Allocation, Kind, LotChange, Transfer
 from core.events import EventKind
-from core.folding import seal, sealed
+from core.folding import seal
 from core.ledger import Ledger
 from core.measures import Qualified
 from core.purchases import content_hash
@@ -31,6 +31,8 @@ from core.reviews import review_hash
 from core.rulebook import LadderTerms, stamp_of
 from core.store import proof
 from core.store.digests import HeadDigest
+from core.store.posting import beginning
+from core.store.writes import DecisionRow
 from core.tiers import proven
 from laurels.declarations import Ladder, Measure, Tier
 from laurels.errors import LaurelsError
@@ -117,33 +119,33 @@ async def _replay(connection: Connection, count: Count) -> Found:
     changes = Peek(connection.cursor(proof.CHANGES, prefetch=PREFETCH))
     allocations = Peek(connection.cursor(proof.ALLOCATIONS, prefetch=PREFETCH))
     stamps = {r[0]: stamp_of(r[0], tuple(r)[1:]) for r in await connection.fetch(proof.POLICY_ROWS)}
-    heads: dict[tuple[int, int], bytes] = {}
+    heads: dict[int, bytes] = {}
     n = 0
     async for row in connection.cursor(proof.DECISIONS, prefetch=PREFETCH):
-        holder, booked_at, event, kind, partner, stored, content, rulebook, digest, name = row
+        decided, created_at, digest, name = DecisionRow(*row[:9]), *row[9:]
+        holder, booked_at = decided.holder, decided.booked_at
         n += 1
         if n % PREFETCH == 0:
             count(n)
         own = [r async for r in transfers.until((holder, booked_at))]
         moved = [r async for r in changes.until((holder, booked_at))]
         taken = [r async for r in allocations.until((holder, booked_at))]
-        said = sealed(content.encode(), digest or b"", name or "", rulebook)
         where = f"decision {holder} at {booked_at.isoformat()}"
-        if kind == EventKind.PURCHASE and _given(content) != _credited(own):
+        if decided.kind == EventKind.PURCHASE and _given(decided.content) != _credited(own):
             yield where, "its awards aren't what was credited"
-        worked_out = b"".join(
-            _seal(heads, stamps, holder, currency, own, moved, taken, said)
+        ledgers = [
+            (_ledger(stamps, holder, currency, own, moved, taken), 0, 0)
             for currency in sorted({int(r[2]) for r in (*own, *moved)})
-        )
-        strangers = [r for r in own if (r[9], r[11]) != (partner, event)]
-        if worked_out != stored or strangers or any(r[4] != event for r in moved):
+        ]
+        before = heads.get(holder) or beginning(holder, created_at)
+        worked_out = seal(decided._replace(head=before), digest or b"", name or "", ledgers)
+        heads[holder] = decided.head  # go on from what is stored: name each break once
+        strangers = [r for r in own if (r[9], r[11]) != (decided.partner, decided.event)]
+        if worked_out != decided.head or strangers or any(r[4] != decided.event for r in moved):
             yield where, "its hash doesn't follow from its content and the posting before"
-            for at in range(0, len(stored), 20):  # go on from what is stored: name each break once
-                currency = int.from_bytes(stored[at : at + 4], "big")
-                heads[holder, currency] = stored[at + 4 : at + 20]
-    for holder, currency, head in await connection.fetch(proof.HEADS):
-        if heads.get((holder, currency), b"") != head:
-            yield f"ledger {holder}/{currency}", "its head isn't the hash of its last posting"
+    async for holder, head in connection.cursor(proof.HEADS, prefetch=PREFETCH):
+        if heads.get(holder) != head:
+            yield f"holder {holder}", "its head isn't the hash of its last decision"
 
 
 def _given(content: str) -> list[tuple[int, int, int]] | None:
@@ -159,17 +161,16 @@ def _credited(rows: list[Row]) -> list[tuple[int, int, int]]:
     return [(r[2], r[8], r[10]) for r in rows if r[5] == Kind.ACCRUAL]
 
 
-def _seal(
-    heads: dict[tuple[int, int], bytes],
+def _ledger(
     stamps: dict[int, bytes],
     holder: int,
     currency: int,
     rows: Sequence[Row],
     changes: Sequence[Row],
     taken: Sequence[Row],
-    said: bytes,
-) -> bytes:
-    ledger = Ledger(holder, currency, head=heads.get((holder, currency), b""), stamps=stamps)
+) -> Ledger:
+    """What one decision moved in a currency, as the ledger that moved it has it."""
+    ledger = Ledger(holder, currency, stamps=stamps)
     ledger.opened = {r[3]: r[12] for r in rows if r[2] == currency and r[12] is not None}
     ledger.transfers = [
         Transfer(r[0], r[2], r[3], r[1], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11])
@@ -184,9 +185,7 @@ def _seal(
     ledger.allocations = [
         Allocation(r[0], r[2], r[3], r[4], r[5], r[6]) for r in taken if r[2] == currency
     ]
-    packed = seal(ledger, 0, 0, said)
-    heads[holder, currency] = ledger.head
-    return packed
+    return ledger
 
 
 async def _commands(connection: Connection, count: Count) -> Found:

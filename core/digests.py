@@ -1,12 +1,13 @@
-"""Keyed digests of the heads of all ledgers: a seal on the books that can be kept elsewhere.
+"""Keyed digests of the heads of all holders: a seal on the books that can be kept elsewhere.
 
-Each head stands for its ledger's whole past, so one digest stands for all of the books as of its
+Each head stands for its holder's whole past, so one digest stands for all of the books as of its
 instant. Only who has the key can make one; whoever keeps a copy outside can tell that the books
 were changed later, even with every hash in them worked out anew.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +26,15 @@ __all__ = [
     "DigestKey", "HeadDigest", "exported", "imported", "proven", "stored", "take",
 ]  # fmt: skip
 
-#: What was asked for so long ago is booked, or never will be: a digest is of the books as they
-#: stood then, so that a posting still under way can't turn up before it.
+#: A digest is of the books as they stood so long ago: what is booked now keeps its own time.
 SETTLED_AFTER = timedelta(minutes=5)
+#: Seconds between two looks at who is still booking, and for which one looks.
+_LOOK, _PATIENCE = 0.05, 600.0
 #: As many of the stored digests are proven, the latest: the last one alone seals all before it.
 MOST_PROVEN = 31
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
-_FORMAT = b"laurels heads 1"
+_FORMAT = b"laurels heads 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,16 @@ class _Sum:
     def __init__(self, key: DigestKey, at: datetime) -> None:
         micros = (at - _EPOCH) // _TICK
         self._mac = hmac.new(key.secret, _FORMAT + micros.to_bytes(8, "big"), "sha256")
-        self.ledgers = 0
+        self.holders = 0
 
-    def add(self, holder: int, heads: Iterable[tuple[int, bytes]]) -> None:
-        """The heads of a holder's ledgers by currency, lowest first."""
-        for currency, head in heads:
-            self._mac.update(b"%d %d %d " % (holder, currency, len(head)) + head)
-            self.ledgers += 1
+    def add(self, holder: int, head: bytes) -> None:
+        """The head of the next holder."""
+        self._mac.update(b"%d %d " % (holder, len(head)) + head)
+        self.holders += 1
 
     def digest(self) -> bytes:
         """All of them, and how many."""
-        self._mac.update(b"%d" % self.ledgers)
+        self._mac.update(b"%d" % self.holders)
         return self._mac.digest()
 
 
@@ -73,17 +74,32 @@ async def take(key: DigestKey, now: datetime, rulebook: int) -> HeadDigest:
     """Store the digest of all heads as of a few minutes ago (SETTLED_AFTER), and return it.
 
     For the end of the nightly run. Taken twice for one instant, the first one stands. `rulebook` is
-    the version in force.
+    the version in force. Raises TimeoutError where some transaction never ends.
     """
     at = now - SETTLED_AFTER
     async with transaction() as connection:
+        await store.put_seal(connection, at)
+    await _all_seen()
+    async with transaction() as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         total = _Sum(key, at)
-        async for holder, currency, head in store.heads(connection, at):
-            total.add(holder, [(currency, head)])
-        made = HeadDigest(at, total.ledgers, total.digest(), key.id, rulebook)
+        async for holder, head in store.heads(connection, at):
+            total.add(holder, head)
+        made = HeadDigest(at, total.holders, total.digest(), key.id, rulebook)
     async with transaction() as connection:
         return await store.add(connection, made)
+
+
+async def _all_seen() -> None:
+    """Wait until whoever may not have seen the seal has booked, or hasn't.
+
+    However long a transaction was open: what it books up to the seal is in the digest.
+    """
+    async with asyncio.timeout(_PATIENCE):
+        left = await store.booking()
+        while left:
+            await asyncio.sleep(_LOOK)
+            left &= await store.booking()
 
 
 async def stored(limit: int | None = None) -> list[HeadDigest]:
@@ -97,7 +113,7 @@ def exported(made: HeadDigest) -> str:
     return orjson.dumps(
         {
             "at": made.at.astimezone(UTC),
-            "ledgers": made.ledgers,
+            "holders": made.holders,
             "digest": made.digest.hex(),
             "key": made.key_id,
             "rulebook": made.rulebook,
@@ -115,8 +131,8 @@ def imported(lines: Iterable[str]) -> list[HeadDigest]:
             said = orjson.loads(line)
             at = datetime.fromisoformat(said["at"])
             digest = bytes.fromhex(said["digest"])
-            made = HeadDigest(at, said["ledgers"], digest, said["key"], said["rulebook"])
-            if at.tzinfo is None or (type(made.ledgers), type(made.key_id)) != (int, str):
+            made = HeadDigest(at, said["holders"], digest, said["key"], said["rulebook"])
+            if at.tzinfo is None or (type(made.holders), type(made.key_id)) != (int, str):
                 raise ValueError
         except (ValueError, TypeError, LookupError):
             raise BadInput(f"line {n} is no exported digest", "digests") from None
@@ -148,9 +164,9 @@ async def proven(
     sums = {key: _Sum(by_id[key[1]], key[0]) for key in sorted(wanted)}
     await _add_up(connection, sums)
     for key, made in sorted(wanted.items()):
-        if sums[key].ledgers != made.ledgers or sums[key].digest() != made.digest:
+        if sums[key].holders != made.holders or sums[key].digest() != made.digest:
             problem = (
-                f"the heads of {sums[key].ledgers} ledgers don't give the digest of {made.ledgers}"
+                f"the heads of {sums[key].holders} holders don't give the digest of {made.holders}"
             )
             yield f"digest as of {key[0].isoformat()}", problem
 
@@ -159,25 +175,20 @@ async def _add_up(connection: Connection, sums: Mapping[tuple[datetime, str], _S
     """Hand every sum the heads as of its instant, from the decisions in their order."""
     if not sums:
         return
-    current: int | None = None
-    heads: dict[int, bytes] = {}
+    current, last = -1, b""
     left: list[tuple[datetime, _Sum]] = []
-    async for holder, booked_at, packed in store.decided(connection):
+    async for holder, booked_at, head in store.decided(connection):
         if holder != current:
-            _close(current, heads, left)
-            current, heads = holder, {}
+            _close(current, last, left)
+            current, last = holder, b""
             left = [(key[0], total) for key, total in sums.items()]
         while left and left[0][0] < booked_at:
-            left.pop(0)[1].add(holder, sorted(heads.items()))
-        for at in range(0, len(packed), 20):
-            heads[int.from_bytes(packed[at : at + 4], "big")] = packed[at + 4 : at + 20]
-    _close(current, heads, left)
+            _close(holder, last, [left.pop(0)])
+        last = head
+    _close(current, last, left)
 
 
-def _close(
-    holder: int | None, heads: Mapping[int, bytes], left: Iterable[tuple[datetime, _Sum]]
-) -> None:
-    """A holder's last decision was read: what is left stands at its last heads."""
-    if holder is not None:
-        for _, total in left:
-            total.add(holder, sorted(heads.items()))
+def _close(holder: int, last: bytes, left: Iterable[tuple[datetime, _Sum]]) -> None:
+    """What is left stands at the head of a holder's last decision, if it had one by then."""
+    for _, total in left if last else ():
+        total.add(holder, last)

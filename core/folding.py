@@ -63,10 +63,10 @@ class Batch:
     rulebook: Rulebook
     now: datetime
     historical: bool
-    booked: dict[int, datetime | None] = field(default_factory=dict)
+    tips: dict[int, rows.Tip] = field(default_factory=dict)
     events: dict[tuple[int, str], tuple[int, int, bytes, datetime]] = field(default_factory=dict)
     ledgers: dict[tuple[int, int], Ledger] = field(default_factory=dict)
-    relations: dict[tuple[int, int], tuple[int, datetime]] = field(default_factory=dict)
+    relations: dict[tuple[int, int], int] = field(default_factory=dict)
     dealt: set[tuple[int, int]] = field(default_factory=set)
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
     enrolled: dict[int, datetime] = field(default_factory=dict)
@@ -82,9 +82,9 @@ class Batch:
                 case 1:
                     self.events[b, x] = (a, c, y, t)
                 case 2:
-                    self.ledgers[a, b] = Ledger(a, b, c, d, e, f, g, y, t)
+                    self.ledgers[a, b] = Ledger(a, b, c, d, e, f, g, t)
                 case 3:
-                    self.relations[a, b] = (c, t)
+                    self.relations[a, b] = c
                 case 8:  # of a fulfilment the event's name
                     self.awaiting.setdefault((a, x), {})[y.decode()] = t
         take_standings(self, rows)
@@ -129,13 +129,10 @@ class Batch:
     def book_time(self, holder: int) -> datetime:
         """When this posting is booked: now, but strictly after the holder's last one.
 
-        And after the last digest of all heads, which is of all that was booked by its instant.
+        And after the last seal: the digest of all heads is of all that was booked by then.
         """
-        last = self.booked.get(holder)
-        at = self.now if last is None or last < self.now else last + _TICK
-        self.booked[holder] = at
-        self.writes.booked[holder] = at
-        return at
+        last = self.tips[holder].booked_at
+        return self.now if last is None or last < self.now else last + _TICK
 
 
 def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
@@ -151,7 +148,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
             )
         return Recorded(known[0], holder, known[3], replayed=True)
     _check_time(batch, partner, purchase)
-    visits, last = batch.relations.get((holder, partner.id), (0, purchase.occurred_at))
+    visits = batch.relations.get((holder, partner.id), 0)
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
@@ -171,7 +168,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     )  # fmt: skip
     cause = posting.cause
     moves = qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
-    batch.relations[holder, partner.id] = (visits + 1, max(last, purchase.occurred_at))
+    batch.relations[holder, partner.id] = visits + 1
     batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
@@ -270,7 +267,7 @@ class Posting:
     """One event and its decision on one holder's ledgers, in the making.
 
     Ask it for ledgers, move points by its `cause`, then `seal` it: what was moved since, in
-    whichever ledgers, is chained to their heads together with the decision's content.
+    whichever ledgers, is chained to the holder's last decision together with this one's content.
     """
 
     def __init__(
@@ -321,42 +318,53 @@ class Posting:
         store_name: str = "",
         purchase: int | None = None,
     ) -> None:
-        """Write the event and the decision, and chain what was moved."""
+        """Write the event and the decision, and chain them and what was moved."""
         batch, cause = self.batch, self.cause
-        said = sealed(content, digest, external_id, batch.rulebook.version)
-        heads = b"".join(
-            seal(batch.ledgers[self.holder, currency], *began, said)
+        moved = [
+            (batch.ledgers[self.holder, currency], *began)
             for currency, began in sorted(self._began.items())
-            if batch.ledgers[self.holder, currency].moved_since(*began)
-        )
+        ]
+        decided = rows.DecisionRow(
+            self.holder, cause.booked_at, cause.event, cause.occurred_at, cause.partner,
+            batch.rulebook.version, self.kind, batch.tips[self.holder].head, content.decode(),
+        )  # fmt: skip
+        head = seal(decided, digest, external_id, moved)
+        batch.tips[self.holder] = batch.writes.tips[self.holder] = rows.Tip(cause.booked_at, head)
         batch.writes.events.append(
             rows.EventRow(
                 cause.event, self.holder, cause.occurred_at, cause.booked_at, total, cause.partner,
                 self.kind, money, digest, external_id, store_name, purchase,
             )
         )  # fmt: skip
-        batch.writes.decisions.append(
-            rows.DecisionRow(
-                self.holder, cause.booked_at, cause.event, cause.occurred_at, cause.partner,
-                batch.rulebook.version, self.kind, heads, content.decode(),
-            )
-        )  # fmt: skip
+        batch.writes.decisions.append(decided._replace(head=head))
 
 
-def sealed(content: bytes, digest: bytes, external_id: str, rulebook: int) -> bytes:
-    """What stands for a decision in a hash: its content, what its event was, and by which rules."""
-    return b"%b|%b|%d|%b" % (digest, external_id.encode(), rulebook, content)
+def seal(
+    decided: rows.DecisionRow,
+    digest: bytes,
+    external_id: str,
+    moved: Iterable[tuple[Ledger, int, int]],
+) -> bytes:
+    """The hash of a decision, of its event's, of the one before (`decided.head`) and what it moved.
 
-
-def seal(ledger: Ledger, transfers: int, changes: int, said: bytes) -> bytes:
-    """Chain a posting to its ledger: hash of the last head, what was `said` and what was moved.
-
-    And of the lots that each debit took from, and of the policies that lots were put under, in
-    full: who changes one changes their past. `transfers` and `changes` are how many of each the
-    ledger had before the posting.
+    Of each ledger by currency `moved` gives how many transfers and changes it had before. Hashed
+    are the lots that each debit took from, too, and the policies that lots were put under, in
+    full: who changes one changes their past.
     """
-    h = hashlib.blake2b(ledger.head, digest_size=16, person=b"laurels2")
-    h.update(said)
+    d = decided
+    h = hashlib.blake2b(d.head, digest_size=16, person=b"laurels3")
+    h.update(
+        b"%d|%d|%d|%d|%d|%d|%d|%b|%b|"
+        % (d.holder, _micros(d.booked_at), d.event, _micros(d.occurred_at), d.partner, d.rulebook,
+           d.kind, digest, external_id.encode())
+    )  # fmt: skip
+    h.update(d.content.encode())
+    for ledger, transfers, changes in moved:
+        _hash_moves(h, ledger, transfers, changes)
+    return h.digest()
+
+
+def _hash_moves(h: hashlib.blake2b, ledger: Ledger, transfers: int, changes: int) -> None:
     moved = ledger.transfers[transfers:]
     for t in moved:
         h.update(
@@ -379,8 +387,6 @@ def seal(ledger: Ledger, transfers: int, changes: int, said: bytes) -> bytes:
             % (c.lot, _micros(c.active_at), _micros(c.expires_at), c.policy, c.event)
         )
         h.update(ledger.stamps.get(c.policy, b""))
-    ledger.head = h.digest()
-    return ledger.currency.to_bytes(4, "big") + ledger.head
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

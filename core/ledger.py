@@ -43,7 +43,6 @@ class Ledger:
     reserved: int = 0
     pending: int = 0
     arrears: int = 0
-    head: bytes = b""
     latest: datetime | None = None
     lots: list[Lot] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)

@@ -233,7 +233,7 @@ async def _move_some(
     now: datetime,
 ) -> Moved:
     locked = await lock_holders(connection, holders)
-    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
+    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
     for ledger in await ledgers(connection, [(h, currency.id) for h in holders]):
         batch.ledgers[ledger.holder, ledger.currency] = ledger
     batch.place(await open_lots(connection, holders, [currency.id]))

@@ -116,7 +116,7 @@ async def _age_some(
     connection: Connection, engine: Engine, holders: Sequence[int], now: datetime, job: str
 ) -> Batch:
     locked = await lock_holders(connection, holders)
-    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
+    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
     lots = await due_lots(connection, holders, now)
     keys = sorted({key for key, _ in lots})
     for ledger in await ledgers(connection, keys):

@@ -134,7 +134,7 @@ class Engine:
             connection, [(n, *item.member.key) for n, item in enumerate(items)]
         )
         holders = {place: holder for place, holder, _ in places}
-        batch.booked = {holder: booked for _, holder, booked in places}
+        batch.tips = {holder: tip for _, holder, tip in places}
         if holders:
             await self._load(connection, batch, items, holders)
         cuts = _cuts(batch, items, holders) if book and batch.awaiting else []
@@ -204,7 +204,7 @@ async def write(connection: Connection, batch: Batch) -> None:
         return
     writes.ledgers = [x for x in batch.ledgers.values() if x.transfers or x.changes]
     writes.standings = standing_rows(batch)
-    writes.relations = [(h, p, *batch.relations[h, p]) for h, p in sorted(batch.dealt)]
+    writes.relations = [(h, p, batch.relations[h, p]) for h, p in sorted(batch.dealt)]
     # In one order for all: who waits for another's key must not hold one that the other waits for.
     writes.events.sort(key=lambda e: (e.partner, e.kind, e.external_id))
     if writes.events and not await store.write_events(connection, writes):

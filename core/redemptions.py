@@ -197,7 +197,7 @@ async def open_holder(connection: Connection, engine: Engine, holder: int, now: 
     locked = await rows.lock_holders(connection, [holder])
     if not locked:
         raise UnknownReference("no such member", "member")
-    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
+    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
     batch.take(await rows.load(connection, {holder: (now, now)}, [], engine.rulebook.reaches, 0))
     return batch
 
@@ -390,6 +390,6 @@ def fold(
 async def book(connection: Connection, batch: Batch) -> None:
     """Write a batch of redemptions."""
     for event in batch.writes.events:
-        batch.relations.setdefault((event.holder, event.partner), (0, event.occurred_at))
+        batch.relations.setdefault((event.holder, event.partner), 0)
         batch.dealt.add((event.holder, event.partner))
     await write(connection, batch)

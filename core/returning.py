@@ -144,7 +144,7 @@ async def _record(
     keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
     holders = sorted({holder for _, holder in found.values()})
     batch = Batch(engine.rulebook, now, historical, containment=engine.containment)
-    batch.booked = await rows.lock_holders(connection, holders) if holders else {}
+    batch.tips = await rows.lock_holders(connection, holders) if holders else {}
     known = await store.known(connection, keys)
     bought = await _load(connection, engine, batch, found, units, now) if found else {}
     events = iter(await engine.ids.take(len(units)))

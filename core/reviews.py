@@ -53,7 +53,7 @@ async def _review(
     connection: Connection, engine: Engine, holders: Sequence[int], now: datetime
 ) -> int:
     locked = await rows.lock_holders(connection, holders)
-    batch = Batch(engine.rulebook, now, historical=False, booked=locked)
+    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
     spans = dict.fromkeys(locked, (now, now))
     batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0, full=True))
     # Read again under the lock: another process may have reviewed some meanwhile.

@@ -40,7 +40,10 @@ CREATE TABLE holder (
     id bigint PRIMARY KEY,
     kind smallint NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
-    booked_at timestamptz
+    -- When its last decision was booked, and the hash of that one.
+    booked_at timestamptz,
+    head bytea,
+    CONSTRAINT holder_head CHECK ((head IS NULL) = (booked_at IS NULL))
 ) WITH (fillfactor = 70);
 CREATE TABLE decision (
     holder_id bigint NOT NULL REFERENCES holder (id),
@@ -50,7 +53,7 @@ CREATE TABLE decision (
     partner_id integer NOT NULL,
     rulebook integer NOT NULL,
     kind smallint NOT NULL,
-    heads bytea NOT NULL CHECK (length(heads) % 20 = 0),
+    head bytea NOT NULL CHECK (length(head) = 16),
     content text NOT NULL,
     PRIMARY KEY (holder_id, booked_at)
 );
@@ -62,7 +65,6 @@ CREATE TABLE ledger (
     reserved bigint NOT NULL CHECK (reserved >= 0),
     pending bigint NOT NULL CHECK (pending >= 0),
     arrears bigint NOT NULL CHECK (arrears >= 0),
-    head bytea NOT NULL,
     -- When the latest thing happened that moved it: at any later instant it stands as it is.
     latest_at timestamptz NOT NULL,
     PRIMARY KEY (holder_id, currency_id),
@@ -315,7 +317,6 @@ CREATE TABLE relation (
     holder_id bigint NOT NULL REFERENCES holder (id),
     partner_id integer NOT NULL,
     purchases bigint NOT NULL CHECK (purchases >= 0),
-    last_at timestamptz NOT NULL,
     PRIMARY KEY (holder_id, partner_id)
 ) WITH (fillfactor = 70);
 """
@@ -332,6 +333,7 @@ _APPEND_ONLY = (
     "assignment",
     "adjustment",
     "lot_change",
+    "seal",
     "head_digest",
     "notice",
     "stock_move",

@@ -56,10 +56,14 @@ CREATE TABLE rule_fault (
     last_at timestamptz NOT NULL CHECK (last_at >= first_at),
     PRIMARY KEY (partner_id, rule, what)
 );
--- Each night a keyed digest of the heads of all ledgers, to be kept elsewhere too.
+-- Nothing more is booked up to the last of these instants, whatever clock it comes by.
+CREATE TABLE seal (
+    at timestamptz PRIMARY KEY
+);
+-- Each night a keyed digest of the heads of all holders, to be kept elsewhere too.
 CREATE TABLE head_digest (
-    at timestamptz PRIMARY KEY,
-    ledgers bigint NOT NULL CHECK (ledgers >= 0),
+    at timestamptz PRIMARY KEY REFERENCES seal (at),
+    holders bigint NOT NULL CHECK (holders >= 0),
     digest bytea NOT NULL CHECK (length(digest) = 32),
     key_id text NOT NULL CHECK (length(key_id) = 16),
     rulebook integer NOT NULL

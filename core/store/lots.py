@@ -95,7 +95,7 @@ async def ledgers(connection: Connection, keys: Sequence[tuple[int, int]]) -> li
     """These (holder, currency) ledgers as they stand, without their lots."""
     rows = await connection.fetch(
         "SELECT g.holder_id, g.currency_id, g.seq, g.active, g.reserved, g.pending, g.arrears, "
-        "g.head, g.latest_at FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id) "
+        "g.latest_at FROM unnest($1::bigint[], $2::int[]) AS k (holder_id, currency_id) "
         "JOIN ledger g USING (holder_id, currency_id)",
         *columns(keys, 2),
     )

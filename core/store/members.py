@@ -28,8 +28,8 @@ WITH h AS (
     SELECT id, name, claimed, $8 FROM unnest($1::bigint[], $2::text[], $3::bool[])
         AS m (id, name, claimed)
 ), r AS (
-    INSERT INTO relation (holder_id, partner_id, purchases, last_at)
-    SELECT holder_id, partner_id, 0, $8 FROM unnest($9::bigint[], $10::int[])
+    INSERT INTO relation (holder_id, partner_id, purchases)
+    SELECT holder_id, partner_id, 0 FROM unnest($9::bigint[], $10::int[])
         AS r (holder_id, partner_id)
     ON CONFLICT DO NOTHING
 )

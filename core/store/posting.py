@@ -7,17 +7,16 @@ thousand. Knows the tables, and nothing of why a row is as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.db import Connection
 from core.rulebook import Reach
-from core.store.writes import Writes
+from core.store.writes import Tip, Writes
 
-# Nothing more is booked before the last digest of the heads, whatever clock it comes by.
-_LAST = "greatest(h.booked_at, (SELECT max(at) FROM head_digest))"
+_TIP = "greatest(h.booked_at, (SELECT max(at) FROM seal)), h.head, h.created_at"
 LOCK = f"""
-SELECT w.place, h.id, {_LAST}
+SELECT w.place, h.id, {_TIP}
 FROM unnest($1::int[], $2::smallint[], $3::int[], $4::text[]) AS w (place, kind, scope, value)
 JOIN identifier i ON i.kind = w.kind AND i.scope = w.scope AND i.value = w.value
 JOIN holder h ON h.id = i.holder_id
@@ -25,7 +24,7 @@ ORDER BY h.id, w.place
 FOR NO KEY UPDATE OF h
 """
 LOCK_HOLDERS = f"""
-SELECT h.id, {_LAST} FROM holder h WHERE h.id = ANY($1) ORDER BY h.id FOR NO KEY UPDATE OF h
+SELECT h.id, {_TIP} FROM holder h WHERE h.id = ANY($1) ORDER BY h.id FOR NO KEY UPDATE OF h
 """
 
 # One result for nine nouns, told apart by `what`: one round trip, and typed columns, not JSON.
@@ -52,10 +51,10 @@ FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
 JOIN event e ON e.partner_id = k.partner_id AND e.kind = $9 AND e.external_id = k.external_id
 UNION ALL
 SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, l.latest_at,
-    NULL, NULL, l.head
+    NULL, NULL, NULL
 FROM h JOIN ledger l ON l.holder_id = h.id
 UNION ALL
-SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, r.last_at, NULL, NULL, NULL
+SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM h JOIN relation r ON r.holder_id = h.id
 UNION ALL
 SELECT 4, holder_id, ladder_id, value, rank, whole::int,
@@ -130,19 +129,19 @@ LINES = ("event_id", "line", "amount", "quantity", "product_type", "sku")
 _holders = _Arrays()
 HOLDERS = f"""
 WITH h AS (
-    UPDATE holder SET booked_at = u.booked_at
-    FROM {_holders("bigint timestamptz")} AS u (id, booked_at) WHERE holder.id = u.id
+    UPDATE holder SET booked_at = u.booked_at, head = u.head
+    FROM {_holders("bigint timestamptz bytea")} AS u (id, booked_at, head) WHERE holder.id = u.id
 ), d AS (
     INSERT INTO decision (holder_id, booked_at, event_id, occurred_at, partner_id, rulebook, kind,
-        heads, content)
+        head, content)
     SELECT * FROM {_holders("bigint timestamptz bigint timestamptz int int smallint bytea text")}
 ), l AS (
-    INSERT INTO ledger AS l (holder_id, currency_id, seq, active, reserved, pending, arrears, head,
+    INSERT INTO ledger AS l (holder_id, currency_id, seq, active, reserved, pending, arrears,
         latest_at)
-    SELECT * FROM {_holders("bigint int int bigint bigint bigint bigint bytea timestamptz")}
+    SELECT * FROM {_holders("bigint int int bigint bigint bigint bigint timestamptz")}
     ON CONFLICT (holder_id, currency_id) DO UPDATE SET seq = excluded.seq,
         active = excluded.active, reserved = excluded.reserved, pending = excluded.pending,
-        arrears = excluded.arrears, head = excluded.head, latest_at = excluded.latest_at
+        arrears = excluded.arrears, latest_at = excluded.latest_at
 ), t AS (
     INSERT INTO transfer (holder_id, currency_id, seq, booked_at, occurred_at, kind, source, target,
         amount, partner_id, rule_id, event_id)
@@ -181,10 +180,9 @@ WITH h AS (
     INSERT INTO tier_change (holder_id, ladder_id, booked_at, at, from_rank, to_rank, event_id)
     SELECT * FROM {_holders("bigint int timestamptz timestamptz smallint smallint bigint")}
 )
-INSERT INTO relation (holder_id, partner_id, purchases, last_at)
-SELECT * FROM {_holders("bigint int bigint timestamptz")}
-ON CONFLICT (holder_id, partner_id) DO UPDATE SET purchases = excluded.purchases,
-    last_at = excluded.last_at
+INSERT INTO relation (holder_id, partner_id, purchases)
+SELECT * FROM {_holders("bigint int bigint")}
+ON CONFLICT (holder_id, partner_id) DO UPDATE SET purchases = excluded.purchases
 """  # a list of types is read best in one line
 
 
@@ -195,17 +193,28 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
 
 async def lock_members(
     connection: Connection, wanted: Iterable[tuple[int, int, int, str]]
-) -> list[tuple[int, int, datetime | None]]:
+) -> list[tuple[int, int, Tip]]:
     """Lock the holders of these identifiers in id order: (place, holder, as `lock_holders`)."""
     rows = await connection.fetch(LOCK, *columns(list(wanted), 4))
-    return [(r[0], r[1], r[2]) for r in rows]
+    return [(r[0], r[1], _tip(r[1], *r[2:])) for r in rows]
 
 
-async def lock_holders(
-    connection: Connection, holders: Sequence[int]
-) -> dict[int, datetime | None]:
-    """Lock these holders in id order: what each one's next booking must be later than."""
-    return {row[0]: row[1] for row in await connection.fetch(LOCK_HOLDERS, list(holders))}
+async def lock_holders(connection: Connection, holders: Sequence[int]) -> dict[int, Tip]:
+    """Lock these holders in id order: where the chain of each one's decisions ends.
+
+    At the last seal, where nothing was booked since.
+    """
+    rows = await connection.fetch(LOCK_HOLDERS, list(holders))
+    return {row[0]: _tip(*row) for row in rows}
+
+
+def _tip(holder: int, last: datetime | None, head: bytes | None, created_at: datetime) -> Tip:
+    return Tip(last, beginning(holder, created_at) if head is None else head)
+
+
+def beginning(holder: int, created_at: datetime) -> bytes:
+    """What the chain of a holder's decisions begins with: who it is, and since when."""
+    return b"%d since %b" % (holder, created_at.astimezone(UTC).isoformat().encode())
 
 
 async def load(
@@ -273,7 +282,7 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
     """Add and update everything that hangs on a holder, in one statement."""
     ledgers = writes.ledgers
     accounts = [
-        (x.holder, x.currency, x.seq, x.active, x.reserved, x.pending, x.arrears, x.head, x.latest)
+        (x.holder, x.currency, x.seq, x.active, x.reserved, x.pending, x.arrears, x.latest)
         for x in ledgers
     ]
     lots = [
@@ -291,9 +300,9 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
     ]
     await connection.execute(
         HOLDERS,
-        *columns(list(writes.booked.items()), 2),
+        *columns([(holder, *tip) for holder, tip in writes.tips.items()], 3),
         *columns(writes.decisions, 9),
-        *columns(accounts, 9),
+        *columns(accounts, 8),
         *columns(transfers, 12),
         *columns(lots, 14),
         *columns([a for x in ledgers for a in x.allocations], 6),
@@ -301,5 +310,5 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         *columns(writes.qualified, 6),
         *columns(writes.standings, 8),
         *columns(writes.tier_changes, 7),
-        *columns(writes.relations, 4),
+        *columns(writes.relations, 3),
     )

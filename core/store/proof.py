@@ -16,7 +16,8 @@ _REFUSAL = GUARDS.split("$$")[1]
 _CONSTRAINTS = {
     "event": "pkey natural_key total_check content_hash_check external_id_check",
     "event_line": "pkey event_id_fkey line_check amount_check quantity_check",
-    "decision": "pkey holder_id_fkey heads_check",
+    "holder": "pkey head",
+    "decision": "pkey holder_id_fkey head_check",
     "ledger": "pkey holder_id_fkey seq_check active_check reserved_check pending_check "
     "arrears_check no_points_beside_arrears",
     "transfer": "pkey holder_id_booked_at_fkey holder_id_currency_id_fkey amount_check check "
@@ -33,7 +34,8 @@ _CONSTRAINTS = {
     "adjustment_note": "pkey note_check",
     "lot_move": "pkey caller_check members_check check check1 sooner_check later_check expired_check "
     "split",
-    "head_digest": "pkey ledgers_check digest_check key_id_check",
+    "seal": "pkey",
+    "head_digest": "pkey at_fkey holders_check digest_check key_id_check",
     "standing": "pkey holder_id_fkey rank_check",
     "tier_change": "pkey holder_id_fkey check",
     "redemption": "pkey holder_id_fkey quantity_check points_check worth_check cash_check "
@@ -279,11 +281,11 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
 }
 
-#: Everything that the second pass replays, in booking order of each holder.
+#: Everything that the second pass replays, in booking order of each holder: DecisionRows, and more.
 DECISIONS = """
-SELECT d.holder_id, d.booked_at, d.event_id, d.kind, d.partner_id, d.heads, d.content, d.rulebook,
-    e.content_hash, e.external_id
-FROM decision d LEFT JOIN event e ON e.id = d.event_id
+SELECT d.holder_id, d.booked_at, d.event_id, d.occurred_at, d.partner_id, d.rulebook, d.kind, d.head,
+    d.content, h.created_at, e.content_hash, e.external_id
+FROM decision d JOIN holder h ON h.id = d.holder_id LEFT JOIN event e ON e.id = d.event_id
 ORDER BY d.holder_id, d.booked_at
 """
 ALLOCATIONS = """
@@ -369,4 +371,4 @@ ASSIGNMENTS = """
 SELECT 6, holder_id, ladder_id, rank, kind, event_id, ends, NULL, from_at, until_at, reason
 FROM assignment ORDER BY holder_id, event_id
 """
-HEADS = "SELECT holder_id, currency_id, head FROM ledger"
+HEADS = "SELECT id, head FROM holder"

@@ -12,6 +12,16 @@ from core.redeemed import Settled
 from laurels.purchase import Line
 
 
+class Tip(NamedTuple):
+    """Where the chain of a holder's decisions ends: when the last was booked, and its hash.
+
+    Of a holder of whom nothing is booked yet, None and what the chain begins with.
+    """
+
+    booked_at: datetime | None
+    head: bytes
+
+
 class EventRow(NamedTuple):
     """A row of `event`, in the order of `posting.EVENTS`."""
 
@@ -39,7 +49,7 @@ class DecisionRow(NamedTuple):
     partner: int
     rulebook: int
     kind: int
-    heads: bytes
+    head: bytes
     content: str
 
 
@@ -111,12 +121,12 @@ class Writes:
 
     events: list[EventRow] = field(default_factory=list)
     lines: Lines = field(default_factory=Lines)
-    booked: dict[int, datetime] = field(default_factory=dict)
+    tips: dict[int, Tip] = field(default_factory=dict)
     decisions: list[DecisionRow] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
     qualified: list[QualifiedRow] = field(default_factory=list)
     standings: list[StandingRow] = field(default_factory=list)
     tier_changes: list[TierChangeRow] = field(default_factory=list)
-    relations: list[tuple[int, int, int, datetime]] = field(default_factory=list)
+    relations: list[tuple[int, int, int]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     awaited: bool = False

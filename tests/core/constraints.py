@@ -24,7 +24,7 @@ CONSTRAINTS = {
     },
     "currency": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "decision": {
-        "CHECK (((length(heads) % 20) = 0))",
+        "CHECK ((length(head) = 16))",
         HOLDER,
         "PRIMARY KEY (holder_id, booked_at)",
     },
@@ -42,7 +42,7 @@ CONSTRAINTS = {
         "FOREIGN KEY (event_id) REFERENCES event(id)",
         "PRIMARY KEY (event_id, line)",
     },
-    "holder": {"PRIMARY KEY (id)"},
+    "holder": {"CHECK (((head IS NULL) = (booked_at IS NULL)))", "PRIMARY KEY (id)"},
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "ledger": {
@@ -105,6 +105,7 @@ CONSTRAINTS = {
         "CHECK (((length(what) >= 1) AND (length(what) <= 200)))",
         "PRIMARY KEY (partner_id, rule, what)",
     },
+    "seal": {"PRIMARY KEY (at)"},
     "standing": {"CHECK ((rank >= 0))", HOLDER, "PRIMARY KEY (holder_id, ladder_id)"},
     "stock_move": {
         "CHECK ((((kind = 1) = (redemption_id IS NULL)) "
@@ -148,7 +149,8 @@ CONSTRAINTS = {
         "PRIMARY KEY (holder_id, event_id)",
     },
     "head_digest": {
-        "CHECK ((ledgers >= 0))",
+        "CHECK ((holders >= 0))",
+        "FOREIGN KEY (at) REFERENCES seal(at)",
         "CHECK ((length(digest) = 32))",
         "CHECK ((length(key_id) = 16))",
         "PRIMARY KEY (at)",

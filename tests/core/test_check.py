@@ -132,7 +132,7 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     "active raised, seen in lots": (OPEN_LOTS, f"UPDATE ledger SET active = active + 1 {_LEDGER}"),
     "pending invented": (BALANCES, f"UPDATE ledger SET pending = 5 {_LEDGER}"),
     "reserved lowered": (RESERVED, f"UPDATE ledger SET reserved = reserved - 1 {_LEDGER}"),
-    "head changed": (REPLAY, f"UPDATE ledger SET head = '\\x00' {_LEDGER}"),
+    "head changed": (REPLAY, "UPDATE holder SET head = decode(repeat('00', 16), 'hex') FROM v WHERE id = v.h"),
     "latest set back": (
         BALANCES, f"UPDATE ledger SET latest_at = latest_at - interval '1 second' {_LEDGER}"
     ),
@@ -153,6 +153,7 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
         """),
     "event renamed": (RECEIPTS, "UPDATE event SET external_id = 'S2-again' FROM v WHERE id = v.e"),
     "event renamed, its posting": (REPLAY, "UPDATE event SET external_id = 'S2-again' FROM v WHERE id = v.e"),
+    "enrolled earlier": (REPLAY, "UPDATE holder SET created_at = created_at - interval '1 day' FROM v WHERE id = v.h"),
     "by another rulebook": (REPLAY, f"UPDATE decision SET rulebook = rulebook + 1 {_DECISION}"),
     "transfer raised": (BALANCES, f"UPDATE transfer SET amount = transfer.amount + 1 {_TRANSFER}"),
     "transfer deleted": (
@@ -163,10 +164,7 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
         BALANCES,
         "INSERT INTO transfer SELECT h, c, 999, b, b, e, 7, 1, NULL, 1, 10, 1 FROM v",
     ),
-    "transfer dated back": (
-        REPLAY,
-        f"UPDATE transfer SET occurred_at = occurred_at - interval '1 s' {_TRANSFER}",
-    ),
+    "transfer dated back": (REPLAY, f"UPDATE transfer SET occurred_at = occurred_at - interval '1 s' {_TRANSFER}"),
     "transfer of another kind": (REPLAY, f"UPDATE transfer SET kind = 5 {_TRANSFER}"),
     "transfer by another partner": (
         REPLAY,
@@ -211,7 +209,20 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     "decision's facts": (REPLAY, f"UPDATE decision SET content = replace(content, '\"f\":[', '\"f\":[9') {_DECISION}"),
     "decision is no JSON": (REPLAY, f"UPDATE decision SET content = 'x' {_DECISION}"),
     "decision is another JSON": (REPLAY, f"UPDATE decision SET content = '[]' {_DECISION}"),
-    "decision's hash": (REPLAY, f"UPDATE decision SET heads = overlay(heads PLACING '\\x00' FROM 9) {_DECISION}"),
+    "decision's hash": (REPLAY, f"UPDATE decision SET head = overlay(head PLACING '\\x00' FROM 9) {_DECISION}"),
+    "purchase that moved nothing, its facts": (REPLAY, """
+        UPDATE decision d SET content = replace(content, '"f":[', '"f":[9') FROM event e
+        WHERE e.id = d.event_id AND e.external_id = 'N1'
+        """),
+    "purchase that moved nothing, unmade": (REPLAY, """
+        CREATE TEMP TABLE n AS SELECT * FROM event WHERE external_id = 'N1';
+        DELETE FROM decision d USING n WHERE d.event_id = n.id;
+        DELETE FROM event_line l USING n WHERE l.event_id = n.id;
+        DELETE FROM qualification q USING n WHERE q.event_id = n.id;
+        DELETE FROM event e USING n WHERE e.id = n.id;
+        UPDATE relation r SET purchases = purchases - 1 FROM n
+        WHERE (r.holder_id, r.partner_id) = (n.holder_id, n.partner_id)
+        """),
     "decision deleted": (
         DECIDED,
         "DELETE FROM decision USING v WHERE (holder_id, decision.booked_at) = (h, b)",

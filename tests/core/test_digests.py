@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,6 +18,8 @@ from core.digests import SETTLED_AFTER, DigestKey, exported, imported, take
 from core.errors import BadInput
 from core.posting import Engine
 from core.redemptions import redeem
+from core.store import digests as digest_store
+from core.store import posting as posting_store
 from tests.core.shop import days, dump, earn, open_shop, wish
 from tests.support import NOW, Databases, enrol_cards, receipt, scalar
 
@@ -52,15 +56,14 @@ async def test_a_digest_is_of_the_heads_in_order(database: str) -> None:
     await three_days()
     last = (await digests.stored())[-1]
     micros = round(last.at.timestamp() * 1_000_000)
-    mac = hmac.new(KEY.secret, b"laurels heads 1" + micros.to_bytes(8, "big"), "sha256")
+    mac = hmac.new(KEY.secret, b"laurels heads 2" + micros.to_bytes(8, "big"), "sha256")
     rows = await scalar(
-        "SELECT array_agg(ARRAY[holder_id::text, currency_id::text, encode(head, 'hex')] "
-        "ORDER BY holder_id, currency_id) FROM ledger"
+        "SELECT array_agg(ARRAY[id::text, encode(head, 'hex')] ORDER BY id) FROM holder"
     )
-    for holder, currency, head in rows:
-        mac.update(f"{holder} {currency} 16 ".encode() + bytes.fromhex(head))
+    for holder, head in rows:
+        mac.update(f"{holder} 16 ".encode() + bytes.fromhex(head))
     mac.update(str(len(rows)).encode())
-    assert (last.at, last.ledgers, last.digest) == (NOW + days(2), 3, mac.digest())
+    assert (last.at, last.holders, last.digest) == (NOW + days(2), 2, mac.digest())
     assert (last.key_id, last.rulebook) == (KEY.id, 1)
 
 
@@ -68,7 +71,7 @@ async def test_digests_hold_whatever_came_later(database: str) -> None:
     shop = await three_days()
     kept = await digests.stored()
     # Of two bookings in one instant the second is a tick later: it is in the next one.
-    assert [x.ledgers for x in kept] == [2, 2, 3]
+    assert [x.holders for x in kept] == [2, 2, 2]
     assert len({x.digest for x in kept}) == 3
     await earn(shop, "R9", "1.00", "2", at=NOW + days(3))
     assert await prove(key=KEY, exported=kept) == []
@@ -108,7 +111,7 @@ async def test_the_first_one_stands(database: str) -> None:
 
 async def test_of_empty_books(database: str) -> None:
     made = await take(KEY, NOW, 1)
-    assert made.ledgers == 0
+    assert made.holders == 0
     assert await prove(key=KEY, exported=[made]) == []
 
 
@@ -118,8 +121,82 @@ async def test_what_is_still_under_way_isnt_sealed(database: str) -> None:
     await enrol_cards(["1"])
     made = await take(KEY, NOW + timedelta(seconds=30), 1)
     await earn(shop, "R1", "100.00")
-    assert made.ledgers == 0
+    assert made.holders == 0
     assert await prove(key=KEY, exported=[made]) == []
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+async def test_what_is_booked_by_an_old_clock_while_a_digest_is_taken_is_in_it(
+    database: str, monkeypatch: pytest.MonkeyPatch, waiting: bool
+) -> None:
+    """A transaction has locked its member before the seal, and books after it, a day back.
+
+    The control doesn't wait for it: then the digest is of other books than stand.
+    """
+    shop = await open_shop()
+    await enrol_cards(["1", "2"])
+    await earn(shop, "R1", "10.00", "2", at=NOW - days(2))
+    looked = asyncio.Event()
+    look = digest_store.booking
+    if waiting:
+
+        async def seen() -> frozenset[str]:
+            looked.set()
+            return await look()
+
+        monkeypatch.setattr(digest_store, "booking", seen)
+    else:
+
+        async def nobody() -> frozenset[str]:
+            looked.set()
+            return frozenset()
+
+        monkeypatch.setattr(digest_store, "booking", nobody)
+    locked, go = asyncio.Event(), asyncio.Event()
+    load = posting_store.load
+
+    async def slow(*args: Any, **how: Any) -> list[Any]:
+        locked.set()
+        await go.wait()
+        return await load(*args, **how)
+
+    monkeypatch.setattr(posting_store, "load", slow)
+    at = NOW - days(1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(earn(shop, "R2", "20.00", at=at))
+        await locked.wait()
+        taken = tasks.create_task(take(KEY, NOW, 1))
+        await looked.wait()
+        if not waiting:
+            await taken
+        assert taken.done() is not waiting
+        assert await scalar("SELECT count(*) FROM seal") == 1
+        go.set()
+    assert await scalar("SELECT array_agg(booked_at ORDER BY booked_at) FROM decision") == [
+        NOW - days(2), at,
+    ]  # fmt: skip
+    found = await prove(key=KEY)
+    assert [x.check for x in found] == ([] if waiting else [NAME])
+    assert taken.result().holders == (2 if waiting else 1)
+
+
+async def test_whoever_comes_after_the_seal_books_after_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await open_shop()
+    await enrol_cards(["1"])
+    look = digest_store.booking
+
+    async def meanwhile() -> frozenset[str]:
+        monkeypatch.setattr(digest_store, "booking", look)
+        await earn(shop, "R1", "10.00", at=NOW - days(1))
+        return await look()
+
+    monkeypatch.setattr(digest_store, "booking", meanwhile)
+    made = await take(KEY, NOW, 1)
+    assert made.holders == 0
+    assert await scalar("SELECT booked_at FROM decision") > made.at
+    assert await prove(key=KEY) == []
 
 
 async def test_books_worked_out_anew_are_found(databases: Databases, database: str) -> None:
@@ -138,6 +215,9 @@ async def test_books_worked_out_anew_are_found(databases: Databases, database: s
             connection: Connection = await asyncpg.connect(twin)
             try:
                 await connection.executemany(
+                    "INSERT INTO seal SELECT $1 ON CONFLICT DO NOTHING", [(x.at,) for x in kept]
+                )
+                await connection.executemany(
                     "INSERT INTO head_digest VALUES ($1, $2, $3, $4, $5)", kept
                 )
             finally:
@@ -146,15 +226,15 @@ async def test_books_worked_out_anew_are_found(databases: Databases, database: s
             findings = await prove(key=KEY)
             assert [x.where for x in findings] == [f"digest as of {x.at.isoformat()}" for x in kept]
             assert {x.check for x in findings} == {NAME}
-            assert findings[0].problem == "the heads of 1 ledgers don't give the digest of 2"
+            assert findings[0].problem == "the heads of 1 holders don't give the digest of 2"
 
 
 @pytest.mark.parametrize(
     "statements",
     [
         "UPDATE head_digest SET digest = decode(repeat('00', 32), 'hex')",
-        "UPDATE head_digest SET ledgers = ledgers + 1",
-        "UPDATE decision SET heads = overlay(heads PLACING '\\x00'::bytea FROM 20) WHERE kind = 2",
+        "UPDATE head_digest SET holders = holders + 1",
+        "UPDATE decision SET head = overlay(head PLACING '\\x00'::bytea FROM 10) WHERE kind = 2",
         "DELETE FROM decision WHERE kind = 2",
         "UPDATE decision SET booked_at = booked_at + interval '1 s' WHERE kind = 2",
         "UPDATE decision SET holder_id = holder_id + 1000 WHERE holder_id = "
@@ -193,7 +273,7 @@ async def test_lines_go_out_and_come_back(database: str) -> None:
     kept = await digests.stored()
     lines = [exported(x) for x in kept]
     assert imported([*lines, "", " "]) == kept
-    assert lines[0].startswith('{"at":"2026-03-15T12:00:00+00:00","ledgers":2,"digest":"')
+    assert lines[0].startswith('{"at":"2026-03-15T12:00:00+00:00","holders":2,"digest":"')
     assert await digests.stored(1) == kept[-1:]
     for bad in ("x", "{}", "[]", lines[0].replace("+00:00", ""), lines[0].replace(":2,", ':"2",')):
         with pytest.raises(BadInput, match="line 2"):

@@ -49,8 +49,10 @@ async def store(ledgers: Sequence[Ledger]) -> None:
         batch.writes.events.append(
             writes.EventRow(n, holder, at, at, None, 1, 6, None, bytes(16), f"{n}", "")
         )
-        batch.writes.decisions.append(writes.DecisionRow(holder, at, n, at, 1, 1, 6, b"", "{}"))
-        batch.relations[holder, 1] = (0, NOW)
+        batch.writes.decisions.append(
+            writes.DecisionRow(holder, at, n, at, 1, 1, 6, bytes(16), "{}")
+        )
+        batch.relations[holder, 1] = 0
     batch.ledgers = {(x.holder, x.currency): x for x in ledgers}
     async with transaction() as connection:
         await write(connection, batch)
