@@ -70,6 +70,19 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
     }
 
 
+#: What PostgreSQL or the way to it raises that may be otherwise in a moment.
+PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+)
+
+
 @asynccontextmanager
 async def connected(url: str, *, pool: int = 8) -> AsyncIterator[None]:
     """Open the pool for this process, and close it. One at a time per process."""

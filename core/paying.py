@@ -77,6 +77,8 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
         rule = next((r for r in partner.redeem if r.code == request.rule), None)
         if rule is None or rule.currency not in partner.accepts:
             raise UnknownReference(f"{partner.name} has no such redeem rule", "rule")
+        if request.order is not None:
+            await store.lock_orders(connection, [(partner.id, request.order)])
         batch = await open_holder(connection, engine, request.holder, now)
         currency = partner.accepts[rule.currency].id
         batch.place(await open_lots(connection, [request.holder], [currency]))

@@ -37,8 +37,8 @@ from laurels.rewards import CodeSource
 
 __all__ = [  # the noun's module: what a redemption is, too, is asked of it
     "RedeemRequest", "Redemption", "Status", "Taken", "book", "cancel", "confirm", "debit",
-    "digest", "first_outcome", "fold", "from_row", "open_holder", "redeem", "taken_lots",
-    "time_out", "write_down",
+    "digest", "first_outcome", "fold", "from_row", "open_holder", "redeem",
+    "taken_lots", "time_out", "write_down",
 ]  # fmt: skip
 
 #: Held points don't expire and held stock is nobody else's: so a hold is short.
@@ -105,6 +105,8 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
             return await first_outcome(connection, asked, before)
         partner = find_partner(engine.rulebook, request.partner)
         reward, currency = _priced(partner, request)
+        if request.order is not None:
+            await store.lock_orders(connection, [(partner.id, request.order)])
         batch = await open_holder(connection, engine, request.holder, now)
         _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))

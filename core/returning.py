@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from core.bought import Bought, Request, Returned
-from core.db import Connection, transaction
+from core.db import PASSING, Connection, transaction
 from core.entries import AHEAD
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
 from core.events import EventKind
 from core.folding import Batch
 from core.posting import Engine, LostRace, write
-from core.redemptions import open_holder
 from core.returns import Unit, read
-from core.reversals import reverse_for_order
+from core.reversals import lock_orders, reverse_for_order, spent_on
 from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
@@ -27,6 +28,7 @@ from core.taking_back import book
 
 _MATCHES = 500
 _RETRIES = 5
+_log = structlog.get_logger("laurels.returning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,7 @@ async def record(
     """
     if not units:
         return []
-    try:
-        outcomes = await _attempt(engine, units, now, historical)
-    finally:
-        await engine.tell_faults(now)
+    outcomes = await _attempt(engine, units, now, historical)
     put = [
         (unit.partner.id, unit.purchase)
         for unit, outcome in zip(units, outcomes, strict=True)
@@ -61,19 +60,25 @@ async def record(
     ]
     if put:
         # The purchase may have been booked while this was put to wait: then it is matched now.
-        await match_waiting(engine, now, put, historical=historical)
+        try:
+            await match_waiting(engine, now, put, historical=historical)
+        except Exception:  # it waits, and every minute it is tried again
+            _log.exception("what waits couldn't be matched; it is tried again")
     return outcomes
 
 
 async def _attempt(
     engine: Engine, units: Sequence[Unit], now: datetime, historical: bool
 ) -> list[Outcome]:
-    for _ in range(_RETRIES):
-        try:
-            async with transaction() as connection:
-                return await _record(connection, engine, units, now, historical)
-        except LostRace:
-            continue
+    try:
+        for _ in range(_RETRIES):
+            try:
+                async with transaction() as connection:
+                    return await _record(connection, engine, units, now, historical)
+            except LostRace:
+                continue
+    finally:
+        await engine.tell_faults(now)
     raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
 
 
@@ -112,8 +117,7 @@ async def match_waiting(
             )  # fmt: skip
         if not units:
             continue
-        outcomes = await _attempt(engine, units, now, historical)
-        for row, outcome in zip(known, outcomes, strict=True):
+        for row, outcome in zip(known, await _each(engine, units, now, historical), strict=True):
             if isinstance(outcome, Returned):
                 booked += 1
             elif isinstance(outcome, Refusal):
@@ -121,15 +125,44 @@ async def match_waiting(
     return booked
 
 
+async def _each(
+    engine: Engine, units: Sequence[Unit], now: datetime, historical: bool
+) -> list[Outcome]:
+    """Book them together; where that fails, one by one: a fault costs what has it, and no other.
+
+    Raises what may be otherwise in a moment: that the database is gone, or a deadlock.
+    """
+    try:
+        return await _attempt(engine, units, now, historical)
+    except PASSING:
+        raise
+    except Exception as error:
+        if len(units) > 1:
+            halves = (units[: len(units) // 2], units[len(units) // 2 :])
+            return [x for half in halves for x in await _each(engine, half, now, historical)]
+        _log.exception("what waited can't be booked", purchase=units[0].purchase)
+        return [Refusal(f"it couldn't be booked: {type(error).__name__}, see the log")]
+
+
 async def _reverse_cancelled(
     engine: Engine, now: datetime, purchases: Sequence[tuple[int, str]] | None
 ) -> None:
     """Give back what was spent on orders whose cancel waits: their purchase may never come."""
-    for holder, partner, order in await store.spent_on_cancelled(purchases):
-        async with transaction() as connection:
-            batch = await open_holder(connection, engine, holder, now)
-            await reverse_for_order(connection, batch, engine, holder, partner, order, now)
-            await write(connection, batch)
+    for order in await store.spent_on_cancelled(purchases):
+        try:
+            async with transaction() as connection:
+                holders = await lock_orders(connection, [order])
+                batch = Batch(engine.rulebook, now, historical=False)
+                batch.tips = await rows.lock_holders(connection, holders)
+                spans = dict.fromkeys(holders, (now, now))
+                batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0))
+                spent = await spent_on(connection, engine, batch, [order])
+                reverse_for_order(batch, spent, order, now)
+                await write(connection, batch)
+        except PASSING:
+            raise
+        except Exception:  # the others' points don't wait for it
+            _log.exception("what was spent on an order can't be given back", order=order[1])
 
 
 async def _record(
@@ -142,11 +175,14 @@ async def _record(
     asked = [(n, u.partner.id, u.purchase) for n, u in enumerate(units)]
     found = await store.find_purchases(connection, asked)
     keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
-    holders = sorted({holder for _, holder in found.values()})
+    orders = sorted({(u.partner.id, u.purchase) for u in units if u.kind is EventKind.CANCEL})
+    spenders = await lock_orders(connection, orders)
+    holders = sorted({holder for _, holder in found.values()}.union(spenders if found else ()))
     batch = Batch(engine.rulebook, now, historical, containment=engine.containment)
     batch.tips = await rows.lock_holders(connection, holders) if holders else {}
     known = await store.known(connection, keys)
     bought = await _load(connection, engine, batch, found, units, now) if found else {}
+    spent = await spent_on(connection, engine, batch, orders if found else [])
     events = iter(await engine.ids.take(len(units)))
     waiting = await store.waits(connection, keys)
     outcomes: list[Outcome] = []
@@ -168,9 +204,8 @@ async def _record(
                 )  # fmt: skip
                 purchase = bought[found[n][0]]
                 outcomes.append(
-                    await book(
-                        connection, engine, batch, purchase, request, read(unit, purchase), event,
-                        unit.digest,
+                    book(
+                        batch, purchase, spent, request, read(unit, purchase), event, unit.digest
                     )
                 )  # fmt: skip
         except Refusal as refusal:
@@ -178,6 +213,17 @@ async def _record(
             if twin == n:
                 del first[keys[n][1:]]
     await write(connection, batch)
+    await _keep_what_waits(connection, units, outcomes, waiting)
+    return outcomes
+
+
+async def _keep_what_waits(
+    connection: Connection,
+    units: Sequence[Unit],
+    outcomes: Sequence[Outcome],
+    waiting: Mapping[int, store.Waits],
+) -> None:
+    """Put there what must wait from now on, and forget what waited and is booked."""
     put = [
         store.Waits(
             u.partner.id, u.kind, u.external_id, u.purchase, u.occurred_at, u.digest,
@@ -188,9 +234,9 @@ async def _record(
     ]  # fmt: skip
     if put and await store.wait(connection, put) < len({w[:3] for w in put}):
         raise LostRace  # another took a name since: then it may say something else
-    if settled := [keys[n][1:] for n in waiting if isinstance(outcomes[n], Returned)]:
-        await store.forget(connection, settled)
-    return outcomes
+    booked = [waiting[n][:3] for n in waiting if isinstance(outcomes[n], Returned)]
+    if booked:
+        await store.forget(connection, booked)
 
 
 def _again(unit: Unit, digest: bytes, row: tuple[int, int, bytes, datetime, int]) -> Returned:
@@ -236,10 +282,10 @@ async def _load(
     """The purchases with all that became of them; their holders' ledgers, lots, standings."""
     histories, lines = await store.history(connection, sorted({e for e, _ in found.values()}))
     bought = Bought.gather(histories, lines)
-    spans: dict[int, tuple[datetime, datetime]] = {}
+    spans = dict.fromkeys(batch.tips, (now, now))
     for n, (event, holder) in found.items():
         at = bought[event].occurred_at
-        lo, hi = spans.get(holder, (at, now))
+        lo, hi = spans[holder]
         spans[holder] = (min(lo, at), max(hi, at, min(units[n].occurred_at, now + AHEAD)))
     batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0))
     keys = [(b.holder, event) for b in bought.values() for event in b.earning_events]

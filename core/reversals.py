@@ -6,6 +6,7 @@ the codes are void. What stands on an order goes back with the order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from core.posting import Engine
 from core.purchases import check_text
 from core.redeemed import Redemption, Status, from_row
 from core.redemptions import (
+    TakenLots,
     book,
     digest,
     find,
@@ -105,34 +107,57 @@ def _check_terms(engine: Engine, found: Redemption, now: datetime) -> None:
         )
 
 
-async def reverse_for_order(
-    connection: Connection,
-    batch: Batch,
-    engine: Engine,
-    holder: int,
-    partner_id: int,
-    order: str,
-    now: datetime,
-) -> list[Redemption]:
+#: An order: its partner's id, and the external id of its purchase.
+Order = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was spent on some orders, loaded to be given back; `events` are numbers for that."""
+
+    found: dict[Order, list[Redemption]]
+    taken: TakenLots
+    events: Iterator[int]
+
+
+async def lock_orders(connection: Connection, orders: Sequence[Order]) -> list[int]:
+    """Keep others from spending on these orders until the commit; who has spent on one.
+
+    Comes before any holder is locked; theirs are to be locked next.
+    """
+    if not orders:
+        return []
+    await store.lock_orders(connection, orders)
+    return await store.spenders(connection, orders)
+
+
+async def spent_on(
+    connection: Connection, engine: Engine, batch: Batch, orders: Sequence[Order]
+) -> Spent:
+    """Load what was spent on orders that are locked, by spenders that are loaded into `batch`."""
+    found: dict[Order, list[Redemption]] = {}
+    for row in await store.of_orders(connection, orders) if orders else ():
+        redemption = from_row(row)
+        found.setdefault((redemption.partner, redemption.order or ""), []).append(redemption)
+    every = [redemption for some in found.values() for redemption in some]
+    if not every:
+        return Spent({}, {}, iter(()))
+    taken = await taken_lots(connection, batch, every)
+    return Spent(found, taken, iter(await engine.ids.take(len(every))))
+
+
+def reverse_for_order(batch: Batch, spent: Spent, order: Order, now: datetime) -> list[Redemption]:
     """Reverse what was completed and release what is held on an order that is cancelled.
 
-    Folds into a loaded batch whose holder is locked, each as a posting of its own, whatever the
-    terms say; `write` then writes it with the rest, stock and codes too.
+    Whoever spent it: an order may be paid with the points of another. Folds into a batch, each as
+    a posting of its own, whatever the terms say; `write` then writes it with the rest, stock and
+    codes too. An order is given back once.
     """
-    settled = {row.redemption for row in batch.writes.settled}
-    found = [
-        redemption
-        for redemption in map(from_row, await store.of_order(connection, holder, partner_id, order))
-        if redemption.id not in settled
-    ]
-    if not found:
-        return []
-    taken = await taken_lots(connection, batch, found)
-    events = await engine.ids.take(len(found))
     ended: list[Redemption] = []
-    for redemption, event in zip(found, events, strict=True):
+    for redemption in spent.found.pop(order, ()):
         held = redemption.status is Status.HELD
         status = Status.CANCELLED if held else Status.REVERSED
         reason = None if held else ORDER_CANCELLED
-        ended.append(fold(batch, redemption, taken, status, event, now, reason))
+        event = next(spent.events)
+        ended.append(fold(batch, redemption, spent.taken, status, event, now, reason))
     return ended

@@ -11,16 +11,14 @@ from collections.abc import Sequence
 import orjson
 
 from core.bought import Bought, Request, Returned
-from core.db import Connection
 from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting, check_room, content_of, packed
 from core.ledger import Ledger
-from core.posting import Engine
 from core.qualifying import disqualify
-from core.reversals import reverse_for_order
+from core.reversals import Spent, reverse_for_order
 from core.rulebook import PartnerTerms
 from laurels.deadline import evaluate_in_time
 from laurels.errors import RuleTooSlow
@@ -29,11 +27,10 @@ from laurels.purchase import Facts, Line, Purchase
 from laurels.rules import reevaluates
 
 
-async def book(
-    connection: Connection,
-    engine: Engine,
+def book(
     batch: Batch,
     bought: Bought,
+    spent: Spent,
     request: Request,
     said: tuple[list[Item], int, tuple[Line, ...], str],
     event: int,
@@ -51,8 +48,7 @@ async def book(
     cancel = request.kind is EventKind.CANCEL
     if cancel:
         # First, so that points spent on this order can be taken back rather than be owed.
-        order = (bought.holder, bought.partner, bought.external_id)
-        await reverse_for_order(connection, batch, engine, *order, batch.now)
+        reverse_for_order(batch, spent, (bought.partner, bought.external_id), batch.now)
     after = bought.remains.emptied() if cancel else bought.remains.less(items, number)
     return _take_back(batch, bought, request, (items, number, after), event, digest)
 

@@ -118,6 +118,16 @@ LEFT JOIN LATERAL (
 ) c ON w.codes = 'pool'
 WHERE w.id = ANY($1) AND (w.limited OR w.codes = 'pool')
 """
+# Few locks for however many orders: that two share one costs a moment.
+_LOCK_ORDERS = """
+SELECT pg_advisory_xact_lock(1, x) FROM (
+    SELECT DISTINCT (hashtextextended(k.partner_id || '|' || k.order_id, 7) & 255)::int AS x
+    FROM unnest($1::int[], $2::text[]) AS k (partner_id, order_id) ORDER BY 1
+) locks
+"""
+_ON_ORDERS = """(SELECT DISTINCT * FROM unnest($1::int[], $2::text[]) AS k (partner_id, order_id)) k
+    JOIN redemption r ON r.partner_id = k.partner_id AND r.order_id = k.order_id
+        AND r.status IN (1, 2)"""
 #: As many codes of a pool are told apart from more.
 MOST_COUNTED = 10_000
 
@@ -183,14 +193,26 @@ async def get(connection: Connection, holder: int, redemption: int) -> Row | Non
     )
 
 
-async def of_order(connection: Connection, holder: int, partner: int, order: str) -> list[Row]:
-    """The redemptions of a holder that stand on a partner's order, oldest first."""
+async def lock_orders(connection: Connection, orders: Sequence[tuple[int, str]]) -> None:
+    """Wait for others that spend on, or cancel, one of these (partner, order): before any holder.
+
+    Else of two that don't see each other one would spend on what the other has cancelled.
+    """
+    await connection.execute(_LOCK_ORDERS, *columns(orders, 2))
+
+
+async def spenders(connection: Connection, orders: Sequence[tuple[int, str]]) -> list[int]:
+    """The holders that have spent something on one of these (partner, order)."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT r.holder_id FROM {_ON_ORDERS} ORDER BY 1", *columns(orders, 2)
+    )
+    return [row[0] for row in rows]
+
+
+async def of_orders(connection: Connection, orders: Sequence[tuple[int, str]]) -> list[Row]:
+    """The redemptions that stand on these (partner, order), whoever's, oldest first."""
     return await connection.fetch(
-        f"SELECT {COLUMNS} FROM redemption r WHERE r.partner_id = $2 AND r.order_id = $3 "
-        "AND r.holder_id = $1 AND r.status IN (1, 2) ORDER BY r.id",
-        holder,
-        partner,
-        order,
+        f"SELECT {COLUMNS} FROM {_ON_ORDERS} ORDER BY r.id", *columns(orders, 2)
     )
 
 

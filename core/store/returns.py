@@ -126,16 +126,16 @@ async def matched(limit: int, purchases: Sequence[tuple[int, str]] | None) -> li
 
 async def spent_on_cancelled(
     purchases: Sequence[tuple[int, str]] | None,
-) -> list[tuple[int, int, str]]:
-    """(holder, partner, order) of redemptions that stand on an order whose cancel waits."""
+) -> list[tuple[int, str]]:
+    """(partner, order) of those whose cancel waits, where something spent on them stands."""
     async with reading() as connection:
         rows = await connection.fetch(
-            "SELECT DISTINCT r.holder_id, r.partner_id, r.order_id FROM waiting w "
+            "SELECT DISTINCT r.partner_id, r.order_id FROM waiting w "
             "JOIN redemption r ON r.partner_id = w.partner_id AND r.order_id = w.purchase "
-            f"AND r.status IN (1, 2) WHERE w.kind = 9 AND w.problem = '' AND {_ASKED} ORDER BY 1, 2, 3",
+            f"AND r.status IN (1, 2) WHERE w.kind = 9 AND w.problem = '' AND {_ASKED} ORDER BY 1, 2",
             *_asked(purchases),
         )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row[0], row[1]) for row in rows]
 
 
 def _asked(purchases: Sequence[tuple[int, str]] | None) -> tuple[bool, list[Any], list[Any]]:

@@ -6,7 +6,8 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -110,6 +111,41 @@ async def test_a_return_a_cancel_and_an_edit_at_once_leave_what_their_order_says
     for n, holder in enumerate(holders):
         assert isinstance(outcomes[3 * n + 1], Returned)  # a cancel is good at any time
         assert await balances(market, holder, NOW) == {}
+    assert await prove() == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_nothing_stays_spent_on_an_order_that_is_cancelled_at_once(
+    market: Engine, known: bool
+) -> None:
+    """By others than the buyer; with and without a purchase of that name."""
+    cards = [str(n) for n in range(8)]
+    buyer, *others = await enrol_cards(cards)
+    for n in range(len(cards)):
+        await buy(market, f"A{n}", ("PLAIN", "60.00"), member=f"{n}")
+    orders = [f"O{n}" for n in range(6)]
+    for order in orders if known else ():
+        await buy(market, order, ("PLAIN", "20.00"))
+    partner = find_partner(market.rulebook, "market")
+
+    async def spend(holder: int, order: str) -> None:
+        request = wish(holder, "x-plain", key=f"{holder}{order}", partner="market")
+        with suppress(NotEligible):
+            await redeem(Engine(market.rulebook), replace(request, order=order), NOW)
+
+    async def cancel(order: str) -> None:
+        await at_once(market, [[check_cancel(partner, order, NOW)]])
+
+    calls = [spend(holder, order) for order in orders for holder in others]
+    calls += [cancel(order) for order in orders]
+    random.Random(3).shuffle(calls)
+    await asyncio.gather(*calls)
+    stands = await scalar("SELECT count(*) FROM redemption WHERE status IN (1, 2)")
+    assert stands == 0
+    assert await scalar("SELECT count(*) FROM redemption WHERE status = 5") > 0
+    for holder in others:
+        assert (await balances(market, holder, NOW))["PLAIN"] == (60, 0, 0, 0)
+    assert (await balances(market, buyer, NOW))["PLAIN"] == (60, 0, 0, 0)
     assert await prove() == []
 
 

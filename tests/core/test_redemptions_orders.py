@@ -20,7 +20,13 @@ from core.posting import Engine, write
 from core.redemptions import Redemption, Status, open_holder, redeem
 from core.returning import record
 from core.returns import check_cancel
-from core.reversals import ReverseRequest, reverse_for_order, reverse_redemption
+from core.reversals import (
+    ReverseRequest,
+    lock_orders,
+    reverse_for_order,
+    reverse_redemption,
+    spent_on,
+)
 from laurels import Money
 from tests.core.counter import ORDER, fill, left, member, open_counter, take, want
 from tests.core.shop import balance, days, dump, earn
@@ -45,12 +51,14 @@ async def cancel_order(
 ) -> list[Redemption]:
     """What the cancel of an order does with its redemptions."""
     number = shop.rulebook.partners[partner].id
+    order = (number, ORDER)
     async with transaction() as connection:
+        assert await lock_orders(connection, [order]) in ([], [holder])
         batch = await open_holder(connection, shop, holder, at)
-        ended = await reverse_for_order(connection, batch, shop, holder, number, ORDER, at)
+        spent = await spent_on(connection, shop, batch, [order])
+        ended = reverse_for_order(batch, spent, order, at)
         # A second look within the same batch finds nothing more to do.
-        again = await reverse_for_order(connection, batch, shop, holder, number, ORDER, at)
-        assert again == []
+        assert reverse_for_order(batch, spent, order, at) == []
         await write(connection, batch)
         if fail:
             raise asyncpg.InterfaceError("the connection is lost")
@@ -102,12 +110,45 @@ async def test_what_ends_with_an_order_ends_with_its_transaction(shop: Engine, a
     assert await dump() == before
 
 
-async def test_another_members_order_of_the_same_name_is_left_alone(shop: Engine, ada: int) -> None:
+async def test_what_another_spent_on_a_purchase_goes_back_to_that_one(
+    shop: Engine, ada: int
+) -> None:
+    """P1 is Ada's; Bob paid part of it, and has something of his own; a return beside it stands."""
     bob = await member(shop, "2")
-    await take(shop, bob, order=ORDER)
-    before = await dump()
-    assert await cancel_order(shop, ada) == []
-    assert await dump() == before
+    await earn(shop, "Q1", "20.00", "2")
+    done = await take(shop, bob, "mug", order="P1")
+    await take(shop, bob, "mug", key="2", order="P2")
+    await take(shop, ada, "mug", key="3", order="P1")
+    before = await balance(shop, bob, NOW)
+    grocer = shop.rulebook.partners["grocer"]
+    units = [check_cancel(grocer, name, NOW) for name in ("Q1", "P1")]
+    first, second = await record(shop, units, NOW)
+    assert isinstance(first, Returned)
+    assert isinstance(second, Returned)
+    after = await balance(shop, bob, NOW)
+    assert after["active"] == before["active"] - 20 + done.points
+    stands = await scalar("SELECT array_agg(status::int ORDER BY id) FROM redemption")
+    assert stands == [Status.REVERSED, Status.COMPLETED, Status.REVERSED]
+    assert (await balance(shop, ada, NOW))["arrears"] == 0
+    assert await prove() == []
+
+
+async def test_many_cancels_send_no_more_statements_than_one(shop: Engine, ada: int) -> None:
+    """Each with two redemptions on it; the control shows that the counter counts."""
+    grocer = shop.rulebook.partners["grocer"]
+    for n in range(7):
+        await earn(shop, f"S{n}", "300.00")
+        await take(shop, ada, "mug" if n < 4 else "bag", key=f"m{n}", order=f"S{n}")
+        await take(shop, ada, "bag", key=f"b{n}", order=f"S{n}", hold="1D")
+    counts = []
+    for names in (["S0"], ["S1", "S2", "S3", "S4", "S5", "S6"]):
+        units = [check_cancel(grocer, name, NOW) for name in names]
+        with statements() as sent:
+            outcomes = await record(shop, units, NOW)
+        assert all(isinstance(x, Returned) for x in outcomes)
+        counts.append(len(sent))
+    assert counts[0] == counts[1] > 10
+    assert await prove() == []
 
 
 async def test_what_was_reversed_before_stays_as_it_is(shop: Engine, ada: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import asyncpg
 import pytest
 
 from core import nightly, returning
@@ -18,7 +19,7 @@ from core.returning import Outcome, Waiting, match_waiting, record
 from core.returns import check_cancel
 from core.store.returns import Waits, wait
 from tests.core import counter
-from tests.core.market import balances, buy, open_market, shipped
+from tests.core.market import balances, bring_back, buy, line, open_market, shipped
 from tests.core.shop import balance, days, dump
 from tests.support import NOW, enrol_cards, receipt, scalar
 
@@ -111,6 +112,47 @@ async def test_a_quote_of_what_is_awaited_books_nothing(market: Engine, member: 
     items = [receipt(market, n, "1", NOW, ("PLAIN", "10.00"), partner="market") for n in "PQ"]
     assert len(await market.quote(items, NOW)) == 2
     assert await dump() == before
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_what_cant_be_read_costs_nobody_else_a_night(
+    market: Engine, member: int, after: int
+) -> None:
+    """One of three that waited says what no return says: the others are booked, it says why."""
+    names = ["P1", "P2", "P3"]
+    for name in names:
+        await bring_back(market, f"B{name}", name, line(1, amount="1.00"))
+    bad = names.pop(after)
+    async with transaction() as connection:
+        await connection.execute(
+            "UPDATE waiting SET content = '{\"lines\": 5}' WHERE purchase = $1", bad
+        )
+    await buy(market, bad, ("PLAIN", "10.00"))
+    for name in names:
+        await buy(market, name, ("PLAIN", "10.00"))
+    assert await scalar("SELECT array_agg(purchase) FROM waiting") == [bad]
+    assert (await scalar("SELECT problem FROM waiting")).startswith("it couldn't be booked: ")
+    await nightly.run(market, NOW + days(1))
+    assert await balances(market, member, NOW + days(1)) == {"PLAIN": (28, 0, 0, 0)}
+    assert await prove() == []
+
+
+async def test_what_may_be_otherwise_in_a_moment_is_no_problem_of_what_waits(
+    market: Engine, member: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bring_back(market, "B", "P", line(1, amount="1.00"))
+
+    async def deadlock(*_: object) -> None:
+        raise asyncpg.DeadlockDetectedError("two wait for each other")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(returning, "_record", deadlock)
+        await buy(market, "P", ("PLAIN", "10.00"))
+        with pytest.raises(asyncpg.DeadlockDetectedError):
+            await match_waiting(market, NOW)
+    assert await scalar("SELECT problem FROM waiting") == ""
+    assert await match_waiting(market, NOW) == 1
+    assert await balances(market, member, NOW) == {"PLAIN": (9, 0, 0, 0)}
 
 
 # -- orders that are cancelled before their purchase, or without one -------------------------------
