@@ -26,9 +26,9 @@ from core.ledger import Ledger
 from core.measures import Qualified
 from core.purchases import content_hash
 from core.qualifying import floors_from
-from core.redemptions import digest
 from core.reviews import review_hash
 from core.rulebook import LadderTerms, stamp_of
+from core.settling import digest
 from core.store import proof
 from core.store.digests import HeadDigest
 from core.store.posting import beginning

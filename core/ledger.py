@@ -177,26 +177,22 @@ class Ledger:
     ) -> int:
         """Give points back to the lots they came from: (lot's seq, points) each.
 
-        Arrears are repaid first. A lot that died meanwhile gets the grace of its policy, or its
-        points expire at once.
+        Arrears are repaid first. A lot that had died by the cause's instant gets the grace of its
+        policy from then on, or its points expire at once.
         """
         by_seq = {lot.seq: lot for lot in self.lots}
         back = [(by_seq[seq], n) for seq, n in taken if n]
         seq = self._move(cause, kind, source, Account.ACTIVE, sum(n for _, n in back), None)
-        late: list[Lot] = []
+        at = cause.occurred_at
         for lot, n in back:
-            self._take(lot, seq, cause.occurred_at, -n)
-            if lot.dead(now):
-                until = lot.terms.policy.graced(now)
-                if until is None or until <= now:
-                    late.append(lot)
-                else:
-                    self._change(cause, lot, lot.active_at, until)
+            self._take(lot, seq, at, -n)
+            until = lot.terms.policy.graced(at) if lot.dead(at) else None
+            if until is not None and until > at:
+                self._change(cause, lot, lot.active_at, until)
         self._repay(cause, back, now)
-        for lot in late:
-            if lot.remaining and lot.expires_at is not None:
-                at = max(cause.occurred_at, lot.expires_at)
-                self._expire(cause._replace(occurred_at=at), lot)
+        for lot, _ in back:
+            if lot.remaining and lot.dead(now) and lot.expires_at is not None:
+                self._expire(cause._replace(occurred_at=max(at, lot.expires_at)), lot)
         self.check()
         return seq
 

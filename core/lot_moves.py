@@ -22,9 +22,9 @@ from core.folding import FORMAT, Batch, Posting
 from core.nightly import BATCH
 from core.posting import Engine, write
 from core.purchases import check_text
-from core.redemptions import digest
 from core.reviews import PROGRAMME
 from core.rulebook import CurrencyTerms, PolicyTerms, Rulebook
+from core.settling import digest
 from core.store import lot_moves as store
 from core.store.lot_moves import Moved, Run, Terms
 from core.store.lots import ledgers, open_lots

@@ -13,17 +13,10 @@ from core.db import transaction
 from core.errors import BadInput, NotEligible, PartnerRuleFailed, UnknownReference
 from core.posting import Engine
 from core.purchases import check_text, find_partner
-from core.redemptions import (
-    Redemption,
-    Taken,
-    check_order,
-    debit,
-    digest,
-    first_outcome,
-    open_holder,
-    write_down,
-)
+from core.redeemed import Redemption
+from core.redemptions import Taken, check_order, debit, let_go, write_down
 from core.rulebook import PartnerTerms
+from core.settling import digest, first_outcome, open_holder
 from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
@@ -66,6 +59,7 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
         "pay", request.partner, request.holder, request.rule, request.total, request.offered,
         request.hold, request.order,
     )  # fmt: skip
+    await let_go(engine, request.holder, (request.caller, request.key), now)
     async with transaction() as connection:
         new, event = await engine.ids.take(2)
         before = await store.claim_key(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
 from core.db import Row
 from laurels.durations import Duration
 from laurels.money import Money
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
 
 
 class Status(IntEnum):
@@ -74,6 +78,7 @@ class Redemption:
             self.reward or 0, self.points, self.rule or "", *_minor(self.worth), self.quantity,
             *_minor(self.cash), int(self.stocked), int(self.pooled), self.order or "",
             self.reversible or "",
+            0 if self.hold_until is None else (self.hold_until - _EPOCH) // _TICK,
         ]  # fmt: skip
 
 

@@ -8,26 +8,32 @@ is `core.reversals`'.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import orjson
-
 from core import vouchers
 from core.db import Connection, transaction
 from core.eligibility import needed_rank
-from core.entries import Account, Kind, Lot
-from core.errors import BadInput, IdempotencyConflict, NotEligible, UnknownReference, WrongState
+from core.entries import Account, Kind
+from core.errors import BadInput, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting
-from core.posting import Engine, write
+from core.folding import Batch, Posting
+from core.posting import Engine
 from core.purchases import check_text, find_partner
-from core.redeemed import Redemption, Settled, Status, as_row, from_row
+from core.redeemed import Redemption, Status, as_row
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
-from core.store import posting as rows
+from core.settling import (
+    book,
+    digest,
+    find,
+    first_outcome,
+    fold,
+    open_holder,
+    seal,
+    settled_already,
+    taken_lots,
+)
 from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
@@ -35,14 +41,10 @@ from laurels.money import Money
 from laurels.policies import Activity
 from laurels.rewards import CodeSource
 
-__all__ = [  # the noun's module: what a redemption is, too, is asked of it
-    "RedeemRequest", "Redemption", "Status", "Taken", "book", "cancel", "confirm", "debit",
-    "digest", "first_outcome", "fold", "from_row", "open_holder", "redeem",
-    "taken_lots", "time_out", "write_down",
-]  # fmt: skip
-
 #: Held points don't expire and held stock is nobody else's: so a hold is short.
 LONGEST_HOLD = timedelta(days=31)
+
+
 #: As many pieces of a reward as one redemption takes.
 MOST_PIECES = 100
 
@@ -96,6 +98,7 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
         "redeem", request.partner, request.holder, request.reward, request.currency, request.hold,
         request.quantity, request.order,
     )  # fmt: skip
+    await let_go(engine, request.holder, (request.caller, request.key), now)
     async with transaction() as connection:
         new, event = await engine.ids.take(2)
         before = await store.claim_key(
@@ -151,8 +154,20 @@ async def cancel(
     return await _close(engine, holder, redemption, Status.CANCELLED, (caller, key), now)
 
 
+async def let_go(engine: Engine, holder: int, request: tuple[str, str], now: datetime) -> None:
+    """Release what is held of a member beyond its time, before points of it are taken.
+
+    Nothing where the (caller, key) of the request was used before: then nothing is taken.
+    """
+    for redemption in await store.overdue_of(holder, request, now):
+        await _close(engine, holder, redemption, Status.TIMED_OUT, None, now)
+
+
 async def time_out(engine: Engine, now: datetime, limit: int = 500) -> int:
-    """Release holds whose time has run out, each on its own; returns how many. Safe to run late."""
+    """Release holds whose time has run out, each on its own; returns how many.
+
+    Safe to run late: what is released is dated when its time ran out.
+    """
     overdue = await store.overdue(now, limit)
     failed: list[Exception] = []
     for holder, redemption in overdue:
@@ -176,32 +191,6 @@ def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms,
     if code not in prices:
         raise BadInput(f"'{reward.reward.title}' isn't to be had for {code[:64]}", "currency")
     return reward, partner.accepts[code]
-
-
-def digest(*parts: object) -> bytes:
-    """16 bytes by which a request, or what a redemption's event says, is told from another."""
-    return hashlib.blake2b(orjson.dumps([str(p) for p in parts]), digest_size=16).digest()
-
-
-async def first_outcome(
-    connection: Connection, asked: bytes, before: tuple[bytes, list[int]]
-) -> Redemption:
-    """What a key was used for before. Raises IdempotencyConflict where that was something else."""
-    if before[0] != asked:
-        raise IdempotencyConflict("this key was used before for another request", "key")
-    row = await store.get(connection, before[1][0], before[1][1])
-    assert row is not None
-    return from_row(row, replayed=True)
-
-
-async def open_holder(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
-    """Lock a holder and load what a fold needs of it."""
-    locked = await rows.lock_holders(connection, [holder])
-    if not locked:
-        raise UnknownReference("no such member", "member")
-    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
-    batch.take(await rows.load(connection, {holder: (now, now)}, [], engine.rulebook.reaches, 0))
-    return batch
 
 
 def _check_tier(batch: Batch, reward: RewardTerms, holder: int, now: datetime) -> None:
@@ -272,20 +261,6 @@ async def write_down(
     return replace(done, codes=codes)
 
 
-def seal(posting: Posting, redemption: int, facts: Sequence[int | str]) -> None:
-    """Seal a posting on a redemption: its event is named by the redemption's id."""
-    content = orjson.dumps({"v": FORMAT, "r": [redemption, *facts]})
-    posting.seal(content, digest(posting.kind, redemption, *facts), str(redemption))
-
-
-_EVENTS = {
-    Status.COMPLETED: EventKind.CONFIRMATION,
-    Status.CANCELLED: EventKind.CANCELLATION,
-    Status.TIMED_OUT: EventKind.TIME_OUT,
-    Status.REVERSED: EventKind.REVERSAL,
-}
-
-
 async def _close(
     engine: Engine,
     holder: int,
@@ -313,85 +288,8 @@ async def _close(
         return await find(connection, holder, redemption)
 
 
-async def find(connection: Connection, holder: int, redemption: int) -> Redemption:
-    """A redemption as it stands. Raises UnknownReference."""
-    row = await store.get(connection, holder, redemption)
-    if row is None:
-        raise UnknownReference("no such redemption", "redemption")
-    return from_row(row)
-
-
 def _check_held(found: Redemption, status: Status, now: datetime) -> None:
     if found.status is not Status.HELD:
         raise settled_already(found)
     if status is Status.COMPLETED and found.hold_until is not None and found.hold_until <= now:
         raise WrongState("its time has run out; redeem again", "redemption")
-
-
-def settled_already(found: Redemption) -> WrongState:
-    """The refusal of what is no longer possible."""
-    state = found.status.name.lower().replace("_", " ")
-    return WrongState(f"it is {state} already", "redemption")
-
-
-#: Of each redemption, the lots that it took from, with the points taken.
-TakenLots = dict[int, list[tuple[Lot, int]]]
-
-
-async def taken_lots(
-    connection: Connection, batch: Batch, redemptions: Sequence[Redemption]
-) -> TakenLots:
-    """Load what folding an end of these redemptions needs; their holders are locked already."""
-    taken = await store.taken_lots(connection, [(r.holder, r.currency, r.seq) for r in redemptions])
-    holders = sorted({r.holder for r in redemptions})
-    currencies = sorted({r.currency for r in redemptions})
-    batch.place(await open_lots(connection, holders, currencies))
-    batch.place((key[:2], lot) for key, lots in taken.items() for lot, _ in lots)
-    return {r.id: taken[r.holder, r.currency, r.seq] for r in redemptions}
-
-
-def fold(
-    batch: Batch,
-    found: Redemption,
-    taken: TakenLots,
-    status: Status,
-    event: int,
-    now: datetime,
-    reason: str | None = None,
-    *,
-    write_off: bool = False,
-) -> Redemption:
-    """Book in memory what became of a redemption, as a posting of its own.
-
-    A confirmation redeems what was held; every other end gives points back to their lots, and the
-    stock to its shelf unless it is written off.
-    """
-    posting = Posting(batch, _EVENTS[status], event, found.holder, found.partner, now)
-    ledger = posting.ledger(found.currency)
-    back = [(lot.seq, points) for lot, points in taken[found.id]]
-    facts: list[int | str] = [found.points]
-    if status is Status.COMPLETED:
-        ledger.settle_reserved(posting.cause, found.points)
-    elif status is Status.REVERSED:
-        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back, now)
-        facts += [reason or "", int(write_off)]
-    else:
-        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, now)
-    seal(posting, found.id, facts)
-    batch.writes.settled.append(
-        Settled(
-            found.holder, found.id, event, status, now, reason, write_off,
-            found.stocked and status is not Status.COMPLETED,
-        )
-    )  # fmt: skip
-    if status is Status.REVERSED:
-        return replace(found, status=status, reversed_at=now, reason=reason, written_off=write_off)
-    return replace(found, status=status, settled_at=now)
-
-
-async def book(connection: Connection, batch: Batch) -> None:
-    """Write a batch of redemptions."""
-    for event in batch.writes.events:
-        batch.relations.setdefault((event.holder, event.partner), 0)
-        batch.dealt.add((event.holder, event.partner))
-    await write(connection, batch)

@@ -16,7 +16,7 @@ from core.folding import Batch
 from core.posting import Engine
 from core.purchases import check_text
 from core.redeemed import Redemption, Status, from_row
-from core.redemptions import (
+from core.settling import (
     TakenLots,
     book,
     digest,

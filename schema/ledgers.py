@@ -46,7 +46,10 @@ class Balance:
         description="Points earned that can't be spent yet: for a time, until a date, or until an "
         "event such as shipped is reported. `activating` says when they become active."
     )
-    reserved: BigInt = strawberry.field(description="Points held for redemptions.")
+    reserved: BigInt = strawberry.field(
+        description="Points held for redemptions. "
+        "What is held beyond its time can be spent again at once, and shows here for a minute more."
+    )
     arrears: BigInt = strawberry.field(description="Points owed; later credits repay them first.")
 
 

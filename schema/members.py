@@ -15,7 +15,7 @@ from strawberry import relay
 from core.errors import UnknownReference
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.purchases import find_partner
-from core.redemptions import from_row
+from core.redeemed import from_row
 from core.store import lookups
 from schema.access import allow, allow_change, check_partner, may_see, sees_currency
 from schema.context import Info

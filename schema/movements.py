@@ -15,7 +15,7 @@ import orjson
 from core.entries import Account, Kind, Transfer
 from core.events import EventKind
 from core.receipts import Part, Step, Story
-from core.redemptions import from_row
+from core.redeemed import from_row
 from core.store.receipts import Origin
 from laurels.durations import zone
 from laurels.money import Money

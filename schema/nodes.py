@@ -11,7 +11,7 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from core.redemptions import from_row
+from core.redeemed import from_row
 from schema.access import allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
 from schema.context import Info

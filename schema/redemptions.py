@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import strawberry
 from strawberry import relay
 
-from core import paying
+from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text, find_partner
@@ -44,7 +44,7 @@ from schema.scalars import BigInt
 if TYPE_CHECKING:
     from schema.members import Member
 
-strawberry.enum(engine.Status, name="RedemptionStatus", description="Where a redemption stands.")
+strawberry.enum(redeemed.Status, name="RedemptionStatus", description="Where a redemption stands.")
 LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 
@@ -53,15 +53,15 @@ class Redemption(relay.Node):
     """As it stands."""
 
     key: relay.NodeID[str]
-    found: strawberry.Private[engine.Redemption]
+    found: strawberry.Private[redeemed.Redemption]
 
     @classmethod
-    def of(cls, found: engine.Redemption) -> Redemption:
+    def of(cls, found: redeemed.Redemption) -> Redemption:
         """From the engine."""
         return cls(key=f"{found.holder}.{found.id}", found=found)
 
     @answer("Where it stands.")
-    def status(self) -> engine.Status:
+    def status(self) -> redeemed.Status:
         return self.found.status
 
     @answer(
@@ -223,7 +223,7 @@ class RewardRedeemed:
     )
 
     @classmethod
-    def of(cls, found: engine.Redemption) -> RewardRedeemed:
+    def of(cls, found: redeemed.Redemption) -> RewardRedeemed:
         """From the engine."""
         return cls(redemption=Redemption.of(found), replayed=found.replayed)
 
@@ -279,13 +279,13 @@ async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
     return holder
 
 
-async def meant(info: Info, key: str, redemption: str) -> engine.Redemption:
+async def meant(info: Info, key: str, redemption: str) -> redeemed.Redemption:
     """The redemption meant, if the viewer has a say in it; else there is none."""
     check_text(key, "key", 255, least=1)
     numbers = parse_numbers("Redemption", redemption, 2, "redemption")
     row = await info.context.loaders.redemption.load((numbers[0], numbers[1]))
     if row is not None:
-        found = engine.from_row(row)
+        found = redeemed.from_row(row)
         viewer, own = info.context.viewer, info.context.partner
         if (
             viewer.role == "admin"

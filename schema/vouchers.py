@@ -8,7 +8,7 @@ import strawberry
 
 from core import vouchers as engine
 from core.purchases import check_text, find_partner
-from core.redemptions import from_row
+from core.redeemed import from_row
 from core.store import redemptions as store
 from schema.access import allow, allow_change, check_partner
 from schema.context import Info

@@ -206,8 +206,7 @@ class Oracle:
             self._come_back(key, None, at, now)
         else:
             self.waiting[key].append(Waits(at, now, "cancel"))
-            for holder in {x.holder for x in self.redemptions.values()}:
-                self._reverse_on(key, holder, now)
+            self._reverse_on(key, now)
 
     def _come_back(
         self, key: Key, items: Sequence[Back] | None, at: datetime, now: datetime
@@ -221,7 +220,7 @@ class Oracle:
             raise Refused("nothing is left to come back")
         if items is None:
             tried.fractions = [Fraction(1)] * len(bought.lines)
-            self._reverse_on(key, bought.holder, now)
+            self._reverse_on(key, now)
             bought.cancelled = True
         else:
             tried.take(items)
@@ -270,6 +269,7 @@ class Oracle:
         order: Key | None = None,
     ) -> None:
         """Take points, at once or into a hold; not on an order that was cancelled."""
+        self.time_out(now, holder)
         if order is not None:
             known = self.purchases.get(order)
             early = any(w.what == "cancel" for w in self.waiting.get(order, ()))
@@ -292,16 +292,19 @@ class Oracle:
         self._ledger(found.holder, found.currency, now).moves.append((now, RESERVED, -found.points))
 
     def release(self, name: str, now: datetime, state: str = "cancelled") -> None:
-        """What was held goes back to where it came from."""
+        """What was held goes back to where it came from, at the latest when its time ran out."""
         found = self._find(name, "held")
         found.state = state
+        at = min(now, found.hold_until or now)
         ledger = self._ledger(found.holder, found.currency, now)
-        ledger.moves.append((now, RESERVED, -found.points))
-        ledger.give_back(found.taken, now)
+        ledger.moves.append((at, RESERVED, -found.points))
+        ledger.give_back(found.taken, at, now)
 
-    def time_out(self, now: datetime) -> None:
-        """Release every hold whose time has run out."""
+    def time_out(self, now: datetime, holder: int | None = None) -> None:
+        """Release every hold (of one member) whose time has run out."""
         for name, found in list(self.redemptions.items()):
+            if holder not in (None, found.holder):
+                continue
             if found.state == "held" and found.hold_until and found.hold_until <= now:
                 self.release(name, now, "timed out")
 
@@ -309,7 +312,7 @@ class Oracle:
         """A completed redemption is undone."""
         found = self._find(name, "completed")
         found.state = "reversed"
-        self._ledger(found.holder, found.currency, now).give_back(found.taken, now)
+        self._ledger(found.holder, found.currency, now).give_back(found.taken, now, now)
 
     def adjust(self, holder: int, currency: str, points: int, now: datetime) -> None:
         """By hand, up or down."""
@@ -317,6 +320,7 @@ class Oracle:
         if points > 0:
             ledger.credit(points, replace(self.currencies[currency], pending=None), now, now)
         else:
+            self.time_out(now, holder)
             ledger.debit(-points, now)
 
     def night(self, now: datetime) -> None:
@@ -336,9 +340,10 @@ class Oracle:
             raise Refused(f"no redemption {name} that is {state}")
         return found
 
-    def _reverse_on(self, order: Key, holder: int, now: datetime) -> None:
+    def _reverse_on(self, order: Key, now: datetime) -> None:
+        """Whoever spent it."""
         for name, found in list(self.redemptions.items()):
-            if found.order == order and found.holder == holder:
+            if found.order == order:
                 if found.state == "completed":
                     self.reverse(name, now)
                 elif found.state == "held":

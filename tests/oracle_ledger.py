@@ -250,17 +250,18 @@ class Ledger:
             self.arrears += left
             self.moves.append((at, ARREARS, left))
 
-    def give_back(self, taken: Iterable[tuple[Lot, int]], now: datetime) -> None:
+    def give_back(self, taken: Iterable[tuple[Lot, int]], at: datetime, now: datetime) -> None:
         """Points return to the lots they came from; a dead one lives on by its grace, or not."""
         lots = []
         for lot, n in taken:
             lot.remaining += n
-            self.moves.append((now, ACTIVE, n))
+            self.moves.append((at, ACTIVE, n))
             lots.append(lot)
-        self.repay(lots, now)
         for lot in lots:
-            if lot.remaining and lot.expires_at is not None and lot.expires_at <= now:
-                if lot.terms.grace is None:
-                    self.perish(lot, now)
-                else:
-                    lot.expires_at = Duration.parse(lot.terms.grace).after(now, lot.terms.zone)
+            if lot.terms.grace is not None and lot.expires_at is not None and lot.expires_at <= at:
+                lot.expires_at = Duration.parse(lot.terms.grace).after(at, lot.terms.zone)
+        self.repay(lots, at)
+        for lot in lots:
+            if lot.remaining and lot.expires_at is not None and lot.expires_at <= at:
+                self.perish(lot, at)
+        self.catch_up(now)

@@ -223,10 +223,17 @@ def test_points_given_back_after_their_time_have_grace_or_die() -> None:
     assert figures(model, on(11)) == (0, 0, 3, 0)
     with pytest.raises(Refused):
         model.confirm("S", on(11))
-    model.time_out(on(11))
-    assert figures(model, on(11)) == (3, 0, 0, 0)
+    model.time_out(on(11))  # dated on day 2, when they lived still
+    assert figures(model, on(11)) == (0, 0, 0, 0)
+    assert model.balance(ANN, "S", on(9), on(11)).active == 5
+    model = Oracle({"S": Terms(expires="10D", grace="3D"), "Q": Terms(expires="10D")})
+    for currency, key in (("S", A), ("Q", B)):
+        buy(model, key, 5, currency=currency)
+        model.redeem(currency, ANN, currency, 3, on(1), hold_until=on(11))
+    model.time_out(on(12))
+    assert figures(model, on(12)) == (3, 0, 0, 0)
     assert figures(model, on(14)) == (0, 0, 0, 0)
-    assert figures(model, on(11), "Q") == (0, 0, 0, 0)
+    assert figures(model, on(12), "Q") == (0, 0, 0, 0)
 
 
 # -- returns ---------------------------------------------------------------------------------------

@@ -237,6 +237,7 @@ CREATE TABLE redemption (
         AND (status = 5) = (reason IS NOT NULL) AND (status = 5 OR NOT written_off))
 );
 CREATE INDEX redemption_held ON redemption (hold_until) WHERE status = 1;
+CREATE INDEX redemption_held_of ON redemption (holder_id) WHERE status = 1;
 CREATE INDEX redemption_by_order ON redemption (partner_id, order_id) WHERE order_id IS NOT NULL;
 -- What a member shows at a till: 1 in the pool, 2 issued, 3 voided, 4 set aside for a hold.
 CREATE TABLE voucher (

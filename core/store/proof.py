@@ -300,7 +300,8 @@ SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
         WHEN d.kind IN (2, 3) AND r.id IS NOT NULL THEN jsonb_build_array(r.id, coalesce(r.reward_id, 0),
             r.points, coalesce(r.rule, ''), coalesce(r.worth, 0), coalesce(r.money, ''), r.quantity,
             coalesce(r.cash, 0), coalesce(r.cash_money, ''), r.stocked::int, r.pooled::int,
-            coalesce(r.order_id, ''), coalesce(r.reversible, ''))::text
+            coalesce(r.order_id, ''), coalesce(r.reversible, ''),
+            coalesce((extract(epoch FROM r.hold_until) * 1000000)::bigint, 0))::text
         WHEN d.kind = 17 THEN (SELECT jsonb_build_array(split_part(e.external_id, ':', 1)::bigint, min(l.currency_id),
             jsonb_agg(jsonb_build_array(l.lot_seq, l.policy_id, CASE WHEN l.expires_at < 'infinity'
                 THEN (extract(epoch FROM l.expires_at) * 1000000)::bigint END) ORDER BY l.lot_seq))::text

@@ -261,6 +261,19 @@ async def overdue(now: datetime, limit: int) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in rows]
 
 
+async def overdue_of(holder: int, request: tuple[str, str], now: datetime) -> list[int]:
+    """A holder's redemptions whose hold has run out; none if this (caller, key) was used before."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            "SELECT id FROM redemption WHERE holder_id = $1 AND status = 1 AND hold_until <= $2 "
+            "AND NOT EXISTS (SELECT FROM request_key WHERE caller = $3 AND key = $4) ORDER BY id",
+            holder,
+            now,
+            *request,
+        )
+    return [row[0] for row in rows]
+
+
 async def stock_left(rewards: Sequence[int]) -> dict[int, int]:
     """What is left of each limited reward: of its stock, of its codes, whichever is less.
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from core.posting import Engine
 from core.programme import ContractSettings, CurrencySettings, Programme
-from core.redemptions import RedeemRequest, Redemption, redeem
+from core.redeemed import Redemption
+from core.redemptions import RedeemRequest, redeem
 from core.store.redemptions import stock_left
 from core.store.reference import Declared, install
 from core.vouchers import import_codes

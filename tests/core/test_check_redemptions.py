@@ -148,6 +148,7 @@ FALSIFICATIONS: dict[str, tuple[str, str]] = {
     "stock lowered": (STOCK, "UPDATE reward_stock SET remaining = remaining - 1 WHERE remaining > 0"),
     "slice deleted": (STOCK, "DELETE FROM reward_stock WHERE slice = 0"),
     "slice added": (STOCK, "INSERT INTO reward_stock SELECT reward_id, 9, 5 FROM reward_stock LIMIT 1"),
+    "a hold's time, of one that ended": (COMMANDS, "UPDATE redemption SET hold_until = hold_until - interval '1 h' WHERE status IN (2, 3, 4)"),
     "first stock hidden, and what is left": (STOCK, f"DELETE FROM stock_move WHERE kind = 1; {_RECOUNT}"),
     "what was taken, and the stock": (
         MOVES,

@@ -273,13 +273,18 @@ def test_grace_lets_what_comes_back_late_live_on() -> None:
     assert lot.gone == 10
 
 
-def test_grace_counts_from_when_it_is_told() -> None:
-    """Let go on day 20, told on day 40: by then it is the grace alone that it can be spent in."""
+@pytest.mark.parametrize(("back", "ends", "left"), [(29, 30, 0), (32, 42, 0), (38, 48, 10)])
+def test_grace_counts_from_when_it_came_back_whenever_that_is_told(
+    back: int, ends: int, left: int
+) -> None:
+    """The lot dies on day 30; it is told on day 45."""
     ledger = Ledger(1, 1)
     lot = earn(ledger, 10, terms(expires="30D", grace="10D"))
     taken = reserve(ledger, 10, 1)
-    ledger.give_back(cause(20, booked=40), Kind.RELEASE, Account.RESERVED, taken, day(40))
-    assert (ledger.active, lot.expires_at) == (10, day(50))
+    ledger.give_back(cause(back, booked=45), Kind.RELEASE, Account.RESERVED, taken, day(45))
+    assert (ledger.active, lot.expires_at) == (left, day(ends))
+    expired = [] if left else [(Kind.EXPIRY, 10, ends)]
+    assert moves(ledger)[2:] == [(Kind.RELEASE, 10, back), *expired]
 
 
 def test_what_comes_back_in_time_has_no_grace() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
@@ -26,9 +26,9 @@ from hypothesis.stateful import (
 
 from tests.core.twin_shop import LADDERS, PRICES, TERMS, Ground, at_work
 from tests.core.twins import Twins
+from tests.core.wrong_models import WRONG
 from tests.oracle import Oracle
-from tests.oracle_ledger import ACTIVE, ARREARS, PENDING, Key, Ledger, Lot, spread
-from tests.oracle_purchases import Award, Back, Bought, LineBought
+from tests.oracle_purchases import Back, LineBought
 from tests.support import Databases
 
 LONG = bool(os.environ.get("LAURELS_TEST_LONG"))
@@ -216,68 +216,6 @@ def test_the_engine_and_the_model_agree(ground: Ground) -> None:
 # -- negative controls: a model with one rule wrong must be told from the engine ------------------
 
 
-class _ExpiredCharged(Oracle):
-    def chargeable(self, bought: Bought, currency: str, lost: int, gone: int) -> int:
-        return super().chargeable(bought, currency, lost, 0)
-
-
-class _NewestFirst(Oracle):
-    class ledger_type(Ledger):  # noqa: N801
-        def allocate(self, points: int, lots: Iterable[Lot]) -> list[tuple[Lot, int]]:
-            return spread(points, [x for x in reversed(list(lots)) if not x.pending])
-
-
-class _MultiplierKept(Oracle):
-    class purchase_type(Bought):  # noqa: N801
-        def multiplied(self, award: Award, base: int) -> int:
-            return award.points
-
-
-class _ArrearsForgiven(Oracle):
-    class ledger_type(Ledger):  # noqa: N801
-        def claw_back(self, own: Sequence[Lot], points: int, at: datetime) -> None:
-            super().claw_back(own, points, at)
-            self.moves.append((at, ARREARS, -self.arrears))
-            self.arrears = 0
-
-
-class _NothingRenewed(Oracle):
-    class ledger_type(Ledger):  # noqa: N801
-        def slide(self, activity: str, at: datetime) -> None:
-            return
-
-
-class _PaidLast(Oracle):
-    """What becomes active is all the member's, whatever is owed."""
-
-    class ledger_type(Ledger):  # noqa: N801
-        def activate(self, lot: Lot, at: datetime) -> None:
-            lot.pending = False
-            self.moves += [(at, PENDING, -lot.remaining), (at, ACTIVE, lot.remaining)]
-
-
-class _CancelUnseen(Oracle):
-    """What was spent on an order is kept until its purchase comes."""
-
-    def _reverse_on(self, order: Key, holder: int, now: datetime) -> None:
-        if order in self.purchases:
-            super()._reverse_on(order, holder, now)
-
-
-class _EventUnheard(Oracle):
-    """What was told before a purchase doesn't save its points."""
-
-    def shipped(self, key: Key, at: datetime, now: datetime) -> None:
-        if key in self.purchases:
-            super().shipped(key, at, now)
-
-
-class _FallsAtOnce(Oracle):
-    def rank(self, holder: int, ladder: str, at: datetime) -> int:
-        terms = self.ladders[ladder]
-        return terms.level(terms.measure(self.rows[holder, ladder], at))
-
-
 def piece(currency: str, amount: int) -> list[tuple[str, LineBought]]:
     """Two pieces on one line."""
     return [(currency, LineBought(Fraction(2), amount))]
@@ -311,6 +249,14 @@ def lived(twins: Twins) -> None:
         lambda: twins.redeem(1, "KUDO", 10, None, "G"),
         lambda: twins.cancel("G", at_once),  # and on one of which nothing else is known
         lambda: twins.redeem(1, "KUDO", 25, None),
+        lambda: twins.buy("L", 1, at_once, piece("TRIP", 3000)),
+        lambda: twins.ship("L", at_once),
+        lambda: twins.redeem(1, "TRIP", 10, "12h"),
+        lambda: twins.wait(25 * days),
+        lambda: twins.redeem(1, "TRIP", 10, "20D"),  # what was held is let go for it
+        lambda: twins.wait(21 * days),
+        lambda: twins.time_out(),  # a day late: the lot died on the way, its grace has begun
+        lambda: twins.night(),
         lambda: twins.ship("H", at_once),
         lambda: twins.wait(12 * days),
         lambda: twins.buy("H", 1, 13 * days, piece("TRIP", 3000)),  # its points were in time
@@ -363,19 +309,6 @@ def test_what_an_edit_adds_after_the_event(ground: Ground, reported: int) -> Non
     twins.compare()
     twins.night()
     twins.prove()
-
-
-WRONG = [
-    _ExpiredCharged,
-    _NewestFirst,
-    _MultiplierKept,
-    _ArrearsForgiven,
-    _NothingRenewed,
-    _PaidLast,
-    _CancelUnseen,
-    _EventUnheard,
-    _FallsAtOnce,
-]
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -18,7 +18,8 @@ from core.errors import (
 )
 from core.paying import PayRequest, pay
 from core.posting import Engine
-from core.redemptions import Status, cancel
+from core.redeemed import Status
+from core.redemptions import cancel
 from laurels import Checkout, Discount, Duration, Money, Nothing, PayWithPoints, RedeemRule
 from laurels.rules import Terms
 from tests.core.shop import active, days, dump, earn, open_shop

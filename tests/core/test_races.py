@@ -18,7 +18,8 @@ from core.check import prove
 from core.errors import IdempotencyConflict, NotEligible, WrongState
 from core.folding import Recorded
 from core.posting import Engine
-from core.redemptions import Redemption, Status, cancel, confirm, redeem, time_out
+from core.redeemed import Redemption, Status
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.rulebook import Rulebook
 from tests.core.shop import balance, earn, open_shop, wish
 from tests.support import DAY, NOW, Databases, books, enrol_cards, receipt, scalar

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.check import prove
-from core.redemptions import Status
+from core.redeemed import Status
 from tests.core.racing import POOL, Racers, Sold, Taken, sell, sell_at_once, settle, take
 from tests.core.shop import active, balance, earn, open_shop, wish
 from tests.support import NOW, enrol_cards, scalar

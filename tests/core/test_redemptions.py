@@ -9,7 +9,8 @@ import pytest
 from core.check import prove
 from core.errors import BadInput, NotEligible, Refusal, UnknownReference, WrongState
 from core.posting import Engine
-from core.redemptions import RedeemRequest, Status, cancel, confirm, redeem, time_out
+from core.redeemed import Status
+from core.redemptions import RedeemRequest, cancel, confirm, redeem, time_out
 from core.store.redemptions import stock_left
 from laurels import Money
 from tests.core.shop import active, balance, days, dump, earn, open_shop, wish
@@ -108,9 +109,43 @@ async def test_what_died_while_held_expires_the_moment_it_comes_back(
     assert await lots(holder) == [(70, 0), (80, 80)]
     found = await balance(shop, holder, late)
     assert (found["active"], found["reserved"], found["expired"]) == (80, 0, 70)
-    assert (
-        await scalar("SELECT amount FROM transfer WHERE kind = 3 AND occurred_at = $1", late) == 70
-    )
+    # When its time ran out, not when somebody noticed.
+    expired = "SELECT array_agg(occurred_at) FROM transfer WHERE kind = 3"
+    assert await scalar(expired) == [NOW + days(2)]
+    assert await scalar("SELECT settled_at FROM redemption") == NOW + days(2)
+    assert await prove() == []
+
+
+@pytest.mark.parametrize("late", [2, 2.5, 20])
+async def test_the_books_dont_tell_how_late_a_hold_was_let_go(shop: Engine, late: float) -> None:
+    """The lot dies half a day after its hold, as if it had been let go in time."""
+    (holder,) = await enrol_cards(["1"])
+    await earn(shop, "A", "70.00", at=NOW - days(87.5), now=NOW)
+    await redeem(shop, wish(holder, "mug", hold="2D"), NOW)
+    assert await time_out(shop, NOW + days(late)) == 1
+    for day, left in ((1, 20), (2, 70), (2.4, 70), (2.5, 0)):
+        assert await active(shop, holder, NOW + days(day)) == left, day
+    assert (await balance(shop, holder, NOW + days(2.4)))["reserved"] == 0
+    assert await prove() == []
+
+
+async def test_what_is_held_beyond_its_time_can_be_spent(shop: Engine) -> None:
+    """No job has run; the first attempt fails for another reason, and again changes nothing."""
+    (holder,) = await enrol_cards(["1"])
+    await earn(shop, "A", "100.00")
+    held = await redeem(shop, wish(holder, "bag", key="1", hold="1D"), NOW)
+    late = NOW + days(1)
+    with pytest.raises(NotEligible, match="100 more points are needed"):
+        await redeem(shop, wish(holder, "bag", key="2"), late - days(1) / 86400)
+    assert await scalar("SELECT status::int FROM redemption") == Status.HELD
+    # The first request again: its outcome, and nothing is let go for it.
+    before = await dump()
+    assert (await redeem(shop, wish(holder, "bag", key="1", hold="1D"), late)).replayed
+    assert await dump() == before
+    done = await redeem(shop, wish(holder, "bag", key="2"), late)
+    assert done.status is Status.COMPLETED
+    stands = "SELECT array_agg(ARRAY[id, status] ORDER BY id) FROM redemption"
+    assert await scalar(stands) == [[held.id, Status.TIMED_OUT], [done.id, Status.COMPLETED]]
     assert await prove() == []
 
 
@@ -126,7 +161,7 @@ async def test_the_part_of_a_dead_lot_that_was_not_held_expires_at_its_own_time(
         "SELECT array_agg(amount || '@' || occurred_at::date ORDER BY seq) FROM transfer "
         "WHERE kind = 3"
     )
-    assert booked == ["30@2026-03-16", "100@2026-03-18"]
+    assert booked == ["30@2026-03-16", "100@2026-03-17"]
     assert (await balance(shop, holder, late))["expired"] == 130
     assert await prove() == []
 

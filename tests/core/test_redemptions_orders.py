@@ -17,7 +17,8 @@ from core.db import transaction
 from core.errors import BadInput, IdempotencyConflict, NotEligible, Refusal
 from core.paying import PayRequest, pay
 from core.posting import Engine, write
-from core.redemptions import Redemption, Status, open_holder, redeem
+from core.redeemed import Redemption, Status
+from core.redemptions import redeem
 from core.returning import record
 from core.returns import check_cancel
 from core.reversals import (
@@ -27,6 +28,7 @@ from core.reversals import (
     reverse_redemption,
     spent_on,
 )
+from core.settling import open_holder
 from laurels import Money
 from tests.core.counter import ORDER, fill, left, member, open_counter, take, want
 from tests.core.shop import balance, days, dump, earn

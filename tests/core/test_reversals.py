@@ -20,7 +20,8 @@ from core.errors import (
 )
 from core.paying import PayRequest, pay
 from core.posting import Engine
-from core.redemptions import Redemption, Status, cancel, confirm, redeem, time_out
+from core.redeemed import Redemption, Status
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.returning import record
 from core.returns import ReturnInput, check_return
 from core.reversals import ReverseRequest, reverse_redemption

@@ -13,7 +13,8 @@ from core.check import prove
 from core.eligibility import eligibility
 from core.errors import BadInput, NotEligible, Refusal, UnknownReference
 from core.posting import Engine
-from core.redemptions import Redemption, Status, cancel, confirm, from_row, redeem, time_out
+from core.redeemed import Redemption, Status, from_row
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.store import redemptions as store
 from core.vouchers import BadCode, import_codes
 from tests.core.counter import fill, left, member, open_counter, take, want

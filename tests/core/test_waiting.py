@@ -14,7 +14,8 @@ from core.db import transaction
 from core.errors import NotEligible
 from core.posting import Engine
 from core.purchases import find_partner
-from core.redemptions import Status, redeem
+from core.redeemed import Status
+from core.redemptions import redeem
 from core.returning import Outcome, Waiting, match_waiting, record
 from core.returns import check_cancel
 from core.store.returns import Waits, wait

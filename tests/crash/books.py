@@ -9,7 +9,7 @@ import asyncpg
 
 from core.entries import Account
 from core.events import EventKind
-from core.redemptions import Status
+from core.redeemed import Status
 from tests.crash.oracle import BookedEvent, BookedRedemption, Books
 
 T = TypeVar("T")

@@ -15,7 +15,8 @@ from core.entries import Kind
 from core.nightly import run
 from core.notices import announce
 from core.posting import Engine
-from core.redemptions import RedeemRequest, Redemption, cancel, confirm, redeem
+from core.redeemed import Redemption
+from core.redemptions import RedeemRequest, cancel, confirm, redeem
 from core.reversals import ReverseRequest, reverse_redemption
 from laurels import Duration
 from schema import movements

@@ -1,0 +1,145 @@
+"""What becomes of a redemption: its lots loaded, its end folded into a batch, sealed and written.
+
+For whatever ends one: its hold, a reversal, the cancel of its order. Knows no request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import orjson
+
+from core.db import Connection
+from core.entries import Account, Kind, Lot
+from core.errors import IdempotencyConflict, UnknownReference, WrongState
+from core.events import EventKind
+from core.folding import FORMAT, Batch, Posting
+from core.posting import Engine, write
+from core.redeemed import Redemption, Settled, Status, from_row
+from core.store import posting as rows
+from core.store import redemptions as store
+from core.store.lots import open_lots
+
+
+def digest(*parts: object) -> bytes:
+    """16 bytes by which a request, or what a redemption's event says, is told from another."""
+    return hashlib.blake2b(orjson.dumps([str(p) for p in parts]), digest_size=16).digest()
+
+
+async def first_outcome(
+    connection: Connection, asked: bytes, before: tuple[bytes, list[int]]
+) -> Redemption:
+    """What a key was used for before. Raises IdempotencyConflict where that was something else."""
+    if before[0] != asked:
+        raise IdempotencyConflict("this key was used before for another request", "key")
+    row = await store.get(connection, before[1][0], before[1][1])
+    assert row is not None
+    return from_row(row, replayed=True)
+
+
+async def open_holder(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
+    """Lock a holder and load what a fold needs of it."""
+    locked = await rows.lock_holders(connection, [holder])
+    if not locked:
+        raise UnknownReference("no such member", "member")
+    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
+    batch.take(await rows.load(connection, {holder: (now, now)}, [], engine.rulebook.reaches, 0))
+    return batch
+
+
+async def find(connection: Connection, holder: int, redemption: int) -> Redemption:
+    """A redemption as it stands. Raises UnknownReference."""
+    row = await store.get(connection, holder, redemption)
+    if row is None:
+        raise UnknownReference("no such redemption", "redemption")
+    return from_row(row)
+
+
+def settled_already(found: Redemption) -> WrongState:
+    """The refusal of what is no longer possible."""
+    state = found.status.name.lower().replace("_", " ")
+    return WrongState(f"it is {state} already", "redemption")
+
+
+#: Of each redemption, the lots that it took from, with the points taken.
+TakenLots = dict[int, list[tuple[Lot, int]]]
+
+
+async def taken_lots(
+    connection: Connection, batch: Batch, redemptions: Sequence[Redemption]
+) -> TakenLots:
+    """Load what folding an end of these redemptions needs; their holders are locked already."""
+    taken = await store.taken_lots(connection, [(r.holder, r.currency, r.seq) for r in redemptions])
+    holders = sorted({r.holder for r in redemptions})
+    currencies = sorted({r.currency for r in redemptions})
+    batch.place(await open_lots(connection, holders, currencies))
+    batch.place((key[:2], lot) for key, lots in taken.items() for lot, _ in lots)
+    return {r.id: taken[r.holder, r.currency, r.seq] for r in redemptions}
+
+
+_EVENTS = {
+    Status.COMPLETED: EventKind.CONFIRMATION,
+    Status.CANCELLED: EventKind.CANCELLATION,
+    Status.TIMED_OUT: EventKind.TIME_OUT,
+    Status.REVERSED: EventKind.REVERSAL,
+}
+
+
+def fold(
+    batch: Batch,
+    found: Redemption,
+    taken: TakenLots,
+    status: Status,
+    event: int,
+    now: datetime,
+    reason: str | None = None,
+    *,
+    write_off: bool = False,
+) -> Redemption:
+    """Book in memory what became of a redemption, as a posting of its own.
+
+    A confirmation redeems what was held; every other end gives points back to their lots, and the
+    stock to its shelf unless it is written off. A hold ends when its time runs out, however late
+    that is booked, or that it is off is told.
+    """
+    at = now
+    if found.status is Status.HELD and found.hold_until is not None:
+        at = min(now, found.hold_until)
+    posting = Posting(batch, _EVENTS[status], event, found.holder, found.partner, at)
+    ledger = posting.ledger(found.currency)
+    back = [(lot.seq, points) for lot, points in taken[found.id]]
+    facts: list[int | str] = [found.points]
+    if status is Status.COMPLETED:
+        ledger.settle_reserved(posting.cause, found.points)
+    elif status is Status.REVERSED:
+        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back, now)
+        facts += [reason or "", int(write_off)]
+    else:
+        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, now)
+    seal(posting, found.id, facts)
+    batch.writes.settled.append(
+        Settled(
+            found.holder, found.id, event, status, at, reason, write_off,
+            found.stocked and status is not Status.COMPLETED,
+        )
+    )  # fmt: skip
+    if status is Status.REVERSED:
+        return replace(found, status=status, reversed_at=now, reason=reason, written_off=write_off)
+    return replace(found, status=status, settled_at=at)
+
+
+def seal(posting: Posting, redemption: int, facts: Sequence[int | str]) -> None:
+    """Seal a posting on a redemption: its event is named by the redemption's id."""
+    content = orjson.dumps({"v": FORMAT, "r": [redemption, *facts]})
+    posting.seal(content, digest(posting.kind, redemption, *facts), str(redemption))
+
+
+async def book(connection: Connection, batch: Batch) -> None:
+    """Write a batch of redemptions."""
+    for event in batch.writes.events:
+        batch.relations.setdefault((event.holder, event.partner), 0)
+        batch.dealt.add((event.holder, event.partner))
+    await write(connection, batch)
