@@ -11,7 +11,6 @@ from core.db import Row
 from laurels.durations import Duration
 from laurels.money import Money
 
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
