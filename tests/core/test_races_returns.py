@@ -136,13 +136,15 @@ async def test_nothing_stays_spent_on_an_order_that_is_cancelled_at_once(
     async def cancel(order: str) -> None:
         await at_once(market, [[check_cancel(partner, order, NOW)]])
 
-    calls = [spend(holder, order) for order in orders for holder in others]
+    for order in orders:
+        await spend(others[0], order)
+    calls = [spend(holder, order) for order in orders for holder in others[1:]]
     calls += [cancel(order) for order in orders]
     random.Random(3).shuffle(calls)
     await asyncio.gather(*calls)
     stands = await scalar("SELECT count(*) FROM redemption WHERE status IN (1, 2)")
     assert stands == 0
-    assert await scalar("SELECT count(*) FROM redemption WHERE status = 5") > 0
+    assert await scalar("SELECT count(*) FROM redemption WHERE status = 5") >= len(orders)
     for holder in others:
         assert (await balances(market, holder, NOW))["PLAIN"] == (60, 0, 0, 0)
     assert (await balances(market, buyer, NOW))["PLAIN"] == (60, 0, 0, 0)

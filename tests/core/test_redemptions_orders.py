@@ -213,7 +213,7 @@ async def test_part_points_part_money(shop: Engine, ada: int) -> None:
     done = await take(shop, ada, "mug", quantity=3)
     assert (done.points, done.cash) == (30, Money(750, "USD"))
     content = await scalar("SELECT content::json -> 'r' FROM decision WHERE kind = 2")
-    assert content == (f'[{done.id},{done.reward},30,"",0,"",3,750,"USD",1,0,"","30D"]')
+    assert content == (f'[{done.id},{done.reward},30,"",0,"",3,750,"USD",1,0,"","30D",0]')
     assert await redeem(shop, want(ada, "mug", quantity=3), NOW) == replace(done, replayed=True)
     assert await prove() == []
 
