@@ -10,18 +10,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
+import structlog
 
 from app import postgres
 from app.settings import CHECKOUT, Settings
 from core import db, programme
 from core.digests import DigestKey
 from core.posting import Engine
+from core.store.data_rules import CHANNEL
 from core.store.reference import Declared, install
 from plugins.host import Collected, Installed, collect
 
+_log = structlog.get_logger("laurels.runtime")
 PROGRAMME_FILE = CHECKOUT / "programme.toml"
 
 
@@ -92,9 +96,31 @@ async def running(
     terms = programme.read(programme_file)
     async with database(settings, name) as url, db.connected(url):
         declared = [_declared(plugin) for plugin in plugins.installed]
-        rulebook = await install(terms, declared, now or datetime.now(UTC))
+        build = partial(install, terms, declared)
+        engine = Engine(await build(now or datetime.now(UTC)), build)
         seal = DigestKey.of(settings.signing_secret())
-        yield Runtime(Engine(rulebook), plugins, url, seal)
+        yield Runtime(engine, plugins, url, seal)
+
+
+@asynccontextmanager
+async def up_to_date(runtime: Runtime) -> AsyncIterator[None]:
+    """While inside, rules that any process puts in force are taken up on notice."""
+
+    async def renew() -> None:
+        try:
+            await runtime.engine.renew(datetime.now(UTC))
+        except db.PASSING:
+            raise
+        except Exception:  # the rules that are in force go on
+            _log.exception("the rulebook couldn't be built anew")
+
+    hearing = asyncio.create_task(db.heard(runtime.url, CHANNEL, renew), name="rulebook")
+    try:
+        yield
+    finally:
+        hearing.cancel()
+        with suppress(asyncio.CancelledError):
+            await hearing
 
 
 def _declared(plugin: Installed) -> Declared:

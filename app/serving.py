@@ -14,7 +14,7 @@ from rich.console import Console
 from app.asgi import create_app
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
-from app.runtime import Runtime, running
+from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.watchdog import watched
 from app.work import stopped_gently, working
@@ -56,5 +56,5 @@ async def _serve(
         gc.freeze()
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
-        async with watched(), working(runtime, wanted=settings.worker):
+        async with watched(), up_to_date(runtime), working(runtime, wanted=settings.worker):
             await uvicorn.Server(config).serve()

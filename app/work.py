@@ -20,7 +20,7 @@ from procrastinate import PsycopgConnector
 from psycopg_pool import AsyncConnectionPool
 
 from app.jobs import Progress, Work, jobs_app, release_holds, run_night, silent
-from app.runtime import Runtime, running
+from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.watchdog import watched
 from core import db
@@ -161,7 +161,7 @@ def stopped_gently() -> Iterator[None]:
 async def run_worker(settings: Settings, name: str | None) -> None:
     """The worker as a process of its own, until a signal stops it."""
     with stopped_gently(), suppress(asyncio.CancelledError):
-        async with running(settings, name=name) as runtime, watched():
+        async with running(settings, name=name) as runtime, watched(), up_to_date(runtime):
             await work(runtime)
 
 

@@ -5,12 +5,14 @@ The application runs as role `laurels_app`, migrations as the role that connects
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
+import structlog
 from tortoise import Tortoise
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.migrations.api import migrate as run_migrations
@@ -29,6 +31,9 @@ else:
 MIGRATIONS = "core.migrations"
 # Any constant will do; this one is "laurels" in a telephone's letters.
 _MIGRATION_LOCK = 5287357
+#: Seconds until a lost channel is tried again.
+_AGAIN = 1.0
+_log = structlog.get_logger("laurels.db")
 #: One connection more, see `aside`.
 _beside: asyncpg.Pool[asyncpg.Record] | None = None
 
@@ -137,6 +142,30 @@ async def aside() -> AsyncIterator[Connection]:
     assert _beside is not None
     async with _beside.acquire() as connection:
         yield connection
+
+
+async def heard(url: str, channel: str, tell: Callable[[], Awaitable[None]]) -> None:
+    """Call `tell` for ever: whenever something is told on a channel, and after each connecting.
+
+    Several notices in a row may be one call. What it raises is its own affair, and ends this.
+    """
+    told = asyncio.Event()
+    while True:
+        connection: Connection | None = None
+        try:
+            connection = await asyncpg.connect(url)
+            connection.add_termination_listener(lambda _: told.set())
+            await connection.add_listener(channel, lambda *_: told.set())
+            while not connection.is_closed():
+                told.clear()
+                await tell()
+                await told.wait()
+        except PASSING as error:
+            _log.warning("the channel is lost; it is tried again", channel=channel, why=repr(error))
+        finally:
+            if connection is not None:
+                connection.terminate()
+        await asyncio.sleep(_AGAIN)
 
 
 async def migrate(url: str) -> None:

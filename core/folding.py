@@ -137,7 +137,8 @@ class Batch:
 
 def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     """Judge and book one purchase in memory. Raises Refusal, having changed nothing."""
-    purchase, partner = item.purchase, item.partner
+    purchase = item.purchase
+    partner = item.partner.at(purchase.occurred_at)
     digest = content_hash(purchase, holder)
     known = batch.events.get((partner.id, purchase.external_id))
     if known is not None:

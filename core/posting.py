@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
@@ -40,6 +40,10 @@ class LostRace(Exception):
     """Nothing was booked: another transaction took one of our natural keys since we looked."""
 
 
+#: Builds the rulebook from what is stored by an instant.
+Install: TypeAlias = Callable[[datetime], Awaitable[Rulebook]]
+
+
 class _Booked(NamedTuple):
     """What one transaction did: outcomes of the first items, and whether something waited for one.
 
@@ -52,12 +56,21 @@ class _Booked(NamedTuple):
 
 
 class Engine:
-    """Posts batches for one process: holds the rulebook in force and a block of ids."""
+    """Posts batches for one process: holds the rulebook in force and a block of ids.
 
-    def __init__(self, rulebook: Rulebook) -> None:
+    `install` builds the rulebook anew, where rules may change while it runs.
+    """
+
+    def __init__(self, rulebook: Rulebook, install: Install | None = None) -> None:
         self.rulebook = rulebook
+        self.install = install
         self.ids = Ids()
         self.containment = Containment()
+
+    async def renew(self, now: datetime) -> None:
+        """Take up the rulebook as it is stored by now; what is under way keeps its own."""
+        if self.install is not None:
+            self.rulebook = await self.install(now)
 
     async def record_purchases(
         self, items: Sequence[Incoming], now: datetime, *, historical: bool = False

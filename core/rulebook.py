@@ -6,9 +6,10 @@ declarations; the engine reads nothing else while it posts. Knows neither ORM no
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import orjson
@@ -150,12 +151,21 @@ def _longest(window: Duration) -> timedelta:
 class RuleTerms:
     """An earn rule with the id of its stored version.
 
-    `policies` gives, by currency, the policy of a rule that holds its points back.
+    `policies` gives, by currency, the policy of a rule that holds its points back. A data rule is
+    in force from `from_at` until before `until_at`; a plugin's always.
     """
 
     id: int
     rule: EarnRule
     policies: Mapping[str, PolicyTerms] = field(default_factory=dict)
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether it judges what happened at this instant."""
+        if self.from_at is not None and at < self.from_at:
+            return False
+        return self.until_at is None or at < self.until_at
 
     def policy(self, currency: CurrencyTerms) -> PolicyTerms:
         """The policy under which points of this rule are credited."""
@@ -176,7 +186,8 @@ class PartnerTerms:
 
     `issues` and `accepts` map a currency's code to its terms: what this partner's rules may award,
     and what its rewards may cost. `late` is how old an event may be (imports are
-    exempt), `on_faults` what becomes of its purchases while its rules are suspended.
+    exempt), `on_faults` what becomes of its purchases while its rules are suspended. `earn` are the
+    rules of all times; judge by those of `at` an instant.
     """
 
     id: int
@@ -192,9 +203,32 @@ class PartnerTerms:
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
     rules: tuple[EarnRule, ...] = field(init=False, default=())
+    _changes: tuple[datetime, ...] = field(init=False, repr=False, compare=False, default=())
+    _at: dict[int, PartnerTerms] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
+        changes = {at for r in self.earn for at in (r.from_at, r.until_at) if at is not None}
+        object.__setattr__(self, "_changes", tuple(sorted(changes)))
+
+    def at(self, instant: datetime) -> PartnerTerms:
+        """The same with the rules that were in force at an instant, and no others."""
+        if not self._changes:
+            return self
+        place = bisect_right(self._changes, instant)
+        found = self._at.get(place)
+        if found is None:
+            earn = [
+                replace(r, from_at=None, until_at=None) for r in self.earn if r.in_force(instant)
+            ]
+            found = self._at[place] = replace(self, earn=tuple(earn))
+        return found
+
+    def with_rules(self, earn: tuple[RuleTerms, ...]) -> PartnerTerms:
+        """The same with other rules."""
+        return replace(self, earn=earn)
 
 
 @dataclass(frozen=True, slots=True)

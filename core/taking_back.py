@@ -229,7 +229,7 @@ def _edit(
         raise WrongState(
             f"the last revision is {bought.revision}; the next is {bought.revision + 1}", "revision"
         )
-    partner = request.partner
+    partner = request.partner.at(bought.occurred_at)
     receipt = Purchase(
         partner.code, bought.external_id, bought.occurred_at, bought.money, lines, bought.store,
         partner.time_zone,

@@ -25,6 +25,7 @@ from schema.access import Allow
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
 from schema.books import BooksQueries
+from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.ladders import LadderQueries
@@ -61,6 +62,7 @@ class Query(
     AdjustmentQueries,
     BooksQueries,
     LotMoveQueries,
+    DataRuleQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -78,6 +80,7 @@ class Mutation(
     AssignmentMutations,
     AdjustmentMutations,
     LotMoveMutations,
+    DataRuleMutations,
 ):
     """Every field names the roles that may call it."""
 

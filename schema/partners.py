@@ -136,9 +136,11 @@ class Partner(relay.Node):
     def accepts(self) -> list[Currency]:
         return [Currency.of(c) for c in self.terms.accepts.values()] if self.terms else []
 
-    @answer("The rules by which its purchases earn.")
-    def earn_rules(self) -> list[EarnRule]:
-        return [EarnRule.of(r.rule) for r in self.terms.earn] if self.terms else []
+    @answer("The rules by which its purchases earn now.")
+    def earn_rules(self, info: Info) -> list[EarnRule]:
+        if self.terms is None:
+            return []
+        return [EarnRule.of(r.rule) for r in self.terms.at(info.context.instant).earn]
 
     @answer("The rules by which points pay part of a bill at its till.")
     def redeem_rules(self) -> list[RedeemRule]:

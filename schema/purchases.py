@@ -7,6 +7,7 @@ judges or a posting is made.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
@@ -15,12 +16,14 @@ import strawberry
 from core.errors import BadInput, Refusal
 from core.folding import Outcome, Recorded
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
+from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms
 from laurels.evaluator import Evaluation, Granted
 from laurels.explain import tell_award
 from laurels.purchase import Purchase
 from schema.access import allow, allow_change, check_partner
 from schema.context import Context, Info
+from schema.data_rules import DataRuleInput, said_by
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -159,6 +162,20 @@ def _checked(context: Context, partner: str, item: PurchasesItemInput) -> Incomi
         return refusal
 
 
+def _tried(item: Incoming | Refusal, draft: DataRuleInput | None) -> Incoming | Refusal:
+    """To be judged by the rules of its time, and by the draft, if there is one."""
+    if isinstance(item, Refusal):
+        return item
+    at = item.purchase.occurred_at
+    if draft is None:
+        return replace(item, partner=item.partner.at(at))
+    try:
+        definition = checked(item.partner, said_by(draft))
+    except Refusal as refusal:
+        return refusal.under("draft")
+    return replace(item, partner=draft_of(item.partner, definition, at))
+
+
 def _failed(refusal: Refusal, *prefix: str | int) -> _Failed:
     error = as_error(refusal.under(*prefix))
     assert isinstance(error, _Failed)
@@ -245,9 +262,15 @@ class PurchaseQueries:
         purchase: Annotated[
             PurchasesItemInput, strawberry.argument(description="The purchase to quote.")
         ],
+        draft: Annotated[
+            DataRuleInput | None,
+            strawberry.argument(
+                description="A data rule to try, saved or not, in place of one of its code."
+            ),
+        ] = None,
     ) -> QuoteResult:
         context = info.context
-        item = _checked(context, partner, purchase)
+        item = _tried(_checked(context, partner, purchase), draft)
         if isinstance(item, Refusal):
             return _failed(item)
         [outcome] = await context.engine.quote([item], context.instant)

@@ -56,6 +56,26 @@ CREATE TABLE rule_fault (
     last_at timestamptz NOT NULL CHECK (last_at >= first_at),
     PRIMARY KEY (partner_id, rule, what)
 );
+-- Rules that a partner's staff wrote: each revision as it was saved; once activated it has its stored
+-- version (rule_id), and is in force from from_at until before until_at.
+CREATE TABLE data_rule (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    partner_id integer NOT NULL,
+    code text NOT NULL CHECK (length(code) BETWEEN 1 AND 64),
+    revision integer NOT NULL CHECK (revision >= 1),
+    definition jsonb NOT NULL,
+    saved_by text NOT NULL CHECK (length(saved_by) BETWEEN 1 AND 200),
+    saved_at timestamptz NOT NULL,
+    rule_id integer UNIQUE,
+    from_at timestamptz,
+    until_at timestamptz CHECK (until_at >= from_at),
+    CONSTRAINT data_rule_revision UNIQUE (partner_id, code, revision),
+    CONSTRAINT data_rule_activated CHECK ((rule_id IS NULL) = (from_at IS NULL)
+        AND (from_at IS NOT NULL OR until_at IS NULL))
+);
+-- Of one rule at most one revision is in force without an end.
+CREATE UNIQUE INDEX data_rule_open ON data_rule (partner_id, code)
+    WHERE from_at IS NOT NULL AND until_at IS NULL;
 -- Nothing more is booked up to the last of these instants, whatever clock it comes by.
 CREATE TABLE seal (
     at timestamptz PRIMARY KEY

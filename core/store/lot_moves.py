@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from core.db import Connection, Row, reading, transaction
 from core.rulebook import PolicyTerms
-from core.store.reference import INSTALL_LOCK, stored_policy
+from core.store.reference import INSTALL_LOCK
+from core.store.rules import stored_policy
 from laurels.policies import Activity, Policy
 
 _PREFETCH = 10_000

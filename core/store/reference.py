@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,24 +22,22 @@ from core.models import (
     PolicyRow,
     ProgrammeRow,
     RewardRow,
-    RuleRow,
 )
 from core.programme import ContractSettings, Programme
 from core.rulebook import (
     CurrencyTerms,
     LadderTerms,
     PartnerTerms,
-    PolicyTerms,
     RewardTerms,
     Rulebook,
-    RuleTerms,
 )
+from core.store import rules
+from core.store.rules import stored_policy
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
-from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
-from laurels.rules import EarnRule, held_back
+from laurels.rules import EarnRule
 
 INSTALL_LOCK = 5287358
 _STOCK_SLICES = 4
@@ -117,7 +115,10 @@ def _digest(
 ) -> str:
     """Tells one rulebook from another: which rule versions, currencies and ladders are in it."""
     content = [
-        sorted((p.code, [r.id for r in p.earn], sorted(p.issues)) for p in terms.values()),
+        sorted(
+            (p.code, [(r.id, r.from_at, r.until_at) for r in p.earn], sorted(p.issues))
+            for p in terms.values()
+        ),
         sorted((c.id, c.terms.id) for c in currencies),
         sorted((x.id, x.version, repr(x.ladder)) for x in ladders),
     ]
@@ -170,26 +171,6 @@ async def _currencies(
             currency.redeemable, tuple(map(Duration.parse, currency.notices)),
         )  # fmt: skip
     return terms
-
-
-async def stored_policy(currency: int, policy: Policy, now: datetime) -> PolicyTerms:
-    """The stored version of a policy: lots keep the one that they were opened under."""
-    pending, expires, returns, grace, time_zone = policy.texts()
-    same: dict[str, Any] = {
-        "pending": pending,
-        "expires": expires,
-        "returns": returns,
-        "grace": grace,
-        "time_zone": time_zone,
-    }
-    rows = await PolicyRow.filter(currency_id=currency).order_by("-version")
-    for row in rows:
-        if all(getattr(row, name) == value for name, value in same.items()):
-            return PolicyTerms(row.id, policy, row.version)
-    row = await PolicyRow.create(
-        currency_id=currency, version=rows[0].version + 1 if rows else 1, since=now, **same
-    )
-    return PolicyTerms(row.id, policy, row.version)
 
 
 async def _ladders(
@@ -282,8 +263,11 @@ async def _terms(
     own = [c.code for c in partner.currencies]
     issues = _named(partner, "issues", own, contract, currencies)
     earn = tuple(
-        [await _rule(declared, partner_id, rule, issues, now) for rule in declared.earn_rules]
-    )
+        [
+            await rules.of_plugin(partner_id, declared.version, rule, issues, now)
+            for rule in declared.earn_rules
+        ]
+    ) + await rules.activated(partner, partner_id, issues, now)
     rewards = {r.code: await _reward(partner_id, r) for r in declared.rewards}
     await (
         RewardRow.filter(partner_id=partner_id)
@@ -329,39 +313,6 @@ def _named(
                 field,
             )
     return {code: currencies[code] for code in names}
-
-
-async def _rule(
-    declared: Declared,
-    partner_id: int,
-    rule: EarnRule,
-    issues: Mapping[str, CurrencyTerms],
-    now: datetime,
-) -> RuleTerms:
-    """The stored version of a rule; a change of words, figures or plugin version makes a new one."""
-    terms: dict[str, Any] = orjson.loads(orjson.dumps(dict(rule.terms)))
-    content = orjson.dumps([rule.title, terms, declared.version], option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.blake2b(content, digest_size=20).hexdigest()
-    latest = (
-        await RuleRow.filter(partner_id=partner_id, code=rule.code).order_by("-version").first()
-    )
-    if latest is None or latest.digest != digest:
-        latest = await RuleRow.create(
-            partner_id=partner_id,
-            code=rule.code,
-            version=1 if latest is None else latest.version + 1,
-            plugin_version=declared.version,
-            title=rule.title,
-            terms=terms,
-            digest=digest,
-            since=now,
-        )
-    pending = held_back(rule)
-    policies = {
-        c.code: await stored_policy(c.id, replace(c.policy, pending=pending), now)
-        for c in (issues.values() if pending is not None else ())
-    }
-    return RuleTerms(latest.id, rule, policies)
 
 
 async def _reward(partner_id: int, reward: Reward) -> RewardTerms:

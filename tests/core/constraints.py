@@ -23,6 +23,17 @@ CONSTRAINTS = {
         "UNIQUE (holder_id, ends)",
     },
     "currency": {"PRIMARY KEY (id)", "UNIQUE (code)"},
+    "data_rule": {
+        "CHECK (((length(code) >= 1) AND (length(code) <= 64)))",
+        "CHECK (((length(saved_by) >= 1) AND (length(saved_by) <= 200)))",
+        "CHECK ((((rule_id IS NULL) = (from_at IS NULL)) AND ((from_at IS NOT NULL) OR "
+        "(until_at IS NULL))))",
+        "CHECK ((revision >= 1))",
+        "CHECK ((until_at >= from_at))",
+        "PRIMARY KEY (id)",
+        "UNIQUE (partner_id, code, revision)",
+        "UNIQUE (rule_id)",
+    },
     "decision": {
         "CHECK ((length(head) = 16))",
         HOLDER,

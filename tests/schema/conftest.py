@@ -15,6 +15,7 @@ from core.posting import Engine
 from core.rulebook import Rulebook
 from tests.core.counter import open_counter
 from tests.core.market import open_market
+from tests.core.pantry import open_pantry
 from tests.schema.client import SECRET, Client, Clock
 from tests.support import NOW
 
@@ -38,6 +39,13 @@ async def market(database: str) -> AsyncIterator[Client]:
 async def counter(database: str) -> AsyncIterator[Client]:
     """The same with the shop of `tests.core.counter`: rewards of every kind, and a rival."""
     async with _client(await open_counter(), NOW, ("grocer", "rival")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pantry(database: str) -> AsyncIterator[Client]:
+    """The same with the coalition of `tests.core.pantry`, whose rules may change."""
+    async with _client(await open_pantry(), NOW, ("grocer", "cafe")) as made:
         yield made
 
 

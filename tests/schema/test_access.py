@@ -47,14 +47,12 @@ REVERSE = """mutation($input: ReverseRedemptionInput!) { reverseRedemption(input
 OF_NONE = {"purchase": "none", "occurredAt": AT}
 SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
+STAFF = {"partner", "admin"}
+
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "me": ("{ me { id } }", {}, {"member"}),
-    "member": (
-        'query { member(by: {card: "1"}) { id } }',
-        {},
-        {"member", "partner", "admin"},
-    ),
+    "member": ('query { member(by: {card: "1"}) { id } }', {}, {"member", *STAFF}),
     "members": ("{ members { edges { node { id } } } }", {}, {"partner", "admin"}),
     "partners": ("{ partners { code } }", {}, {"member", "partner", "admin"}),
     "currencies": ("{ currencies { code } }", {}, {"member", "partner", "admin"}),
@@ -67,15 +65,28 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"purchase": PURCHASE},
         {"partner", "admin"},
     ),
-    "purchase": (
-        'query { purchase(partner: "grocer", externalId: "R") { id } }',
-        {},
-        {"member", "partner", "admin"},
-    ),
+    "purchase": ('{ purchase(partner: "grocer", externalId: "R") { id } }', {}, {"member", *STAFF}),
     "redemptionByCode": (
         'query { redemptionByCode(partner: "grocer", code: "x") { id } }',
         {},
         {"partner", "admin"},
+    ),
+    "dataRules": ('{ dataRules(partner: "grocer") { code } }', {}, {"partner", "admin"}),
+    "ruleFacts": ("{ ruleFacts { name } }", {}, {"partner", "admin"}),
+    "saveRule": (
+        "mutation($input: SaveRuleInput!) { saveRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "rule": {"code": "tea", "title": "Tea"}}},
+        STAFF,
+    ),
+    "activateRule": (
+        "mutation($input: ActivateRuleInput!) { activateRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "tea", "revision": 1}},
+        STAFF,
+    ),
+    "endRule": (
+        "mutation($input: EndRuleInput!) { endRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "tea"}},
+        STAFF,
     ),
     "waitingReturns": (WAITING, {}, {"partner", "admin"}),
     "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),

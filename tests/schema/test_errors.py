@@ -241,6 +241,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "EndTierAssignmentResult": ["TierAssigned"],
         "AdjustPointsResult": ["PointsAdjusted"],
         "MoveLotsResult": ["LotsMoved"],
+        "SaveRuleResult": ["DataRuleChanged"],
+        "RuleInForceResult": ["DataRuleChanged"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

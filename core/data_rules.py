@@ -1,0 +1,233 @@
+"""Rules as data: a condition in CEL and one effect, written by a partner's staff, without code.
+
+What is stored is plain data; from it comes a rule of the same protocol as a plugin's, judged by the
+same evaluator under the same deadline. Knows no table, and nothing of who may write one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.errors import BadInput
+from core.expressions import Condition, Seen, condition
+from laurels.declarations import MAX_POINTS
+from laurels.errors import LaurelsError, check_code, check_title
+from laurels.money import Money
+from laurels.policies import Pending
+from laurels.purchase import Facts, Purchase
+from laurels.rounding import spread
+from laurels.rules import (
+    Award,
+    EarnRule,
+    Effect,
+    Multiply,
+    Nothing,
+    Terms,
+    check_factor,
+    check_terms,
+    pending,
+    reevaluated,
+)
+
+
+def _held(check: Callable[[str], object]) -> AfterValidator:
+    """The SDK's own check of a text, told as pydantic tells its own."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except LaurelsError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+def _above_zero(per: str) -> None:
+    if Money.parse(per).minor <= 0:
+        raise ValueError("it is above zero")
+
+
+_Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
+_Code = Annotated[str, _held(lambda code: check_code("rule", code))]
+_Title = Annotated[str, _held(lambda title: check_title("title", title))]
+_Pending = Annotated[str, _held(Pending.parse)]
+_Per = Annotated[str, _held(_above_zero)]
+_Factor = Annotated[str, _held(lambda factor: check_factor("factor", factor))]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class AwardTerms(_Data):
+    """Points: at once, for every `per` of money (whole steps, or in proportion), or for each unit.
+
+    Money and units are those of the lines that count. `at_most` caps what one receipt gets.
+    """
+
+    currency: str
+    points: _Points
+    per: _Per | None = None
+    whole_steps: bool = True
+    each_unit: bool = False
+    at_most: _Points | None = None
+
+    @model_validator(mode="after")
+    def _one_basis(self) -> Self:
+        if self.per is not None and self.each_unit:
+            raise ValueError("points are for money or for units, not for both")
+        return self
+
+
+class MultiplyTerms(_Data):
+    """A factor, from 1 to 1000, for all that the other rules gave of a currency."""
+
+    currency: str
+    factor: _Factor
+
+
+class RuleDefinition(_Data):
+    """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
+
+    `otherwise` is what a member is told where it gives nothing; empty: the part that failed.
+    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back.
+    """
+
+    code: _Code
+    title: _Title
+    trigger: Literal["purchase"] = "purchase"
+    when: str = ""
+    lines: str = ""
+    award: AwardTerms | None = None
+    multiply: MultiplyTerms | None = None
+    otherwise: str = Field(default="", max_length=300)
+    pending: _Pending | None = None
+    reevaluated: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.award is None) == (self.multiply is None):
+            raise ValueError("a rule has one effect: award, or multiply")
+        if self.multiply is not None and (self.lines or self.pending or self.reevaluated):
+            raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
+        return self
+
+    @property
+    def currency(self) -> str:
+        """The code of the currency that it gives."""
+        effect = self.award or self.multiply
+        assert effect is not None
+        return effect.currency
+
+    def terms(self) -> dict[str, Any]:
+        """What is stored of it with each version, beside its code and title."""
+        said = self.model_dump(exclude={"code", "title", "pending", "reevaluated"})
+        return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "")}}
+
+
+#: Tells a data rule's stored terms from a plugin's.
+KIND = "DataRule"
+
+
+def parse(given: Mapping[str, Any]) -> RuleDefinition:
+    """The definition, checked field by field, conditions compiled. Raises BadInput."""
+    try:
+        found = RuleDefinition.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(first["msg"].removeprefix("Value error, "), *first["loc"]) from None
+    rule_of(found)
+    return found
+
+
+def rule_of(definition: RuleDefinition) -> EarnRule:
+    """The rule that it says. Raises BadInput where a condition isn't one."""
+    rule: EarnRule = DataRule(definition)
+    if definition.reevaluated:
+        rule = reevaluated(rule)
+    return rule if definition.pending is None else pending(definition.pending, rule)
+
+
+class DataRule:
+    """A data rule as the evaluator meets it."""
+
+    __slots__ = ("_award", "_factor", "_lines", "_per", "_when", "code", "definition", "title")
+
+    def __init__(self, definition: RuleDefinition) -> None:
+        self.definition = definition
+        self.code, self.title = definition.code, definition.title
+        self._when = condition(definition.when, "when") if definition.when else None
+        self._lines: Condition | None = None
+        if definition.lines:
+            self._lines = condition(definition.lines, "lines", of_lines=True)
+        self._award = definition.award
+        self._per = None
+        if definition.award is not None and definition.award.per is not None:
+            self._per = Money.parse(definition.award.per)
+        self._factor: Multiply | None = None
+        if definition.multiply is not None:
+            factor = check_factor("factor", definition.multiply.factor)
+            self._factor = Multiply(definition.multiply.currency, factor)
+
+    @property
+    def terms(self) -> Terms:
+        """Stored with each version, shown to members."""
+        return check_terms(f"rule {self.code}", self.definition.terms())
+
+    def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
+        """Its effect, where its condition holds."""
+        seen = None
+        if self._when is not None:
+            seen = seen_of(purchase, facts)
+            if not self._when.holds(seen):
+                return Nothing(self.definition.otherwise or self._when.failed(seen))
+        if self._factor is not None:
+            return self._factor
+        shares: tuple[int, ...] | list[int] = purchase.amounts
+        units = [line.quantity for line in purchase.lines]
+        if self._lines is not None:
+            chosen = self._lines.chosen(seen or seen_of(purchase, facts))
+            if not any(chosen):
+                return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
+            shares = [n if counts else 0 for n, counts in zip(shares, chosen, strict=True)]
+            units = [n if counts else 0 for n, counts in zip(units, chosen, strict=True)]
+        return self._awarded(purchase, shares, units)
+
+    def _awarded(
+        self, purchase: Purchase, shares: tuple[int, ...] | list[int], units: list[int]
+    ) -> Effect:
+        award, points = self._award, 0
+        assert award is not None
+        if self._per is not None:
+            if purchase.currency != self._per.currency:
+                return Nothing(f"earns on {self._per.currency}, this is {purchase.currency}")
+            total = sum(shares)
+            if award.whole_steps:
+                points = total // self._per.minor * award.points
+            else:
+                points = total * award.points // self._per.minor
+        elif award.each_unit:
+            points, shares = sum(units) * award.points // 1000, units
+        else:
+            points = award.points
+        if points == 0:
+            return Nothing(self.definition.otherwise or "nothing here earns a whole point")
+        given = points if award.at_most is None else min(points, award.at_most)
+        weights = shares if any(shares) else [int(n > 0) for n in units]
+        lines = spread(given, weights if any(weights) else [1] * len(units))
+        return Award(award.currency, given, lines, wanted=points if given < points else None)
+
+
+_last: Seen | None = None
+
+
+def seen_of(purchase: Purchase, facts: Facts) -> Seen:
+    """What expressions see of a purchase: gathered once, for the rules judge one after another."""
+    global _last
+    if _last is None or not _last.is_of(purchase, facts):
+        _last = Seen(purchase, facts)
+    return _last

@@ -1,0 +1,177 @@
+"""A partner's staff write data rules: saved as revisions, put in force, ended.
+
+A revision is never changed, and goes into force once. From its commit on every process judges what
+happens by it; what happened before keeps the rules of its time, however late it is told. Knows
+nothing of who may write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from core.data_rules import RuleDefinition, parse, rule_of
+from core.db import transaction
+from core.errors import BadInput, UnknownReference, WrongState
+from core.posting import Engine
+from core.purchases import check_text, find_partner
+from core.rulebook import PartnerTerms, RuleTerms
+from core.store import data_rules as store
+from core.store.data_rules import DataRuleRow
+from core.store.rules import version_of
+
+__all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
+
+#: As many revisions as one rule may have.
+MOST_REVISIONS = 1000
+
+
+class Changed(NamedTuple):
+    """A revision as it stands; `replayed` where it stood so before."""
+
+    row: DataRuleRow
+    replayed: bool = False
+
+
+def checked(partner: PartnerTerms, given: Mapping[str, Any]) -> RuleDefinition:
+    """What a rule says, held against its partner's contract. Raises BadInput naming the field."""
+    definition = parse(given)
+    if definition.currency not in partner.issues:
+        effect = "award" if definition.award is not None else "multiply"
+        allowed = ", ".join(sorted(partner.issues)) or "none"
+        raise BadInput(
+            f"'{partner.code}' may not issue {definition.currency[:64]}: {allowed}",
+            effect, "currency",
+        )  # fmt: skip
+    if any(r.rule.code == definition.code and not _of_data(r) for r in partner.earn):
+        raise BadInput(f"the plugin has a rule {definition.code}: choose another code", "code")
+    return definition
+
+
+def _of_data(rule: RuleTerms) -> bool:
+    return rule.from_at is not None
+
+
+def draft_of(partner: PartnerTerms, definition: RuleDefinition, at: datetime) -> PartnerTerms:
+    """The partner with its rules of an instant and this one, in place of one of its code."""
+    others = tuple(r for r in partner.at(at).earn if r.rule.code != definition.code)
+    return partner.with_rules((*others, RuleTerms(0, rule_of(definition))))
+
+
+async def save(
+    engine: Engine, partner: str, given: Mapping[str, Any], caller: str, now: datetime
+) -> Changed:
+    """Keep a new revision of a rule, in force nowhere yet. The same again is the same revision.
+
+    Raises BadInput naming the field, or UnknownReference.
+    """
+    terms = find_partner(engine.rulebook, partner)
+    definition = checked(terms, given)
+    said = definition.model_dump(mode="json", exclude_defaults=True)
+    async with transaction() as connection:
+        before = await store.lock(connection, terms.id, definition.code)
+        if before and before[0].definition == said and not _ended(before[0], now):
+            return Changed(before[0], replayed=True)
+        if len(before) >= MOST_REVISIONS:
+            raise BadInput(f"a rule has at most {MOST_REVISIONS} revisions", "code")
+        revision = before[0].revision + 1 if before else 1
+        row = DataRuleRow(
+            terms.id, definition.code, revision, said, caller, now, None, None, None
+        )  # fmt: skip
+        await store.add(connection, row)
+        return Changed(row)
+
+
+async def activate(
+    engine: Engine,
+    partner: str,
+    code: str,
+    revision: int,
+    now: datetime,
+    *,
+    from_at: datetime | None = None,
+    until_at: datetime | None = None,
+) -> Changed:
+    """Put a revision in force, from now or later on; the one before it ends there.
+
+    Raises UnknownReference, BadInput (a time gone by) or WrongState.
+    """
+    terms = find_partner(engine.rulebook, partner)
+    start = now if from_at is None else from_at
+    if start < now:
+        raise BadInput("what has happened keeps its rules: from now on, or later", "from")
+    if until_at is not None and until_at <= start:
+        raise BadInput("it ends after it begins", "until")
+    async with transaction() as connection:
+        rows = await store.lock(connection, terms.id, _code(code))
+        row = _revision(rows, revision)
+        if row.from_at is not None:
+            if _same(row, from_at, until_at):
+                return Changed(row, replayed=True)
+            raise WrongState("this revision was in force already: save it again", "revision")
+        checked(terms, row.definition)
+        for other in rows:
+            if other.from_at is None or (other.until_at is not None and other.until_at <= start):
+                continue
+            if other.from_at >= start:
+                raise WrongState(
+                    f"revision {other.revision} begins {other.from_at.isoformat()}: end it first",
+                    "from",
+                )
+            await store.end(connection, other, start)
+        rule = rule_of(RuleDefinition.model_validate(row.definition))
+        number = await version_of(terms.id, "", rule, start, anew=True)
+        await store.put_in_force(connection, row, number, start, until_at)
+        await store.tell(connection)
+    await engine.renew(now)
+    return Changed(row._replace(rule=number, from_at=start, until_at=until_at))
+
+
+async def end(
+    engine: Engine, partner: str, code: str, now: datetime, *, at: datetime | None = None
+) -> Changed:
+    """End the revision that is in force, or is to be, now or later on.
+
+    Raises UnknownReference, BadInput (a time gone by) or WrongState where there is none.
+    """
+    terms = find_partner(engine.rulebook, partner)
+    until = now if at is None else at
+    if until < now:
+        raise BadInput("what has happened keeps its rules: now, or later", "at")
+    async with transaction() as connection:
+        rows = await store.lock(connection, terms.id, _code(code))
+        open_ones = [r for r in rows if r.from_at is not None and not _ended(r, now)]
+        if not open_ones:
+            raise WrongState("nothing of it is in force, or is to be", "code")
+        row = open_ones[0]  # the latest: what is to begin goes first
+        assert row.from_at is not None
+        stop = max(until, row.from_at)
+        if row.until_at == stop:
+            return Changed(row, replayed=True)
+        await store.end(connection, row, stop)
+        await store.tell(connection)
+    await engine.renew(now)
+    return Changed(row._replace(until_at=stop))
+
+
+def _code(code: str) -> str:
+    check_text(code, "code", 64, least=1)
+    return code
+
+
+def _revision(rows: Sequence[DataRuleRow], revision: int) -> DataRuleRow:
+    if not rows:
+        raise UnknownReference("no such rule was saved", "code")
+    for row in rows:
+        if row.revision == revision:
+            return row
+    raise UnknownReference(f"the latest revision is {rows[0].revision}", "revision")
+
+
+def _same(row: DataRuleRow, from_at: datetime | None, until_at: datetime | None) -> bool:
+    return from_at in (None, row.from_at) and until_at in (None, row.until_at)
+
+
+def _ended(row: DataRuleRow, now: datetime) -> bool:
+    return row.until_at is not None and row.until_at <= now

@@ -1,0 +1,352 @@
+"""Rules as data: written, tried, put in force and ended by a partner's staff, without a deployment.
+
+Knows nothing of how a condition is judged; what is wrong with one is told by its field.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from core import rule_changes as engine
+from core.data_rules import AwardTerms, MultiplyTerms, RuleDefinition
+from core.errors import BadInput
+from core.expressions import FACTS
+from core.purchases import find_partner
+from core.store import data_rules as store
+from schema.access import allow, allow_change, check_partner
+from schema.context import Context, Info
+from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
+from schema.fields import answer, change
+from schema.scalars import BigInt
+
+MOST_LISTED = 500
+
+
+@strawberry.enum(description="Where a revision of a data rule stands.")
+class DataRuleState(enum.Enum):
+    """By the instant of the request."""
+
+    DRAFT = strawberry.enum_value("draft", description="Saved, and never in force.")
+    SCHEDULED = strawberry.enum_value("scheduled", description="Will be in force.")
+    ACTIVE = strawberry.enum_value("active", description="Judges what happens now.")
+    ENDED = strawberry.enum_value("ended", description="Was in force.")
+
+
+@strawberry.input(description="Points that a data rule gives.")
+class RuleAwardInput:
+    """Of the lines that count."""
+
+    currency: str = strawberry.field(description="The currency's code.")
+    points: BigInt = strawberry.field(description="How many, at least 1.")
+    per: strawberry.Maybe[str] = strawberry.field(
+        description='For every so much money, such as "10.00 USD"; left out: once.'
+    )
+    whole_steps: bool = strawberry.field(
+        default=True, description="With `per`: full steps only; false: in proportion, down."
+    )
+    each_unit: bool = strawberry.field(default=False, description="For each unit bought.")
+    at_most: strawberry.Maybe[BigInt] = strawberry.field(
+        description="The most that one receipt gets; what is above is cut."
+    )
+
+
+@strawberry.input(description="A factor for what the other rules give of a currency.")
+class RuleMultiplyInput:
+    """On the whole receipt."""
+
+    currency: str = strawberry.field(description="The currency's code.")
+    factor: str = strawberry.field(description='From 1 to 1000, exactly: "1.5".')
+
+
+@strawberry.input(description="What a data rule says: a condition, and one effect.")
+class DataRuleInput:
+    """Checked when it is saved: types, names, the partner's contract."""
+
+    code: str = strawberry.field(description="The code, unique within the partner.")
+    title: str = strawberry.field(description="What it gives, in words for members.")
+    when: str = strawberry.field(
+        default="",
+        description="The condition on the receipt, in CEL, such as `purchase.total >= 50.0 && "
+        "local.weekday == 'monday'`; empty: always. `ruleFacts` lists what it may name.",
+    )
+    lines: str = strawberry.field(
+        default="",
+        description="The condition on each line, such as `line.type == 'TEA'`: the lines that "
+        "hold count; empty: all.",
+    )
+    award: strawberry.Maybe[RuleAwardInput] = strawberry.field(description="Points, or:")
+    multiply: strawberry.Maybe[RuleMultiplyInput] = strawberry.field(description="A factor.")
+    otherwise: str = strawberry.field(
+        default="",
+        description="What a member is told where it gives nothing; empty: what didn't hold.",
+    )
+    pending: strawberry.Maybe[str] = strawberry.field(
+        description="How long its points are held back, such as 14D; left out: as the currency."
+    )
+    reevaluated: bool = strawberry.field(
+        default=False, description="Whether it is judged again when goods come back."
+    )
+
+
+@strawberry.type(description="Points that a data rule gives.")
+class RuleAward:
+    """As it was saved."""
+
+    currency: str = strawberry.field(description="The currency's code.")
+    points: BigInt = strawberry.field(description="How many.")
+    per: str | None = strawberry.field(description="For every so much money; null: once.")
+    whole_steps: bool = strawberry.field(description="Whether full steps only count.")
+    each_unit: bool = strawberry.field(description="Whether for each unit bought.")
+    at_most: BigInt | None = strawberry.field(description="The most that one receipt gets.")
+
+    @classmethod
+    def of(cls, said: AwardTerms | None) -> RuleAward | None:
+        """From the definition."""
+        if said is None:
+            return None
+        most = None if said.at_most is None else BigInt(said.at_most)
+        return cls(
+            currency=said.currency, points=BigInt(said.points), per=said.per,
+            whole_steps=said.whole_steps, each_unit=said.each_unit, at_most=most,
+        )  # fmt: skip
+
+
+@strawberry.type(description="A factor for what the other rules give of a currency.")
+class RuleMultiply:
+    """As it was saved."""
+
+    currency: str = strawberry.field(description="The currency's code.")
+    factor: str = strawberry.field(description="The factor, exactly.")
+
+    @classmethod
+    def of(cls, said: MultiplyTerms | None) -> RuleMultiply | None:
+        """From the definition."""
+        return None if said is None else cls(currency=said.currency, factor=said.factor)
+
+
+@strawberry.type(description="A revision of a data rule, as it was saved.")
+class DataRule:
+    """Never changed: what is saved anew is another revision."""
+
+    code: str = strawberry.field(description="The code, unique within the partner.")
+    revision: int = strawberry.field(description="Counted from 1.")
+    state: DataRuleState = strawberry.field(description="Where it stands.")
+    title: str = strawberry.field(description="What it gives, in words for members.")
+    when: str = strawberry.field(description="The condition on the receipt; empty: always.")
+    lines: str = strawberry.field(description="The condition on each line; empty: all count.")
+    award: RuleAward | None = strawberry.field(description="What it gives; null: it multiplies.")
+    multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
+    otherwise: str = strawberry.field(description="What is told where it gives nothing.")
+    pending: str | None = strawberry.field(description="How long its points are held back.")
+    reevaluated: bool = strawberry.field(description="Whether returns judge it again.")
+    saved_at: datetime = strawberry.field(description="When it was saved.")
+    from_at: datetime | None = strawberry.field(
+        name="from", description="Since when it judges; null: it was never put in force."
+    )
+    until_at: datetime | None = strawberry.field(
+        name="until", description="Until when, exclusive; null: without an end."
+    )
+
+    @classmethod
+    def of(cls, row: store.DataRuleRow, now: datetime) -> DataRule:
+        """From the stored revision."""
+        said = RuleDefinition.model_validate(row.definition)
+        return cls(
+            code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
+            when=said.when, lines=said.lines, award=RuleAward.of(said.award),
+            multiply=RuleMultiply.of(said.multiply), otherwise=said.otherwise,
+            pending=said.pending, reevaluated=said.reevaluated, saved_at=row.saved_at,
+            from_at=row.from_at, until_at=row.until_at,
+        )  # fmt: skip
+
+
+def _state(row: store.DataRuleRow, now: datetime) -> DataRuleState:
+    if row.from_at is None:
+        return DataRuleState.DRAFT
+    if row.until_at is not None and row.until_at <= max(now, row.from_at):
+        return DataRuleState.ENDED
+    return DataRuleState.SCHEDULED if now < row.from_at else DataRuleState.ACTIVE
+
+
+@strawberry.type(description="A fact that a condition may name.")
+class RuleFact:
+    """Of the rule's own partner, at the purchase's own time."""
+
+    name: str = strawberry.field(description="As a condition calls it.")
+    description: str = strawberry.field(description="What it is.")
+
+
+@strawberry.type(description="The rule stands so.")
+class DataRuleChanged:
+    """Done."""
+
+    rule: DataRule = strawberry.field(description="The revision, as it stands now.")
+    replayed: bool = strawberry.field(description="Whether it stood so before.")
+
+    @classmethod
+    def of(cls, info: Info, done: engine.Changed) -> DataRuleChanged:
+        """From the engine."""
+        return cls(rule=DataRule.of(done.row, info.context.instant), replayed=done.replayed)
+
+
+SaveResult = Annotated[
+    DataRuleChanged | BadInputError | UnknownReferenceError | NotAllowedError,
+    strawberry.union("SaveRuleResult", description="The revision, or what is wrong with it."),
+]
+ForceResult = Annotated[
+    DataRuleChanged | BadInputError | UnknownReferenceError | NotAllowedError | WrongStateError,
+    strawberry.union("RuleInForceResult", description="The revision, or why it stays as it is."),
+]
+
+
+def said_by(given: DataRuleInput) -> dict[str, Any]:
+    """What was sent, as a definition is checked."""
+    said: dict[str, Any] = {
+        "code": given.code, "title": given.title, "when": given.when, "lines": given.lines,
+        "otherwise": given.otherwise, "reevaluated": given.reevaluated,
+    }  # fmt: skip
+    if given.pending is not None:
+        said["pending"] = given.pending.value
+    if given.award is not None:
+        award = given.award.value
+        said["award"] = {
+            "currency": award.currency, "points": award.points, "each_unit": award.each_unit,
+            "whole_steps": award.whole_steps,
+            **({} if award.per is None else {"per": award.per.value}),
+            **({} if award.at_most is None else {"at_most": award.at_most.value}),
+        }  # fmt: skip
+    if given.multiply is not None:
+        multiply = given.multiply.value
+        said["multiply"] = {"currency": multiply.currency, "factor": multiply.factor}
+    return said
+
+
+@strawberry.input(description="A data rule to save.")
+class SaveRuleInput:
+    """As a new revision, unless it says the same."""
+
+    partner: str = strawberry.field(description="The code of the partner whose rule it is.")
+    rule: DataRuleInput = strawberry.field(description="What it says.")
+
+
+def _definition(context: Context, input: SaveRuleInput) -> dict[str, Any]:
+    """What was sent; raises BadInput naming the field within `rule`."""
+    partner = find_partner(context.engine.rulebook, input.partner)
+    check_partner(context, partner, "partner")
+    said = said_by(input.rule)
+    try:
+        engine.checked(partner, said)
+    except BadInput as refusal:
+        raise refusal.under("rule") from None
+    return said
+
+
+@strawberry.input(description="A revision to put in force.")
+class ActivateRuleInput:
+    """Once."""
+
+    partner: str = strawberry.field(description="The code of the partner whose rule it is.")
+    code: str = strawberry.field(description="The rule's code.")
+    revision: int = strawberry.field(description="Which revision.")
+    from_at: strawberry.Maybe[datetime] = strawberry.field(
+        name="from", description="From when on; left out: now. Never in the past."
+    )
+    until_at: strawberry.Maybe[datetime] = strawberry.field(
+        name="until", description="Until when, exclusive; left out: without an end."
+    )
+
+
+@strawberry.input(description="A rule to end.")
+class EndRuleInput:
+    """Its revision in force, or the one that is to be."""
+
+    partner: str = strawberry.field(description="The code of the partner whose rule it is.")
+    code: str = strawberry.field(description="The rule's code.")
+    at: strawberry.Maybe[datetime] = strawberry.field(
+        description="When; left out: now. Never in the past."
+    )
+
+
+@strawberry.type(description="Queries on rules as data.")
+class DataRuleQueries:
+    """For whoever writes them."""
+
+    @answer(
+        "A partner's data rules with their revisions, by code, the latest first.",
+        extensions=allow("partner", "admin"),
+    )
+    async def data_rules(
+        self,
+        info: Info,
+        partner: Annotated[str, strawberry.argument(description="The partner's code.")],
+        code: Annotated[
+            str | None, strawberry.argument(description="Only the rule of this code.")
+        ] = None,
+    ) -> list[DataRule]:
+        terms = find_partner(info.context.engine.rulebook, partner)
+        check_partner(info.context, terms, "partner")
+        rows = await store.of_partner(terms.id, code, MOST_LISTED)
+        return [DataRule.of(row, info.context.instant) for row in rows]
+
+    @answer("What a rule's condition may name.", extensions=allow("partner", "admin"))
+    def rule_facts(self) -> list[RuleFact]:
+        return [RuleFact(name=name, description=told) for name, told in FACTS.items()]
+
+
+@strawberry.type(description="Commands on rules as data.")
+class DataRuleMutations:
+    """Safe to send again."""
+
+    @change(
+        "Save a data rule; it judges nothing before it is activated. See quotePurchase's draft.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def save_rule(
+        self,
+        info: Info,
+        input: Annotated[SaveRuleInput, strawberry.argument(description="What, whose.")],
+    ) -> SaveResult | None:
+        context = info.context
+        given = _definition(context, input)
+        caller, now = context.viewer.caller, context.instant
+        done = await engine.save(context.engine, input.partner, given, caller, now)
+        return DataRuleChanged.of(info, done)
+
+    @change(
+        "Put a revision in force; the one before it ends there. Every server hears of it.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def activate_rule(
+        self,
+        info: Info,
+        input: Annotated[ActivateRuleInput, strawberry.argument(description="Which, when.")],
+    ) -> ForceResult | None:
+        context = info.context
+        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        done = await engine.activate(
+            context.engine, input.partner, input.code, input.revision, context.instant,
+            from_at=None if input.from_at is None else input.from_at.value,
+            until_at=None if input.until_at is None else input.until_at.value,
+        )  # fmt: skip
+        return DataRuleChanged.of(info, done)
+
+    @change(
+        "End a data rule; what happened before keeps it.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def end_rule(
+        self,
+        info: Info,
+        input: Annotated[EndRuleInput, strawberry.argument(description="Which, when.")],
+    ) -> ForceResult | None:
+        context = info.context
+        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        done = await engine.end(
+            context.engine, input.partner, input.code, context.instant,
+            at=None if input.at is None else input.at.value,
+        )  # fmt: skip
+        return DataRuleChanged.of(info, done)

@@ -1,0 +1,160 @@
+"""Rules as data over HTTP: a partner's staff write, try, put in force and end one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.check import prove
+from tests.schema.client import Client, receipt
+from tests.support import NOW
+
+RULE = """rule { code revision state title when lines otherwise pending reevaluated
+  savedAt from until award { currency points per wholeSteps eachUnit atMost }
+  multiply { currency factor } }"""
+CHANGED = (
+    f"__typename ... on DataRuleChanged {{ replayed {RULE} }} ... on Error {{ code message path }}"
+)
+SAVE = f"mutation($input: SaveRuleInput!) {{ saveRule(input: $input) {{ {CHANGED} }} }}"
+ACTIVATE = f"mutation($input: ActivateRuleInput!) {{ activateRule(input: $input) {{ {CHANGED} }} }}"
+END = f"mutation($input: EndRuleInput!) {{ endRule(input: $input) {{ {CHANGED} }} }}"
+LIST = """query($partner: String!, $code: String) {
+  dataRules(partner: $partner, code: $code) { code revision state } }"""
+QUOTE = """query($purchase: PurchasesItemInput!, $draft: DataRuleInput) {
+  quotePurchase(partner: "grocer", purchase: $purchase, draft: $draft) { __typename
+    ... on PurchaseQuoted { awards { amount explanation { text } }
+      rules { code points because } }
+    ... on Error { code message path } } }"""
+STAFF = "partner:grocer"
+AT = NOW.isoformat().replace("+00:00", "Z")
+
+
+def tea(points: int = 10, **more: Any) -> dict[str, Any]:
+    """Stars for tea bought after noon."""
+    return {
+        "code": "tea",
+        "title": "Tea time",
+        "when": "local.hour >= 12 && purchase.total >= 5.0",
+        "lines": "line.type == 'TEA'",
+        "otherwise": "Come for tea in the afternoon",
+        "award": {"currency": "STAR", "points": points, "atMost": 50},
+        **more,
+    }
+
+
+def saving(rule: dict[str, Any], partner: str = "grocer") -> dict[str, Any]:
+    """An input."""
+    return {"partner": partner, "rule": rule}
+
+
+def bought(name: str, amount: str = "10.00") -> dict[str, Any]:
+    """Tea and bread, at noon."""
+    return receipt(name, "9", NOW.isoformat(), ("TEA", amount), ("BREAD", "3.00"))
+
+
+async def test_staff_write_try_use_and_end_a_rule_without_a_deployment(pantry: Client) -> None:
+    await pantry.enrol("9")
+    tried = await pantry.ask(STAFF, QUOTE, purchase=bought("R1"), draft=tea())
+    assert [a["amount"] for a in tried["awards"]] == [1, 10]
+    assert tried["awards"][1]["explanation"]["text"].startswith("Tea time: 10 STAR")
+    saved = await pantry.ask(STAFF, SAVE, input=saving(tea()))
+    assert saved["__typename"] == "DataRuleChanged", saved
+    assert saved["rule"] == {
+        "code": "tea", "revision": 1, "state": "DRAFT", "title": "Tea time",
+        "when": "local.hour >= 12 && purchase.total >= 5.0", "lines": "line.type == 'TEA'",
+        "otherwise": "Come for tea in the afternoon", "pending": None, "reevaluated": False,
+        "savedAt": AT, "from": None, "until": None, "multiply": None,
+        "award": {
+            "currency": "STAR", "points": 10, "per": None, "wholeSteps": True, "eachUnit": False,
+            "atMost": 50,
+        },
+    }  # fmt: skip
+    assert (await pantry.ask(STAFF, SAVE, input=saving(tea())))["replayed"]
+    # Saved isn't in force.
+    assert len((await pantry.ask(STAFF, QUOTE, purchase=bought("R1")))["awards"]) == 1
+    which = {"partner": "grocer", "code": "tea"}
+    done = await pantry.ask(STAFF, ACTIVATE, input={**which, "revision": 1})
+    assert (done["rule"]["state"], done["rule"]["from"]) == ("ACTIVE", AT)
+    recorded = await pantry.buy(STAFF, "grocer", bought("R1"), bought("R2", "1.00"))
+    assert [[e["amount"] for e in r["entries"]] for r in recorded] == [[1, 10], [1]]
+    told = recorded[0]["entries"][1]["explanation"]
+    assert told["rule"] == {"title": "Tea time", "version": 1, "points": 10}
+    assert [line["points"] for line in told["lines"]] == [10, 0]
+    missed = recorded[1]["entries"][0]["explanation"]["rules"][1]
+    assert missed == {"code": "tea", "points": 0, "because": "Come for tea in the afternoon"}
+    ended = await pantry.ask(STAFF, END, input=which)
+    assert (ended["rule"]["state"], ended["rule"]["until"]) == ("ENDED", AT)
+    recorded = await pantry.buy(STAFF, "grocer", bought("R3"))
+    assert [e["amount"] for e in recorded[0]["entries"]] == [1]
+    assert await prove() == []
+
+
+async def test_rules_are_listed_with_their_revisions(pantry: Client) -> None:
+    for n, rule in enumerate((tea(1), tea(2), {**tea(), "code": "also"})):
+        await pantry.ask("admin:root", SAVE, input=saving(rule))
+        pantry.clock.tick(seconds=n)
+    later = "2030-01-01T00:00:00Z"
+    which = {"partner": "grocer", "code": "tea", "revision": 2, "from": later}
+    await pantry.ask(STAFF, ACTIVATE, input=which)
+    assert await pantry.ask(STAFF, LIST, partner="grocer") == [
+        {"code": "also", "revision": 1, "state": "DRAFT"},
+        {"code": "tea", "revision": 2, "state": "SCHEDULED"},
+        {"code": "tea", "revision": 1, "state": "DRAFT"},
+    ]
+    assert len(await pantry.ask("admin:root", LIST, partner="grocer", code="tea")) == 2
+    assert await pantry.ask("admin:root", LIST, partner="cafe") == []
+
+
+async def test_a_factor_and_a_held_back_award_go_there_and_back(pantry: Client) -> None:
+    multiply = {"currency": "STAR", "factor": "1.5"}
+    rule: dict[str, Any] = {"code": "double", "title": "Half more", "multiply": multiply}
+    saved = await pantry.ask(STAFF, SAVE, input=saving(rule))
+    assert (saved["rule"]["multiply"], saved["rule"]["award"]) == (multiply, None)
+    award = {"currency": "STAR", "points": 1, "per": "2.00 USD", "wholeSteps": False}
+    held = tea(award=award, pending="14D", reevaluated=True)
+    saved = await pantry.ask(STAFF, SAVE, input=saving(held))
+    assert (saved["rule"]["pending"], saved["rule"]["reevaluated"]) == ("14D", True)
+    assert saved["rule"]["award"]["per"] == "2.00 USD"
+
+
+async def test_refusals_name_the_field_of_the_input(pantry: Client) -> None:
+    await pantry.enrol("9")
+
+    async def refused(answer: dict[str, Any], code: str, message: str, *path: str) -> None:
+        assert answer["code"] == code, answer
+        assert message in answer["message"]
+        assert answer["path"] == list(path)
+
+    bad = tea(when="purchase.total >= 5")
+    saved = await pantry.ask(STAFF, SAVE, input=saving(bad))
+    await refused(saved, "BAD_INPUT", "write 50.0 for 50", "rule", "when")
+    tried = await pantry.ask(STAFF, QUOTE, purchase=bought("R1"), draft=bad)
+    await refused(tried, "BAD_INPUT", "write 50.0 for 50", "draft", "when")
+    gold = tea() | {"award": {"currency": "GOLD", "points": 1}}
+    saved = await pantry.ask(STAFF, SAVE, input=saving(gold))
+    await refused(saved, "BAD_INPUT", "may not issue GOLD", "rule", "award", "currency")
+    saved = await pantry.ask(STAFF, SAVE, input=saving(tea(0)))
+    await refused(saved, "BAD_INPUT", "greater than or equal to 1", "rule", "award", "points")
+    saved = await pantry.ask("partner:cafe", SAVE, input=saving(tea()))
+    await refused(saved, "NOT_ALLOWED", "this token acts for 'cafe' only", "partner")
+    saved = await pantry.ask("admin:root", SAVE, input=saving(tea(), "nobody"))
+    await refused(saved, "UNKNOWN_REFERENCE", "no partner 'nobody'", "partner")
+    which = {"partner": "grocer", "code": "tea"}
+    done = await pantry.ask(STAFF, ACTIVATE, input={**which, "revision": 1})
+    await refused(done, "UNKNOWN_REFERENCE", "no such rule was saved", "code")
+    await pantry.ask(STAFF, SAVE, input=saving(tea()))
+    past = {**which, "revision": 1, "from": "2020-01-01T00:00:00Z"}
+    done = await pantry.ask(STAFF, ACTIVATE, input=past)
+    await refused(done, "BAD_INPUT", "keeps its rules", "from")
+    done = await pantry.ask(STAFF, END, input=which)
+    await refused(done, "WRONG_STATE", "nothing of it is in force", "code")
+    answer = await pantry.send("partner:cafe", LIST, partner="grocer")
+    assert answer["data"] is None
+    assert "this token acts for 'cafe' only" in answer["errors"][0]["message"]
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_whoever_writes_a_rule_is_told_what_it_may_name(pantry: Client) -> None:
+    facts = await pantry.ask(STAFF, "{ ruleFacts { name description } }")
+    told = {fact["name"]: fact["description"] for fact in facts}
+    assert told["purchase.total"] == "what was paid in all, in major units: 49.9"
+    assert all(told.values())
