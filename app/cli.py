@@ -116,6 +116,7 @@ def worker(
 
     With --once everything that is due is done now; --now is the time to take for it. What a time
     ahead of the clock books can't be taken back: try it on a database of its own, or see sandbox.
+    Such a night isn't sealed by a digest.
 
     Example: laurels worker --once --now 2027-01-01T00:00:00Z --database rehearsal
     """

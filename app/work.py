@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.watchdog import watched
 from core import db
 from core.digests import DigestKey
+from core.entries import AHEAD
 from core.nightly import Night
 from core.posting import Engine
 from core.store.jobs import SCHEMA
@@ -171,4 +172,6 @@ async def run_once(
     """Do what is due, then stop."""
     with stopped_gently():
         async with running(settings, name=name, now=now) as runtime:
-            return await do_due(runtime.engine, now, progress, runtime.seal)
+            # A seal that lies ahead would date whatever is booked until then behind it.
+            seal = runtime.seal if now <= datetime.now(UTC) + AHEAD else None
+            return await do_due(runtime.engine, now, progress, seal)

@@ -27,10 +27,10 @@ from core.ledger import Ledger
 from core.posting import Engine, write
 from core.purchases import check_text, find_partner
 from core.qualifying import disqualify
-from core.redemptions import let_go
+from core.redemptions import opened
 from core.reviews import PROGRAMME
 from core.rulebook import CurrencyTerms, Rulebook
-from core.settling import digest, open_holder
+from core.settling import digest
 from core.store import adjustments as store
 from core.store.adjustments import AdjustmentRow, Told
 from core.store.lots import open_lots
@@ -85,8 +85,6 @@ async def adjust(engine: Engine, request: AdjustRequest, now: datetime) -> Adjus
         "adjust", request.role, request.holder, request.currency, request.points, request.reason,
         request.cause, request.counts, request.note, request.partner,
     )  # fmt: skip
-    if request.points < 0:
-        await let_go(engine, request.holder, (request.caller, request.key), now)
     async with transaction() as connection:
         (event,) = await engine.ids.take(1)
         before = await claim_key(
@@ -96,7 +94,7 @@ async def adjust(engine: Engine, request: AdjustRequest, now: datetime) -> Adjus
             return await _first_outcome(connection, asked, before)
         partner, currency = _parties(engine.rulebook, request)
         await _check_limits(connection, engine.rulebook, request, currency, now)
-        batch = await open_holder(connection, engine, request.holder, now)
+        batch = await opened(connection, engine, request.holder, now)
         await _check_holder(connection, batch, request, partner)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
         row = _fold(batch, request, partner, currency, event, now)

@@ -7,7 +7,7 @@ connection. Each fold changes its holder's state alone, so a batch's size never 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,6 +73,8 @@ class Batch:
     awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
     containment: Containment = field(default_factory=Containment)
     tentative: bool = False
+    #: Of these it is known that what they wait for has happened in time: it is booked next.
+    spared: list[Lot] = field(default_factory=list)
     writes: rows.Writes = field(default_factory=rows.Writes)
 
     def take(self, rows: Sequence[Any]) -> None:
@@ -286,7 +288,6 @@ class Posting:
         now: datetime | None = None,
         *,
         expiring: bool = True,
-        spared: Collection[Lot] = (),
     ) -> Ledger:
         """The holder's ledger; lots that were loaded are brought up to now first."""
         ledger = self.batch.ledger(self.holder, currency)
@@ -294,7 +295,7 @@ class Posting:
             self._began[currency] = (len(ledger.transfers), len(ledger.changes))
             if ledger.lots:
                 until = now or self.horizon(currency)
-                ledger.catch_up(self.cause, until, expiring=expiring, spared=spared)
+                ledger.catch_up(self.cause, until, expiring=expiring, spared=self.batch.spared)
         return ledger
 
     def horizon(self, currency: int) -> datetime:

@@ -24,7 +24,7 @@ from core.posting import Engine, write
 from core.purchases import check_text
 from core.reviews import PROGRAMME
 from core.rulebook import CurrencyTerms, PolicyTerms, Rulebook
-from core.settling import digest
+from core.settling import digest, end_holds
 from core.store import lot_moves as store
 from core.store.lot_moves import Moved, Run, Terms
 from core.store.lots import ledgers, open_lots
@@ -237,6 +237,7 @@ async def _move_some(
     for ledger in await ledgers(connection, [(h, currency.id) for h in holders]):
         batch.ledgers[ledger.holder, ledger.currency] = ledger
     batch.place(await open_lots(connection, holders, [currency.id]))
+    await end_holds(connection, engine.ids, batch)
     last = await store.last_activity(connection, holders, currency.id, _slides_on(currency.policy))
     due = [
         holder for holder in holders

@@ -14,9 +14,9 @@ from core.errors import BadInput, NotEligible, PartnerRuleFailed, UnknownReferen
 from core.posting import Engine
 from core.purchases import check_text, find_partner
 from core.redeemed import Redemption
-from core.redemptions import Taken, check_order, debit, let_go, write_down
+from core.redemptions import Taken, check_order, debit, opened, write_down
 from core.rulebook import PartnerTerms
-from core.settling import digest, first_outcome, open_holder
+from core.settling import digest, first_outcome
 from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
@@ -59,7 +59,6 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
         "pay", request.partner, request.holder, request.rule, request.total, request.offered,
         request.hold, request.order,
     )  # fmt: skip
-    await let_go(engine, request.holder, (request.caller, request.key), now)
     async with transaction() as connection:
         new, event = await engine.ids.take(2)
         before = await store.claim_key(
@@ -73,7 +72,7 @@ async def pay(engine: Engine, request: PayRequest, now: datetime) -> Redemption:
             raise UnknownReference(f"{partner.name} has no such redeem rule", "rule")
         if request.order is not None:
             await store.lock_orders(connection, [(partner.id, request.order)])
-        batch = await open_holder(connection, engine, request.holder, now)
+        batch = await opened(connection, engine, request.holder, now)
         currency = partner.accepts[rule.currency].id
         batch.place(await open_lots(connection, [request.holder], [currency]))
         spendable = batch.ledger(request.holder, currency).spendable(now)

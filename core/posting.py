@@ -22,6 +22,7 @@ from core.folding import Batch, Outcome, fold_purchase
 from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
+from core.settling import end_holds
 from core.store import faults, redemptions
 from core.store import posting as store
 from core.store.ids import Ids
@@ -99,10 +100,7 @@ class Engine:
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
         """What `record_purchases` would answer now, by the same code; nothing is booked."""
-        outcomes: list[Outcome] = []
-        while rest := items[len(outcomes) :]:
-            outcomes += (await self._run(rest, now, historical=False, book=False)).outcomes
-        return outcomes
+        return (await self._run(items, now, historical=False, book=False)).outcomes
 
     async def _run(
         self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool
@@ -159,7 +157,7 @@ class Engine:
         for n, item in enumerate(items):
             if n % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
-                if time.monotonic() - began > LONGEST_FOLD:
+                if book and time.monotonic() - began > LONGEST_FOLD:
                     break
             try:
                 if n not in holders:
@@ -192,6 +190,7 @@ class Engine:
         owing = sorted({h for (h, _), x in batch.ledgers.items() if x.arrears and x.pending})
         if owing:
             batch.place(await due_lots(connection, owing, batch.now))
+        await end_holds(connection, self.ids, batch)
 
 
 def _cuts(batch: Batch, items: Sequence[Incoming], holders: Mapping[int, int]) -> list[int]:

@@ -19,17 +19,16 @@ from core.entries import Account, Kind
 from core.errors import BadInput, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
 from core.folding import Batch, Posting
-from core.posting import Engine
+from core.posting import Engine, write
 from core.purchases import check_text, find_partner
 from core.redeemed import Redemption, Status, as_row
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
 from core.settling import (
-    book,
     digest,
     find,
     first_outcome,
     fold,
-    open_holder,
+    open_holders,
     seal,
     settled_already,
     taken_lots,
@@ -98,7 +97,6 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
         "redeem", request.partner, request.holder, request.reward, request.currency, request.hold,
         request.quantity, request.order,
     )  # fmt: skip
-    await let_go(engine, request.holder, (request.caller, request.key), now)
     async with transaction() as connection:
         new, event = await engine.ids.take(2)
         before = await store.claim_key(
@@ -110,7 +108,7 @@ async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redem
         reward, currency = _priced(partner, request)
         if request.order is not None:
             await store.lock_orders(connection, [(partner.id, request.order)])
-        batch = await open_holder(connection, engine, request.holder, now)
+        batch = await opened(connection, engine, request.holder, now)
         _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
         taken = _taken(reward, currency, request)
@@ -150,34 +148,31 @@ async def confirm(
 async def cancel(
     engine: Engine, holder: int, redemption: int, caller: str, key: str, now: datetime
 ) -> Redemption:
-    """The hold is off: points go back to the lots they came from, stock to the shelf."""
+    """The hold is off: points go back to the lots they came from, stock to the shelf.
+
+    Raises WrongState after its time: they are back already.
+    """
     return await _close(engine, holder, redemption, Status.CANCELLED, (caller, key), now)
 
 
-async def let_go(engine: Engine, holder: int, request: tuple[str, str], now: datetime) -> None:
-    """Release what is held of a member beyond its time, before points of it are taken.
-
-    Nothing where the (caller, key) of the request was used before: then nothing is taken.
-    """
-    for redemption in await store.overdue_of(holder, request, now):
-        await _close(engine, holder, redemption, Status.TIMED_OUT, None, now)
-
-
 async def time_out(engine: Engine, now: datetime, limit: int = 500) -> int:
-    """Release holds whose time has run out, each on its own; returns how many.
+    """Release holds whose time has run out, each member's on its own; returns how many.
 
     Safe to run late: what is released is dated when its time ran out.
     """
-    overdue = await store.overdue(now, limit)
+    ended = 0
     failed: list[Exception] = []
-    for holder, redemption in overdue:
+    for holder in await store.overdue(now, limit):
         try:
-            await _close(engine, holder, redemption, Status.TIMED_OUT, None, now)
+            async with transaction() as connection:
+                batch = await open_holders(connection, engine.rulebook, engine.ids, [holder], now)
+                await write(connection, batch)
+                ended += len(batch.writes.settled)
         except Exception as error:
             failed.append(error)
     if failed:
         raise failed[0]
-    return len(overdue)
+    return ended
 
 
 def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
@@ -191,6 +186,14 @@ def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms,
     if code not in prices:
         raise BadInput(f"'{reward.reward.title}' isn't to be had for {code[:64]}", "currency")
     return reward, partner.accepts[code]
+
+
+async def opened(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
+    """A batch with this holder alone, locked and loaded. Raises UnknownReference."""
+    batch = await open_holders(connection, engine.rulebook, engine.ids, [holder], now)
+    if holder not in batch.tips:
+        raise UnknownReference("no such member", "member")
+    return batch
 
 
 def _check_tier(batch: Batch, reward: RewardTerms, holder: int, now: datetime) -> None:
@@ -235,6 +238,8 @@ def debit(
         taken.order, taken.reversible, now, until, now if hold is None else None,
     )  # fmt: skip
     seal(posting, done.id, done.facts)
+    batch.relations.setdefault((holder, partner.id), 0)
+    batch.dealt.add((holder, partner.id))
     return done
 
 
@@ -248,7 +253,10 @@ async def write_down(
     """
     if done.order is not None and await store.cancelled(connection, done.partner, done.order):
         raise NotEligible("this order was cancelled", "order")
-    await book(connection, batch)
+    back = [(x.holder, x.redemption) for x in batch.writes.settled if x.restock]
+    if back and done.stocked and done.reward is not None:
+        await store.lock_shelves(connection, done.reward, back)
+    await write(connection, batch)
     codes = await vouchers.issue(connection, done)
     await store.add(connection, as_row(done))
     of = (done.holder, done.id)
@@ -266,30 +274,27 @@ async def _close(
     holder: int,
     redemption: int,
     status: Status,
-    request: tuple[str, str] | None,
+    request: tuple[str, str],
     now: datetime,
 ) -> Redemption:
+    check_text(request[1], "key", 255, least=1)
     async with transaction() as connection:
         (event,) = await engine.ids.take(1)
-        if request is not None:
-            check_text(request[1], "key", 255, least=1)
-            asked = digest(status, holder, redemption)
-            before = await store.claim_key(connection, *request, asked, (holder, redemption), now)
-            if before is not None:
-                return await first_outcome(connection, asked, before)
-        batch = await open_holder(connection, engine, holder, now)
+        asked = digest(status, holder, redemption)
+        before = await store.claim_key(connection, *request, asked, (holder, redemption), now)
+        if before is not None:
+            return await first_outcome(connection, asked, before)
+        batch = await opened(connection, engine, holder, now)
         found = await find(connection, holder, redemption)
-        if status is Status.TIMED_OUT and found.status is not Status.HELD:
-            return found  # settled between the look and the lock: nothing left to do
-        _check_held(found, status, now)
+        _check_held(found, now)
         taken = await taken_lots(connection, batch, [found])
         fold(batch, found, taken, status, event, now)
-        await book(connection, batch)
+        await write(connection, batch)
         return await find(connection, holder, redemption)
 
 
-def _check_held(found: Redemption, status: Status, now: datetime) -> None:
+def _check_held(found: Redemption, now: datetime) -> None:
     if found.status is not Status.HELD:
         raise settled_already(found)
-    if status is Status.COMPLETED and found.hold_until is not None and found.hold_until <= now:
-        raise WrongState("its time has run out; redeem again", "redemption")
+    if found.hold_until is not None and found.hold_until <= now:
+        raise WrongState("its time has run out, and its points are free again", "redemption")

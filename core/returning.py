@@ -21,10 +21,11 @@ from core.folding import Batch
 from core.posting import Engine, LostRace, write
 from core.returns import Unit, read
 from core.reversals import lock_orders, reverse_for_order, spent_on
+from core.settling import end_holds, open_holders
 from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
-from core.taking_back import book
+from core.taking_back import book, told_in_time
 
 _MATCHES = 500
 _RETRIES = 5
@@ -98,7 +99,6 @@ async def match_waiting(
     Of two that come in the same moment, the purchase and what waits for it, neither may see the
     other: so it is run every minute, too.
     """
-    await _reverse_cancelled(engine, now, purchases)
     booked = 0
     while found := await store.matched(_MATCHES, purchases):
         units: list[Unit] = []
@@ -122,6 +122,8 @@ async def match_waiting(
                 booked += 1
             elif isinstance(outcome, Refusal):
                 await store.tell_problem(row, outcome.message)
+    # Last, for its postings bring ledgers up to date: what was told in time is heard before.
+    await _reverse_cancelled(engine, now, await store.spent_on_cancelled(purchases))
     return booked
 
 
@@ -130,11 +132,12 @@ async def _each(
 ) -> list[Outcome]:
     """Book them together; where that fails, one by one: a fault costs what has it, and no other.
 
-    Raises what may be otherwise in a moment: that the database is gone, or a deadlock.
+    Raises what may be otherwise in a moment: the database is gone, a deadlock, others record the
+    same at once.
     """
     try:
         return await _attempt(engine, units, now, historical)
-    except PASSING:
+    except (*PASSING, IdempotencyConflict):
         raise
     except Exception as error:
         if len(units) > 1:
@@ -145,24 +148,30 @@ async def _each(
 
 
 async def _reverse_cancelled(
-    engine: Engine, now: datetime, purchases: Sequence[tuple[int, str]] | None
+    engine: Engine, now: datetime, orders: Sequence[tuple[int, str]]
 ) -> None:
-    """Give back what was spent on orders whose cancel waits: their purchase may never come."""
-    for order in await store.spent_on_cancelled(purchases):
-        try:
-            async with transaction() as connection:
-                holders = await lock_orders(connection, [order])
-                batch = Batch(engine.rulebook, now, historical=False)
-                batch.tips = await rows.lock_holders(connection, holders)
-                spans = dict.fromkeys(holders, (now, now))
-                batch.take(await rows.load(connection, spans, [], engine.rulebook.reaches, 0))
-                spent = await spent_on(connection, engine, batch, [order])
+    """Give back what was spent on orders whose cancel waits: their purchase may never come.
+
+    All together; where that fails, half and half, as `_each`.
+    """
+    if not orders:
+        return
+    try:
+        async with transaction() as connection:
+            holders = await lock_orders(connection, orders)
+            batch = await open_holders(connection, engine.rulebook, engine.ids, holders, now)
+            spent = await spent_on(connection, engine, batch, orders)
+            for order in orders:
                 reverse_for_order(batch, spent, order, now)
-                await write(connection, batch)
-        except PASSING:
-            raise
-        except Exception:  # the others' points don't wait for it
-            _log.exception("what was spent on an order can't be given back", order=order[1])
+            await write(connection, batch)
+    except PASSING:
+        raise
+    except Exception:
+        if len(orders) > 1:
+            for half in (orders[: len(orders) // 2], orders[len(orders) // 2 :]):
+                await _reverse_cancelled(engine, now, half)
+        else:
+            _log.exception("what was spent can't be given back", order=orders[0][1])
 
 
 async def _record(
@@ -295,4 +304,10 @@ async def _load(
         | {currency for holder, currency in batch.ledgers if holder in spans}
     )
     batch.place(await open_lots(connection, list(spans), currencies))
+    for n, (event, _) in found.items():
+        unit = units[n]
+        if unit.waited and unit.kind is EventKind.FULFILMENT:
+            name = unit.content["event"]
+            batch.spared += told_in_time(batch, bought[event], name, unit.occurred_at)
+    await end_holds(connection, engine.ids, batch)
     return bought

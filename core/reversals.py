@@ -13,17 +13,16 @@ from datetime import datetime
 from core.db import Connection, transaction
 from core.errors import BadInput, NotAllowed, WrongState
 from core.folding import Batch
-from core.posting import Engine
+from core.posting import Engine, write
 from core.purchases import check_text
 from core.redeemed import Redemption, Status, from_row
+from core.redemptions import opened
 from core.settling import (
     TakenLots,
-    book,
     digest,
     find,
     first_outcome,
     fold,
-    open_holder,
     settled_already,
     taken_lots,
 )
@@ -67,7 +66,7 @@ async def reverse_redemption(engine: Engine, request: ReverseRequest, now: datet
         )
         if before is not None:
             return await first_outcome(connection, asked, before)
-        batch = await open_holder(connection, engine, holder, now)
+        batch = await opened(connection, engine, holder, now)
         found = await find(connection, holder, number)
         _check_completed(found)
         if not request.by_admin:
@@ -77,7 +76,7 @@ async def reverse_redemption(engine: Engine, request: ReverseRequest, now: datet
             batch, found, taken, Status.REVERSED, event, now, request.reason,
             write_off=request.write_off,
         )  # fmt: skip
-        await book(connection, batch)
+        await write(connection, batch)
         return done
 
 
@@ -136,8 +135,11 @@ async def spent_on(
 ) -> Spent:
     """Load what was spent on orders that are locked, by spenders that are loaded into `batch`."""
     found: dict[Order, list[Redemption]] = {}
+    ended = {settled.redemption for settled in batch.writes.settled}  # their time ran out
     for row in await store.of_orders(connection, orders) if orders else ():
         redemption = from_row(row)
+        if redemption.id in ended:
+            continue
         found.setdefault((redemption.partner, redemption.order or ""), []).append(redemption)
     every = [redemption for some in found.values() for redemption in some]
     if not every:

@@ -17,10 +17,11 @@ from core.entries import Account, Kind, Lot
 from core.errors import IdempotencyConflict, UnknownReference, WrongState
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
-from core.posting import Engine, write
 from core.redeemed import Redemption, Settled, Status, from_row
+from core.rulebook import Rulebook
 from core.store import posting as rows
 from core.store import redemptions as store
+from core.store.ids import Ids
 from core.store.lots import open_lots
 
 
@@ -40,14 +41,33 @@ async def first_outcome(
     return from_row(row, replayed=True)
 
 
-async def open_holder(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
-    """Lock a holder and load what a fold needs of it."""
-    locked = await rows.lock_holders(connection, [holder])
-    if not locked:
-        raise UnknownReference("no such member", "member")
-    batch = Batch(engine.rulebook, now, historical=False, tips=locked)
-    batch.take(await rows.load(connection, {holder: (now, now)}, [], engine.rulebook.reaches, 0))
+async def open_holders(
+    connection: Connection, rulebook: Rulebook, ids: Ids, holders: Sequence[int], now: datetime
+) -> Batch:
+    """Lock holders and load what a fold needs of them; what they held too long is let go."""
+    locked = await rows.lock_holders(connection, holders)
+    batch = Batch(rulebook, now, historical=False, tips=locked)
+    spans = dict.fromkeys(locked, (now, now))
+    batch.take(await rows.load(connection, spans, [], rulebook.reaches, 0))
+    await end_holds(connection, ids, batch)
     return batch
+
+
+async def end_holds(connection: Connection, ids: Ids, batch: Batch) -> None:
+    """Let go what is held beyond its time by those who are loaded into a batch, before all else.
+
+    Whatever moves a member's points does so: or the books would tell when a job ran. Each is a
+    posting of its own, dated when its time ran out, in that order.
+    """
+    holders = sorted({holder for (holder, _), ledger in batch.ledgers.items() if ledger.reserved})
+    if not holders:
+        return
+    overdue = [from_row(row) for row in await store.overdue_of(connection, holders, batch.now)]
+    if not overdue:
+        return
+    taken = await taken_lots(connection, batch, overdue)
+    for redemption, event in zip(overdue, await ids.take(len(overdue)), strict=True):
+        fold(batch, redemption, taken, Status.TIMED_OUT, event, batch.now)
 
 
 async def find(connection: Connection, holder: int, redemption: int) -> Redemption:
@@ -135,11 +155,3 @@ def seal(posting: Posting, redemption: int, facts: Sequence[int | str]) -> None:
     """Seal a posting on a redemption: its event is named by the redemption's id."""
     content = orjson.dumps({"v": FORMAT, "r": [redemption, *facts]})
     posting.seal(content, digest(posting.kind, redemption, *facts), str(redemption))
-
-
-async def book(connection: Connection, batch: Batch) -> None:
-    """Write a batch of redemptions."""
-    for event in batch.writes.events:
-        batch.relations.setdefault((event.holder, event.partner), 0)
-        batch.dealt.add((event.holder, event.partner))
-    await write(connection, batch)

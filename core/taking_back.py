@@ -7,6 +7,7 @@ is `core.entitlement`'s, that of lots is the ledger's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import orjson
 
@@ -312,10 +313,7 @@ def _fulfil(
     )
     activated = []
     for currency in sorted({g.currency for g in bought.given}):
-        # What waited for its purchase was told in time, however long its booking took since then.
-        told = _awaiting(batch.ledger(bought.holder, currency), bought, name)
-        in_time = [x for x in told if x.lapses_at and request.occurred_at < x.lapses_at]
-        ledger = posting.ledger(currency, spared=in_time if request.waited else ())
+        ledger = posting.ledger(currency)
         for lot in _awaiting(ledger, bought, name):
             activated.append([currency, lot.seq, lot.remaining])
             ledger.fulfil(posting.cause, lot, posting.horizon(currency))
@@ -323,6 +321,16 @@ def _fulfil(
     content = orjson.dumps({"v": FORMAT, "p": bought.event, "event": name, "l": activated})
     posting.seal(content, digest, request.external_id, purchase=bought.event)
     return Returned(event, bought.holder, bought.event, posting.cause.booked_at)
+
+
+def told_in_time(batch: Batch, bought: Bought, name: str, at: datetime) -> list[Lot]:
+    """The lots that an event came in time for, however long its booking takes since then."""
+    return [
+        lot
+        for currency in sorted({g.currency for g in bought.given})
+        for lot in _awaiting(batch.ledger(bought.holder, currency), bought, name)
+        if lot.lapses_at is not None and at < lot.lapses_at
+    ]
 
 
 def _awaiting(ledger: Ledger, bought: Bought, name: str) -> list[Lot]:

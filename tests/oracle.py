@@ -9,37 +9,15 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
-from typing import NamedTuple
 
 from tests.oracle_ladders import LadderModel, Row
-from tests.oracle_ledger import RESERVED, Balance, Key, Ledger, Lot, LotView, Refused, Terms
-from tests.oracle_purchases import Award, Back, Bought, LineBought
-
-
-@dataclass(slots=True)
-class Redeemed:
-    """A redemption: `state` is held, completed, cancelled, timed out or reversed."""
-
-    holder: int
-    currency: str
-    points: int
-    taken: list[tuple[Lot, int]]
-    state: str
-    hold_until: datetime | None
-    order: Key | None
-
-
-class Waits(NamedTuple):
-    """What was told of a purchase before it: `what` is cancel, return or shipped."""
-
-    at: datetime
-    told: datetime
-    what: str
-    items: Sequence[Back] | None = None
+from tests.oracle_ledger import RESERVED, Balance, Key, Ledger, LotView, Refused, Terms
+from tests.oracle_purchases import Award, Back, Bought, LineBought, Redeemed, Waits
 
 
 class Oracle:
@@ -94,6 +72,7 @@ class Oracle:
         now: datetime,
     ) -> None:
         """Book a purchase, late or not, and the returns that waited for it."""
+        self.time_out(now, holder)
         if key in self.purchases:
             raise Refused("it is booked already")
         bought = self.purchase_type(
@@ -131,6 +110,8 @@ class Oracle:
         More of a currency is credited under the rules that give more of it, in their order.
         """
         bought = self.purchases.get(key)
+        if bought is not None:
+            self.time_out(now, bought.holder)
         if bought is None or at < bought.at or any(bought.fractions) or bought.off:
             raise Refused("it can't be edited")
         before, after = _by_rule(bought.awards), _by_rule(awards)
@@ -159,6 +140,7 @@ class Oracle:
         if bought is None:
             self.waiting[key].append(Waits(at, now, "shipped"))
             return
+        self.time_out(now, bought.holder)
         if at < bought.at or bought.shipped_at:
             raise Refused("no such purchase then")
         bought.shipped_at = at
@@ -212,6 +194,10 @@ class Oracle:
         self, key: Key, items: Sequence[Back] | None, at: datetime, now: datetime
     ) -> None:
         bought = self.purchases[key]
+        self.time_out(now, bought.holder)
+        if items is None:
+            for holder in self._spenders(key):
+                self.time_out(now, holder)
         tried = copy.copy(bought)
         tried.fractions = list(bought.fractions)
         if at < bought.at:
@@ -269,14 +255,15 @@ class Oracle:
         order: Key | None = None,
     ) -> None:
         """Take points, at once or into a hold; not on an order that was cancelled."""
-        self.time_out(now, holder)
         if order is not None:
             known = self.purchases.get(order)
             early = any(w.what == "cancel" for w in self.waiting.get(order, ()))
             if early or (known is not None and known.cancelled):
                 raise Refused("the order was cancelled")
+        with self._all_or_nothing():
+            self.time_out(now, holder)
+            taken = self._ledger(holder, currency, now).debit(points, now)
         ledger = self._ledger(holder, currency, now)
-        taken = ledger.debit(points, now)
         ledger.slide("spending", now)
         if hold_until is not None:
             ledger.moves.append((now, RESERVED, points))
@@ -288,8 +275,17 @@ class Oracle:
         found = self._find(name, "held")
         if found.hold_until is not None and found.hold_until <= now:
             raise Refused("its time has run out")
+        self.time_out(now, found.holder)
         found.state = "completed"
         self._ledger(found.holder, found.currency, now).moves.append((now, RESERVED, -found.points))
+
+    def cancel_hold(self, name: str, now: datetime) -> None:
+        """A hold is off. Refused when its time has run out: then it is off already."""
+        found = self._find(name, "held")
+        if found.hold_until is not None and found.hold_until <= now:
+            raise Refused("its time has run out")
+        self.time_out(now, found.holder)
+        self.release(name, now)
 
     def release(self, name: str, now: datetime, state: str = "cancelled") -> None:
         """What was held goes back to where it came from, at the latest when its time ran out."""
@@ -301,16 +297,20 @@ class Oracle:
         ledger.give_back(found.taken, at, now)
 
     def time_out(self, now: datetime, holder: int | None = None) -> None:
-        """Release every hold (of one member) whose time has run out."""
-        for name, found in list(self.redemptions.items()):
-            if holder not in (None, found.holder):
-                continue
-            if found.state == "held" and found.hold_until and found.hold_until <= now:
-                self.release(name, now, "timed out")
+        """Release every hold (of one member) whose time has run out, in that order."""
+        over = [
+            (found.hold_until, name)
+            for name, found in self.redemptions.items()
+            if holder in (None, found.holder)
+            and found.state == "held" and found.hold_until and found.hold_until <= now
+        ]  # fmt: skip
+        for _, name in sorted(over, key=lambda x: x[0]):
+            self.release(name, now, "timed out")
 
     def reverse(self, name: str, now: datetime) -> None:
         """A completed redemption is undone."""
         found = self._find(name, "completed")
+        self.time_out(now, found.holder)
         found.state = "reversed"
         self._ledger(found.holder, found.currency, now).give_back(found.taken, now, now)
 
@@ -318,10 +318,12 @@ class Oracle:
         """By hand, up or down."""
         ledger = self._ledger(holder, currency, now)
         if points > 0:
+            self.time_out(now, holder)
             ledger.credit(points, replace(self.currencies[currency], pending=None), now, now)
         else:
-            self.time_out(now, holder)
-            ledger.debit(-points, now)
+            with self._all_or_nothing():
+                self.time_out(now, holder)
+                self._ledger(holder, currency, now).debit(-points, now)
 
     def night(self, now: datetime) -> None:
         """Book what has happened in every ledger."""
@@ -342,12 +344,28 @@ class Oracle:
 
     def _reverse_on(self, order: Key, now: datetime) -> None:
         """Whoever spent it."""
+        for holder in self._spenders(order):
+            self.time_out(now, holder)
         for name, found in list(self.redemptions.items()):
             if found.order == order:
                 if found.state == "completed":
                     self.reverse(name, now)
                 elif found.state == "held":
                     self.release(name, now)
+
+    def _spenders(self, order: Key) -> set[int]:
+        some = self.redemptions.values()
+        return {x.holder for x in some if x.order == order and x.state in ("held", "completed")}
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What is refused leaves everything as it was."""
+        before = copy.deepcopy((self.ledgers, self.redemptions))
+        try:
+            yield
+        except Refused:
+            self.ledgers, self.redemptions = before
+            raise
 
     def _ledger(self, holder: int, currency: str, now: datetime) -> Ledger:
         """A ledger in which all is booked that has happened."""

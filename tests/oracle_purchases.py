@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import floor
 from typing import NamedTuple
 
-from tests.oracle_ledger import Key, Refused
+from tests.oracle_ledger import Key, Lot, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +130,25 @@ class Bought:
     def multiplied(self, award: Award, base: int) -> int:
         """What a multiplier gives on what is left of its base."""
         return award.points * base // award.base if award.base else 0
+
+
+@dataclass(slots=True)
+class Redeemed:
+    """A redemption: `state` is held, completed, cancelled, timed out or reversed."""
+
+    holder: int
+    currency: str
+    points: int
+    taken: list[tuple[Lot, int]]
+    state: str
+    hold_until: datetime | None
+    order: Key | None
+
+
+class Waits(NamedTuple):
+    """What was told of a purchase before it: `what` is cancel, return or shipped."""
+
+    at: datetime
+    told: datetime
+    what: str
+    items: Sequence[Back] | None = None

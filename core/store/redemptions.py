@@ -76,6 +76,12 @@ WITH u AS (
 UPDATE reward_stock s SET remaining = s.remaining + b.amount
 FROM back b WHERE s.reward_id = b.reward_id AND s.slice = b.slice
 """
+_LOCK_SHELVES = """
+SELECT FROM reward_stock WHERE reward_id = $3 OR reward_id IN (
+    SELECT m.reward_id FROM unnest($1::bigint[], $2::bigint[]) AS u (holder_id, id)
+    JOIN stock_move m ON m.holder_id = u.holder_id AND m.redemption_id = u.id AND m.kind = 2)
+ORDER BY reward_id, slice FOR UPDATE
+"""
 # From one slice that others leave alone, where one has enough …
 _TAKE_ONE = """
 WITH t AS (
@@ -249,29 +255,36 @@ async def taken_lots(
     return found
 
 
-async def overdue(now: datetime, limit: int) -> list[tuple[int, int]]:
-    """(holder, redemption) whose hold has run out."""
+async def overdue(now: datetime, limit: int) -> list[int]:
+    """Holders who hold something beyond its time, the longest first."""
     async with reading() as connection:
         rows = await connection.fetch(
-            "SELECT holder_id, id FROM redemption WHERE status = 1 AND hold_until <= $1 "
-            "ORDER BY hold_until LIMIT $2",
+            "SELECT holder_id FROM redemption WHERE status = 1 AND hold_until <= $1 "
+            "GROUP BY holder_id ORDER BY min(hold_until), holder_id LIMIT $2",
             now,
             limit,
         )
-    return [(row[0], row[1]) for row in rows]
-
-
-async def overdue_of(holder: int, request: tuple[str, str], now: datetime) -> list[int]:
-    """A holder's redemptions whose hold has run out; none if this (caller, key) was used before."""
-    async with reading() as connection:
-        rows = await connection.fetch(
-            "SELECT id FROM redemption WHERE holder_id = $1 AND status = 1 AND hold_until <= $2 "
-            "AND NOT EXISTS (SELECT FROM request_key WHERE caller = $3 AND key = $4) ORDER BY id",
-            holder,
-            now,
-            *request,
-        )
     return [row[0] for row in rows]
+
+
+async def overdue_of(connection: Connection, holders: Sequence[int], now: datetime) -> list[Row]:
+    """What these holders hold beyond its time, in the order in which it ran out."""
+    return await connection.fetch(
+        f"SELECT {COLUMNS} FROM redemption r WHERE r.holder_id = ANY($1) AND r.status = 1 "
+        "AND r.hold_until <= $2 ORDER BY r.hold_until, r.id",
+        list(holders),
+        now,
+    )
+
+
+async def lock_shelves(
+    connection: Connection, reward: int, back: Sequence[tuple[int, int]]
+) -> None:
+    """Lock the stock of a reward to take, and of what (holder, redemption) give back, in one order.
+
+    Or of two that each take what the other gives back, both would wait.
+    """
+    await connection.execute(_LOCK_SHELVES, *columns(back, 2), reward)
 
 
 async def stock_left(rewards: Sequence[int]) -> dict[int, int]:

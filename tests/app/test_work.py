@@ -10,7 +10,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from app import cli
 from app.runtime import running
-from app.work import Done, credentials, do_due
+from app.work import Done, credentials, do_due, run_once
 from core.check import prove
 from core.db import connected
 from core.nightly import BATCH
@@ -233,3 +233,13 @@ def test_psycopg_connects_as_asyncpg_does(url: str, expected: dict[str, object])
     assert given == expected
     assert "role=laurels_app" in options
     assert "search_path=jobs" in options
+
+
+async def test_a_night_ahead_of_the_clock_is_not_sealed(databases: Databases) -> None:
+    """A seal there would date whatever is booked until then behind it; one of now is made."""
+    async with databases.migrated() as url:
+        for now, seals in ((datetime.now(UTC) + timedelta(days=30), 0), (datetime.now(UTC), 1)):
+            await run_once(settings(url), None, now)
+            async with owner(url) as connection:
+                assert await connection.fetchval("SELECT count(*) FROM seal") == seals
+                assert await connection.fetchval("SELECT count(*) FROM head_digest") == seals

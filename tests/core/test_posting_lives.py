@@ -172,3 +172,25 @@ async def test_slow_rules_end_their_transaction_and_change_nothing_in_the_books(
     wanted = named(one)
     for table, rows in named(found).items():
         assert rows == wanted[table], table
+
+
+async def test_slow_rules_make_no_other_quote(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that stands twice in it is the same twice, and nothing else is forgotten on the way."""
+    monkeypatch.setattr(posting, "LONGEST_FOLD", -1.0)
+    async with databases.migrated() as url, connected(url):
+        market = await open_market()
+        await enrol_cards(["1"])
+        items = [
+            receipt(market, f"Q{n}", "1", NOW, ("PLAIN", "10.00"), partner="market")
+            for n in range(40)
+        ]
+        items += items[:2]
+        quoted = await market.quote(items, NOW)
+        booked = await market.record_purchases(items, NOW)
+
+        def told(outcomes: Sequence[Any]) -> list[Any]:
+            return [(x.replayed, x.moves, x.evaluation) for x in outcomes]
+
+        assert told(quoted) == told(booked)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
 
 from core.check import prove
@@ -92,20 +90,14 @@ async def test_a_cancelled_hold_gives_back_to_the_same_lots(shop: Engine) -> Non
     assert await prove() == []
 
 
-@pytest.mark.parametrize("timed_out", [False, True])
-async def test_what_died_while_held_expires_the_moment_it_comes_back(
-    shop: Engine, timed_out: bool
-) -> None:
+async def test_what_died_while_held_expires_the_moment_it_comes_back(shop: Engine) -> None:
     (holder,) = await enrol_cards(["1"])
     await earn(shop, "A", "70.00", at=NOW - days(89), now=NOW)  # dies at NOW + 1 day
     await earn(shop, "B", "80.00")
-    held = await redeem(shop, wish(holder, hold="2D"), NOW)
+    await redeem(shop, wish(holder, hold="2D"), NOW)
     assert await lots(holder) == [(70, 0), (80, 50)]
     late = NOW + days(3)
-    if timed_out:
-        assert await time_out(shop, late) == 1
-    else:
-        await cancel(shop, holder, held.id, "till", "c", late)
+    assert await time_out(shop, late) == 1
     assert await lots(holder) == [(70, 0), (80, 80)]
     found = await balance(shop, holder, late)
     assert (found["active"], found["reserved"], found["expired"]) == (80, 0, 70)
@@ -154,9 +146,9 @@ async def test_the_part_of_a_dead_lot_that_was_not_held_expires_at_its_own_time(
 ) -> None:
     (holder,) = await enrol_cards(["1"])
     await earn(shop, "A", "130.00", at=NOW - days(89), now=NOW)
-    held = await redeem(shop, wish(holder, hold="2D"), NOW)
+    await redeem(shop, wish(holder, hold="2D"), NOW)
     late = NOW + days(3)
-    await cancel(shop, holder, held.id, "till", "c", late)
+    assert await time_out(shop, late) == 1
     booked = await scalar(
         "SELECT array_agg(amount || '@' || occurred_at::date ORDER BY seq) FROM transfer "
         "WHERE kind = 3"
@@ -328,17 +320,6 @@ async def refuses(
         await call  # type: ignore[misc]
     assert refused.value.path == ("redemption",)
     assert await dump() == before
-
-
-@pytest.mark.parametrize("late", [NOW + days(1), NOW + days(40)])
-async def test_a_hold_past_its_time_is_not_confirmed_but_may_be_cancelled(
-    shop: Engine, late: datetime
-) -> None:
-    holder, number = await held_bag(shop)
-    await refuses(shop, confirm(shop, holder, number, "till", "c", late), "its time has run out")
-    assert (await cancel(shop, holder, number, "till", "c", late)).status is Status.CANCELLED
-    assert await active(shop, holder, late) == 250
-    assert await prove() == []
 
 
 async def test_what_is_settled_stays_settled(shop: Engine) -> None:

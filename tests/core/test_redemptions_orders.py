@@ -28,7 +28,7 @@ from core.reversals import (
     reverse_redemption,
     spent_on,
 )
-from core.settling import open_holder
+from core.settling import open_holders
 from laurels import Money
 from tests.core.counter import ORDER, fill, left, member, open_counter, take, want
 from tests.core.shop import balance, days, dump, earn
@@ -56,7 +56,7 @@ async def cancel_order(
     order = (number, ORDER)
     async with transaction() as connection:
         assert await lock_orders(connection, [order]) in ([], [holder])
-        batch = await open_holder(connection, shop, holder, at)
+        batch = await open_holders(connection, shop.rulebook, shop.ids, [holder], at)
         spent = await spent_on(connection, shop, batch, [order])
         ended = reverse_for_order(batch, spent, order, at)
         # A second look within the same batch finds nothing more to do.
@@ -79,7 +79,7 @@ async def test_everything_on_an_order_goes_back_with_it(shop: Engine, ada: int) 
     vase = await take(shop, ada, "vase", key="5", order=ORDER)  # final by its terms: goes too
     other = await take(shop, ada, "bag", key="6", order="O-2")
     await take(shop, ada, "tea", key="7", order=ORDER, partner="rival")
-    late = NOW + days(40)
+    late = NOW + days(0.9)
     ended = await cancel_order(shop, ada, at=late)
     assert [(x.id, x.status) for x in ended] == [
         (mug.id, Status.REVERSED),

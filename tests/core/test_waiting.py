@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -12,7 +13,7 @@ from core.bought import Returned
 from core.check import prove
 from core.db import transaction
 from core.errors import NotEligible
-from core.posting import Engine
+from core.posting import Engine, LostRace
 from core.purchases import find_partner
 from core.redeemed import Status
 from core.redemptions import redeem
@@ -21,7 +22,8 @@ from core.returns import check_cancel
 from core.store.returns import Waits, wait
 from tests.core import counter
 from tests.core.market import balances, bring_back, buy, line, open_market, shipped
-from tests.core.shop import balance, days, dump
+from tests.core.shop import balance, days, dump, wish
+from tests.schema.client import statements
 from tests.support import NOW, enrol_cards, receipt, scalar
 
 
@@ -104,6 +106,70 @@ async def test_an_event_told_in_time_is_heard_however_late_it_is_matched(
     assert await balances(market, member, late) == {"SENT": (30, 0, 0, 0)}
     assert await balances(market, member, NOW + days(20)) == {"SENT": (30, 0, 0, 0)}
     assert await scalar("SELECT array_agg(kind ORDER BY seq) FROM transfer") == [1, 7]
+    assert await prove() == []
+
+
+@pytest.mark.parametrize("spent", [False, True])
+async def test_it_is_heard_before_what_else_brings_the_ledger_up_to_date(
+    market: Engine, member: int, monkeypatch: pytest.MonkeyPatch, spent: bool
+) -> None:
+    """An order's cancel waits, too, and gives back what was spent; another's is matched with it."""
+    await buy(market, "Z", ("SENT", "10.00"))
+    await buy(market, "Y", ("PLAIN", "10.00"))
+    await shipped(market, "Z", NOW)
+    request = wish(member, "x-sent", key="1", partner="market")
+    await redeem(market, replace(request, order="O" if spent else None), NOW)
+    await shipped(market, "P", NOW + days(20))
+    late = NOW + days(31)
+
+    async def dies(*_: object, **__: object) -> int:
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(returning, "match_waiting", dies)
+        await bring_back(market, "B", "Q", line(1, amount="1.00"), at=NOW + days(1))
+        await buy(market, "P", ("SENT", "30.00"), at=NOW, now=NOW + days(29))
+        await buy(market, "Q", ("PLAIN", "5.00"), at=NOW, now=NOW + days(29))
+        grocer = find_partner(market.rulebook, "market")
+        await record(market, [check_cancel(grocer, "O", NOW + days(29))], NOW + days(29))
+    assert await match_waiting(market, late) == 2
+    found = await balances(market, member, late)
+    assert found["SENT"] == (40 if spent else 30, 0, 0, 0)
+    assert found["PLAIN"] == (14, 0, 0, 0)
+    assert await prove() == []
+
+
+async def test_others_that_record_the_same_at_once_are_no_problem_of_what_waits(
+    market: Engine, member: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bring_back(market, "B", "P", line(1, amount="1.00"))
+
+    async def lost(*_: object) -> None:
+        raise LostRace
+
+    with monkeypatch.context() as patch:
+        patch.setattr(returning, "_record", lost)
+        await buy(market, "P", ("PLAIN", "10.00"))
+    assert await scalar("SELECT problem FROM waiting") == ""
+    assert await match_waiting(market, NOW) == 1
+
+
+async def test_orders_that_are_cancelled_unseen_cost_no_more_statements_than_one(
+    market: Engine, member: int
+) -> None:
+    partner = find_partner(market.rulebook, "market")
+    await buy(market, "A", ("PLAIN", "200.00"))
+    counts = []
+    for orders in (["O1"], ["O2", "O3", "O4", "O5", "O6"]):
+        for order in orders:
+            request = wish(member, "x-plain", key=order, partner="market")
+            await redeem(market, replace(request, order=order), NOW)
+        units = [check_cancel(partner, order, NOW) for order in orders]
+        with statements() as sent:
+            await record(market, units, NOW)
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+    assert await scalar("SELECT count(*) FROM redemption WHERE status = 5") == 6
     assert await prove() == []
 
 

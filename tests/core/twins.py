@@ -198,7 +198,7 @@ class Twins:
         """A hold is confirmed or cancelled; refused where it is none any more."""
         held, key = self.held[name], f"k{next(self._keys)}"
         close = redemptions.confirm if confirmed else redemptions.cancel
-        tell = self.model.confirm if confirmed else self.model.release
+        tell = self.model.confirm if confirmed else self.model.cancel_hold
         self._settled(
             close(self.engine, held.holder, held.id, "till", key, self.now),
             lambda: tell(name, self.now),
