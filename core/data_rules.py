@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import BadInput
-from core.expressions import Condition, Seen, condition
+from core.expressions import Condition, Part, Seen, condition
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, check_code, check_title
 from laurels.money import Money
@@ -196,6 +196,12 @@ class DataRule:
             shares = [n if counts else 0 for n, counts in zip(shares, chosen, strict=True)]
             units = [n if counts else 0 for n, counts in zip(units, chosen, strict=True)]
         return self._awarded(purchase, shares, units)
+
+    def judged(self, purchase: Purchase, facts: Facts) -> tuple[list[Part], list[bool]]:
+        """Every part of its condition with its facts, and of each line whether it counts."""
+        seen = seen_of(purchase, facts)
+        parts = [] if self._when is None else self._when.parts(seen)
+        return parts, [] if self._lines is None else self._lines.chosen(seen)
 
     def _awarded(
         self, purchase: Purchase, shares: tuple[int, ...] | list[int], units: list[int]

@@ -25,6 +25,7 @@ from schema.movements import quantity_text
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.redemptions import LazyMember
 from schema.scalars import BigInt
+from schema.why_not import WhyNot, why_not
 
 
 class PurchaseEventKind(Enum):
@@ -243,6 +244,17 @@ class Purchase(relay.Node):
             )
             for given, record, currency, earned in rows if record is not None
         ]  # fmt: skip
+
+    @answer(
+        "Why a rule of its partner gave what it gave for it, or nothing: by the facts that were "
+        "stored when it was judged. Null: the partner has no such rule."
+    )
+    async def why_not(
+        self,
+        info: Info,
+        rule: Annotated[str, strawberry.argument(description="The rule's code.")],
+    ) -> WhyNot | None:
+        return await why_not(info, self.story, rule)
 
     @answer("What happened to it after it was recorded, oldest first.")
     def events(

@@ -158,3 +158,51 @@ async def test_whoever_writes_a_rule_is_told_what_it_may_name(pantry: Client) ->
     told = {fact["name"]: fact["description"] for fact in facts}
     assert told["purchase.total"] == "what was paid in all, in major units: 49.9"
     assert all(told.values())
+
+
+WHY = """query($name: String!, $rule: String!) { purchase(partner: "grocer", externalId: $name) {
+  whyNot(rule: $rule) { code title points because conditions { text held facts } lines } } }"""
+
+
+async def test_why_a_rule_gave_nothing_is_told_part_by_part_by_the_facts_of_then(
+    pantry: Client,
+) -> None:
+    ada = await pantry.enrol("9")
+    for rule in (tea(), tea() | {"code": "late", "lines": "", "when": "local.hour > 20"}):
+        await pantry.ask(STAFF, SAVE, input=saving(rule))
+        which = {"partner": "grocer", "code": rule["code"], "revision": 1}
+        await pantry.ask(STAFF, ACTIVATE, input=which)
+    await pantry.buy(STAFF, "grocer", bought("R1"), bought("R2", "1.00"))
+
+    async def why(name: str, rule: str, who: str = STAFF) -> Any:
+        return (await pantry.ask(who, WHY, name=name, rule=rule))["whyNot"]
+
+    parts = [
+        {"text": "local.hour >= 12", "held": True, "facts": "local.hour is 12"},
+        {"text": "purchase.total >= 5.0", "held": False, "facts": "purchase.total is 4"},
+    ]
+    missed = {
+        "code": "tea", "title": "Tea time", "points": 0, "conditions": parts, "lines": [1],
+        "because": "Come for tea in the afternoon",
+    }  # fmt: skip
+    assert await why("R2", "tea") == missed
+    # A member is told in words alone.
+    member = pantry.member(ada)
+    assert await why("R2", "tea", member) == {**missed, "conditions": [], "lines": []}
+    gave = await why("R1", "tea")
+    assert (gave["points"], gave["because"], gave["lines"]) == (10, "", [1])
+    assert [part["held"] for part in gave["conditions"]] == [True, True]
+    assert (await why("R1", "late"))["because"] == "Come for tea in the afternoon"
+    visit = await why("R1", "visit")
+    assert (visit["points"], visit["because"], visit["conditions"]) == (1, "", [])
+    assert await why("R1", "nope") is None
+    # A later revision judges by other words; what is told stays as it was judged.
+    await pantry.ask(STAFF, SAVE, input=saving(tea(when="purchase.total >= 100.0")))
+    pantry.clock.tick(days=1)
+    which = {"partner": "grocer", "code": "tea", "revision": 2}
+    await pantry.ask(STAFF, ACTIVATE, input=which)
+    assert await why("R2", "tea") == missed
+    # A rule that began later didn't judge it.
+    await pantry.ask(STAFF, SAVE, input=saving(tea() | {"code": "new"}))
+    await pantry.ask(STAFF, ACTIVATE, input={"partner": "grocer", "code": "new", "revision": 1})
+    assert (await why("R1", "new"))["because"] == "it wasn't in force then"
