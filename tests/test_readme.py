@@ -11,6 +11,7 @@ import re
 import sys
 import types
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from graphql import GraphQLSchema, parse, validate
@@ -38,7 +39,8 @@ async def _engine() -> Engine:
         Declared(p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders)
         for p in collect().installed
     ]
-    return Engine(await install(programme.read(PROGRAMME_FILE), declared, NOW))
+    build = partial(install, programme.read(PROGRAMME_FILE), declared)
+    return Engine(await build(NOW), build)
 
 
 async def _answers(steps: list[str]) -> list[object]:
