@@ -6,7 +6,7 @@ same evaluator under the same deadline. Knows no table, and nothing of who may w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -187,15 +187,12 @@ class DataRule:
                 return Nothing(self.definition.otherwise or self._when.failed(seen))
         if self._factor is not None:
             return self._factor
-        shares: tuple[int, ...] | list[int] = purchase.amounts
-        units = [line.quantity for line in purchase.lines]
+        chosen = None
         if self._lines is not None:
             chosen = self._lines.chosen(seen or seen_of(purchase, facts))
-            if not any(chosen):
+            if True not in chosen:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
-            shares = [n if counts else 0 for n, counts in zip(shares, chosen, strict=True)]
-            units = [n if counts else 0 for n, counts in zip(units, chosen, strict=True)]
-        return self._awarded(purchase, shares, units)
+        return self._awarded(purchase, chosen)
 
     def judged(self, purchase: Purchase, facts: Facts) -> tuple[list[Part], list[bool]]:
         """Every part of its condition with its facts, and of each line whether it counts."""
@@ -203,11 +200,10 @@ class DataRule:
         parts = [] if self._when is None else self._when.parts(seen)
         return parts, [] if self._lines is None else self._lines.chosen(seen)
 
-    def _awarded(
-        self, purchase: Purchase, shares: tuple[int, ...] | list[int], units: list[int]
-    ) -> Effect:
-        award, points = self._award, 0
+    def _awarded(self, purchase: Purchase, chosen: list[bool] | None) -> Effect:
+        award = self._award
         assert award is not None
+        shares = _counting(purchase.amounts, chosen)
         if self._per is not None:
             if purchase.currency != self._per.currency:
                 return Nothing(f"earns on {self._per.currency}, this is {purchase.currency}")
@@ -217,15 +213,26 @@ class DataRule:
             else:
                 points = total * award.points // self._per.minor
         elif award.each_unit:
-            points, shares = sum(units) * award.points // 1000, units
+            shares = _counting([line.quantity for line in purchase.lines], chosen)
+            points = sum(shares) * award.points // 1000
         else:
             points = award.points
         if points == 0:
             return Nothing(self.definition.otherwise or "nothing here earns a whole point")
         given = points if award.at_most is None else min(points, award.at_most)
-        weights = shares if any(shares) else [int(n > 0) for n in units]
-        lines = spread(given, weights if any(weights) else [1] * len(units))
+        lines = None  # by the amounts of all: the evaluator's own way
+        if shares is not purchase.amounts or not purchase.total_minor:
+            if not any(shares):  # all that counts is free of charge: alike
+                shares = _counting([1] * len(purchase.lines), chosen)
+            lines = spread(given, shares)
         return Award(award.currency, given, lines, wanted=points if given < points else None)
+
+
+def _counting(figures: Sequence[int], chosen: Sequence[bool] | None) -> Sequence[int]:
+    """The figures of the lines that count, 0 for the others."""
+    if chosen is None:
+        return figures
+    return [n if counts else 0 for n, counts in zip(figures, chosen, strict=True)]
 
 
 _last: Seen | None = None

@@ -92,19 +92,21 @@ class Condition:
     of_lines: bool
     _whole: cel.Expression
     _parts: tuple[tuple[str, cel.Expression], ...]
+    #: Whether it asks for the receipt's lines: few do, and it costs to hand them over.
+    _lines: bool
 
     def holds(self, seen: Seen) -> bool:
         """Whether it holds of a receipt."""
-        return _value(self._whole, seen.receipt()) is True
+        return _is_true(self._whole, seen.receipt(lines=self._lines))
 
     def chosen(self, seen: Seen) -> list[bool]:
         """Of each line whether it holds of it."""
-        return [_value(self._whole, line) is True for line in seen.lines()]
+        return [_is_true(self._whole, line) for line in seen.lines(lines=self._lines)]
 
     def failed(self, seen: Seen) -> str:
         """The first part that doesn't hold of a receipt of which the whole doesn't."""
         for text, expression in self._parts[:-1]:
-            if _value(expression, seen.receipt()) is not True:
+            if not _is_true(expression, seen.receipt(lines=self._lines)):
                 return text
         return self._parts[-1][0]
 
@@ -113,7 +115,7 @@ class Condition:
         return [self._judged(text, expression, seen) for text, expression in self._parts]
 
     def _judged(self, text: str, expression: cel.Expression, seen: Seen) -> Part:
-        value = _value(expression, seen.receipt())
+        value = _value(expression, seen.receipt(lines=True))
         if not isinstance(value, bool):
             return Part(text, None, str(value))
         names = dict.fromkeys(_NAME.findall(_without_texts(text)))
@@ -124,14 +126,14 @@ class Condition:
 class Seen:
     """What expressions see of one purchase, gathered once for all of a partner's rules."""
 
-    __slots__ = ("_facts", "_lines", "_member", "_purchase", "_receipt")
+    __slots__ = ("_facts", "_lines", "_member", "_purchase", "_receipts")
 
     def __init__(self, purchase: Purchase, member: Facts) -> None:
         self._purchase = purchase
         self._member = member
         self._facts: dict[str, object] | None = None
-        self._receipt: cel.Activation | None = None
-        self._lines: list[cel.Activation] | None = None
+        self._receipts: dict[bool, cel.Activation] = {}
+        self._lines: dict[bool, list[cel.Activation]] = {}
 
     def is_of(self, purchase: Purchase, member: Facts) -> bool:
         """Whether it is of these very two."""
@@ -139,25 +141,30 @@ class Seen:
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """By name, as expressions call them."""
+        """By name, as expressions call them, but for the lines."""
         if self._facts is None:
             self._facts = _facts(self._purchase, self._member)
         return self._facts
 
-    def receipt(self) -> cel.Activation:
-        """For conditions on the receipt."""
-        if self._receipt is None:
-            self._receipt = _RECEIPTS.Activation(dict(self.facts))
-        return self._receipt
+    def receipt(self, *, lines: bool) -> cel.Activation:
+        """For conditions on the receipt; with all of its lines, or without."""
+        found = self._receipts.get(lines)
+        if found is None:
+            found = self._receipts[lines] = _RECEIPTS.Activation(self._all(lines=lines))
+        return found
 
-    def lines(self) -> list[cel.Activation]:
-        """For conditions on a line, one for each."""
-        if self._lines is None:
-            major = self._purchase.minor_per_major
-            self._lines = [
+    def _all(self, *, lines: bool) -> dict[str, object]:
+        return {**self.facts, "lines": _told(self._purchase) if lines else ()}
+
+    def lines(self, *, lines: bool) -> list[cel.Activation]:
+        """For conditions on a line, one for each; with all the others, or without."""
+        found = self._lines.get(lines)
+        if found is None:
+            major, facts = self._purchase.minor_per_major, self._all(lines=lines)
+            found = self._lines[lines] = [
                 _LINES.Activation(
                     {
-                        **self.facts,
+                        **facts,
                         "line.type": line.product_type,
                         "line.sku": line.sku,
                         "line.amount": line.amount / major,
@@ -167,7 +174,20 @@ class Seen:
                 )
                 for n, line in enumerate(self._purchase.lines, 1)
             ]
-        return self._lines
+        return found
+
+
+def _told(purchase: Purchase) -> list[dict[str, object]]:
+    major = purchase.minor_per_major
+    return [
+        {
+            "type": line.product_type,
+            "sku": line.sku,
+            "amount": line.amount / major,
+            "quantity": line.quantity / 1000,
+        }
+        for line in purchase.lines
+    ]
 
 
 def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
@@ -187,15 +207,6 @@ def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
         "local.date": local.date().isoformat(),
         "member.visits": member.visits,
         "member.tiers": dict(member.tiers),
-        "lines": [
-            {
-                "type": line.product_type,
-                "sku": line.sku,
-                "amount": line.amount / major,
-                "quantity": line.quantity / 1000,
-            }
-            for line in purchase.lines
-        ],
     }
 
 
@@ -206,7 +217,8 @@ def condition(text: str, field: str, *, of_lines: bool = False) -> Condition:
         raise BadInput(f"a condition is a text of at most {LONGEST} characters", field)
     env = _LINES if of_lines else _RECEIPTS
     parts = tuple((part, _compiled(env, part, text, field)) for part in _conjuncts(text))
-    return Condition(text, of_lines, _compiled(env, text, text, field), parts)
+    lines = re.search(r"(?<![\w.])lines\b", _without_texts(text)) is not None
+    return Condition(text, of_lines, _compiled(env, text, text, field), parts, lines)
 
 
 def _compiled(env: cel.Env, part: str, text: str, field: str) -> cel.Expression:
@@ -261,6 +273,14 @@ _TEXT = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|//[^\n]*")
 def _without_texts(text: str) -> str:
     """The same length, with blanks for what stands in quotes or is a comment."""
     return _TEXT.sub(lambda found: " " * len(found.group()), text)
+
+
+def _is_true(expression: cel.Expression, activation: cel.Activation) -> bool:
+    """What can't be judged isn't."""
+    try:
+        return expression.eval(activation).value() is True
+    except RuntimeError:
+        return False
 
 
 def _value(expression: cel.Expression, activation: cel.Activation) -> object:
