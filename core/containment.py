@@ -22,7 +22,7 @@ from core.errors import PartnerRuleFailed
 from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
 from laurels.errors import RuleError, RuleTooSlow, storable
-from laurels.evaluator import Evaluation
+from laurels.evaluation import Evaluation
 from laurels.purchase import Facts, Purchase
 from laurels.rules import Effects, Nothing, Terms
 

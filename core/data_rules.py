@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
+from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, check_code, check_title
 from laurels.money import Money
@@ -28,6 +29,7 @@ from laurels.rules import (
     Terms,
     check_factor,
     check_terms,
+    grouped,
     pending,
     reevaluated,
 )
@@ -90,6 +92,18 @@ class MultiplyTerms(_Data):
     factor: _Factor
 
 
+class GroupTerms(_Data):
+    """The group of rules of which one gives, by `mode`; on each line, or on the receipt."""
+
+    code: _Code
+    mode: Mode = Mode.HIGHEST
+    each_line: bool = False
+
+    def declared(self) -> Group:
+        """As plugins declare one."""
+        return Group(self.code, self.mode, self.each_line)
+
+
 class RuleDefinition(_Data):
     """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
 
@@ -104,6 +118,7 @@ class RuleDefinition(_Data):
     lines: str = ""
     award: AwardTerms | None = None
     multiply: MultiplyTerms | None = None
+    group: GroupTerms | None = None
     otherwise: str = Field(default="", max_length=300)
     pending: _Pending | None = None
     reevaluated: bool = False
@@ -112,7 +127,8 @@ class RuleDefinition(_Data):
     def _whole(self) -> Self:
         if (self.award is None) == (self.multiply is None):
             raise ValueError("a rule has one effect: award, or multiply")
-        if self.multiply is not None and (self.lines or self.pending or self.reevaluated):
+        more = self.lines or self.pending or self.reevaluated or self.group
+        if self.multiply is not None and more:
             raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
         return self
 
@@ -125,7 +141,7 @@ class RuleDefinition(_Data):
 
     def terms(self) -> dict[str, Any]:
         """What is stored of it with each version, beside its code and title."""
-        said = self.model_dump(exclude={"code", "title", "pending", "reevaluated"})
+        said = self.model_dump(exclude={"code", "title", "pending", "reevaluated", "group"})
         return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "")}}
 
 
@@ -147,6 +163,8 @@ def parse(given: Mapping[str, Any]) -> RuleDefinition:
 def rule_of(definition: RuleDefinition) -> EarnRule:
     """The rule that it says. Raises BadInput where a condition isn't one."""
     rule: EarnRule = DataRule(definition)
+    if definition.group is not None:
+        (rule,) = grouped(definition.group.declared(), rule)
     if definition.reevaluated:
         rule = reevaluated(rule)
     return rule if definition.pending is None else pending(definition.pending, rule)

@@ -30,7 +30,7 @@ from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms,
 from core.store import writes as rows
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
-from laurels.evaluator import Evaluation
+from laurels.evaluation import Evaluation
 from laurels.policies import Activity
 from laurels.purchase import Facts, Purchase
 

@@ -17,7 +17,7 @@ from core.store import writes
 from core.tiers import Standing, TierMove, lapses
 from laurels.declarations import MeasureKind
 from laurels.durations import start_of
-from laurels.evaluator import Evaluation
+from laurels.evaluation import Evaluation
 from laurels.purchase import Purchase
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from core.rulebook import PartnerTerms, RuleTerms
 from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
 from core.store.rules import version_of
+from laurels.rules import group_of
 
 __all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
 
@@ -46,7 +47,22 @@ def checked(partner: PartnerTerms, given: Mapping[str, Any]) -> RuleDefinition:
         )  # fmt: skip
     if any(r.rule.code == definition.code and not _of_data(r) for r in partner.earn):
         raise BadInput(f"the plugin has a rule {definition.code}: choose another code", "code")
+    _check_group(partner, definition)
     return definition
+
+
+def _check_group(partner: PartnerTerms, definition: RuleDefinition) -> None:
+    """A group chooses in one way: raises BadInput where the partner has it in another."""
+    if definition.group is None:
+        return
+    wanted = definition.group.declared()
+    for terms in partner.earn:
+        group = group_of(terms.rule)
+        if group is None or terms.rule.code == definition.code or group.code != wanted.code:
+            continue
+        if (group.mode, group.each_line) != (wanted.mode, wanted.each_line):
+            how = f"{group.mode}{' on each line' if group.each_line else ''}"
+            raise BadInput(f"rule {terms.rule.code} has this group as {how}", "group")
 
 
 def _of_data(rule: RuleTerms) -> bool:

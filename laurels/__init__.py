@@ -3,6 +3,7 @@
 It imports nothing of the application; everything public stands in `__all__`.
 """
 
+from laurels.combining import Group, Mode
 from laurels.declarations import (
     Currency,
     Ladder,
@@ -21,7 +22,8 @@ from laurels.earning import (
     TierMultiplier,
 )
 from laurels.errors import DeclarationError, LaurelsError, RuleError
-from laurels.evaluator import Evaluation, Granted, Refused, evaluate
+from laurels.evaluation import Evaluation, Granted, Refused
+from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.money import Money, MoneyError
 from laurels.policies import Activity, Expiry, Pending, Policy, Returns
@@ -41,6 +43,7 @@ from laurels.rules import (
     Terms,
     award,
     earn_rule,
+    grouped,
     multiply,
     nothing,
     pending,
@@ -66,11 +69,13 @@ __all__ = [
     "FirstPurchaseBonus",
     "FunctionRule",
     "Granted",
+    "Group",
     "Ladder",
     "LastingRule",
     "LaurelsError",
     "Line",
     "Measure",
+    "Mode",
     "Money",
     "MoneyError",
     "Multiply",
@@ -97,6 +102,7 @@ __all__ = [
     "award",
     "earn_rule",
     "evaluate",
+    "grouped",
     "hookimpl",
     "multiply",
     "nothing",

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from types import FrameType
 
 from laurels.errors import RuleTooSlow
-from laurels.evaluator import Evaluation, evaluate
+from laurels.evaluation import Evaluation
+from laurels.evaluator import evaluate
 from laurels.purchase import Facts, Purchase
 from laurels.rules import EarnRule
 

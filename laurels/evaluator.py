@@ -7,54 +7,20 @@ nothing of ledgers: whether an award may be booked is the engine's question.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from operator import add
-from typing import NamedTuple
 
+from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
 from laurels.errors import RuleError, RuleTooSlow, shown, storable
+from laurels.evaluation import Evaluation, Granted, Refused
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
-from laurels.rules import Award, EarnRule, Multiply, Nothing
-
-
-class Granted(NamedTuple):
-    """What one rule gave: `lines` add up to `points`, in the receipt's order.
-
-    `base` is what a multiplier multiplied; `wanted` the figure before a cap.
-    """
-
-    rule: int
-    currency: str
-    points: int
-    lines: Sequence[int]
-    base: int | None = None
-    wanted: int | None = None
-    because: str = ""
-
-
-class Refused(NamedTuple):
-    """A rule that gave nothing, and its first failing condition."""
-
-    rule: int
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What all rules made of one purchase; rules are named by their place in the sequence."""
-
-    granted: tuple[Granted, ...]
-    refused: tuple[Refused, ...]
-
-    def points(self, currency: str) -> int:
-        """All points of this currency."""
-        return sum(g.points for g in self.granted if g.currency == currency)
+from laurels.rules import Award, EarnRule, LastingRule, Multiply, Nothing
 
 
 def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
-    """Judge a purchase by rules: first what they award, then what multiplies it.
+    """Judge a purchase by rules: what they award, what of it stands, then what multiplies it.
 
     Raises RuleError, naming the rule, where one raises or returns what no rule may return; and
     PurchaseError where no till could have sent the purchase, which is no rule's fault.
@@ -88,6 +54,14 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
                 multipliers.append((place, _checked_multiply(rule, effect)))
             else:
                 raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
+    groups = {
+        place: rule.group
+        for place, rule in enumerate(rules)
+        if type(rule) is LastingRule and rule.group is not None
+    }
+    if groups:
+        granted, passed_over = combine(groups, granted, [rule.title for rule in rules])
+        refused += passed_over
     if multipliers:
         _multiply(rules, multipliers, granted, refused, len(purchase.lines))
     return Evaluation(tuple(granted), tuple(refused))

@@ -12,6 +12,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from laurels.combining import Group
 from laurels.declarations import Currency, currency_code
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
 from laurels.policies import Pending
@@ -168,11 +169,12 @@ def earn_rule(
 
 @dataclass(frozen=True, slots=True)
 class LastingRule:
-    """A rule with words on what becomes of its points. Made by `pending` and `reevaluated`."""
+    """A rule with words on what becomes of its points. See `pending`, `reevaluated`, `grouped`."""
 
     rule: EarnRule
     pending: Pending | None = None
     reevaluates: bool = False
+    group: Group | None = None
 
     @property
     def code(self) -> str:
@@ -187,11 +189,13 @@ class LastingRule:
     @property
     def terms(self) -> Terms:
         """The rule's, and what was added: so a change of it makes a new version."""
-        more: dict[str, str | bool] = {}
+        more: dict[str, str | bool | Mapping[str, str | int]] = {}
         if self.pending is not None:
             more["pending"] = str(self.pending)
         if self.reevaluates:
             more["reevaluated"] = True
+        if self.group is not None:
+            more["group"] = self.group.told
         return MappingProxyType({**self.rule.terms, **more})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
@@ -206,7 +210,7 @@ def pending(until: str, rule: EarnRule) -> LastingRule:
     """
     inner = _checked("pending", rule)
     held = within(f"earn rule {rule.code}: pending", Pending.parse, until)
-    return LastingRule(inner, held, reevaluates(rule))
+    return LastingRule(inner, held, reevaluates(rule), group_of(rule))
 
 
 def reevaluated(rule: EarnRule) -> LastingRule:
@@ -215,7 +219,20 @@ def reevaluated(rule: EarnRule) -> LastingRule:
     Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
     DeclarationError.
     """
-    return LastingRule(_checked("reevaluated", rule), held_back(rule), reevaluates=True)
+    return LastingRule(_checked("reevaluated", rule), held_back(rule), True, group_of(rule))
+
+
+def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
+    """The rules, of which one gives: `grouped(Group("base"), per_dollar, per_visit)`.
+
+    Raises DeclarationError.
+    """
+    if not isinstance(group, Group):
+        raise DeclarationError(f"grouped: a Group is wanted first, not {shown(group)}")
+    return [
+        LastingRule(_checked("grouped", rule), held_back(rule), reevaluates(rule), group)
+        for rule in rules
+    ]
 
 
 def _checked(what: str, rule: object) -> EarnRule:
@@ -233,6 +250,11 @@ def unwrapped(rule: EarnRule) -> EarnRule:
 def held_back(rule: EarnRule) -> Pending | None:
     """How long a rule holds its points back, where it has a word on that of its own."""
     return rule.pending if isinstance(rule, LastingRule) else None
+
+
+def group_of(rule: EarnRule) -> Group | None:
+    """The group of which one rule gives, where it is in one."""
+    return rule.group if isinstance(rule, LastingRule) else None
 
 
 def reevaluates(rule: EarnRule) -> bool:

@@ -19,7 +19,7 @@ from decimal import Decimal
 from laurels.deadline import evaluate_in_time
 from laurels.earning import ProductTypeRewardCalculator
 from laurels.errors import LaurelsError, RuleTooSlow
-from laurels.evaluator import Evaluation
+from laurels.evaluation import Evaluation
 from laurels.money import to_minor
 from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load

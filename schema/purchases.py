@@ -18,7 +18,7 @@ from core.folding import Outcome, Recorded
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
 from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms
-from laurels.evaluator import Evaluation, Granted
+from laurels.evaluation import Evaluation, Granted
 from laurels.explain import tell_award
 from laurels.purchase import Purchase
 from schema.access import allow, allow_change, check_partner

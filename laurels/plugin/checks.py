@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from laurels import DeclarationError, EarnRule, Ladder, Partner, RedeemRule, Reward
+from laurels import DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
 from laurels.errors import check_code, check_title
 from laurels.plugin.plain import check_plain
-from laurels.rules import FunctionRule, LastingRule
+from laurels.rules import FunctionRule, LastingRule, group_of
 
 T = TypeVar("T")
 #: What an earn rule is called with.
@@ -46,7 +46,22 @@ def check_earn_rules(value: object) -> tuple[EarnRule, ...]:
             raise DeclarationError(f"{what} isn't an EarnRule")
         rules.append(rule)
     _unique("earn rule", (rule.code for rule in rules))
+    _agree(rules)
     return tuple(rules)
+
+
+def _agree(rules: Iterable[EarnRule]) -> None:
+    """A group is the same wherever it is named."""
+    known: dict[str, Group] = {}
+    for rule in rules:
+        group = group_of(rule)
+        while group is not None:
+            if known.setdefault(group.code, group) != group:
+                raise DeclarationError(
+                    f"earn rule {rule.code}: the group {group.code} is declared twice, and not "
+                    "alike: make it once, and name it"
+                )
+            group = group.within
 
 
 def check_redeem_rules(value: object) -> tuple[RedeemRule, ...]:

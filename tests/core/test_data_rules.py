@@ -10,7 +10,8 @@ import pytest
 from core.data_rules import parse, rule_of
 from core.errors import BadInput
 from laurels import Facts, Purchase
-from laurels.evaluator import Evaluation, evaluate
+from laurels.evaluation import Evaluation
+from laurels.evaluator import evaluate
 from laurels.purchase import Line
 from laurels.rules import held_back, reevaluates
 
@@ -99,6 +100,15 @@ def test_a_factor_multiplies_what_plugins_and_data_rules_give_and_says_when_not(
     assert found.refused[0].because == "has(member.tiers.club)"
 
 
+def test_of_a_group_one_gives() -> None:
+    """The better of two for tea, and the visit's besides."""
+    group = {"group": {"code": "tea", "mode": "highest"}}
+    rules = (stars(3), stars(5) | group, stars(1, per="1.00 USD") | group)
+    found = judged(bought(TEA), *rules)
+    assert [(g.rule, g.points) for g in found.granted] == [(0, 3), (2, 10)]
+    assert found.refused[0].because == "'Rule 2' gave instead"
+
+
 def test_free_lines_get_their_share_where_nothing_else_counts() -> None:
     free = Line("TEA", 0, 1000)
     (granted,) = judged(
@@ -133,6 +143,12 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({**stars(1), "lines": "purchase.nope"}, ("lines",), "undeclared reference"),
     ({**stars(1), "code": "Not a code!"}, ("code",), "code"),
     ({**stars(1), "title": ""}, ("title",), "title"),
+    ({**stars(1), "group": {"code": "g", "mode": "most"}}, ("group", "mode"), "'highest'"),
+    (
+        {"multiply": {"currency": "STAR", "factor": "2"}, "group": {"code": "g"}},
+        (),
+        "whole receipt",
+    ),
     ({**stars(1), "pending": "soon"}, ("pending",), "soon"),
     ({**stars(1), "trigger": "birthday"}, ("trigger",), "'purchase'"),
     ({**stars(1), "surprise": 1}, ("surprise",), "not permitted"),

@@ -140,7 +140,8 @@ async def refused(engine: Engine, call: Any, kind: type[Refusal], message: str, 
 
 
 async def test_a_refusal_names_the_field_and_changes_nothing(engine: Engine) -> None:
-    await put(engine, tea())
+    await put(engine, tea() | {"group": {"code": "drinks"}})
+    wine, first = tea() | {"code": "wine"}, {"group": {"code": "drinks", "mode": "first"}}
     await save(engine, "grocer", tea(20), "admin:", NOW)
     await save(engine, "grocer", tea(30), "admin:", NOW)
     await activate(engine, "grocer", "tea", 2, NOW, from_at=NOW + days(9))
@@ -159,6 +160,7 @@ async def test_a_refusal_names_the_field_and_changes_nothing(engine: Engine) -> 
         (kept("cafe", tea()), BadInput, "may not issue STAR: none", "award", "currency"),
         (kept("grocer", tea() | {"code": "visit"}), BadInput, "choose another code", "code"),
         (kept("grocer", tea() | {"when": "x"}), BadInput, "undeclared reference", "when"),
+        (kept("grocer", wine | first), BadInput, "rule tea has this group as highest", "group"),
         (put_in(3, from_at=past), BadInput, "keeps its rules", "from"),
         (put_in(3, until_at=NOW), BadInput, "ends after it begins", "until"),
         (put_in(3, from_at=soon), WrongState, "revision 2 begins", "from"),

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laurels.errors import RuleError
-from laurels.evaluator import Evaluation, Granted, Refused, evaluate
+from laurels.evaluation import Evaluation, Granted, Refused
+from laurels.evaluator import evaluate
 from laurels.purchase import Facts, Line, Purchase, PurchaseError
 from laurels.rules import Award, FunctionRule, Multiply, Nothing
 

@@ -10,7 +10,8 @@ from laurels.declarations import Currency
 from laurels.durations import Duration
 from laurels.earning import TierMultiplier
 from laurels.errors import DeclarationError, RuleError
-from laurels.evaluator import Granted, Refused, evaluate
+from laurels.evaluation import Granted, Refused
+from laurels.evaluator import evaluate
 from laurels.policies import Day, Pending
 from laurels.purchase import Facts, Line, Purchase
 from laurels.rules import (
