@@ -158,15 +158,15 @@ class Ledger:
         while due := [(*s, lot.seq) for lot in self.lots for s in lot.steps() if s[0] <= now]:
             at, step, seq = min(due)
             if step == 0:
-                self.activate(self.lots[seq], at)
+                self.activate(self.lots[seq], at, now)
             else:
                 self.perish(self.lots[seq], at)
 
-    def activate(self, lot: Lot, at: datetime) -> None:
+    def activate(self, lot: Lot, at: datetime, now: datetime) -> None:
         """What was pending can be spent."""
         lot.pending = False
         self.moves += [(at, PENDING, -lot.remaining), (at, ACTIVE, lot.remaining)]
-        self.repay([lot], at)
+        self.repay([lot], at, now)
 
     def perish(self, lot: Lot, at: datetime) -> None:
         """What is left of a lot expires, or lapses."""
@@ -177,7 +177,7 @@ class Ledger:
     def fulfil(self, lot: Lot, at: datetime, now: datetime) -> None:
         """The event that a lot waited for happened."""
         lot.active_at, lot.expires_at = at, lot.terms.end(at)
-        self.activate(lot, at)
+        self.activate(lot, at, now)
         self.catch_up(now)
 
     def slide(self, activity: str, at: datetime) -> None:
@@ -207,18 +207,26 @@ class Ledger:
         self.lots.append(lot)
         self.moves.append((at, PENDING if pending else ACTIVE, points))
         if not pending:
-            self.repay([lot], at)
+            self.repay([lot], at, now)
         if came is not None and lapses_at is not None and came < lapses_at:
             self.fulfil(lot, came, now)
         self.catch_up(now)
 
-    def repay(self, lots: Iterable[Lot], at: datetime) -> None:
-        """What came into these lots pays arrears first; of several, as any debit takes."""
+    def repay(self, lots: Iterable[Lot], at: datetime, now: datetime) -> None:
+        """What came into these lots pays arrears first; of several, as any debit takes.
+
+        A lot that is dead by now pays, too; of what wasn't owed yet when it died, from then on.
+        """
         for lot in sorted(lots, key=lambda x: x.order):
             n = min(self.arrears, lot.remaining)
             lot.remaining -= n
             self.arrears -= n
-            self.moves += [(at, ACTIVE, -n), (at, ARREARS, -n)]
+            end, younger = lot.expires_at, 0
+            if end is not None and end <= now:
+                owed = sum(k for when, what, k in self.moves if what == ARREARS and when <= end)
+                younger = n - min(n, max(0, owed))
+                self.moves += [(max(at, end), ACTIVE, -younger), (now, ARREARS, -younger)]
+            self.moves += [(at, ACTIVE, younger - n), (at, ARREARS, younger - n)]
 
     def allocate(self, points: int, lots: Iterable[Lot]) -> list[tuple[Lot, int]]:
         """Take from active ones of these lots: soonest to expire first, then oldest."""
@@ -260,7 +268,7 @@ class Ledger:
         for lot in lots:
             if lot.terms.grace is not None and lot.expires_at is not None and lot.expires_at <= at:
                 lot.expires_at = Duration.parse(lot.terms.grace).after(at, lot.terms.zone)
-        self.repay(lots, at)
+        self.repay(lots, at, now)
         for lot in lots:
             if lot.remaining and lot.expires_at is not None and lot.expires_at <= at:
                 self.perish(lot, at)

@@ -36,7 +36,9 @@ ORDER BY g.holder_id, g.currency_id
 
 # What a lot held at $2: its amount less what was taken by then. `aside` is what is reserved or owed.
 # What is owed is reckoned against what came to be there, in its order: its repayment may be booked
-# later than it was due, and by then of a lot that is dead. Whoever owes nothing costs nothing.
+# later than it was due, and by then of a lot that is dead. And a repayment from a lot that is dead
+# when it is booked is dated when that came to be there: `early` are the points that have paid by
+# then what wasn't owed yet. Whoever owes nothing costs nothing.
 _FIGURES = """
 WITH used AS (
     SELECT a.holder_id, a.currency_id, a.lot_seq, sum(a.amount) AS used,
@@ -63,12 +65,20 @@ WITH used AS (
 ), aside AS (
     SELECT holder_id, currency_id,
         coalesce(sum(CASE WHEN target = 3 THEN amount WHEN source = 3 THEN -amount END), 0) AS reserved,
-        greatest(0, coalesce(sum(CASE WHEN source = 4 THEN amount WHEN target = 4 THEN -amount END), 0))
-            AS arrears
+        coalesce(sum(CASE WHEN source = 4 THEN amount WHEN target = 4 THEN -amount END), 0) AS arrears
     FROM transfer
     WHERE holder_id = ANY($1) AND occurred_at <= $2
         AND (source IN (3, 4) OR target IN (3, 4))
     GROUP BY holder_id, currency_id
+), early AS (
+    SELECT a.holder_id, a.currency_id, least(-a.arrears, sum(x.amount)) AS active
+    FROM aside a
+    JOIN transfer t ON t.holder_id = a.holder_id AND t.currency_id = a.currency_id
+        AND t.target = 4 AND t.occurred_at <= $2
+    JOIN allocation x ON x.holder_id = t.holder_id AND x.currency_id = t.currency_id AND x.seq = t.seq
+    JOIN lot l ON l.holder_id = x.holder_id AND l.currency_id = x.currency_id AND l.seq = x.lot_seq
+    WHERE a.arrears < 0 AND l.active_at <= $2 AND $2 < l.expires_at
+    GROUP BY a.holder_id, a.currency_id, a.arrears
 ), repaid AS (
     SELECT holder_id, currency_id, coalesce(sum(n) FILTER (WHERE $2 < expires_at), 0) AS active,
         coalesce(sum(n) FILTER (WHERE expires_at <= $2), 0) AS expired
@@ -82,15 +92,17 @@ WITH used AS (
     ) each GROUP BY holder_id, currency_id
 )
 SELECT g.holder_id, g.currency_id,
-    greatest(0, coalesce(l.active, 0) - coalesce(r.active, 0))::bigint,
+    (greatest(0, coalesce(l.active, 0) - coalesce(r.active, 0)) + coalesce(e.active, 0))::bigint,
     coalesce(l.pending, 0)::bigint, coalesce(a.reserved, 0)::bigint,
-    (coalesce(a.arrears, 0) - coalesce(r.active + r.expired, 0)
+    (greatest(0, coalesce(a.arrears, 0)) - coalesce(r.active + r.expired, 0)
         + greatest(0, coalesce(r.active, 0) - coalesce(l.active, 0)))::bigint,
-    coalesce(l.earned, 0)::bigint, (coalesce(l.expired, 0) - coalesce(r.expired, 0))::bigint
+    coalesce(l.earned, 0)::bigint, (coalesce(l.expired, 0) - coalesce(r.expired, 0)
+        + greatest(0, -coalesce(a.arrears, 0)) - coalesce(e.active, 0))::bigint
 FROM ledger g
 LEFT JOIN lots l USING (holder_id, currency_id)
 LEFT JOIN aside a USING (holder_id, currency_id)
 LEFT JOIN repaid r USING (holder_id, currency_id)
+LEFT JOIN early e USING (holder_id, currency_id)
 WHERE g.holder_id = ANY($1)
 ORDER BY g.holder_id, g.currency_id
 """

@@ -158,7 +158,13 @@ async def test_the_books_never_tell_when_a_job_ran(databases: Databases, story: 
     assert late == timely
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+#: What is owed and repaid since is reckoned by its instants, also where it is booked the other way.
+TOLD_ALIKE = (owes,)
+
+
+@pytest.mark.parametrize(
+    "story", [x for x in STORIES if x not in TOLD_ALIKE], ids=lambda story: story.__name__
+)
 async def test_they_would_tell_if_nothing_were_let_go_before(
     databases: Databases, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -97,14 +96,23 @@ def reckoned(ledger: Ledger, at: datetime) -> Figures:
         if t.occurred_at <= at:
             sums[Account(t.source)] -= t.amount
             sums[Account(t.target)] += t.amount
-    # Points that were told late repay what was owed meanwhile: until then the one is reckoned
-    # against the other; and what was owed later doesn't make anybody owe less than nothing before.
-    net = sums[Account.ACTIVE] - max(0, -sums[Account.ARREARS])
+    # Points told late repay what was owed meanwhile: until then the one is reckoned against the
+    # other. What has paid what wasn't owed yet was there while its lot lived; then it had expired.
+    owed = -sums[Account.ARREARS]
+    early = min(max(0, -owed), _paid_by_the_living(ledger, at))
+    net = sums[Account.ACTIVE] + early - max(0, owed)
     earned = sum(lot.amount for lot in ledger.lots if lot.occurred_at <= at)
     return (
         max(0, net), sums[Account.PENDING], sums[Account.RESERVED], max(0, -net), earned,
-        sums[Account.EXPIRED],
+        sums[Account.EXPIRED] + max(0, -owed) - early,
     )  # fmt: skip
+
+
+def _paid_by_the_living(ledger: Ledger, at: datetime) -> int:
+    """The points of repayments up to an instant that came from lots that lived at it."""
+    living = {lot.seq for lot in ledger.lots if lot.live(at)}
+    paid = {t.seq for t in ledger.transfers if t.target is Account.ARREARS and t.occurred_at <= at}
+    return sum(a.amount for a in ledger.allocations if a.seq in paid and a.lot in living)
 
 
 async def test_balances_at_any_instant_are_those_of_books_that_are_up_to_date(
@@ -340,8 +348,7 @@ async def test_a_return_that_is_told_late_takes_no_points_before_they_were_there
 
 
 async def test_what_lapsed_is_lost_but_neither_expired_nor_pending(story: Story) -> None:
-    ledger = story.open()
-    earn(ledger, 30, SENT, at=0, booked=40)
+    earn(ledger := story.open(), 30, SENT, at=0, booked=40)
     assert [t.kind for t in ledger.transfers] == [Kind.ACCRUAL, Kind.LAPSE]
     await story.reads({29.9: (0, 30, 0, 0, 30, 0), 30: (0, 0, 0, 0, 30, 0)})
 
@@ -352,8 +359,7 @@ async def test_the_present_is_read_in_one_statement_and_the_past_in_two(engine: 
     ahead = NOW + timedelta(minutes=4)
     await engine.record_purchases([receipt(engine, "ahead", "1", ahead)], NOW)
     counts = {}
-    for minutes in (-1, 3, 4, 6):
-        at = NOW + timedelta(minutes=minutes)
+    for minutes, at in ((n, NOW + timedelta(minutes=n)) for n in (-1, 3, 4, 6)):
         with statements() as sent:
             rows = await reads.balances([holder], at)
         counts[minutes] = len(sent)
@@ -368,9 +374,8 @@ async def test_what_was_booked_later_but_happened_before_counts(engine: Engine) 
     (holder,) = await enrol_cards(["1"])
     await engine.record_purchases([receipt(engine, "R1", "1", NOW - 48 * HOUR)], NOW)
 
-    async def active(at: datetime) -> Any:
-        ((_, _, points, *_),) = await reads.balances([holder], at)
-        return points
+    async def active(at: datetime) -> int:
+        return (await reads.balances([holder], at))[0][2]
 
     assert [await active(NOW - n * HOUR) for n in (49, 48, 0)] == [0, 35, 35]
     dies = NOW - 48 * HOUR + timedelta(days=90)

@@ -45,7 +45,7 @@ class _PaidLast(Oracle):
     """What becomes active is all the member's, whatever is owed."""
 
     class ledger_type(Ledger):  # noqa: N801
-        def activate(self, lot: Lot, at: datetime) -> None:
+        def activate(self, lot: Lot, at: datetime, now: datetime) -> None:
             lot.pending = False
             self.moves += [(at, PENDING, -lot.remaining), (at, ACTIVE, lot.remaining)]
 
