@@ -32,9 +32,14 @@ async def eligibility(
     """For each holder and reward on offer: can it be had, what is missing, why not."""
     codes = {c.id: c.code for c in engine.rulebook.currencies.values()}
     spendable: dict[int, dict[str, int]] = {h: {} for h in holders}
-    for row in await reads.balances(holders, now):
-        if row[1] in codes:
-            spendable[row[0]][codes[row[1]]] = row[2]
+    rows = await reads.balances(holders, now)
+    # What is held beyond its time can be spent, and less what is owed.
+    held = [row[0] for row in rows if row[4]]
+    free = {(h, c): n for h, c, n in await store.free_by_now(held, now)} if held else {}
+    for holder, currency, active, _, _, arrears in rows:
+        if currency in codes:
+            more = max(0, free.get((holder, currency), 0) - arrears)
+            spendable[holder][codes[currency]] = active + more
     status = await standings(engine, holders, now)
     offered = [(p, r) for p in engine.rulebook.partners.values() for r in p.rewards.values()]
     stock = await store.stock_left([r.id for _, r in offered if r.reward.limited])

@@ -277,6 +277,25 @@ async def overdue_of(connection: Connection, holders: Sequence[int], now: dateti
     )
 
 
+async def free_by_now(holders: Sequence[int], now: datetime) -> list[Row]:
+    """(holder, currency, points) that are held beyond their time, of lots that live.
+
+    Whoever spends them lets them go first. What died while it was held, and lives on by a grace,
+    isn't in it.
+    """
+    async with reading() as connection:
+        return await connection.fetch(
+            "SELECT r.holder_id, r.currency_id, sum(a.amount)::bigint FROM redemption r "
+            "JOIN allocation a ON a.holder_id = r.holder_id AND a.currency_id = r.currency_id "
+            "AND a.seq = r.seq JOIN lot l ON l.holder_id = a.holder_id "
+            "AND l.currency_id = a.currency_id AND l.seq = a.lot_seq "
+            "WHERE r.holder_id = ANY($1) AND r.status = 1 AND r.hold_until <= $2 "
+            "AND l.expires_at > greatest(r.hold_until, $2) GROUP BY 1, 2",
+            list(holders),
+            now,
+        )
+
+
 async def lock_shelves(
     connection: Connection, reward: int, back: Sequence[tuple[int, int]]
 ) -> None:

@@ -16,6 +16,7 @@ from core import nightly
 from core.adjustments import AdjustRequest, adjust
 from core.check import prove
 from core.db import connected, transaction
+from core.eligibility import eligibility
 from core.errors import NotEligible, WrongState
 from core.paying import PayRequest, pay
 from core.posting import Engine
@@ -194,6 +195,19 @@ async def test_a_bill_is_paid_with_what_was_held_too_long(database: str) -> None
         await pay(shop, bill, NOW + days(1) - days(1) / 86400)
     assert (await pay(shop, bill, NOW + days(1))).status is Status.COMPLETED
     assert await prove() == []
+
+
+async def test_who_asks_first_is_told_that_what_was_held_too_long_can_be_spent(
+    database: str,
+) -> None:
+    shop = await counter.open_counter()
+    ada = await counter.member(shop, dollars="100.00")
+    await counter.take(shop, ada, "bag", key="1", hold="1D")
+    bag = shop.rulebook.partners["grocer"].rewards["bag"].id
+    for at, missing in ((NOW + days(0.9), 100), (NOW + days(1), 0)):
+        told = (await eligibility(shop, [ada], at))[ada, bag]
+        assert (told.can, told.missing.get("STAR", 0)) == (not missing, missing)
+    await redeem(shop, counter.want(ada, "bag", key="2"), NOW + days(1))
 
 
 @pytest.mark.parametrize("close", [confirm, cancel])
