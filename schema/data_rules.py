@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import strawberry
 
 from core import rule_changes as engine
-from core.data_rules import AwardTerms, MultiplyTerms, RuleDefinition
+from core.data_rules import AwardTerms, GroupTerms, MultiplyTerms, RuleDefinition
 from core.errors import BadInput
 from core.expressions import FACTS
 from core.purchases import find_partner
 from core.store import data_rules as store
+from laurels.combining import Mode
 from schema.access import allow, allow_change, check_partner
 from schema.context import Context, Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
@@ -62,6 +63,23 @@ class RuleMultiplyInput:
     factor: str = strawberry.field(description='From 1 to 1000, exactly: "1.5".')
 
 
+strawberry.enum(Mode, name="RuleGroupMode", description="Which rule of a group gives.")
+
+
+@strawberry.input(description="A group of a partner's rules, of which one gives.")
+class RuleGroupInput:
+    """A plugin's rules may be in it, too."""
+
+    code: str = strawberry.field(description="The group's code.")
+    mode: Mode = strawberry.field(
+        default=Mode.HIGHEST,
+        description="The rule with the most points gives, with the fewest, or the first.",
+    )
+    each_line: bool = strawberry.field(
+        default=False, description="Whether each line of the receipt chooses for itself."
+    )
+
+
 @strawberry.input(description="What a data rule says: a condition, and one effect.")
 class DataRuleInput:
     """Checked when it is saved: types, names, the partner's contract."""
@@ -80,6 +98,9 @@ class DataRuleInput:
     )
     award: strawberry.Maybe[RuleAwardInput] = strawberry.field(description="Points, or:")
     multiply: strawberry.Maybe[RuleMultiplyInput] = strawberry.field(description="A factor.")
+    group: strawberry.Maybe[RuleGroupInput] = strawberry.field(
+        description="The group of which one rule gives; left out: it adds up with all others."
+    )
     otherwise: str = strawberry.field(
         default="",
         description="What a member is told where it gives nothing; empty: what didn't hold.",
@@ -128,6 +149,22 @@ class RuleMultiply:
         return None if said is None else cls(currency=said.currency, factor=said.factor)
 
 
+@strawberry.type(description="A group of a partner's rules, of which one gives.")
+class RuleGroup:
+    """As it was saved."""
+
+    code: str = strawberry.field(description="The group's code.")
+    mode: Mode = strawberry.field(description="Which rule gives.")
+    each_line: bool = strawberry.field(description="Whether each line chooses for itself.")
+
+    @classmethod
+    def of(cls, said: GroupTerms | None) -> RuleGroup | None:
+        """From the definition."""
+        if said is None:
+            return None
+        return cls(code=said.code, mode=said.mode, each_line=said.each_line)
+
+
 @strawberry.type(description="A revision of a data rule, as it was saved.")
 class DataRule:
     """Never changed: what is saved anew is another revision."""
@@ -140,6 +177,9 @@ class DataRule:
     lines: str = strawberry.field(description="The condition on each line; empty: all count.")
     award: RuleAward | None = strawberry.field(description="What it gives; null: it multiplies.")
     multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
+    group: RuleGroup | None = strawberry.field(
+        description="The group of which one rule gives; null: it adds up with all others."
+    )
     otherwise: str = strawberry.field(description="What is told where it gives nothing.")
     pending: str | None = strawberry.field(description="How long its points are held back.")
     reevaluated: bool = strawberry.field(description="Whether returns judge it again.")
@@ -158,7 +198,8 @@ class DataRule:
         return cls(
             code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
             when=said.when, lines=said.lines, award=RuleAward.of(said.award),
-            multiply=RuleMultiply.of(said.multiply), otherwise=said.otherwise,
+            multiply=RuleMultiply.of(said.multiply), group=RuleGroup.of(said.group),
+            otherwise=said.otherwise,
             pending=said.pending, reevaluated=said.reevaluated, saved_at=row.saved_at,
             from_at=row.from_at, until_at=row.until_at,
         )  # fmt: skip
@@ -222,6 +263,9 @@ def said_by(given: DataRuleInput) -> dict[str, Any]:
     if given.multiply is not None:
         multiply = given.multiply.value
         said["multiply"] = {"currency": multiply.currency, "factor": multiply.factor}
+    if given.group is not None:
+        group = given.group.value
+        said["group"] = {"code": group.code, "mode": group.mode, "each_line": group.each_line}
     return said
 
 

@@ -10,7 +10,7 @@ from tests.support import NOW
 
 RULE = """rule { code revision state title when lines otherwise pending reevaluated
   savedAt from until award { currency points per wholeSteps eachUnit atMost }
-  multiply { currency factor } }"""
+  multiply { currency factor } group { code mode eachLine } }"""
 CHANGED = (
     f"__typename ... on DataRuleChanged {{ replayed {RULE} }} ... on Error {{ code message path }}"
 )
@@ -62,7 +62,7 @@ async def test_staff_write_try_use_and_end_a_rule_without_a_deployment(pantry: C
         "code": "tea", "revision": 1, "state": "DRAFT", "title": "Tea time",
         "when": "local.hour >= 12 && purchase.total >= 5.0", "lines": "line.type == 'TEA'",
         "otherwise": "Come for tea in the afternoon", "pending": None, "reevaluated": False,
-        "savedAt": AT, "from": None, "until": None, "multiply": None,
+        "savedAt": AT, "from": None, "until": None, "multiply": None, "group": None,
         "award": {
             "currency": "STAR", "points": 10, "per": None, "wholeSteps": True, "eachUnit": False,
             "atMost": 50,
@@ -114,6 +114,24 @@ async def test_a_factor_and_a_held_back_award_go_there_and_back(pantry: Client) 
     saved = await pantry.ask(STAFF, SAVE, input=saving(held))
     assert (saved["rule"]["pending"], saved["rule"]["reevaluated"]) == ("14D", True)
     assert saved["rule"]["award"]["per"] == "2.00 USD"
+
+
+async def test_of_a_group_one_rule_gives_and_the_others_say_so(pantry: Client) -> None:
+    await pantry.enrol("9")
+    group = {"code": "drinks", "mode": "HIGHEST", "eachLine": True}
+    for code, points in (("tea", 10), ("tea-more", 15)):
+        saved = await pantry.ask(STAFF, SAVE, input=saving(tea(points, code=code, group=group)))
+        assert saved["rule"]["group"] == group
+        which = {"partner": "grocer", "code": code, "revision": 1}
+        await pantry.ask(STAFF, ACTIVATE, input=which)
+    recorded = await pantry.buy(STAFF, "grocer", bought("R1"))
+    assert [e["amount"] for e in recorded[0]["entries"]] == [1, 15]
+    told = recorded[0]["entries"][1]["explanation"]["rules"]
+    assert told[-1] == {"code": "tea", "points": 0, "because": "'Tea time' gave instead"}
+    other = tea(code="third", group={**group, "mode": "FIRST"})
+    saved = await pantry.ask(STAFF, SAVE, input=saving(other))
+    assert (saved["code"], saved["path"]) == ("BAD_INPUT", ["rule", "group"])
+    assert await prove() == []
 
 
 async def test_refusals_name_the_field_of_the_input(pantry: Client) -> None:
