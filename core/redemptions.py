@@ -296,5 +296,11 @@ async def _close(
 def _check_held(found: Redemption, now: datetime) -> None:
     if found.status is not Status.HELD:
         raise settled_already(found)
-    if found.hold_until is not None and found.hold_until <= now:
+    check_in_time(found, now)
+
+
+def check_in_time(found: Redemption, now: datetime) -> None:
+    """Raise WrongState where a hold has run out, also where nobody has booked that yet."""
+    over = found.hold_until is not None and found.hold_until <= now
+    if over and found.status is Status.HELD:
         raise WrongState("its time has run out, and its points are free again", "redemption")

@@ -16,7 +16,7 @@ from core.folding import Batch
 from core.posting import Engine, write
 from core.purchases import check_text
 from core.redeemed import Redemption, Status, from_row
-from core.redemptions import opened
+from core.redemptions import check_in_time, opened
 from core.settling import (
     TakenLots,
     digest,
@@ -68,7 +68,7 @@ async def reverse_redemption(engine: Engine, request: ReverseRequest, now: datet
             return await first_outcome(connection, asked, before)
         batch = await opened(connection, engine, holder, now)
         found = await find(connection, holder, number)
-        _check_completed(found)
+        _check_completed(found, now)
         if not request.by_admin:
             _check_terms(engine, found, now)
         taken = await taken_lots(connection, batch, [found])
@@ -88,7 +88,8 @@ def check_reason(reason: str) -> None:
         raise BadInput(str(error), "reason") from None
 
 
-def _check_completed(found: Redemption) -> None:
+def _check_completed(found: Redemption, now: datetime) -> None:
+    check_in_time(found, now)
     if found.status is Status.HELD:
         raise WrongState("it is held still: cancel it instead", "redemption")
     if found.status is not Status.COMPLETED:

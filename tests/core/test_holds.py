@@ -222,6 +222,9 @@ async def test_a_hold_past_its_time_is_neither_confirmed_nor_cancelled(
         before = await dump()
         with pytest.raises(WrongState, match="its time has run out, and its points are free"):
             await close(shop, ada, held.id, "till", "c", late)
+        request = ReverseRequest("till", "r", ada, held.id, "damaged", by_admin=True)
+        with pytest.raises(WrongState, match="its time has run out"):
+            await reverse_redemption(shop, request, late)
         assert await dump() == before
 
 
