@@ -118,9 +118,9 @@ async def up_to_date(runtime: Runtime) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        hearing.cancel()
-        with suppress(asyncio.CancelledError):
-            await hearing
+        while not hearing.done():  # a driver may answer a cancellation with an error of its own
+            hearing.cancel()
+            await asyncio.wait([hearing], timeout=1)
 
 
 def _declared(plugin: Installed) -> Declared:
