@@ -23,6 +23,7 @@ from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
 from core.notices import announce
 from core.posting import Engine, write
+from core.redemptions import time_out
 from core.returning import match_waiting
 from core.reviews import PROGRAMME, review_tiers
 from core.store import nightly as store
@@ -64,6 +65,8 @@ async def run(
 ) -> Night:
     """Everything that is due at `now`, in the nightly order; with a key, sealed by a digest."""
     matched = await match_waiting(engine, now)
+    while await time_out(engine, now):
+        pass  # before what happened since: what comes back may pay what is owed
     first = await _age(engine, now, "activate", progress)
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)

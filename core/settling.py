@@ -62,7 +62,8 @@ async def end_holds(connection: Connection, ids: Ids, batch: Batch) -> None:
     holders = sorted({holder for (holder, _), ledger in batch.ledgers.items() if ledger.reserved})
     if not holders:
         return
-    overdue = [from_row(row) for row in await store.overdue_of(connection, holders, batch.now)]
+    found = [from_row(row) for row in await store.overdue_of(connection, holders, batch.now)]
+    overdue = [r for r in found if (r.holder, r.currency) in batch.ledgers]
     if not overdue:
         return
     taken = await taken_lots(connection, batch, overdue)
@@ -129,7 +130,8 @@ def fold(
     if found.status is Status.HELD and found.hold_until is not None:
         at = min(now, found.hold_until)
     posting = Posting(batch, _EVENTS[status], event, found.holder, found.partner, at)
-    ledger = posting.ledger(found.currency)
+    # What happens after a hold has ended comes after it, also where both are booked late.
+    ledger = posting.ledger(found.currency, at if status is Status.TIMED_OUT else None)
     back = [(lot.seq, points) for lot, points in taken[found.id]]
     facts: list[int | str] = [found.points]
     if status is Status.COMPLETED:

@@ -45,10 +45,8 @@ class Oracle:
         As of an instant before `now`, active less arrears is what is certain: which arrears a late
         credit paid is a matter of when it was booked.
         """
-        seen = self._ledger(holder, currency, now)
-        if at > now:
-            seen = copy.deepcopy(seen)
-            seen.catch_up(at)
+        seen = copy.deepcopy(self.ledgers.get((holder, currency)) or self.ledger_type())
+        seen.catch_up(max(at, now))
         return seen.at(at)
 
     def lots(self, holder: int, currency: str, now: datetime) -> list[LotView]:
@@ -292,7 +290,7 @@ class Oracle:
         found = self._find(name, "held")
         found.state = state
         at = min(now, found.hold_until or now)
-        ledger = self._ledger(found.holder, found.currency, now)
+        ledger = self._ledger(found.holder, found.currency, at)
         ledger.moves.append((at, RESERVED, -found.points))
         ledger.give_back(found.taken, at, now)
 
@@ -326,7 +324,8 @@ class Oracle:
                 self._ledger(holder, currency, now).debit(-points, now)
 
     def night(self, now: datetime) -> None:
-        """Book what has happened in every ledger."""
+        """Book what has happened in every ledger: first what was held too long comes back."""
+        self.time_out(now)
         for ledger in self.ledgers.values():
             ledger.catch_up(now)
 

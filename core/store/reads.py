@@ -70,15 +70,25 @@ WITH used AS (
     WHERE holder_id = ANY($1) AND occurred_at <= $2
         AND (source IN (3, 4) OR target IN (3, 4))
     GROUP BY holder_id, currency_id
-), early AS (
-    SELECT a.holder_id, a.currency_id, least(-a.arrears, sum(x.amount)) AS active
+), owed AS (
+    SELECT t.holder_id, t.currency_id, t.seq, t.target, t.amount, -a.arrears AS left,
+        sum(CASE WHEN t.source = 4 THEN t.amount ELSE -t.amount END) OVER (
+            PARTITION BY t.holder_id, t.currency_id ORDER BY t.occurred_at, t.seq) AS after
     FROM aside a
     JOIN transfer t ON t.holder_id = a.holder_id AND t.currency_id = a.currency_id
-        AND t.target = 4 AND t.occurred_at <= $2
-    JOIN allocation x ON x.holder_id = t.holder_id AND x.currency_id = t.currency_id AND x.seq = t.seq
-    JOIN lot l ON l.holder_id = x.holder_id AND l.currency_id = x.currency_id AND l.seq = x.lot_seq
-    WHERE a.arrears < 0 AND l.active_at <= $2 AND $2 < l.expires_at
-    GROUP BY a.holder_id, a.currency_id, a.arrears
+        AND (t.source = 4 OR t.target = 4) AND t.occurred_at <= $2
+    WHERE a.arrears < 0
+), early AS (
+    SELECT o.holder_id, o.currency_id,
+        least(o.left, sum(least(least(o.amount, -o.after), x.amount))) AS active
+    FROM owed o CROSS JOIN LATERAL (
+        SELECT coalesce(sum(x.amount), 0) AS amount
+        FROM allocation x JOIN lot l ON l.holder_id = x.holder_id
+            AND l.currency_id = x.currency_id AND l.seq = x.lot_seq
+        WHERE x.holder_id = o.holder_id AND x.currency_id = o.currency_id AND x.seq = o.seq
+            AND l.active_at <= $2 AND $2 < l.expires_at) x
+    WHERE o.target = 4 AND o.after < 0
+    GROUP BY o.holder_id, o.currency_id, o.left
 ), repaid AS (
     SELECT holder_id, currency_id, coalesce(sum(n) FILTER (WHERE $2 < expires_at), 0) AS active,
         coalesce(sum(n) FILTER (WHERE expires_at <= $2), 0) AS expired

@@ -18,6 +18,8 @@ from core.check import prove
 from core.db import connected, transaction
 from core.eligibility import eligibility
 from core.errors import NotEligible, WrongState
+from core.lot_moves import MoveRequest, move
+from core.models import ProgrammeRow
 from core.paying import PayRequest, pay
 from core.posting import Engine
 from core.redeemed import Status
@@ -26,6 +28,7 @@ from core.returning import record
 from core.returns import check_cancel
 from core.reversals import ReverseRequest, reverse_redemption
 from core.store import redemptions as store
+from core.store.reference import install
 from laurels import Duration, Money
 from tests.core import counter
 from tests.core.market import balances, bring_back, buy, cancelled, open_market
@@ -124,8 +127,31 @@ async def paid(market: Engine, ada: int, tick: Tick) -> object:
     return await redeem(market, want(ada, "plain", "2"), NOW + days(1))
 
 
+async def _owing_with_points_to_come(market: Engine, ada: int, tick: Tick) -> None:
+    await buy(market, "L", ("LATE", "10.00"))  # active from day 7
+    await buy(market, "A", ("PLAIN", "10.00"), at=NOW - days(80), now=NOW)
+    await buy(market, "B", ("PLAIN", "10.00"))
+    await redeem(market, want(ada, "plain", "1", "5D"), NOW)
+    await redeem(market, want(ada, "plain", "2"), NOW)
+    await bring_back(market, "R", "B", amount="10.00", at=NOW + days(1))
+    await tick(5)
+
+
+async def pays_first(market: Engine, ada: int, tick: Tick) -> object:
+    """What came back pays what is owed, and not what became active since; seen by a purchase."""
+    await _owing_with_points_to_come(market, ada, tick)
+    return await buy(market, "Z", ("PLAIN", "1.00"), at=NOW + days(8))
+
+
+async def pays_first_by_night(market: Engine, ada: int, tick: Tick) -> object:
+    """The same, seen by the night."""
+    await _owing_with_points_to_come(market, ada, tick)
+    return await nightly.run(market, NOW + days(8))
+
+
 STORIES: list[Story] = [
-    slides, owes, owes_what_died, two, two_on_an_order, reversed_since, taken_by_hand, paid,
+    pays_first, pays_first_by_night, slides, owes, owes_what_died, two, two_on_an_order,
+    reversed_since, taken_by_hand, paid,
 ]  # fmt: skip
 
 
@@ -208,6 +234,26 @@ async def test_who_asks_first_is_told_that_what_was_held_too_long_can_be_spent(
         told = (await eligibility(shop, [ada], at))[ada, bag]
         assert (told.can, told.missing.get("STAR", 0)) == (not missing, missing)
     await redeem(shop, counter.want(ada, "bag", key="2"), NOW + days(1))
+
+
+async def test_of_a_member_whose_lots_of_one_currency_move_the_others_holds_wait(
+    database: str,
+) -> None:
+    """Two are held too long; the one of the other currency is let go by the next posting of it."""
+    shop = await counter.open_counter()
+    ada = await counter.member(shop)
+    await counter.take(shop, ada, "mug", key="1", hold="1D")
+    await counter.take(shop, ada, "lamp", key="2", hold="1D")
+    star, moon = counter.PROGRAMME.currencies
+    longer = (star.model_copy(update={"expires": "365D"}), moon)
+    await ProgrammeRow.all().delete()
+    programme = counter.PROGRAMME.model_copy(update={"currencies": longer})
+    shop = Engine(await install(programme, [counter.GROCER, counter.RIVAL], NOW))
+    await move(shop, MoveRequest("admin:", "k", "STAR"), NOW + days(2))
+    stands = "SELECT array_agg(status::int ORDER BY id) FROM redemption"
+    assert await scalar(stands) == [Status.TIMED_OUT, Status.HELD]
+    assert await time_out(shop, NOW + days(2)) == 1
+    assert await prove() == []
 
 
 @pytest.mark.parametrize("close", [confirm, cancel])
