@@ -52,14 +52,6 @@ def silent(step: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-async def release_holds(engine: Engine, now: datetime) -> int:
-    """Give back all holds whose time has run out; returns how many."""
-    released = 0
-    while step := await time_out(engine, now):
-        released += step
-    return released
-
-
 async def run_night(
     engine: Engine, now: datetime, progress: Progress = silent, seal: DigestKey | None = None
 ) -> Night:
@@ -116,7 +108,7 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     @told
     async def holds(timestamp: int) -> None:
         del timestamp
-        if released := await release_holds(work.engine, work.clock()):
+        if released := await time_out(work.engine, work.clock()):
             _log.info("holds released", count=released)
 
     @app.periodic(cron=_EVERY_MINUTE)

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app import demo, shopping
+from app.jobs import run_night
 from app.postgres import database_url
 from app.runtime import DEFAULT_DATABASE, running, server
 from app.settings import Settings
-from app.work import do_due
 from core import db
 from core.entries import Kind
 from core.errors import BadInput
@@ -104,7 +104,7 @@ async def _live(engine: Engine, days: _Days, until: date, told: Told) -> None:
         await shopping.spend_day(engine, people, day, zone, days.began)
         day += _DAY
         midnight = _midnight(day, zone)
-        await do_due(engine, midnight)
+        await run_night(engine, midnight)
         await days.lived_to(day)
         month = None
         if day.day == 1 or day == until:

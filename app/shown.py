@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from app.sandbox import Month
-from app.work import Done
+from core.nightly import Night
 from laurels.plugin.installed import Installed
 
 _STEPS = {
@@ -30,6 +30,7 @@ _STEPS = {
     "digest": "sealing the books",
 }
 _DONE = {
+    "released": "holds released",
     "activated": "points activated",
     "lapsed": "points lapsed",
     "ranks": "ranks changed",
@@ -68,13 +69,12 @@ class Steps:
         bars_.update(self._bars[step], completed=done, total=total or None)
 
 
-def done_table(done: Done) -> Table:
+def done_table(done: Night) -> Table:
     """What the jobs did."""
     table = Table("done", Column(justify="right"))
-    table.add_row("holds released", f"{done.released:,}")
-    for field in fields(done.night):
+    for field in fields(done):
         name = _DONE.get(field.name, field.name.replace("_", " "))
-        table.add_row(name, f"{getattr(done.night, field.name):,}")
+        table.add_row(name, f"{getattr(done, field.name):,}")
     return table
 
 

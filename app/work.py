@@ -11,7 +11,6 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,15 +18,13 @@ import structlog
 from procrastinate import PsycopgConnector
 from psycopg_pool import AsyncConnectionPool
 
-from app.jobs import Progress, Work, jobs_app, release_holds, run_night, silent
+from app.jobs import Progress, Work, jobs_app, run_night, silent
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.watchdog import watched
 from core import db
-from core.digests import DigestKey
 from core.entries import AHEAD
 from core.nightly import Night
-from core.posting import Engine
 from core.store.jobs import SCHEMA
 
 #: Jobs at a time: a long night must not keep holds waiting.
@@ -44,23 +41,6 @@ _log = structlog.get_logger("laurels.worker")
 def clock() -> datetime:
     """The time."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What was due and is now done."""
-
-    released: int
-    night: Night
-
-
-async def do_due(
-    engine: Engine, now: datetime, progress: Progress = silent, seal: DigestKey | None = None
-) -> Done:
-    """Do everything that is due at `now`, in this process."""
-    progress("holds", 0, 0)
-    released = await release_holds(engine, now)
-    return Done(released, await run_night(engine, now, progress, seal))
 
 
 def credentials(url: str) -> dict[str, Any]:
@@ -168,10 +148,10 @@ async def run_worker(settings: Settings, name: str | None) -> None:
 
 async def run_once(
     settings: Settings, name: str | None, now: datetime, progress: Progress = silent
-) -> Done:
+) -> Night:
     """Do what is due, then stop."""
     with stopped_gently():
         async with running(settings, name=name, now=now) as runtime:
             # A seal that lies ahead would date whatever is booked until then behind it.
             seal = runtime.seal if now <= datetime.now(UTC) + AHEAD else None
-            return await do_due(runtime.engine, now, progress, seal)
+            return await run_night(runtime.engine, now, progress, seal)

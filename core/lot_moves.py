@@ -22,9 +22,10 @@ from core.folding import FORMAT, Batch, Posting
 from core.nightly import BATCH
 from core.posting import Engine, write
 from core.purchases import check_text
+from core.redemptions import time_out
 from core.reviews import PROGRAMME
 from core.rulebook import CurrencyTerms, PolicyTerms, Rulebook
-from core.settling import digest, end_holds
+from core.settling import digest
 from core.store import lot_moves as store
 from core.store.lot_moves import Moved, Run, Terms
 from core.store.lots import ledgers, open_lots
@@ -153,6 +154,7 @@ async def move(
     terms = find_currency(engine.rulebook, request.currency)
     if terms.terms.id != run.policy:
         raise WrongState("the currency's policy was changed again since this run began", "key")
+    await time_out(engine, now)  # or a lot that is wholly held would be passed over
     targets = await _targets(terms, now)
     due = await store.holders(terms.id, _told(terms.policy), run.from_version, now)
     for start in range(0, len(due), BATCH):
@@ -237,7 +239,6 @@ async def _move_some(
     for ledger in await ledgers(connection, [(h, currency.id) for h in holders]):
         batch.ledgers[ledger.holder, ledger.currency] = ledger
     batch.place(await open_lots(connection, holders, [currency.id]))
-    await end_holds(connection, engine.ids, batch)
     last = await store.last_activity(connection, holders, currency.id, _slides_on(currency.policy))
     due = [
         holder for holder in holders

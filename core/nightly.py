@@ -40,8 +40,9 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a run booked: points, ranks, returns that found their purchase, notices."""
+    """What a run booked: holds let go, points, ranks, returns that were matched, notices."""
 
+    released: int = 0
     activated: int = 0
     lapsed: int = 0
     ranks: int = 0
@@ -65,8 +66,8 @@ async def run(
 ) -> Night:
     """Everything that is due at `now`, in the nightly order; with a key, sealed by a digest."""
     matched = await match_waiting(engine, now)
-    while await time_out(engine, now):
-        pass  # before what happened since: what comes back may pay what is owed
+    progress("holds", 0, 0)
+    released = await time_out(engine, now)  # what comes back may pay what is owed
     first = await _age(engine, now, "activate", progress)
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
@@ -77,6 +78,7 @@ async def run(
         progress("digest", 0, 0)
         await digests.take(key, now, engine.rulebook.version)
     return Night(
+        released,
         first[Kind.ACTIVATION] + second[Kind.ACTIVATION],
         first[Kind.LAPSE] + second[Kind.LAPSE],
         ranks,

@@ -155,14 +155,14 @@ async def cancel(
     return await _close(engine, holder, redemption, Status.CANCELLED, (caller, key), now)
 
 
-async def time_out(engine: Engine, now: datetime, limit: int = 500) -> int:
+async def time_out(engine: Engine, now: datetime) -> int:
     """Release holds whose time has run out, each member's on its own; returns how many.
 
     Safe to run late: what is released is dated when its time ran out.
     """
     ended = 0
     failed: list[Exception] = []
-    for holder in await store.overdue(now, limit):
+    for holder in await store.overdue(now):
         try:
             async with transaction() as connection:
                 batch = await open_holders(connection, engine.rulebook, engine.ids, [holder], now)

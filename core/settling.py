@@ -62,8 +62,7 @@ async def end_holds(connection: Connection, ids: Ids, batch: Batch) -> None:
     holders = sorted({holder for (holder, _), ledger in batch.ledgers.items() if ledger.reserved})
     if not holders:
         return
-    found = [from_row(row) for row in await store.overdue_of(connection, holders, batch.now)]
-    overdue = [r for r in found if (r.holder, r.currency) in batch.ledgers]
+    overdue = [from_row(row) for row in await store.overdue_of(connection, holders, batch.now)]
     if not overdue:
         return
     taken = await taken_lots(connection, batch, overdue)
@@ -130,17 +129,17 @@ def fold(
     if found.status is Status.HELD and found.hold_until is not None:
         at = min(now, found.hold_until)
     posting = Posting(batch, _EVENTS[status], event, found.holder, found.partner, at)
-    # What happens after a hold has ended comes after it, also where both are booked late.
-    ledger = posting.ledger(found.currency, at if status is Status.TIMED_OUT else None)
+    # As if it were booked at that instant: what happened since comes after it.
+    ledger = posting.ledger(found.currency, at)
     back = [(lot.seq, points) for lot, points in taken[found.id]]
     facts: list[int | str] = [found.points]
     if status is Status.COMPLETED:
         ledger.settle_reserved(posting.cause, found.points)
     elif status is Status.REVERSED:
-        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back, now)
+        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back, at)
         facts += [reason or "", int(write_off)]
     else:
-        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, now)
+        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, at)
     seal(posting, found.id, facts)
     batch.writes.settled.append(
         Settled(

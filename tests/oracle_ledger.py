@@ -268,7 +268,7 @@ class Ledger:
         for lot in lots:
             if lot.terms.grace is not None and lot.expires_at is not None and lot.expires_at <= at:
                 lot.expires_at = Duration.parse(lot.terms.grace).after(at, lot.terms.zone)
-        self.repay(lots, at, now)
+        self.repay(lots, at, at)
         for lot in lots:
             if lot.remaining and lot.expires_at is not None and lot.expires_at <= at:
                 self.perish(lot, at)

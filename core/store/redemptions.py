@@ -255,14 +255,13 @@ async def taken_lots(
     return found
 
 
-async def overdue(now: datetime, limit: int) -> list[int]:
+async def overdue(now: datetime) -> list[int]:
     """Holders who hold something beyond its time, the longest first."""
     async with reading() as connection:
         rows = await connection.fetch(
             "SELECT holder_id FROM redemption WHERE status = 1 AND hold_until <= $1 "
-            "GROUP BY holder_id ORDER BY min(hold_until), holder_id LIMIT $2",
+            "GROUP BY holder_id ORDER BY min(hold_until), holder_id",
             now,
-            limit,
         )
     return [row[0] for row in rows]
 

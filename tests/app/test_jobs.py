@@ -215,7 +215,7 @@ async def test_a_night_that_fails_is_kept_and_ends_no_other_job(
         return 0
 
     monkeypatch.setattr(nightly, "run", fail)
-    monkeypatch.setattr(jobs, "release_holds", release)
+    monkeypatch.setattr(jobs, "time_out", release)
     await queue.call("calendar")
     await queue.run("holds")
     assert NOW in released
@@ -237,7 +237,7 @@ async def test_holds_that_fail_are_tried_again_a_minute_later_and_end_no_night(
         raise RuntimeError("stuck")
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "release_holds", fail)
+        patch.setattr(jobs, "time_out", fail)
         await queue.call("calendar")
         await queue.run("holds")
     assert {job.status for job in await queue.jobs("holds")} == {Status.FAILED.value}

@@ -12,7 +12,7 @@ from core.db import Connection
 from core.entries import Account
 from core.nightly import run
 from core.posting import Engine
-from core.redemptions import cancel, confirm, redeem
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.reversals import ReverseRequest, reverse_redemption
 from core.sheet import CurrencySheet, Issued, trial_balance
 from core.store import reads
@@ -92,16 +92,21 @@ async def test_every_way_that_points_go(database: str) -> None:
         "open_lots": 2, "issued": 500, "active": 285, "reserved": 50, "redeemed": 150, "taken": 15,
     }  # fmt: skip
     assert grocer.outstanding == 335
-    # Before any night, and after: what is dead is dead. Of held points nothing expires.
+    # Before any night, and after: what is dead is dead. Of held points nothing expires, until they
+    # are let go.
     dead = NOW + days(90)
     expected = {
         A.ISSUED: -500, A.ACTIVE: 40, A.RESERVED: 50, A.REDEEMED: 150, A.ADJUSTED: -25,
         A.EXPIRED: 285,
     }  # fmt: skip
     assert points(await sheet(shop, dead, "STAR")) == expected
+    assert await time_out(shop, dead) == 1
+    expected = {**expected, A.EXPIRED: 335}
+    del expected[A.RESERVED]
+    assert points(await sheet(shop, dead, "STAR")) == expected
     await run(shop, dead + days(1))
     assert points(await sheet(shop, dead, "STAR")) == expected
-    assert given((await sheet(shop, dead, "STAR")).partners[1])["expired"] == 285
+    assert given((await sheet(shop, dead, "STAR")).partners[1])["expired"] == 335
 
 
 async def test_returns_lapses_and_arrears(database: str) -> None:
