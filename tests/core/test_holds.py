@@ -55,6 +55,18 @@ async def slides(market: Engine, ada: int, tick: Tick) -> object:
     return await buy(market, "B", ("SLIDE", "5.00"), at=NOW + days(20))
 
 
+async def told_as_history(market: Engine, ada: int, tick: Tick) -> object:
+    """An import renews what came back before it, though the clock is past its end by now."""
+    await buy(market, "A", ("SLIDE", "20.00"))
+    for key, hold in (("1", "1D"), ("2", "2D")):
+        await redeem(market, want(ada, "slide", key, hold), NOW)
+    await tick(1)
+    await tick(2)
+    late = NOW + days(40)
+    await buy(market, "B", ("SLIDE", "5.00"), at=NOW + days(20), now=late)
+    return await buy(market, "C", ("SLIDE", "5.00"), at=NOW + days(39), now=late)
+
+
 async def owes(market: Engine, ada: int, tick: Tick) -> object:
     """A return takes what came back, and only the rest is owed; what came back dies later."""
     await buy(market, "A", ("PLAIN", "10.00"), at=NOW - days(87.5), now=NOW)
@@ -150,8 +162,8 @@ async def pays_first_by_night(market: Engine, ada: int, tick: Tick) -> object:
 
 
 STORIES: list[Story] = [
-    pays_first, pays_first_by_night, slides, owes, owes_what_died, two, two_on_an_order,
-    reversed_since, taken_by_hand, paid,
+    pays_first, pays_first_by_night, slides, told_as_history, owes, owes_what_died, two,
+    two_on_an_order, reversed_since, taken_by_hand, paid,
 ]  # fmt: skip
 
 
