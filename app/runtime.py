@@ -118,9 +118,9 @@ async def up_to_date(runtime: Runtime) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        while not hearing.done():  # a driver may answer a cancellation with an error of its own
-            hearing.cancel()
-            await asyncio.wait([hearing], timeout=1)
+        hearing.cancel()
+        with suppress(asyncio.CancelledError):
+            await hearing
 
 
 def _declared(plugin: Installed) -> Declared:

@@ -128,13 +128,28 @@ async def working(runtime: Runtime, *, wanted: bool = True) -> AsyncIterator[Non
 
 @contextmanager
 def stopped_gently() -> Iterator[None]:
-    """SIGTERM does what Ctrl+C does: it cancels, so that everything is taken down in order."""
-    if threading.current_thread() is not threading.main_thread():
+    """SIGTERM does what Ctrl+C does: it cancels, so that everything is taken down in order.
+
+    Also where Ctrl+C is ignored, as in what a script starts in the background.
+    """
+    me = asyncio.current_task()
+    if me is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    loop, told = asyncio.get_running_loop(), False
+
+    def stop(*_: object) -> None:
+        nonlocal told
+        told = True
+        loop.call_soon_threadsafe(me.cancel)
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except asyncio.CancelledError:
+        if told:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

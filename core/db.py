@@ -149,7 +149,8 @@ async def heard(url: str, channel: str, tell: Callable[[], Awaitable[None]]) -> 
 
     Several notices in a row may be one call. What it raises is its own affair, and ends this.
     """
-    told = asyncio.Event()
+    told, me = asyncio.Event(), asyncio.current_task()
+    assert me is not None
     while True:
         connection: Connection | None = None
         try:
@@ -161,6 +162,8 @@ async def heard(url: str, channel: str, tell: Callable[[], Awaitable[None]]) -> 
                 await tell()
                 await told.wait()
         except PASSING as error:
+            if me.cancelling():  # lost while stopping: that came as an error instead
+                raise asyncio.CancelledError from None
             _log.warning("the channel is lost; it is tried again", channel=channel, why=repr(error))
         finally:
             if connection is not None:

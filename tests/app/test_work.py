@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from core.db import connected
 from core.nightly import BATCH, Night
 from tests.app.working import (
     LATE,
+    PATIENCE,
     Books,
     copied,
     fill,
@@ -167,6 +168,23 @@ async def test_a_worker_that_is_cut_off_comes_back_and_stops_when_told(
         async with owner(url) as other:
             doing = "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status = 'doing'"
             assert await other.fetchval(doing) == 0
+
+
+@pytest.mark.parametrize("program", [stay, serve])
+async def test_what_a_script_starts_in_the_background_stops_when_told(
+    databases: Databases, program: Callable[[], str]
+) -> None:
+    """There Ctrl+C is ignored; what ends it is SIGTERM alone."""
+    ignoring = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    async with (
+        databases.migrated() as url,
+        process(url, ignoring + program(), LAURELS_PORT="0") as started,
+    ):
+        await heard(started, "the worker runs")
+        started.terminate()
+        async with asyncio.timeout(PATIENCE):
+            await started.communicate()
+        assert started.returncode in (0, 130)
 
 
 async def test_a_worker_beside_the_application_is_stopped_with_it(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from core import db, rule_changes
@@ -239,3 +240,24 @@ async def test_every_process_hears_of_a_change_and_after_a_lost_connection_too(
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_who_listens_ends_when_cancelled_whatever_the_driver_makes_of_it(
+    database: str,
+) -> None:
+    """A query that is cancelled may answer with an error of its own; that is no lost connection."""
+    began = asyncio.Event()
+
+    async def tell() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise asyncpg.InterfaceError("another operation is in progress") from None
+
+    listening = asyncio.create_task(db.heard(database, store.CHANNEL, tell))
+    await began.wait()
+    listening.cancel()
+    async with asyncio.timeout(20):
+        await asyncio.wait([listening])
+    assert listening.cancelled()
