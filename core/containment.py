@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from core.data_rules import DataRule
 from core.errors import PartnerRuleFailed
 from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
 from laurels.errors import RuleError, RuleTooSlow, storable
 from laurels.evaluation import Evaluation
 from laurels.purchase import Facts, Purchase
-from laurels.rules import Effects, Nothing, Terms
+from laurels.rules import EarnRule, Effects, Nothing, Terms, unwrapped
 
 if TYPE_CHECKING:
     from core.rulebook import PartnerTerms
@@ -150,7 +151,7 @@ class Containment:
                 f"send it again in {ceil(left)} seconds"
             )
         if left:
-            rules = tuple(rule if in_the_box(rule) else _SUSPENDED for rule in rules)
+            rules = tuple(rule if _harmless(rule) else _SUSPENDED for rule in rules)
         try:
             evaluation = evaluate_in_time(rules, purchase, facts)
         except RuleError as error:
@@ -176,9 +177,9 @@ class Containment:
 
     def _note(self, partner: PartnerTerms, rule: str, what: str, *, tentative: bool) -> None:
         self._faults[Fault(partner.id, rule, what)] += 1
-        # What the kit's rules refuse is the receipt's doing; suspended, no others run.
-        boxed = any(r.code == rule and in_the_box(r) for r in partner.rules)
-        spared = tentative or boxed or self.breakers.left(partner.id)
+        # What a harmless rule refuses is the receipt's doing; suspended, no others run.
+        harmless = any(r.code == rule and _harmless(r) for r in partner.rules)
+        spared = tentative or harmless or self.breakers.left(partner.id)
         pause = 0.0 if spared else self.breakers.failed(partner.id)
         _log.warning(
             "a partner's rule failed", partner=partner.code, rule=rule, what=what,
@@ -195,6 +196,11 @@ class Containment:
         """They couldn't be kept: they are told next time."""
         for fault, count in faults:
             self._faults[fault] += count
+
+
+def _harmless(rule: EarnRule) -> bool:
+    """Whether it runs no code of a partner's: one of the kit's box, or a data rule."""
+    return in_the_box(rule) or isinstance(unwrapped(rule), DataRule)
 
 
 def _kind(error: RuleError) -> str:

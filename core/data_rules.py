@@ -7,7 +7,7 @@ same evaluator under the same deadline. Knows no table, and nothing of who may w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -113,7 +113,6 @@ class RuleDefinition(_Data):
 
     code: _Code
     title: _Title
-    trigger: Literal["purchase"] = "purchase"
     when: str = ""
     lines: str = ""
     award: AwardTerms | None = None

@@ -23,56 +23,42 @@ from laurels.purchase import Facts, Purchase
 #: As long as one condition may be.
 LONGEST = 2000
 _TYPES = cel.Type
-_RECEIPT: Final = {
-    "purchase.total": _TYPES.DOUBLE,
-    "purchase.currency": _TYPES.STRING,
-    "purchase.store": _TYPES.STRING,
-    "purchase.at": _TYPES.TIMESTAMP,
-    "purchase.items": _TYPES.DOUBLE,
-    "local.year": _TYPES.INT,
-    "local.month": _TYPES.INT,
-    "local.day": _TYPES.INT,
-    "local.hour": _TYPES.INT,
-    "local.minute": _TYPES.INT,
-    "local.weekday": _TYPES.STRING,
-    "local.date": _TYPES.STRING,
-    "member.visits": _TYPES.INT,
-    "member.tiers": _TYPES.Map(_TYPES.STRING, _TYPES.STRING),
-    "lines": _TYPES.List(_TYPES.Map(_TYPES.STRING, _TYPES.DYN)),
+#: Each fact's type, and what it is for whoever writes a condition.
+_FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
+    "purchase.total": (_TYPES.DOUBLE, "what was paid in all, in major units: 49.9"),
+    "purchase.currency": (_TYPES.STRING, "the ISO 4217 code of the receipt's money"),
+    "purchase.store": (_TYPES.STRING, "the shop; may be empty"),
+    "purchase.at": (_TYPES.TIMESTAMP, "when it happened, an instant"),
+    "purchase.items": (_TYPES.DOUBLE, "the quantities of all lines added up"),
+    "local.year": (_TYPES.INT, "the year on the partner's own calendar"),
+    "local.month": (_TYPES.INT, "from 1 to 12"),
+    "local.day": (_TYPES.INT, "of the month, from 1"),
+    "local.hour": (_TYPES.INT, "on the partner's own clock, from 0 to 23"),
+    "local.minute": (_TYPES.INT, "from 0 to 59"),
+    "local.weekday": (_TYPES.STRING, "monday to sunday"),
+    "local.date": (_TYPES.STRING, "the local day as 2026-12-31: texts compare as days do"),
+    "member.visits": (_TYPES.INT, "purchases of the member at this partner before this one"),
+    "member.tiers": (
+        _TYPES.Map(_TYPES.STRING, _TYPES.STRING),
+        "by ladder the tier held just before: member.tiers.club",
+    ),
+    "lines": (
+        _TYPES.List(_TYPES.Map(_TYPES.STRING, _TYPES.DYN)),
+        "each with type, sku, amount and quantity: lines.exists(x, x.type == 'TEA')",
+    ),
+    "line.type": (_TYPES.STRING, "the type of product"),
+    "line.sku": (_TYPES.STRING, "the article; may be empty"),
+    "line.amount": (_TYPES.DOUBLE, "what was paid for the line, in major units"),
+    "line.quantity": (_TYPES.DOUBLE, "how many, or how much of weighed goods"),
+    "line.number": (_TYPES.INT, "the line's place on the receipt, from 1"),
 }
-_LINE: Final = {
-    "line.type": _TYPES.STRING,
-    "line.sku": _TYPES.STRING,
-    "line.amount": _TYPES.DOUBLE,
-    "line.quantity": _TYPES.DOUBLE,
-    "line.number": _TYPES.INT,
-}
-#: What each fact is, for whoever writes a condition; `line.` ones only where lines are chosen.
-FACTS: Final[Mapping[str, str]] = {
-    "purchase.total": "what was paid in all, in major units: 49.9",
-    "purchase.currency": "the ISO 4217 code of the receipt's money",
-    "purchase.store": "the shop; may be empty",
-    "purchase.at": "when it happened, an instant",
-    "purchase.items": "the quantities of all lines added up",
-    "local.year": "the year on the partner's own calendar",
-    "local.month": "from 1 to 12",
-    "local.day": "of the month, from 1",
-    "local.hour": "on the partner's own clock, from 0 to 23",
-    "local.minute": "from 0 to 59",
-    "local.weekday": "monday to sunday",
-    "local.date": "the local day as 2026-12-31: texts compare as days do",
-    "member.visits": "purchases of the member at this partner before this one",
-    "member.tiers": "by ladder the tier held just before: member.tiers.club",
-    "lines": "each with type, sku, amount and quantity: lines.exists(x, x.type == 'TEA')",
-    "line.type": "the type of product",
-    "line.sku": "the article; may be empty",
-    "line.amount": "what was paid for the line, in major units",
-    "line.quantity": "how many, or how much of weighed goods",
-    "line.number": "the line's place on the receipt, from 1",
-}
+#: What each fact is; those of a `line.` may be named only where lines are chosen.
+FACTS: Final[Mapping[str, str]] = {name: told for name, (_, told) in _FACTS.items()}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_RECEIPTS = cel.NewEnv(variables=_RECEIPT)
-_LINES = cel.NewEnv(variables={**_RECEIPT, **_LINE})
+_LINES = cel.NewEnv(variables={name: kind for name, (kind, _) in _FACTS.items()})
+_RECEIPTS = cel.NewEnv(
+    variables={name: kind for name, (kind, _) in _FACTS.items() if not name.startswith("line.")}
+)
 _NAME = re.compile(r"\b(?:purchase|local|member|line)\.[a-z_]+(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?")
 
 
@@ -118,7 +104,8 @@ class Condition:
         value = _value(expression, seen.receipt(lines=True))
         if not isinstance(value, bool):
             return Part(text, None, str(value))
-        names = dict.fromkeys(_NAME.findall(_without_texts(text)))
+        bare = _NAME.finditer(_without_texts(text))
+        names = dict.fromkeys(text[found.start() : found.end()] for found in bare)
         told = [f"{name} is {_shown(seen.facts, name)}" for name in names]
         return Part(text, value, ", ".join(told))
 
@@ -300,7 +287,7 @@ def _shown(facts: Mapping[str, object], name: str) -> str:
     if name.startswith("member.tiers"):
         tiers = facts["member.tiers"]
         assert isinstance(tiers, Mapping)
-        ladder = re.split(r"[.\[]", name.removeprefix("member.tiers"), maxsplit=1)[-1]
+        ladder = name.removeprefix("member.tiers").strip(".[]'\"")
         return str(tiers.get(ladder, "none") if ladder else dict(tiers))
     value = facts.get(name)
     if isinstance(value, float) and value.is_integer():

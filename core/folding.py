@@ -356,9 +356,9 @@ def seal(
     d = decided
     h = hashlib.blake2b(d.head, digest_size=16, person=b"laurels3")
     h.update(
-        b"%d|%d|%d|%d|%d|%d|%d|%b|%b|"
+        b"%d|%d|%d|%d|%d|%d|%d|%b|%d|%b"
         % (d.holder, _micros(d.booked_at), d.event, _micros(d.occurred_at), d.partner, d.rulebook,
-           d.kind, digest, external_id.encode())
+           d.kind, digest, len(external_id), external_id.encode())
     )  # fmt: skip
     h.update(d.content.encode())
     for ledger, transfers, changes in moved:

@@ -173,7 +173,6 @@ class Ledger:
         kind: Kind,
         source: Account,
         taken: Iterable[tuple[int, int]],
-        now: datetime,
     ) -> int:
         """Give points back to the lots they came from: (lot's seq, points) each.
 
@@ -189,10 +188,10 @@ class Ledger:
             until = lot.terms.policy.graced(at) if lot.dead(at) else None
             if until is not None and until > at:
                 self._change(cause, lot, lot.active_at, until)
-        self._repay(cause, back, now)
+        self._repay(cause, back, at)
         for lot, _ in back:
-            if lot.remaining and lot.dead(now) and lot.expires_at is not None:
-                self._expire(cause._replace(occurred_at=max(at, lot.expires_at)), lot)
+            if lot.remaining and lot.dead(at):
+                self._expire(cause, lot)
         self.check()
         return seq
 
@@ -340,10 +339,6 @@ class Ledger:
             )
         )  # fmt: skip
         return self.seq
-
-    def moved_since(self, transfers: int, changes: int) -> bool:
-        """Whether anything was moved since it had so many transfers and changes."""
-        return len(self.transfers) > transfers or len(self.changes) > changes
 
     def check(self) -> None:
         """Assert what the ledger promises after each posting. Raises BookBroken."""

@@ -76,24 +76,22 @@ def draft_of(partner: PartnerTerms, definition: RuleDefinition, at: datetime) ->
 
 
 async def save(
-    engine: Engine, partner: str, given: Mapping[str, Any], caller: str, now: datetime
+    partner: PartnerTerms, definition: RuleDefinition, caller: str, now: datetime
 ) -> Changed:
-    """Keep a new revision of a rule, in force nowhere yet. The same again is the same revision.
+    """Keep a new revision of a `checked` rule, in force nowhere yet. The same again is the same.
 
-    Raises BadInput naming the field, or UnknownReference.
+    Raises BadInput where there are too many.
     """
-    terms = find_partner(engine.rulebook, partner)
-    definition = checked(terms, given)
     said = definition.model_dump(mode="json", exclude_defaults=True)
     async with transaction() as connection:
-        before = await store.lock(connection, terms.id, definition.code)
+        before = await store.lock(connection, partner.id, definition.code)
         if before and before[0].definition == said and not _ended(before[0], now):
             return Changed(before[0], replayed=True)
         if len(before) >= MOST_REVISIONS:
             raise BadInput(f"a rule has at most {MOST_REVISIONS} revisions", "code")
         revision = before[0].revision + 1 if before else 1
         row = DataRuleRow(
-            terms.id, definition.code, revision, said, caller, now, None, None, None
+            partner.id, definition.code, revision, said, caller, now, None, None, None
         )  # fmt: skip
         await store.add(connection, row)
         return Changed(row)

@@ -136,10 +136,10 @@ def fold(
     if status is Status.COMPLETED:
         ledger.settle_reserved(posting.cause, found.points)
     elif status is Status.REVERSED:
-        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back, at)
+        ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back)
         facts += [reason or "", int(write_off)]
     else:
-        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back, at)
+        ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back)
     seal(posting, found.id, facts)
     batch.writes.settled.append(
         Settled(

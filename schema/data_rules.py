@@ -16,10 +16,11 @@ from core.data_rules import AwardTerms, GroupTerms, MultiplyTerms, RuleDefinitio
 from core.errors import BadInput
 from core.expressions import FACTS
 from core.purchases import find_partner
+from core.rulebook import PartnerTerms
 from core.store import data_rules as store
 from laurels.combining import Mode
 from schema.access import allow, allow_change, check_partner
-from schema.context import Context, Info
+from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
 from schema.scalars import BigInt
@@ -277,16 +278,12 @@ class SaveRuleInput:
     rule: DataRuleInput = strawberry.field(description="What it says.")
 
 
-def _definition(context: Context, input: SaveRuleInput) -> dict[str, Any]:
+def _checked(partner: PartnerTerms, given: DataRuleInput) -> RuleDefinition:
     """What was sent; raises BadInput naming the field within `rule`."""
-    partner = find_partner(context.engine.rulebook, input.partner)
-    check_partner(context, partner, "partner")
-    said = said_by(input.rule)
     try:
-        engine.checked(partner, said)
+        return engine.checked(partner, said_by(given))
     except BadInput as refusal:
         raise refusal.under("rule") from None
-    return said
 
 
 @strawberry.input(description="A revision to put in force.")
@@ -355,10 +352,11 @@ class DataRuleMutations:
         input: Annotated[SaveRuleInput, strawberry.argument(description="What, whose.")],
     ) -> SaveResult | None:
         context = info.context
-        given = _definition(context, input)
+        partner = find_partner(context.engine.rulebook, input.partner)
+        check_partner(context, partner, "partner")
+        definition = _checked(partner, input.rule)
         caller, now = context.viewer.caller, context.instant
-        done = await engine.save(context.engine, input.partner, given, caller, now)
-        return DataRuleChanged.of(info, done)
+        return DataRuleChanged.of(info, await engine.save(partner, definition, caller, now))
 
     @change(
         "Put a revision in force; the one before it ends there. Every server hears of it.",

@@ -80,7 +80,7 @@ def spend(ledger: Ledger, points: int, at: float) -> list[tuple[int, int]]:
 
 def release(ledger: Ledger, taken: list[tuple[int, int]], at: float) -> int:
     """Let go of what was held, on a day."""
-    return ledger.give_back(cause(at), Kind.RELEASE, Account.RESERVED, taken, day(at))
+    return ledger.give_back(cause(at), Kind.RELEASE, Account.RESERVED, taken)
 
 
 def catch_up(ledger: Ledger, at: float, event: int = 1) -> None:

@@ -15,6 +15,7 @@ from core.containment import (
     Containment,
     OnFaults,
 )
+from core.data_rules import parse, rule_of
 from core.errors import PartnerRuleFailed, Refusal
 from core.folding import Recorded
 from core.posting import Engine
@@ -255,3 +256,27 @@ async def test_a_quote_suspends_nobody_and_clears_nobody(engine: Engine, clock: 
         await buy(engine, ("raiser", f"b{n}"))
         await engine.quote([receipt(engine, f"g{n}", "1", NOW, partner="raiser")], NOW)
     assert engine.containment.breakers.left(bad.id) == FIRST_PAUSE
+
+
+async def test_a_data_rule_is_no_code_of_a_partners_and_goes_on_while_it_is_suspended(
+    engine: Engine, clock: Clock
+) -> None:
+    """Nor does it suspend anybody, whatever a receipt makes it give."""
+    kind = engine.rulebook.partners["kind"]
+    said = {"code": "data", "title": "Data", "award": {"currency": STAR, "points": 3}}
+    vast = {**said, "code": "vast", "award": {"currency": STAR, "points": 10**9, "each_unit": True}}
+    terms = kind.with_rules((*kind.earn, RuleTerms(0, rule_of(parse(said)))))
+    lone = Purchase("kind", "x", NOW, "USD", (Line("A", 100),))
+    for _ in range(FAILURES):
+        with pytest.raises(PartnerRuleFailed):
+            engine.containment.judge(terms, lone, Facts())
+    assert engine.containment.breakers.left(kind.id) == FIRST_PAUSE
+    # The visit's star and the data rule's three; the brand's own rule is passed over.
+    assert engine.containment.judge(terms, lone, Facts()).points(STAR) == 4
+    omega = engine.rulebook.partners["omega"]
+    beyond = omega.with_rules((RuleTerms(0, rule_of(parse(vast))),))
+    many = Purchase("omega", "x", NOW, "USD", (Line("A", 100, 10**15),))
+    for _ in range(3 * FAILURES):
+        with pytest.raises(PartnerRuleFailed):
+            engine.containment.judge(beyond, many, Facts())
+    assert engine.containment.breakers.left(omega.id) == 0

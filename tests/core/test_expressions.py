@@ -99,6 +99,8 @@ def test_the_first_part_that_failed_is_named_and_all_are_told_with_their_facts()
         Part("(local.hour > 20 || false)", False, "local.hour is 7"),
         Part("has(member.tiers.x)", False, "member.tiers.x is none"),
     ]
+    (part,) = condition("member.tiers['club'] == 'silver'", "when").parts(SEEN)
+    assert part == Part("member.tiers['club'] == 'silver'", False, "member.tiers['club'] is gold")
     unjudged = condition("member.tiers.house == 'a' && true", "when").parts(SEEN)
     assert unjudged[0] == Part("member.tiers.house == 'a'", None, 'Key not found in map : "house"')
 

@@ -212,7 +212,7 @@ def test_a_release_gives_back_to_the_lots_it_came_from() -> None:
 def test_a_reversal_gives_back_what_was_redeemed() -> None:
     ledger = Ledger(1, 1)
     lot = credit(ledger, 10, 0, 30)
-    ledger.give_back(cause(2), Kind.REVERSAL, Account.REDEEMED, spend(ledger, 6, 1), day(2))
+    ledger.give_back(cause(2), Kind.REVERSAL, Account.REDEEMED, spend(ledger, 6, 1))
     assert (ledger.active, lot.remaining) == (10, 10)
     assert accounts(ledger, Kind.REVERSAL) == [(Account.REDEEMED, Account.ACTIVE, 6)]
 
@@ -232,16 +232,17 @@ def test_a_moment_before_its_end_a_lot_takes_its_points_back() -> None:
     soon = credit(ledger, 10, 0, 30)
     taken = reserve(ledger, 10, 1)
     last = cause()._replace(booked_at=day(30) - TICK, occurred_at=day(30) - TICK)
-    ledger.give_back(last, Kind.RELEASE, Account.RESERVED, taken, day(30) - TICK)
+    ledger.give_back(last, Kind.RELEASE, Account.RESERVED, taken)
     assert (ledger.active, soon.remaining) == (10, 10)
 
 
-def test_what_comes_back_late_expires_no_sooner_than_its_lot() -> None:
+def test_what_comes_back_and_is_told_late_expires_with_its_lot() -> None:
     """Let go on day 20, told on day 40, of a lot that died on day 30: it could be spent between."""
     ledger = Ledger(1, 1)
     credit(ledger, 10, 0, 30)
     taken = reserve(ledger, 10, 1)
-    ledger.give_back(cause(20, booked=40), Kind.RELEASE, Account.RESERVED, taken, day(40))
+    ledger.give_back(cause(20, booked=40), Kind.RELEASE, Account.RESERVED, taken)
+    catch_up(ledger, 40)
     assert moves(ledger)[-2:] == [(Kind.RELEASE, 10, 20), (Kind.EXPIRY, 10, 30)]
 
 
@@ -281,7 +282,8 @@ def test_grace_counts_from_when_it_came_back_whenever_that_is_told(
     ledger = Ledger(1, 1)
     lot = earn(ledger, 10, terms(expires="30D", grace="10D"))
     taken = reserve(ledger, 10, 1)
-    ledger.give_back(cause(back, booked=45), Kind.RELEASE, Account.RESERVED, taken, day(45))
+    ledger.give_back(cause(back, booked=45), Kind.RELEASE, Account.RESERVED, taken)
+    catch_up(ledger, 45)
     assert (ledger.active, lot.expires_at) == (left, day(ends))
     expired = [] if left else [(Kind.EXPIRY, 10, ends)]
     assert moves(ledger)[2:] == [(Kind.RELEASE, 10, back), *expired]

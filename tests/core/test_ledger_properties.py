@@ -152,9 +152,9 @@ class Life:
             case "redeem" | "reserve":
                 self._debit(done, what, points)
             case "release" if self.held:
-                ledger.give_back(done, Kind.RELEASE, Account.RESERVED, self.held.pop(0), now)
+                ledger.give_back(done, Kind.RELEASE, Account.RESERVED, self.held.pop(0))
             case "reverse" if self.spent:
-                ledger.give_back(done, Kind.REVERSAL, Account.REDEEMED, self.spent.pop(), now)
+                ledger.give_back(done, Kind.REVERSAL, Account.REDEEMED, self.spent.pop())
             case "settle" if self.held:
                 ledger.settle_reserved(done, sum(n for _, n in self.held[0]))
                 self.spent.append(self.held.pop(0))

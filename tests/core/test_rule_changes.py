@@ -44,11 +44,19 @@ def tea(points: int = 10, **more: Any) -> dict[str, Any]:
     }
 
 
+async def kept(
+    engine: Engine, given: dict[str, Any], now: datetime = NOW, partner: str = "grocer"
+) -> rule_changes.Changed:
+    """Save a rule."""
+    terms = find_partner(engine.rulebook, partner)
+    return await save(terms, checked(terms, given), f"partner:{partner}", now)
+
+
 async def put(
     engine: Engine, given: dict[str, Any], now: datetime = NOW, **when: datetime
 ) -> rule_changes.Changed:
     """Save a rule and put it in force."""
-    row = (await save(engine, "grocer", given, "partner:grocer", now)).row
+    row = (await kept(engine, given, now)).row
     return await activate(engine, "grocer", row.code, row.revision, now, **when)
 
 
@@ -88,7 +96,7 @@ async def test_a_rule_judges_what_happens_while_it_is_in_force_however_late_it_i
 async def test_a_new_revision_takes_over_where_the_old_one_ends(engine: Engine) -> None:
     await put(engine, tea(10))
     later = NOW + days(5)
-    second = await save(engine, "grocer", tea(20), "partner:grocer", NOW + days(1))
+    second = await kept(engine, tea(20), NOW + days(1))
     assert (second.row.revision, second.row.from_at) == (2, None)
     assert await earned(engine, "A", NOW + days(1)) == 11
     await activate(engine, "grocer", "tea", 2, NOW + days(1), from_at=later)
@@ -106,7 +114,7 @@ async def test_the_same_again_changes_nothing(engine: Engine) -> None:
     done = await put(engine, tea())
     books = await dump()
     version = engine.rulebook.version
-    again = await save(engine, "grocer", tea(), "admin:", NOW + days(1))
+    again = await kept(engine, tea(), NOW + days(1))
     assert again == rule_changes.Changed(done.row, replayed=True)
     assert (await activate(engine, "grocer", "tea", 1, NOW + days(1))).replayed
     assert (await activate(engine, "grocer", "tea", 1, NOW, from_at=NOW)).replayed
@@ -115,7 +123,7 @@ async def test_the_same_again_changes_nothing(engine: Engine) -> None:
     assert ended.row.until_at == NOW + days(2)
     assert engine.rulebook.version > version
     # Ended, the same words are a new revision: they may judge again.
-    anew = await save(engine, "grocer", tea(), "admin:", NOW + days(3))
+    anew = await kept(engine, tea(), NOW + days(3))
     assert (anew.row.revision, anew.replayed) == (2, False)
     await activate(engine, "grocer", "tea", 2, NOW + days(3))
     assert [await earned(engine, f"D{n}", NOW + days(n)) for n in (1, 2, 3)] == [11, 1, 11]
@@ -143,25 +151,25 @@ async def refused(engine: Engine, call: Any, kind: type[Refusal], message: str, 
 async def test_a_refusal_names_the_field_and_changes_nothing(engine: Engine) -> None:
     await put(engine, tea() | {"group": {"code": "drinks"}})
     wine, first = tea() | {"code": "wine"}, {"group": {"code": "drinks", "mode": "first"}}
-    await save(engine, "grocer", tea(20), "admin:", NOW)
-    await save(engine, "grocer", tea(30), "admin:", NOW)
+    await kept(engine, tea(20), NOW)
+    await kept(engine, tea(30), NOW)
     await activate(engine, "grocer", "tea", 2, NOW, from_at=NOW + days(9))
     past, soon = NOW - days(1), NOW + days(5)
     gold = tea() | {"award": {"currency": "GOLD", "points": 1}}
 
+    def kept_at(partner: str, given: dict[str, Any]) -> Any:
+        return kept(engine, given, partner=partner)
+
     def put_in(revision: int, **how: datetime) -> Any:
         return activate(engine, "grocer", "tea", revision, NOW, **how)
 
-    def kept(partner: str, given: dict[str, Any]) -> Any:
-        return save(engine, partner, given, "admin:", NOW)
-
     for call, kind, message, *path in (
-        (kept("nobody", tea()), UnknownReference, "no partner", "partner"),
-        (kept("grocer", gold), BadInput, "may not issue GOLD: STAR", "award", "currency"),
-        (kept("cafe", tea()), BadInput, "may not issue STAR: none", "award", "currency"),
-        (kept("grocer", tea() | {"code": "visit"}), BadInput, "choose another code", "code"),
-        (kept("grocer", tea() | {"when": "x"}), BadInput, "undeclared reference", "when"),
-        (kept("grocer", wine | first), BadInput, "rule tea has this group as highest", "group"),
+        (kept_at("nobody", tea()), UnknownReference, "no partner", "partner"),
+        (kept_at("grocer", gold), BadInput, "may not issue GOLD: STAR", "award", "currency"),
+        (kept_at("cafe", tea()), BadInput, "may not issue STAR: none", "award", "currency"),
+        (kept_at("grocer", tea() | {"code": "visit"}), BadInput, "choose another code", "code"),
+        (kept_at("grocer", tea() | {"when": "x"}), BadInput, "undeclared reference", "when"),
+        (kept_at("grocer", wine | first), BadInput, "rule tea has this group as highest", "group"),
         (put_in(3, from_at=past), BadInput, "keeps its rules", "from"),
         (put_in(3, until_at=NOW), BadInput, "ends after it begins", "until"),
         (put_in(3, from_at=soon), WrongState, "revision 2 begins", "from"),
