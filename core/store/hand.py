@@ -71,11 +71,14 @@ CREATE TABLE data_rule (
     until_at timestamptz CHECK (until_at >= from_at),
     CONSTRAINT data_rule_revision UNIQUE (partner_id, code, revision),
     CONSTRAINT data_rule_activated CHECK ((rule_id IS NULL) = (from_at IS NULL)
-        AND (from_at IS NOT NULL OR until_at IS NULL))
+        AND (from_at IS NOT NULL OR until_at IS NULL)),
+    -- Of one rule at most one revision is in force at an instant; the code by its hash, for a text
+    -- would need an extension.
+    CONSTRAINT data_rule_alone EXCLUDE USING gist (
+        int4range(partner_id, partner_id, '[]') WITH &&,
+        int8range(hashtextextended(code, 7), hashtextextended(code, 7), '[]') WITH &&,
+        tstzrange(from_at, until_at) WITH &&) WHERE (from_at IS NOT NULL)
 );
--- Of one rule at most one revision is in force without an end.
-CREATE UNIQUE INDEX data_rule_open ON data_rule (partner_id, code)
-    WHERE from_at IS NOT NULL AND until_at IS NULL;
 -- Nothing more is booked up to the last of these instants, whatever clock it comes by.
 CREATE TABLE seal (
     at timestamptz PRIMARY KEY

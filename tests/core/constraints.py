@@ -30,6 +30,10 @@ CONSTRAINTS = {
         "(until_at IS NULL))))",
         "CHECK ((revision >= 1))",
         "CHECK ((until_at >= from_at))",
+        "EXCLUDE USING gist (int4range(partner_id, partner_id, '[]'::text) WITH &&, "
+        "int8range(hashtextextended(code, (7)::bigint), hashtextextended(code, (7)::bigint), "
+        "'[]'::text) WITH &&, tstzrange(from_at, until_at) WITH &&) "
+        "WHERE ((from_at IS NOT NULL))",
         "PRIMARY KEY (id)",
         "UNIQUE (partner_id, code, revision)",
         "UNIQUE (rule_id)",

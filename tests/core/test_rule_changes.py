@@ -197,6 +197,35 @@ async def test_a_draft_is_tried_by_a_quote_and_judges_nothing_else(engine: Engin
     assert await earned(engine, "A", NOW) == 11
 
 
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("UPDATE data_rule SET definition = '{}'", asyncpg.InsufficientPrivilegeError),
+        ("UPDATE data_rule SET revision = 9", asyncpg.InsufficientPrivilegeError),
+        ("DELETE FROM data_rule", asyncpg.InsufficientPrivilegeError),
+        ("UPDATE data_rule SET until_at = $1 WHERE revision = 1", asyncpg.ExclusionViolationError),
+        ("UPDATE data_rule SET until_at = NULL", asyncpg.ExclusionViolationError),
+        ("UPDATE data_rule SET from_at = NULL", asyncpg.CheckViolationError),
+    ],
+)
+async def test_the_database_refuses_to_change_a_revision_or_to_let_two_judge(
+    engine: Engine, statement: str, refused: type[Exception]
+) -> None:
+    await put(engine, tea(10))
+    await kept(engine, tea(20))
+    await activate(engine, "grocer", "tea", 2, NOW, from_at=NOW + days(5))
+    await put(engine, tea() | {"code": "other"})
+    arguments = [NOW + days(6)] if "$1" in statement else []
+    async with db.transaction() as connection:
+        with pytest.raises(refused):
+            async with connection.transaction():
+                await connection.execute(statement, *arguments)
+        # The control: when a revision is in force may be changed, where no other is.
+        await connection.execute(
+            "UPDATE data_rule SET until_at = $1 WHERE revision = 1", NOW + days(4)
+        )
+
+
 async def test_a_contract_that_shrank_leaves_a_rule_out_and_no_purchase_fails(
     engine: Engine, database: str
 ) -> None:
