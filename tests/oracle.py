@@ -292,7 +292,7 @@ class Oracle:
         at = min(now, found.hold_until or now)
         ledger = self._ledger(found.holder, found.currency, at)
         ledger.moves.append((at, RESERVED, -found.points))
-        ledger.give_back(found.taken, at, now)
+        ledger.give_back(found.taken, at)
 
     def time_out(self, now: datetime, holder: int | None = None) -> None:
         """Release every hold (of one member) whose time has run out, in that order."""
@@ -310,7 +310,7 @@ class Oracle:
         found = self._find(name, "completed")
         self.time_out(now, found.holder)
         found.state = "reversed"
-        self._ledger(found.holder, found.currency, now).give_back(found.taken, now, now)
+        self._ledger(found.holder, found.currency, now).give_back(found.taken, now)
 
     def adjust(self, holder: int, currency: str, points: int, now: datetime) -> None:
         """By hand, up or down."""

@@ -258,8 +258,11 @@ class Ledger:
             self.arrears += left
             self.moves.append((at, ARREARS, left))
 
-    def give_back(self, taken: Iterable[tuple[Lot, int]], at: datetime, now: datetime) -> None:
-        """Points return to the lots they came from; a dead one lives on by its grace, or not."""
+    def give_back(self, taken: Iterable[tuple[Lot, int]], at: datetime) -> None:
+        """Points return to the lots they came from; a dead one lives on by its grace, or not.
+
+        What happens after that instant comes after it, be it in the past.
+        """
         lots = []
         for lot, n in taken:
             lot.remaining += n
@@ -272,4 +275,3 @@ class Ledger:
         for lot in lots:
             if lot.remaining and lot.expires_at is not None and lot.expires_at <= at:
                 self.perish(lot, at)
-        self.catch_up(now)
