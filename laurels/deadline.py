@@ -6,6 +6,7 @@ expressions and big powers. A single long call in C ends late, and is the engine
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Sequence
@@ -62,9 +63,15 @@ _timer = _Timer()
 
 
 def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
-    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
+    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule.
+
+    Meanwhile no garbage is collected: the signal would end some other object's finalizer instead
+    of the rule.
+    """
     if not _timer.ready():
         return evaluate(rules, purchase, facts)
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         _timer.start(DEADLINE + EACH_LINE * len(purchase.lines))
         return evaluate(rules, purchase, facts)
@@ -73,3 +80,5 @@ def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts
         # one that came there would leave the timer on.
         _timer.running = False
         _timer.stop()
+        if collecting:
+            gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 import threading
@@ -81,3 +82,40 @@ def test_beside_the_main_thread_rules_run_without_a_deadline() -> None:
     thread.start()
     thread.join()
     assert found == [judge(PointsPerVisit(STAR, 2))]
+
+
+class Loop:
+    """Garbage that only the collector finds; says when it went."""
+
+    def __init__(self, gone: list[str]) -> None:
+        self.me, self.gone = self, gone
+
+    def __del__(self) -> None:
+        self.gone.append("gone")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_signal_ends_no_finalizer_for_garbage_waits_for_the_rule(enabled: bool) -> None:
+    gone: list[str] = []
+
+    def littering(purchase: Purchase, facts: Facts) -> Effects:
+        litter = [[] for _ in range(100_000)]  # type: ignore[var-annotated]  # of nothing at all
+        return award(STAR, len(litter) + len(gone))
+
+    gc.collect()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        Loop(gone)
+        assert judge(earn_rule("litter", "Litter")(littering)) == judge(
+            PointsPerVisit(STAR, 100_000)
+        )
+        assert gc.isenabled() is enabled
+        gc.collect()
+        assert gone == ["gone"]
+        # The control: left alone, the collector would have come in the middle.
+        gc.enable()
+        Loop(gone)
+        littering(PURCHASE, Facts())
+        assert gone == ["gone", "gone"]
+    finally:
+        gc.enable()
