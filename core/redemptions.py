@@ -42,8 +42,8 @@ from laurels.rewards import CodeSource
 
 #: Held points don't expire and held stock is nobody else's: so a hold is short.
 LONGEST_HOLD = timedelta(days=31)
-
-
+#: As many holds as a member has at once: whatever moves its points next may have to end them all.
+MOST_HOLDS = 100
 #: As many pieces of a reward as one redemption takes.
 MOST_PIECES = 100
 
@@ -82,10 +82,29 @@ class Taken(NamedTuple):
     pooled: bool = False
 
 
+class _OutOfStock(NotEligible):
+    """None of a reward is left, or none that isn't held."""
+
+    def __init__(self, title: str, reward: int | None) -> None:
+        super().__init__(f"'{title}' is out of stock", "reward")
+        self.reward = reward
+
+
 async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redemption:
     """Take a reward for points. Raises UnknownReference, BadInput, NotEligible or
     IdempotencyConflict; then nothing was booked.
+
+    What others hold beyond its time is on the shelf again, be that booked or not.
     """
+    try:
+        return await _redeem(engine, request, now)
+    except _OutOfStock as out:
+        if not await time_out(engine, now, reward=out.reward):
+            raise
+        return await _redeem(engine, request, now)
+
+
+async def _redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redemption:
     check_text(request.key, "key", 255, least=1)
     for name in ("partner", "reward", "currency"):
         check_text(getattr(request, name) or "", name, 1000)
@@ -155,14 +174,16 @@ async def cancel(
     return await _close(engine, holder, redemption, Status.CANCELLED, (caller, key), now)
 
 
-async def time_out(engine: Engine, now: datetime) -> int:
-    """Release holds whose time has run out, each member's on its own; returns how many.
+async def time_out(engine: Engine, now: datetime, *, reward: int | None = None) -> int:
+    """Release holds whose time has run out (of who holds this reward), member by member.
+
+    Returns how many.
 
     Safe to run late: what is released is dated when its time ran out.
     """
     ended = 0
     failed: list[Exception] = []
-    for holder in await store.overdue(now):
+    for holder in await store.overdue(now, reward):
         try:
             async with transaction() as connection:
                 batch = await open_holders(connection, engine.rulebook, engine.ids, [holder], now)
@@ -220,8 +241,10 @@ def debit(
     """
     kind = EventKind.REDEMPTION if hold is None else EventKind.RESERVATION
     until = None if hold is None else hold.after(now, partner.time_zone)
-    if until is not None and until > now + LONGEST_HOLD:
-        raise BadInput(f"a hold lasts at most {LONGEST_HOLD.days} days", "hold")
+    if until is not None and not now < until <= now + LONGEST_HOLD:
+        raise BadInput(
+            f"a hold ends later than it begins, {LONGEST_HOLD.days} days at most", "hold"
+        )
     posting = Posting(batch, kind, ids[1], holder, partner.id, now)
     ledger = posting.ledger(taken.currency)
     target = Account.REDEEMED if hold is None else Account.RESERVED
@@ -257,6 +280,9 @@ async def write_down(
     if back and done.stocked and done.reward is not None:
         await store.lock_shelves(connection, done.reward, back)
     await write(connection, batch)
+    held = 0 if done.status is not Status.HELD else await store.held_by(connection, done.holder)
+    if held >= MOST_HOLDS:
+        raise NotEligible(f"{held} are held already: confirm or cancel some first", "hold")
     codes = await vouchers.issue(connection, done)
     await store.add(connection, as_row(done))
     of = (done.holder, done.id)
@@ -265,7 +291,7 @@ async def write_down(
         and done.reward is not None
         and not await store.take_stock(connection, done.reward, done.quantity, event, of)
     ):
-        raise NotEligible(f"'{title}' is out of stock", "reward")
+        raise _OutOfStock(title, done.reward)
     return replace(done, codes=codes)
 
 

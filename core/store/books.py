@@ -233,6 +233,7 @@ CREATE TABLE redemption (
     CHECK ((reward_id IS NULL) <> (rule IS NULL)),
     CHECK ((status = 1) = (settled_at IS NULL)),
     CHECK (status <> 1 OR hold_until IS NOT NULL),
+    CONSTRAINT redemption_hold CHECK (hold_until > requested_at),
     CONSTRAINT redemption_reversed CHECK ((status = 5) = (reversed_at IS NOT NULL)
         AND (status = 5) = (reason IS NOT NULL) AND (status = 5 OR NOT written_off))
 );

@@ -39,7 +39,7 @@ _CONSTRAINTS = {
     "standing": "pkey holder_id_fkey rank_check",
     "tier_change": "pkey holder_id_fkey check",
     "redemption": "pkey holder_id_fkey quantity_check points_check worth_check cash_check "
-    "status_check order_id_check reason_check check check1 check2 reversed",
+    "status_check order_id_check reason_check check check1 check2 hold reversed",
     "voucher": "pkey code_check state_check owned",
     "stock_move": "pkey kind_check amount_check of_redemption",
     "relation": "pkey holder_id_fkey purchases_check",

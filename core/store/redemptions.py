@@ -182,6 +182,14 @@ async def add(connection: Connection, row: Sequence[object]) -> None:
     await connection.execute(_ADD, *row)
 
 
+async def held_by(connection: Connection, holder: int) -> int:
+    """How many redemptions a member holds."""
+    held: int = await connection.fetchval(
+        "SELECT count(*) FROM redemption WHERE holder_id = $1 AND status = 1", holder
+    )
+    return held
+
+
 async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
     """Settle redemptions and their codes, and give back the stock of those that ended."""
     await connection.execute(_SETTLE, *columns([s[:7] for s in settled], 7))
@@ -255,13 +263,15 @@ async def taken_lots(
     return found
 
 
-async def overdue(now: datetime) -> list[int]:
-    """Holders who hold something beyond its time, the longest first."""
+async def overdue(now: datetime, reward: int | None = None) -> list[int]:
+    """Holders who hold something (this reward) beyond its time, the longest first."""
     async with reading() as connection:
         rows = await connection.fetch(
             "SELECT holder_id FROM redemption WHERE status = 1 AND hold_until <= $1 "
+            "AND ($2::int IS NULL OR reward_id = $2) "
             "GROUP BY holder_id ORDER BY min(hold_until), holder_id",
             now,
+            reward,
         )
     return [row[0] for row in rows]
 

@@ -97,6 +97,7 @@ CONSTRAINTS = {
         "CHECK ((cash > 0))",
         "CHECK (((reward_id IS NULL) <> (rule IS NULL)))",
         "CHECK (((status <> 1) OR (hold_until IS NOT NULL)))",
+        "CHECK ((hold_until > requested_at))",
         "CHECK (((status = 1) = (settled_at IS NULL)))",
         "CHECK (((status >= 1) AND (status <= 5)))",
         "CHECK ((points > 0))",
