@@ -16,7 +16,8 @@ from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.events import EventKind
 from core.judging import TierMove
 from core.rulebook import PartnerTerms
-from laurels.purchase import Line
+from core.tally import Carried, carried_of
+from laurels.purchase import Line, Purchase
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Bought:
     """A purchase with all that became of it so far.
 
     `kept` are points, by currency, that revisions no longer gave and that weren't taken back: they
-    had expired, or were let go. What a later revision gives again is these first.
+    had expired, or were let go. What a later revision gives again is these first. `carried` is what
+    rules carried over by it, as it stands.
     """
 
     event: int
@@ -71,6 +73,7 @@ class Bought:
     earning_events: list[int] = field(default_factory=list)
     fulfilled: dict[str, datetime] = field(default_factory=dict)
     kept: dict[int, int] = field(default_factory=dict)
+    carried: dict[str, Carried] = field(default_factory=dict)
 
     @classmethod
     def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
@@ -82,14 +85,17 @@ class Bought:
         for purchase, event, kind, holder, at, _, partner, money, name, store, text in histories:
             content = orjson.loads(text)
             own = by_event.get(event, [])
+            carried = carried_of(content)
             if kind == EventKind.PURCHASE:
                 visits, tiers = content["f"]
                 remains = Remains.whole([_line(row) for row in own])
                 found[purchase] = cls(
                     event, holder, partner, at, money, name, store, visits, tiers,
-                    given_of(content), remains, earning_events=[event],
+                    given_of(content), remains, earning_events=[event], carried=carried,
                 )  # fmt: skip
-            elif kind == EventKind.EDIT:
+                continue
+            found[purchase].carried.update(carried)
+            if kind == EventKind.EDIT:
                 bought = found[purchase]
                 after = given_of(content)
                 bought.correct(changes_of(bought.given, after), content["t"])
@@ -108,6 +114,13 @@ class Bought:
             elif kind == EventKind.FULFILMENT:
                 found[purchase].fulfilled[content["event"]] = at
         return found
+
+    def receipt(self, partner: PartnerTerms, lines: tuple[Line, ...] | None = None) -> Purchase:
+        """As rules see it: its last revision, or other lines in its place."""
+        return Purchase(
+            partner.code, self.external_id, self.occurred_at, self.money,
+            self.remains.lines if lines is None else lines, self.store, partner.time_zone,
+        )  # fmt: skip
 
     def creditable(self, currency: int, change: int) -> int:
         """What of a rise is to be credited: what was kept isn't given twice."""

@@ -21,13 +21,13 @@ from core.digests import DigestKey
 from core.digests import proven as proven_digests
 from core.entries import Allocation, Kind, LotChange, Transfer
 from core.events import EventKind
-from core.folding import seal
 from core.ledger import Ledger
 from core.measures import Qualified
 from core.purchases import content_hash
 from core.qualifying import floors_from
 from core.reviews import review_hash
 from core.rulebook import LadderTerms, stamp_of
+from core.sealing import seal
 from core.settling import digest
 from core.store import proof
 from core.store.digests import HeadDigest

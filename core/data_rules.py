@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
+from laurels.caps import Budget, Cap, Ceiling
 from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, check_code, check_title
@@ -27,6 +28,7 @@ from laurels.rules import (
     Multiply,
     Nothing,
     Terms,
+    capped,
     check_factor,
     check_terms,
     grouped,
@@ -68,7 +70,8 @@ class _Data(BaseModel):
 class AwardTerms(_Data):
     """Points: at once, for every `per` of money (whole steps, or in proportion), or for each unit.
 
-    Money and units are those of the lines that count. `at_most` caps what one receipt gets.
+    Money and units are those of the lines that count. `at_most` caps what one receipt gets. What
+    `carries` keeps the money beyond full steps for the member's next receipt.
     """
 
     currency: str
@@ -77,9 +80,12 @@ class AwardTerms(_Data):
     whole_steps: bool = True
     each_unit: bool = False
     at_most: _Points | None = None
+    carries: bool = False
 
     @model_validator(mode="after")
     def _one_basis(self) -> Self:
+        if self.carries and (self.per is None or not self.whole_steps):
+            raise ValueError("only what counts full steps of money leaves a rest to carry over")
         if self.per is not None and self.each_unit:
             raise ValueError("points are for money or for units, not for both")
         return self
@@ -104,6 +110,55 @@ class GroupTerms(_Data):
         return Group(self.code, self.mode, self.each_line)
 
 
+class CapTerms(_Data):
+    """The most that it gives one member; see `laurels.Cap`."""
+
+    points: int | None = None
+    times: int | None = None
+    per: str | None = None
+    shared: str = ""
+    rejects: bool = False
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> Cap:
+        """As plugins declare one."""
+        return Cap(self.points, self.times, self.per, self.shared, self.rejects)
+
+
+class BudgetTerms(_Data):
+    """The most that it gives to all members together; see `laurels.Budget`."""
+
+    code: str
+    points: int
+    per: str | None = None
+    rejects: bool = False
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> Budget:
+        """As plugins declare one."""
+        return Budget(self.code, self.points, self.per, self.rejects)
+
+
+def _told(declared: Callable[[], object]) -> None:
+    """The SDK's own check of a declaration, told as pydantic tells its own."""
+    try:
+        declared()
+    except LaurelsError as error:
+        raise ValueError(str(error)) from None
+
+
+#: As many caps as one rule may have.
+MOST_CAPS = 5
+
+
 class RuleDefinition(_Data):
     """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
 
@@ -118,6 +173,8 @@ class RuleDefinition(_Data):
     award: AwardTerms | None = None
     multiply: MultiplyTerms | None = None
     group: GroupTerms | None = None
+    caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
+    budget: BudgetTerms | None = None
     otherwise: str = Field(default="", max_length=300)
     pending: _Pending | None = None
     reevaluated: bool = False
@@ -140,10 +197,12 @@ class RuleDefinition(_Data):
 
     def terms(self) -> dict[str, Any]:
         """What is stored of it with each version, beside its code and title."""
-        said = self.model_dump(exclude={"code", "title", "pending", "reevaluated", "group"})
+        said = self.model_dump(exclude=_LASTING)
         return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "")}}
 
 
+#: What isn't the rule's own terms, but of what becomes of its points.
+_LASTING = {"code", "title", "pending", "reevaluated", "group", "caps", "budget"}
 #: Tells a data rule's stored terms from a plugin's.
 KIND = "DataRule"
 
@@ -164,6 +223,11 @@ def rule_of(definition: RuleDefinition) -> EarnRule:
     rule: EarnRule = DataRule(definition)
     if definition.group is not None:
         (rule,) = grouped(definition.group.declared(), rule)
+    ceilings: list[Ceiling] = [cap.declared() for cap in definition.caps]
+    if definition.budget is not None:
+        ceilings.append(definition.budget.declared())
+    if ceilings:
+        rule = capped(rule, *ceilings)
     if definition.reevaluated:
         rule = reevaluated(rule)
     return rule if definition.pending is None else pending(definition.pending, rule)
@@ -172,7 +236,7 @@ def rule_of(definition: RuleDefinition) -> EarnRule:
 class DataRule:
     """A data rule as the evaluator meets it."""
 
-    __slots__ = ("_award", "_factor", "_lines", "_per", "_when", "code", "definition", "title")
+    __slots__ = ("_award", "_factor", "_lines", "_when", "code", "definition", "per", "title")
 
     def __init__(self, definition: RuleDefinition) -> None:
         self.definition = definition
@@ -182,13 +246,18 @@ class DataRule:
         if definition.lines:
             self._lines = condition(definition.lines, "lines", of_lines=True)
         self._award = definition.award
-        self._per = None
+        self.per = None
         if definition.award is not None and definition.award.per is not None:
-            self._per = Money.parse(definition.award.per)
+            self.per = Money.parse(definition.award.per)
         self._factor: Multiply | None = None
         if definition.multiply is not None:
             factor = check_factor("factor", definition.multiply.factor)
             self._factor = Multiply(definition.multiply.currency, factor)
+
+    @property
+    def carries(self) -> bool:
+        """Whether it carries money over to the next receipt."""
+        return self._award is not None and self._award.carries
 
     @property
     def terms(self) -> Terms:
@@ -209,7 +278,7 @@ class DataRule:
             chosen = self._lines.chosen(seen or seen_of(purchase, facts))
             if True not in chosen:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
-        return self._awarded(purchase, chosen)
+        return self._awarded(purchase, chosen, facts)
 
     def judged(self, purchase: Purchase, facts: Facts) -> tuple[list[Part], list[bool]]:
         """Every part of its condition with its facts, and of each line whether it counts."""
@@ -217,32 +286,38 @@ class DataRule:
         parts = [] if self._when is None else self._when.parts(seen)
         return parts, [] if self._lines is None else self._lines.chosen(seen)
 
-    def _awarded(self, purchase: Purchase, chosen: list[bool] | None) -> Effect:
+    def _awarded(self, purchase: Purchase, chosen: list[bool] | None, facts: Facts) -> Effect:
         award = self._award
         assert award is not None
+        carry = None
         shares = _counting(purchase.amounts, chosen)
-        if self._per is not None:
-            if purchase.currency != self._per.currency:
-                return Nothing(f"earns on {self._per.currency}, this is {purchase.currency}")
+        if self.per is not None:
+            if purchase.currency != self.per.currency:
+                return Nothing(f"earns on {self.per.currency}, this is {purchase.currency}")
             total = sum(shares)
+            if award.carries:
+                total += facts.carried.get(self.code, 0)
+                carry = total - max(0, total) // self.per.minor * self.per.minor
+                total = max(0, total)
             if award.whole_steps:
-                points = total // self._per.minor * award.points
+                points = total // self.per.minor * award.points
             else:
-                points = total * award.points // self._per.minor
+                points = total * award.points // self.per.minor
         elif award.each_unit:
             shares = _counting([line.quantity for line in purchase.lines], chosen)
             points = sum(shares) * award.points // 1000
         else:
             points = award.points
         if points == 0:
-            return Nothing(self.definition.otherwise or "nothing here earns a whole point")
+            return Nothing(self.definition.otherwise or "nothing here earns a whole point", carry)
         given = points if award.at_most is None else min(points, award.at_most)
         lines = None  # by the amounts of all: the evaluator's own way
         if shares is not purchase.amounts or not purchase.total_minor:
             if not any(shares):  # all that counts is free of charge: alike
                 shares = _counting([1] * len(purchase.lines), chosen)
             lines = spread(given, shares)
-        return Award(award.currency, given, lines, wanted=points if given < points else None)
+        wanted = points if given < points else None
+        return Award(award.currency, given, lines, wanted=wanted, carry=carry)
 
 
 def _counting(figures: Sequence[int], chosen: Sequence[bool] | None) -> Sequence[int]:

@@ -75,6 +75,8 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
     }
 
 
+#: Two transactions waited for each other, and this one gave way: it may begin anew at once.
+Deadlock = asyncpg.DeadlockDetectedError
 #: What PostgreSQL or the way to it raises that may be otherwise in a moment.
 PASSING = (
     OSError,

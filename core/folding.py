@@ -6,10 +6,9 @@ connection. Each fold changes its holder's state alone, so a batch's size never 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -27,12 +26,14 @@ from core.ledger import Ledger
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
+from core.sealing import seal
 from core.store import writes as rows
+from core.tally import Carried, Tally, carried_by
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
 from laurels.evaluation import Evaluation
 from laurels.policies import Activity
-from laurels.purchase import Facts, Purchase
+from laurels.purchase import Purchase
 
 _TICK = timedelta(microseconds=1)
 #: The version of a decision's stored form, hashed with it.
@@ -73,6 +74,7 @@ class Batch:
     awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
     containment: Containment = field(default_factory=Containment)
     tentative: bool = False
+    tally: Tally = field(default_factory=Tally)
     #: Of these it is known that what they wait for has happened in time: it is booked next.
     spared: list[Lot] = field(default_factory=list)
     writes: rows.Writes = field(default_factory=rows.Writes)
@@ -155,10 +157,12 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
-    evaluation = batch.containment.judge(
-        partner, purchase, Facts(visits, tiers), tentative=batch.tentative
-    )
-    content = packed(partner, content_of(partner, evaluation, visits, tiers))
+    if item.supposed:
+        tiers.update(item.supposed)
+    facts = batch.tally.facts(partner, purchase, holder, visits, tiers)
+    evaluation = batch.containment.judge(partner, purchase, facts, tentative=batch.tentative)
+    carried = carried_by(partner, facts, evaluation)
+    content = packed(partner, content_of(partner, evaluation, visits, tiers, carried))
     check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)
     _credit(
@@ -170,6 +174,8 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
         money=purchase.currency, store_name=purchase.store,
     )  # fmt: skip
     cause = posting.cause
+    batch.tally.count(partner, evaluation, purchase, holder, event)
+    batch.tally.carry_on(partner.id, holder, carried)
     moves = qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
     batch.relations[holder, partner.id] = visits + 1
     batch.dealt.add((holder, partner.id))
@@ -191,19 +197,26 @@ def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None
 
 
 def content_of(
-    partner: PartnerTerms, evaluation: Evaluation, visits: int, tiers: Mapping[str, str]
+    partner: PartnerTerms,
+    evaluation: Evaluation,
+    visits: int,
+    tiers: Mapping[str, str],
+    carried: Sequence[Carried] = (),
 ) -> dict[str, Any]:
-    """The decision's compact form: facts, versions, points by line, cuts, refusals.
+    """The decision's compact form: facts, versions, points by line, cuts, refusals, carry-overs.
 
     Raises PartnerRuleFailed where a rule gave what can't be stored.
     """
     earn = partner.earn
-    given = [
-        [earn[g.rule].id, partner.issues[g.currency].id, list(g.lines), g.base, g.wanted, g.because]
-        for g in evaluation.granted
-    ]
+    given = []
+    for g in evaluation.granted:
+        row = [earn[g.rule].id, partner.issues[g.currency].id, list(g.lines), g.base, g.wanted]
+        given.append([*row, g.because, g.cut] if g.cut else [*row, g.because])
     refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
-    return {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
+    content = {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
+    if carried:
+        content["c"] = [list(x) for x in carried]
+    return content
 
 
 def packed(partner: PartnerTerms, content: Mapping[str, Any]) -> bytes:
@@ -339,60 +352,3 @@ class Posting:
             )
         )  # fmt: skip
         batch.writes.decisions.append(decided._replace(head=head))
-
-
-def seal(
-    decided: rows.DecisionRow,
-    digest: bytes,
-    external_id: str,
-    moved: Iterable[tuple[Ledger, int, int]],
-) -> bytes:
-    """The hash of a decision, of its event's, of the one before (`decided.head`) and what it moved.
-
-    Of each ledger by currency `moved` gives how many transfers and changes it had before. Hashed
-    are the lots that each debit took from, too, and the policies that lots were put under, in
-    full: who changes one changes their past.
-    """
-    d = decided
-    h = hashlib.blake2b(d.head, digest_size=16, person=b"laurels3")
-    h.update(
-        b"%d|%d|%d|%d|%d|%d|%d|%b|%d|%b"
-        % (d.holder, _micros(d.booked_at), d.event, _micros(d.occurred_at), d.partner, d.rulebook,
-           d.kind, digest, len(external_id), external_id.encode())
-    )  # fmt: skip
-    h.update(d.content.encode())
-    for ledger, transfers, changes in moved:
-        _hash_moves(h, ledger, transfers, changes)
-    return h.digest()
-
-
-def _hash_moves(h: hashlib.blake2b, ledger: Ledger, transfers: int, changes: int) -> None:
-    moved = ledger.transfers[transfers:]
-    for t in moved:
-        h.update(
-            b"%d|%d|%d|%d|%d|%d|%d|%d|%d|%d|%d;"
-            % (t.holder, t.currency, t.seq, _micros(t.booked_at), _micros(t.occurred_at), t.kind,
-               t.source, t.target, t.amount, t.event, t.rule or 0)
-        )  # fmt: skip
-        if t.seq in ledger.opened:
-            h.update(ledger.stamps.get(ledger.opened[t.seq], b""))
-    taken = []
-    for a in reversed(ledger.allocations):
-        if not moved or a.seq < moved[0].seq:
-            break
-        taken.append((a.seq, a.lot, _micros(a.at), a.amount))
-    for row in sorted(taken):
-        h.update(b"%d<%d:%d:%d;" % row)
-    for c in sorted(ledger.changes[changes:]):
-        h.update(
-            b"%d:%d:%d:%d:%d;"
-            % (c.lot, _micros(c.active_at), _micros(c.expires_at), c.policy, c.event)
-        )
-        h.update(ledger.stamps.get(c.policy, b""))
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _micros(at: datetime | None) -> int:
-    return -1 if at is None else (at - _EPOCH) // _TICK

@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 import structlog
 
 from core.containment import Containment
-from core.db import Connection, transaction
-from core.errors import IdempotencyConflict, Refusal, UnknownReference
+from core.db import Connection, Deadlock, transaction
+from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference
 from core.events import EventKind
 from core.folding import Batch, Outcome, fold_purchase
 from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.settling import end_holds
-from core.store import faults, redemptions
+from core.store import caps, faults, redemptions
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
@@ -32,6 +32,8 @@ _RETRIES = 5
 #: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
 #: rules take with a large batch. What is left of it is booked by the next one.
 LONGEST_FOLD = 2.0
+#: So far ahead a quote looks.
+FORESEEN = timedelta(days=5 * 366)
 #: So many purchases are judged before others in this process have their turn.
 _TURN = 16
 _log = structlog.get_logger("laurels.posting")
@@ -99,18 +101,27 @@ class Engine:
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
-        """What `record_purchases` would answer now, by the same code; nothing is booked."""
-        return (await self._run(items, now, historical=False, book=False)).outcomes
+        """What `record_purchases` would answer, by the same code; nothing is booked.
+
+        Of a purchase that lies ahead, what it would answer then, did nothing happen in between.
+        Raises NotAllowed beyond FORESEEN.
+        """
+        last = max([now, *(item.purchase.occurred_at for item in items)])
+        if last > now + FORESEEN:
+            raise NotAllowed("a quote looks at most five years ahead", "occurredAt")
+        return (await self._run(items, last, historical=False, book=False)).outcomes
 
     async def _run(
         self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool
     ) -> _Booked:
         try:
-            for _ in range(_RETRIES):
+            for attempt in range(_RETRIES):
                 try:
                     async with transaction() as connection:
-                        return await self._post(connection, items, now, historical, book)
-                except LostRace:
+                        return await self._post(
+                            connection, items, now, historical, book, sure=attempt > 0
+                        )
+                except (LostRace, Deadlock):
                     continue
         finally:
             await self.tell_faults(now)
@@ -132,11 +143,13 @@ class Engine:
         now: datetime,
         historical: bool,
         book: bool,
+        sure: bool,
     ) -> _Booked:
         """Book what one transaction takes of a batch: all of it, as a rule.
 
         What waits for a purchase is booked before the next one of its holder, as if each came
-        alone: there the batch is cut. And it ends where judging has taken too long.
+        alone: there the batch is cut. And it ends where judging has taken too long. To be `sure` of
+        what is left of budgets, nobody else draws on them until the end.
         """
         batch = Batch(
             self.rulebook, now, historical, containment=self.containment, tentative=not book
@@ -148,6 +161,8 @@ class Engine:
         batch.tips = {holder: tip for _, holder, tip in places}
         if holders:
             await self._load(connection, batch, items, holders)
+            told = [(h, items[n].partner, items[n].purchase) for n, h in holders.items()]
+            await caps.load(connection, batch.tally, told, sure=sure and book)
         cuts = _cuts(batch, items, holders) if book and batch.awaiting else []
         if cuts:
             items = items[: cuts[0]]
@@ -222,5 +237,7 @@ async def write(connection: Connection, batch: Batch) -> None:
     if writes.events and not await store.write_events(connection, writes):
         raise LostRace
     await store.write_holders(connection, writes)
+    if not await caps.write(connection, batch.tally):
+        raise LostRace  # another drew on a budget since: less is left of it
     if writes.settled:  # last: stock is given back there, for which others wait
         await redemptions.settle(connection, writes.settled)

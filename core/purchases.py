@@ -6,8 +6,8 @@ Knows nothing of how it is booked (`core.posting`). Every refusal names the fiel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -47,11 +47,15 @@ class PurchaseInput:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A purchase that passed all checks which need no database."""
+    """A purchase that passed all checks which need no database.
+
+    `supposed` are tiers, by ladder, that a quote takes in place of those that the member holds.
+    """
 
     partner: PartnerTerms
     member: MemberRef
     purchase: Purchase
+    supposed: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_partner(rulebook: Rulebook, code: str) -> PartnerTerms:

@@ -13,7 +13,7 @@ from datetime import datetime
 import structlog
 
 from core.bought import Bought, Request, Returned
-from core.db import PASSING, Connection, transaction
+from core.db import PASSING, Connection, Deadlock, transaction
 from core.entries import AHEAD
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
 from core.events import EventKind
@@ -22,6 +22,7 @@ from core.posting import Engine, LostRace, write
 from core.returns import Unit, read
 from core.reversals import lock_orders, reverse_for_order, spent_on
 from core.settling import end_holds, open_holders
+from core.store import caps
 from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
@@ -72,11 +73,13 @@ async def _attempt(
     engine: Engine, units: Sequence[Unit], now: datetime, historical: bool
 ) -> list[Outcome]:
     try:
-        for _ in range(_RETRIES):
+        for attempt in range(_RETRIES):
             try:
                 async with transaction() as connection:
-                    return await _record(connection, engine, units, now, historical)
-            except LostRace:
+                    return await _record(
+                        connection, engine, units, now, historical, sure=attempt > 0
+                    )
+            except (LostRace, Deadlock):
                 continue
     finally:
         await engine.tell_faults(now)
@@ -180,6 +183,8 @@ async def _record(
     units: Sequence[Unit],
     now: datetime,
     historical: bool,
+    *,
+    sure: bool,
 ) -> list[Outcome]:
     asked = [(n, u.partner.id, u.purchase) for n, u in enumerate(units)]
     found = await store.find_purchases(connection, asked)
@@ -191,6 +196,13 @@ async def _record(
     batch.tips = await rows.lock_holders(connection, holders) if holders else {}
     known = await store.known(connection, keys)
     bought = await _load(connection, engine, batch, found, units, now) if found else {}
+    if found:
+        told = [
+            (b.holder, units[n].partner, b.receipt(units[n].partner))
+            for n, b in ((n, bought[event]) for n, (event, _) in found.items())
+        ]
+        earned = [(b.holder, event) for b in bought.values() for event in b.earning_events]
+        await caps.load(connection, batch.tally, told, earned, sure=sure)
     spent = await spent_on(connection, engine, batch, orders if found else [])
     events = iter(await engine.ids.take(len(units)))
     waiting = await store.waits(connection, keys)

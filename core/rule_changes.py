@@ -20,7 +20,8 @@ from core.rulebook import PartnerTerms, RuleTerms
 from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
 from core.store.rules import version_of
-from laurels.rules import group_of
+from laurels.caps import Budget, shared_by
+from laurels.rules import ceilings_of, group_of
 
 __all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
 
@@ -48,6 +49,7 @@ def checked(partner: PartnerTerms, given: Mapping[str, Any]) -> RuleDefinition:
     if any(r.rule.code == definition.code and not _of_data(r) for r in partner.earn):
         raise BadInput(f"the plugin has a rule {definition.code}: choose another code", "code")
     _check_group(partner, definition)
+    _check_shared(partner, definition)
     return definition
 
 
@@ -63,6 +65,21 @@ def _check_group(partner: PartnerTerms, definition: RuleDefinition) -> None:
         if (group.mode, group.each_line) != (wanted.mode, wanted.each_line):
             how = f"{group.mode}{' on each line' if group.each_line else ''}"
             raise BadInput(f"rule {terms.rule.code} has this group as {how}", "group")
+
+
+def _check_shared(partner: PartnerTerms, definition: RuleDefinition) -> None:
+    """What rules share is the same for all of them: raises BadInput where another says otherwise.
+
+    A revision to be may say otherwise of what its rule alone has.
+    """
+    mine = shared_by(ceilings_of(rule_of(definition)))
+    for terms in partner.earn:
+        if terms.rule.code == definition.code:
+            continue
+        for key, other in shared_by(terms.ceilings).items():
+            if mine.get(key, other) != other:
+                field = "budget" if isinstance(other, Budget) else "caps"
+                raise BadInput(f"rule {terms.rule.code} has it as: {other}", field)
 
 
 def _of_data(rule: RuleTerms) -> bool:

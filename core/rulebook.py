@@ -16,12 +16,13 @@ import orjson
 
 from core.containment import OnFaults
 from core.programme import AdjustmentSettings
+from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
-from laurels.rules import EarnRule
+from laurels.rules import EarnRule, carries, ceilings_of
 from laurels.windows import Window, WindowKind
 
 
@@ -167,6 +168,11 @@ class RuleTerms:
             return False
         return self.until_at is None or at < self.until_at
 
+    @property
+    def ceilings(self) -> tuple[Ceiling, ...]:
+        """The caps and budgets that it is held to."""
+        return ceilings_of(self.rule)
+
     def policy(self, currency: CurrencyTerms) -> PolicyTerms:
         """The policy under which points of this rule are credited."""
         return self.policies.get(currency.code, currency.terms)
@@ -203,6 +209,9 @@ class PartnerTerms:
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
     rules: tuple[EarnRule, ...] = field(init=False, default=())
+    #: The codes of rules that carry money over, and whether there are any, or caps or budgets.
+    carrying: tuple[str, ...] = field(init=False, default=())
+    tallied: bool = field(init=False, default=False)
     _changes: tuple[datetime, ...] = field(init=False, repr=False, compare=False, default=())
     _at: dict[int, PartnerTerms] = field(
         init=False, repr=False, compare=False, default_factory=dict
@@ -210,6 +219,10 @@ class PartnerTerms:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
+        carrying = tuple(dict.fromkeys(r.code for r in self.rules if carries(r)))
+        object.__setattr__(self, "carrying", carrying)
+        capped = any(r.ceilings for r in self.earn)
+        object.__setattr__(self, "tallied", bool(carrying) or capped)
         changes = {at for r in self.earn for at in (r.from_at, r.until_at) if at is not None}
         object.__setattr__(self, "_changes", tuple(sorted(changes)))
 
@@ -225,6 +238,14 @@ class PartnerTerms:
             ]
             found = self._at[place] = replace(self, earn=tuple(earn))
         return found
+
+    def uses_since(self, at: datetime) -> datetime | None:
+        """From when on what was given bears on the caps of a purchase; None: from ever."""
+        caps = [c for r in self.earn for c in r.ceilings if isinstance(c, Cap)]
+        begins = [None if c.reach is None else c.reach.begins(at, self.time_zone) for c in caps]
+        if None in begins:
+            return None
+        return min([at, *(x for x in begins if x is not None)])
 
     def with_rules(self, earn: tuple[RuleTerms, ...]) -> PartnerTerms:
         """The same with other rules."""

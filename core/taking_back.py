@@ -6,7 +6,7 @@ is `core.entitlement`'s, that of lots is the ledger's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import orjson
@@ -19,13 +19,13 @@ from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting, check_room, content_of, packed
 from core.ledger import Ledger
 from core.qualifying import disqualify
+from core.rejudging import carried_again, judge_again
 from core.reversals import Spent, reverse_for_order
 from core.rulebook import PartnerTerms
-from laurels.deadline import evaluate_in_time
-from laurels.errors import RuleTooSlow
+from core.tally import Carried, carried_by
+from laurels.evaluation import Evaluation
 from laurels.policies import Activity
-from laurels.purchase import Facts, Line, Purchase
-from laurels.rules import reevaluates
+from laurels.purchase import Line, Purchase
 
 
 def book(
@@ -78,23 +78,15 @@ def _take_back(
 ) -> Returned:
     items, amount, after = said
     before, money_before = bought.entitled(), bought.remains.returned
-    judged = _judge_again(batch, bought, request, after)
+    judged = judge_again(batch, bought, request, after)
     entitled = after.entitled(bought.given, judged)
     posting = Posting(
         batch, request.kind, event, bought.holder, bought.partner, request.occurred_at
     )
     falls = _by_currency(bought.given, before, entitled)
-    left = {
-        c: sum(p for g, p in zip(bought.given, before, strict=True) if g.currency == c)
-        for c in falls
-    }
-    taken = [
-        [currency, fall, *_charge(posting, bought, currency, fall, left[currency])]
-        for currency, fall in sorted(falls.items())
-    ]
-    for currency in falls:  # a correction (an edit) renews nothing, up or down
-        until = posting.horizon(currency)
-        posting.ledger(currency).slide(posting.cause, Activity.RETURNING, until)
+    taken = _collect(posting, bought, before, falls)
+    carried = carried_again(bought, request, after)
+    _uncount(batch, bought, event, _lost(bought.given, before, entitled), carried)
     visit_gone = after.nothing and not bought.remains.nothing
     bought.remains, bought.judged = after, judged
     bought.cancelled = request.kind is EventKind.CANCEL
@@ -111,6 +103,7 @@ def _take_back(
                 if old != new
             ],
             "t": taken,
+            **({"c": [list(x) for x in carried]} if carried else {}),
         }
     )
     for item in _merged(items):
@@ -151,6 +144,44 @@ def _by_currency(
     return {currency: fall for currency, fall in falls.items() if fall}
 
 
+def _collect(
+    posting: Posting, bought: Bought, before: Sequence[int], falls: Mapping[int, int]
+) -> list[list[int]]:
+    """Take back what falls come to, of each currency: as its decision tells it."""
+    taken = []
+    for currency, fall in sorted(falls.items()):
+        left = sum(p for g, p in zip(bought.given, before, strict=True) if g.currency == currency)
+        taken.append([currency, fall, *_charge(posting, bought, currency, fall, left)])
+    for currency in falls:  # a correction (an edit) renews nothing, up or down
+        until = posting.horizon(currency)
+        posting.ledger(currency).slide(posting.cause, Activity.RETURNING, until)
+    return taken
+
+
+def _uncount(
+    batch: Batch,
+    bought: Bought,
+    event: int,
+    lost: Mapping[tuple[int, int], tuple[int, bool]],
+    carried: Sequence[Carried],
+) -> None:
+    """Take what is no longer earned off caps and budgets, and off what rules carry over."""
+    batch.tally.give_back(bought.holder, bought.partner, bought.earning_events, event, lost)
+    batch.tally.carry_on(bought.partner, bought.holder, carried)
+    bought.carried.update((x.rule, x) for x in carried)
+
+
+def _lost(
+    given: Sequence[Given], before: Sequence[int], after: Sequence[int]
+) -> dict[tuple[int, int], tuple[int, bool]]:
+    """By (rule, currency) what is no longer earned, and whether nothing of it is any more."""
+    lost: dict[tuple[int, int], tuple[int, bool]] = {}
+    for g, old, new in zip(given, before, after, strict=True):
+        points, gone = lost.get((g.rule, g.currency), (0, True))
+        lost[g.rule, g.currency] = (points + old - new, gone and not new)
+    return lost
+
+
 def _charge(
     posting: Posting, bought: Bought, currency: int, fall: int, entitled: int
 ) -> tuple[int, int, int, int]:
@@ -171,50 +202,6 @@ def _charge(
     return charged, *taken
 
 
-def _judge_again(batch: Batch, bought: Bought, request: Request, after: Remains) -> dict[int, int]:
-    """Points of the awards whose rule says to judge it again, on what remains, by their place.
-
-    Only by the very version that gave them: a rule that has changed since goes by proportion, and
-    so does one that fails. A return is never lost to a partner's fault. What a return took is
-    never earned again: or the next one would take it twice.
-    """
-    judged = _judged_by_rules(batch, bought, request, after)
-    before, now = bought.entitled(), after.entitled(bought.given, judged)
-    for n, given in enumerate(bought.given):
-        if given.base is None and now[n] > before[n]:
-            judged[n] = before[n]
-    return judged
-
-
-def _judged_by_rules(
-    batch: Batch, bought: Bought, request: Request, after: Remains
-) -> dict[int, int]:
-    rules = {r.id: r.rule for r in request.partner.earn if reevaluates(r.rule)}
-    again = [n for n, g in enumerate(bought.given) if g.rule in rules and g.base is None]
-    judged = dict.fromkeys(again, 0)
-    lines = after.receipt()
-    if not again or not lines:
-        return judged
-    receipt = Purchase(
-        request.partner.code, bought.external_id, bought.occurred_at, bought.money, lines,
-        bought.store, request.partner.time_zone,
-    )  # fmt: skip
-    codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
-    for n in again:
-        given = bought.given[n]
-        try:
-            facts = Facts(bought.visits, dict(bought.tiers))
-            found = evaluate_in_time([rules[given.rule]], receipt, facts)
-        except (Exception, RuleTooSlow):
-            del judged[n]
-            continue
-        twins = [m for m in again if bought.given[m][:2] == given[:2]]
-        granted = [g.points for g in found.granted if g.currency == codes.get(given.currency)]
-        place = twins.index(n)
-        judged[n] = granted[place] if place < len(granted) else 0
-    return judged
-
-
 def _edit(
     batch: Batch,
     bought: Bought,
@@ -231,12 +218,9 @@ def _edit(
             f"the last revision is {bought.revision}; the next is {bought.revision + 1}", "revision"
         )
     partner = request.partner.at(bought.occurred_at)
-    receipt = Purchase(
-        partner.code, bought.external_id, bought.occurred_at, bought.money, lines, bought.store,
-        partner.time_zone,
-    )  # fmt: skip
-    evaluation = batch.containment.judge(partner, receipt, Facts(bought.visits, dict(bought.tiers)))
-    decided = content_of(partner, evaluation, bought.visits, bought.tiers)
+    receipt = bought.receipt(partner, lines)
+    evaluation, carried = _judge_revision(batch, partner, bought, receipt)
+    decided = content_of(partner, evaluation, bought.visits, bought.tiers, carried)
     packed(partner, decided)
     check_room(batch, partner, evaluation, bought.holder)
     given = given_of(decided)
@@ -252,6 +236,11 @@ def _edit(
             )
         elif more := bought.creditable(currency, change):
             _credit_more(posting, partner, bought, before, given, currency, more)
+    batch.tally.count(
+        partner, evaluation, receipt, bought.holder, event, instead_of=bought.earning_events
+    )
+    batch.tally.carry_on(partner.id, bought.holder, carried)
+    bought.carried.update((x.rule, x) for x in carried)
     bought.correct(changes, taken)
     bought.given, bought.revision = given, revision
     bought.remains = Remains.whole(lines)
@@ -270,6 +259,19 @@ def _edit(
         (bought.money, money_before - money), False,
     )  # fmt: skip
     return Returned(event, bought.holder, bought.event, posting.cause.booked_at, False, moves)
+
+
+def _judge_revision(
+    batch: Batch, partner: PartnerTerms, bought: Bought, receipt: Purchase
+) -> tuple[Evaluation, list[Carried]]:
+    """What rules make of a revision, as if its purchase had never been judged."""
+    facts = batch.tally.facts(
+        partner, receipt, bought.holder, bought.visits, bought.tiers,
+        without=bought.earning_events,
+        carried={code: known.before for code, known in bought.carried.items()},
+    )  # fmt: skip
+    evaluation = batch.containment.judge(partner, receipt, facts)
+    return evaluation, carried_by(partner, facts, evaluation, bought.carried)
 
 
 def _credit_more(

@@ -3,6 +3,7 @@
 It imports nothing of the application; everything public stands in `__all__`.
 """
 
+from laurels.caps import Budget, Cap
 from laurels.combining import Group, Mode
 from laurels.declarations import (
     Currency,
@@ -27,7 +28,7 @@ from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.money import Money, MoneyError
 from laurels.policies import Activity, Expiry, Pending, Policy, Returns
-from laurels.purchase import Facts, Line, Purchase, PurchaseError
+from laurels.purchase import Facts, Line, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
 from laurels.rewards import CodeSource, Reward, RewardKind
 from laurels.rounding import Rounding
@@ -42,6 +43,7 @@ from laurels.rules import (
     Nothing,
     Terms,
     award,
+    capped,
     earn_rule,
     grouped,
     multiply,
@@ -54,6 +56,8 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Activity",
     "Award",
+    "Budget",
+    "Cap",
     "Checkout",
     "CodeSource",
     "Currency",
@@ -99,7 +103,9 @@ __all__ = [
     "Terms",
     "Tier",
     "TierMultiplier",
+    "Use",
     "award",
+    "capped",
     "earn_rule",
     "evaluate",
     "grouped",

@@ -132,10 +132,11 @@ class PointsPerAmount(_BoxRule):
     """`points` for each full `per` of money spent on the receipt: 1 for every `"10.00 USD"`.
 
     `per_step` counts full steps only ($105 at 1 per $10 gives 10: Square's accrual); without it
-    the points are proportional and rounded once per receipt, down.
+    the points are proportional and rounded once per receipt, down. One that `carries` keeps what is
+    left of a receipt beyond full steps for the member's next one, and judges again what comes back.
     """
 
-    __slots__ = ("at_most", "per", "per_step", "points")
+    __slots__ = ("at_most", "carries", "per", "per_step", "points")
 
     def __init__(
         self,
@@ -145,6 +146,7 @@ class PointsPerAmount(_BoxRule):
         *,
         per_step: bool = True,
         at_most: int | None = None,
+        carries: bool = False,
         code: str = "per-amount",
         title: str = "Points for what you spend",
     ) -> None:
@@ -154,6 +156,9 @@ class PointsPerAmount(_BoxRule):
         if self.per.minor <= 0:
             raise DeclarationError(f"{what}: per: it is above zero")
         self.per_step = bool(per_step)
+        self.carries = bool(carries)
+        if self.carries and not self.per_step:
+            raise DeclarationError(f"{what}: carries: only what counts full steps leaves a rest")
         self.at_most = None if at_most is None else check_points(f"{what}: at_most", at_most, 1)
         super().__init__(
             code,
@@ -164,26 +169,35 @@ class PointsPerAmount(_BoxRule):
                 "per": str(self.per),
                 "per_step": self.per_step,
                 "at_most": self.at_most,
+                **({"carries": True} if self.carries else {}),
             },
         )
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
-        """Points for the receipt's total."""
+        """Points for the receipt's total, and for what was carried over to it."""
         if purchase.currency != self.per.currency:
             return Nothing(f"earns on {self.per.currency}, this receipt is in {purchase.currency}")
         total = purchase.total_minor
+        carry = None
+        if self.carries:
+            total += facts.carried.get(self.code, 0)
+            carry = total - max(0, total) // self.per.minor * self.per.minor
+            total = max(0, total)
         if self.per_step:
             points, least = total // self.per.minor * self.points, self.per.minor
         else:
             points = total * self.points // self.per.minor
             least = -(-self.per.minor // self.points)
         if points == 0:
-            return Nothing(f"spend {Money(least - total, purchase.currency)} more")
+            missing = least - (total if carry is None else carry)
+            return Nothing(f"spend {Money(missing, purchase.currency)} more", carry)
         wanted = points
         if self.at_most is not None:
             points = min(points, self.at_most)
         lines = spread(points, purchase.amounts)
-        return Award(self.currency, points, lines, wanted=wanted if wanted > points else None)
+        return Award(
+            self.currency, points, lines, wanted=wanted if wanted > points else None, carry=carry
+        )
 
 
 class PointsPerVisit(_BoxRule):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
 class Granted(NamedTuple):
     """What one rule gave: `lines` add up to `points`, in the receipt's order.
 
-    `base` is what a multiplier multiplied; `wanted` the figure before a cap.
+    `base` is what a multiplier multiplied; `wanted` the figure before a cap, `cut` the words of a
+    cap of a period or of a budget.
     """
 
     rule: int
@@ -20,6 +21,7 @@ class Granted(NamedTuple):
     base: int | None = None
     wanted: int | None = None
     because: str = ""
+    cut: str = ""
 
 
 class Refused(NamedTuple):
@@ -31,10 +33,14 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What all rules made of one purchase; rules are named by their place in the sequence."""
+    """What all rules made of one purchase; rules are named by their place in the sequence.
+
+    `carried` is the money (minor units) that rules carry on to the member's next receipt.
+    """
 
     granted: tuple[Granted, ...]
     refused: tuple[Refused, ...]
+    carried: Mapping[int, int] = field(default_factory=dict, hash=False)
 
     def points(self, currency: str) -> int:
         """All points of this currency."""

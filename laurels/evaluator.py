@@ -6,10 +6,11 @@ nothing of ledgers: whether an award may be booked is the engine's question.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from operator import add
 
+from laurels.caps import Restraint
 from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
 from laurels.errors import RuleError, RuleTooSlow, shown, storable
@@ -29,6 +30,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     granted: list[Granted] = []
     refused: list[Refused] = []
     multipliers: list[tuple[int, Multiply]] = []
+    carried: dict[int, int] = {}
     for place, rule in enumerate(rules):
         try:
             effects = rule.evaluate(purchase, facts)
@@ -48,23 +50,60 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
         for effect in some:
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
+                if effect.carry is not None:
+                    carried[place] = _checked_carry(rule, effect.carry)
             elif isinstance(effect, Nothing):
                 refused.append(Refused(place, _words(rule, effect.because)))
+                if effect.carry is not None:
+                    carried[place] = _checked_carry(rule, effect.carry)
             elif isinstance(effect, Multiply):
                 multipliers.append((place, _checked_multiply(rule, effect)))
             else:
                 raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
-    groups = {
-        place: rule.group
-        for place, rule in enumerate(rules)
-        if type(rule) is LastingRule and rule.group is not None
-    }
+    lasting = {place: rule for place, rule in enumerate(rules) if type(rule) is LastingRule}
+    if lasting:
+        granted = _settle(rules, lasting, purchase, facts, granted, refused, carried, multipliers)
+    elif multipliers:
+        granted += _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
+    return Evaluation(tuple(granted), tuple(refused), carried)
+
+
+def _settle(
+    rules: Sequence[EarnRule],
+    lasting: Mapping[int, LastingRule],
+    purchase: Purchase,
+    facts: Facts,
+    granted: list[Granted],
+    refused: list[Refused],
+    carried: dict[int, int],
+    multipliers: list[tuple[int, Multiply]],
+) -> list[Granted]:
+    """What stands of awards by caps and groups, and then what multiplies that.
+
+    A rule's own caps come before its group: where they leave nothing, a rival gives (so does
+    Square's trigger limit). What several rules share is taken by those that stand.
+    """
+    ceilings = {place: rule.ceilings for place, rule in lasting.items() if rule.ceilings}
+    groups = {place: rule.group for place, rule in lasting.items() if rule.group is not None}
+    restraint = Restraint(ceilings, {p: r.code for p, r in lasting.items()}, purchase, facts)
+    if ceilings:
+        granted, over = restraint.hold(granted, own=True, shared=False)
+        refused += over
     if groups:
-        granted, passed_over = combine(groups, granted, [rule.title for rule in rules])
-        refused += passed_over
+        granted, over = combine(groups, granted, [rule.title for rule in rules])
+        refused += over
+        for place in {r.rule for r in over}:
+            carried.pop(place, None)
+    if ceilings:
+        granted, over = restraint.hold(granted, own=False, shared=True)
+        refused += over
     if multipliers:
-        _multiply(rules, multipliers, granted, refused, len(purchase.lines))
-    return Evaluation(tuple(granted), tuple(refused))
+        more = _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
+        if ceilings:
+            more, over = restraint.hold(more, own=True, shared=True)
+            refused += over
+        granted += more
+    return granted
 
 
 #: Of a rule that gives nothing and doesn't say why.
@@ -146,13 +185,21 @@ def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> li
     return list(lines)
 
 
-def _multiply(
+def _checked_carry(rule: EarnRule, carry: object) -> int:
+    # type() and not isinstance: True is an int, and no money.
+    if type(carry) is not int or abs(carry) > MAX_POINTS:
+        raise RuleError(rule.code, f"carries on {shown(carry)}, not whole minor units")
+    return carry
+
+
+def _multiplied(
     rules: Sequence[EarnRule],
     multipliers: list[tuple[int, Multiply]],
-    granted: list[Granted],
+    granted: Sequence[Granted],
     refused: list[Refused],
     count: int,
-) -> None:
+) -> list[Granted]:
+    found: list[Granted] = []
     base = {effect.currency: [0] * count for _, effect in multipliers}
     for g in granted:
         if g.currency in base:
@@ -169,4 +216,5 @@ def _multiply(
             refused.append(Refused(place, because or why))
             continue
         shares = spread(extra, lines)
-        granted.append(Granted(place, effect.currency, extra, shares, total, None, because))
+        found.append(Granted(place, effect.currency, extra, shares, total, None, because))
+    return found

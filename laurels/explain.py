@@ -49,6 +49,7 @@ def tell_award(
     base: int | None = None,
     wanted: int | None = None,
     because: str = "",
+    cut: str = "",
 ) -> Told:
     """Tell an award of `points` line by line in `unit` (the currency's name) for `lines`."""
     total = sum(points)
@@ -66,7 +67,8 @@ def tell_award(
     rounding = _rounding(terms)
     caps: tuple[str, ...] = ()
     if wanted is not None and wanted > total:
-        caps = (f"capped at {total} for one receipt; without the cap {wanted}",)
+        capped = cut or f"capped at {total} for one receipt"
+        caps = (f"{capped}; without the cap {wanted}",)
     parts = [f"{title}: {total} {unit}"]
     detail = because.rstrip(" .") or _detail(terms, told, base, total, rate)
     if detail:

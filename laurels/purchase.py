@@ -5,7 +5,7 @@ Both are plain frozen data: a rule gets nothing else, and can change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -125,7 +125,18 @@ def _check_lines(lines: object) -> None:
             )
 
 
+class Use(NamedTuple):
+    """What a capped rule gave a member once, at an instant; below zero: what of it came back."""
+
+    at: datetime
+    currency: str
+    points: int
+    times: int = 1
+
+
 _NO_TIERS: Mapping[str, str] = MappingProxyType({})
+_NO_USES: Mapping[str, Sequence[Use]] = MappingProxyType({})
+_NO_FIGURES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +145,17 @@ class Facts:
 
     `visits` counts the purchases booked at this partner before this one; `tiers` gives, for each
     ladder that the partner may see, the code of the tier held just before this purchase.
+
+    `uses` are what capped rules gave this member before, `budgets` what is left of them (unnamed:
+    all), `carried` the money (minor units) that a rule carries over from earlier receipts; by
+    `Cap.key`, by the budget's code and by the rule's.
     """
 
     visits: int = 0
     tiers: Mapping[str, str] = field(default_factory=lambda: _NO_TIERS, hash=False)
+    uses: Mapping[str, Sequence[Use]] = field(default_factory=lambda: _NO_USES, hash=False)
+    budgets: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
+    carried: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
 
     def __post_init__(self) -> None:
         if type(self.visits) is not int or self.visits < 0:
@@ -145,6 +163,13 @@ class Facts:
         if self.tiers is not _NO_TIERS:
             # A copy: one rule must not be able to promote the member for the next.
             object.__setattr__(self, "tiers", MappingProxyType(dict(self.tiers)))
+        if self.uses is not _NO_USES:
+            uses = {key: tuple(some) for key, some in self.uses.items()}
+            object.__setattr__(self, "uses", MappingProxyType(uses))
+        for name in ("budgets", "carried"):
+            figures = getattr(self, name)
+            if figures is not _NO_FIGURES:
+                object.__setattr__(self, name, MappingProxyType(dict(figures)))
 
     @property
     def first_purchase(self) -> bool:

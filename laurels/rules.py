@@ -7,14 +7,16 @@ books nothing: the engine alone rounds, caps and books.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from laurels.caps import Budget, Cap, Ceiling
 from laurels.combining import Group
 from laurels.declarations import Currency, currency_code
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
+from laurels.money import Money
 from laurels.policies import Pending
 from laurels.purchase import Facts, Purchase
 from laurels.rates import Rate, rate
@@ -29,7 +31,8 @@ class Award:
 
     `lines` says which line gave how many, in the receipt's order; without it the engine spreads
     the points over the lines by their amounts. `because` is a member's reason where the rule's
-    title alone doesn't say it. `wanted` is the figure before the rule's own cap cut it.
+    title alone doesn't say it. `wanted` is the figure before the rule's own cap cut it. `carry` is
+    what it carries on to the next receipt, in minor units; None leaves that as it is.
     """
 
     currency: str
@@ -37,6 +40,7 @@ class Award:
     lines: Sequence[int] | None = None
     because: str = ""
     wanted: int | None = None
+    carry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,13 @@ class Multiply:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No points, and why: the first condition that failed, in a member's words."""
+    """No points, and why: the first condition that failed, in a member's words.
+
+    `carry` as in `Award`.
+    """
 
     because: str
+    carry: int | None = None
 
 
 Effect: TypeAlias = Award | Multiply | Nothing
@@ -60,10 +68,15 @@ Effects: TypeAlias = Effect | Sequence[Effect] | None
 
 
 def award(
-    currency: Currency | str, points: int, *, lines: Sequence[int] | None = None, because: str = ""
+    currency: Currency | str,
+    points: int,
+    *,
+    lines: Sequence[int] | None = None,
+    because: str = "",
+    carry: int | None = None,
 ) -> Award:
     """Give `points` (a whole number, at least 0) of `currency`, perhaps line by line."""
-    return Award(currency_code(currency), points, lines, because)
+    return Award(currency_code(currency), points, lines, because, carry=carry)
 
 
 def multiply(currency: Currency | str, factor: Rate, *, because: str = "") -> Multiply:
@@ -71,9 +84,9 @@ def multiply(currency: Currency | str, factor: Rate, *, because: str = "") -> Mu
     return Multiply(currency_code(currency), check_factor("factor", factor), because)
 
 
-def nothing(because: str) -> Nothing:
+def nothing(because: str, *, carry: int | None = None) -> Nothing:
     """Give nothing and say why, so that the member can be told."""
-    return Nothing(because)
+    return Nothing(because, carry)
 
 
 def check_factor(what: str, value: object) -> Fraction:
@@ -142,6 +155,7 @@ class FunctionRule:
     title: str
     function: Callable[[Purchase, Facts], Effects]
     terms: Terms = field(default_factory=dict, hash=False)
+    carries: bool = False
 
     def __post_init__(self) -> None:
         check_code("earn rule", self.code)
@@ -157,24 +171,31 @@ class FunctionRule:
 
 
 def earn_rule(
-    code: str, title: str, terms: Terms | None = None
+    code: str, title: str, terms: Terms | None = None, *, carries: bool = False
 ) -> Callable[[Callable[[Purchase, Facts], Effects]], FunctionRule]:
-    """Make an earn rule of a function of a purchase and facts. Raises DeclarationError."""
+    """Make an earn rule of a function of a purchase and facts. Raises DeclarationError.
+
+    One that `carries` money over to the next receipt finds it in `facts.carried`.
+    """
 
     def make(function: Callable[[Purchase, Facts], Effects]) -> FunctionRule:
-        return FunctionRule(code, title, function, {} if terms is None else terms)
+        return FunctionRule(code, title, function, {} if terms is None else terms, carries)
 
     return make
 
 
 @dataclass(frozen=True, slots=True)
 class LastingRule:
-    """A rule with words on what becomes of its points. See `pending`, `reevaluated`, `grouped`."""
+    """A rule with words on what becomes of its points.
+
+    See `pending`, `reevaluated`, `grouped` and `capped`.
+    """
 
     rule: EarnRule
     pending: Pending | None = None
     reevaluates: bool = False
     group: Group | None = None
+    ceilings: tuple[Ceiling, ...] = ()
 
     @property
     def code(self) -> str:
@@ -189,13 +210,17 @@ class LastingRule:
     @property
     def terms(self) -> Terms:
         """The rule's, and what was added: so a change of it makes a new version."""
-        more: dict[str, str | bool | Mapping[str, str | int]] = {}
+        more: dict[str, str | bool | Mapping[str, str | int] | Sequence[str]] = {}
         if self.pending is not None:
             more["pending"] = str(self.pending)
         if self.reevaluates:
             more["reevaluated"] = True
         if self.group is not None:
             more["group"] = self.group.told
+        if self.ceilings:
+            more["caps"] = tuple(
+                f"{x}; all or nothing" if x.rejects else str(x) for x in self.ceilings
+            )
         return MappingProxyType({**self.rule.terms, **more})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
@@ -208,9 +233,8 @@ def pending(until: str, rule: EarnRule) -> LastingRule:
 
     `until` reads as `Currency.pending` does. Raises DeclarationError.
     """
-    inner = _checked("pending", rule)
-    held = within(f"earn rule {rule.code}: pending", Pending.parse, until)
-    return LastingRule(inner, held, reevaluates(rule), group_of(rule))
+    lasting = _lasting("pending", rule)
+    return replace(lasting, pending=within(f"earn rule {rule.code}: pending", Pending.parse, until))
 
 
 def reevaluated(rule: EarnRule) -> LastingRule:
@@ -219,7 +243,7 @@ def reevaluated(rule: EarnRule) -> LastingRule:
     Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
     DeclarationError.
     """
-    return LastingRule(_checked("reevaluated", rule), held_back(rule), True, group_of(rule))
+    return replace(_lasting("reevaluated", rule), reevaluates=True)
 
 
 def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
@@ -229,17 +253,30 @@ def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
     """
     if not isinstance(group, Group):
         raise DeclarationError(f"grouped: a Group is wanted first, not {shown(group)}")
-    return [
-        LastingRule(_checked("grouped", rule), held_back(rule), reevaluates(rule), group)
-        for rule in rules
-    ]
+    return [replace(_lasting("grouped", rule), group=group) for rule in rules]
 
 
-def _checked(what: str, rule: object) -> EarnRule:
-    """The rule itself, if it is one; a class, or a function without @earn_rule, is none yet."""
+def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
+    """The rule, held to caps and budgets: `capped(rule, Cap(points=100, per="calendar 1M"))`.
+
+    Beside those that it has. Raises DeclarationError.
+    """
+    lasting = _lasting("capped", rule)
+    if not ceilings:
+        raise DeclarationError(f"earn rule {rule.code}: capped: a Cap or a Budget is wanted")
+    for ceiling in ceilings:
+        if not isinstance(ceiling, Cap | Budget):
+            raise DeclarationError(
+                f"earn rule {rule.code}: capped: a Cap or a Budget, not {shown(ceiling)}"
+            )
+    return replace(lasting, ceilings=(*lasting.ceilings, *ceilings))
+
+
+def _lasting(what: str, rule: object) -> LastingRule:
+    """The rule with its words; a class, or a function without @earn_rule, is none yet."""
     if isinstance(rule, type) or not isinstance(rule, EarnRule):
         raise DeclarationError(f"{what}: an earn rule is wanted, not {shown(rule)}")
-    return unwrapped(rule)
+    return rule if isinstance(rule, LastingRule) else LastingRule(rule)
 
 
 def unwrapped(rule: EarnRule) -> EarnRule:
@@ -258,5 +295,21 @@ def group_of(rule: EarnRule) -> Group | None:
 
 
 def reevaluates(rule: EarnRule) -> bool:
-    """Whether a rule is judged again when goods come back."""
-    return isinstance(rule, LastingRule) and rule.reevaluates
+    """Whether a rule is judged again when goods come back: so is all that carries money over."""
+    return (isinstance(rule, LastingRule) and rule.reevaluates) or carries(rule)
+
+
+def ceilings_of(rule: EarnRule) -> tuple[Ceiling, ...]:
+    """The caps and budgets that a rule is held to."""
+    return rule.ceilings if isinstance(rule, LastingRule) else ()
+
+
+def steps_of(rule: EarnRule) -> Money | None:
+    """The money of a full step, of a rule that carries over what is left beyond; None: untold."""
+    per = getattr(unwrapped(rule), "per", None)
+    return per if carries(rule) and isinstance(per, Money) else None
+
+
+def carries(rule: EarnRule) -> bool:
+    """Whether a rule carries what is left of a receipt's money over to the next."""
+    return bool(getattr(unwrapped(rule), "carries", False))

@@ -13,10 +13,10 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import count
 
-from laurels.durations import Duration, add_months, at_local, zone
+from laurels.durations import Duration, add_months, at_local, next_start, start_of, zone
 from laurels.errors import DeclarationError, shown
 
-_CALENDAR = re.compile(r"(?:([12346]|12)M|([124])Q|(1)Y)\Z")
+_CALENDAR = re.compile(r"(?:([12346]|12)M|([124])Q|(1)Y|1([DW]))\Z")
 
 
 class WindowKind(StrEnum):
@@ -36,7 +36,10 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """Read `12M`, `calendar 1Y` (or 1M, 1Q …) or `anniversary 12M`. Raises DeclarationError."""
+        """Read `12M`, `calendar 1Y` (or 1D, 1W, 1M, 1Q …) or `anniversary 12M`.
+
+        Raises DeclarationError.
+        """
         if not isinstance(text, str):
             raise DeclarationError(f"a text is wanted, not {shown(text)}")
         kind, _, rest = text.rpartition(" ")
@@ -55,6 +58,12 @@ class Window:
             raise DeclarationError(f"{shown(text)}: an anniversary is counted in days or longer")
         return cls(WindowKind.ANNIVERSARY, length)
 
+    def begins(self, at: datetime, time_zone: str) -> datetime:
+        """Where a rolling window that ends at an instant begins, or the calendar's period of it."""
+        if self.kind is WindowKind.ROLLING:
+            return self.length.before(at, time_zone)
+        return self.period(at, time_zone, at)[0]
+
     def period(self, at: datetime, time_zone: str, anchor: datetime) -> tuple[datetime, datetime]:
         """The period that `at` lies in: from its start, up to the start of the next.
 
@@ -63,7 +72,9 @@ class Window:
         """
         local = at.astimezone(zone(time_zone)).replace(tzinfo=None)
         if self.kind is WindowKind.CALENDAR:
-            months = self.length.count
+            unit, months = self.length.unit, self.length.count
+            if unit in "DW":
+                return start_of(at, unit, time_zone), next_start(at, unit, time_zone)
             first = datetime(local.year, (local.month - 1) // months * months + 1, 1)  # noqa: DTZ001
             return at_local(first, time_zone), at_local(add_months(first, months), time_zone)
         day = anchor.astimezone(zone(time_zone)).replace(
@@ -104,7 +115,9 @@ def _calendar(text: str) -> Duration:
     if match is None:
         raise DeclarationError(
             f"{shown(text)}: a calendar window divides the year: 1M, 2M, 3M, 4M, 6M, 12M, 1Q, 2Q, "
-            "4Q or 1Y"
+            "4Q or 1Y; or it is each day or week: 1D, 1W"
         )
-    months, quarters, _ = match.groups()
+    months, quarters, _, days = match.groups()
+    if days:
+        return Duration(1, days)
     return Duration(int(months) if months else 3 * int(quarters) if quarters else 12, "M")

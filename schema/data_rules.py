@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from core import rule_changes as engine
-from core.data_rules import AwardTerms, GroupTerms, MultiplyTerms, RuleDefinition
+from core.data_rules import RuleDefinition
 from core.errors import BadInput
 from core.expressions import FACTS
 from core.purchases import find_partner
 from core.rulebook import PartnerTerms
 from core.store import data_rules as store
-from laurels.combining import Mode
 from schema.access import allow, allow_change, check_partner
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
-from schema.scalars import BigInt
+from schema.rule_terms import (
+    DataRuleInput,
+    RuleAward,
+    RuleBudget,
+    RuleCap,
+    RuleGroup,
+    RuleMultiply,
+    said_by,
+)
 
 MOST_LISTED = 500
 
@@ -36,134 +43,6 @@ class DataRuleState(enum.Enum):
     SCHEDULED = strawberry.enum_value("scheduled", description="Will be in force.")
     ACTIVE = strawberry.enum_value("active", description="Judges what happens now.")
     ENDED = strawberry.enum_value("ended", description="Was in force.")
-
-
-@strawberry.input(description="Points that a data rule gives.")
-class RuleAwardInput:
-    """Of the lines that count."""
-
-    currency: str = strawberry.field(description="The currency's code.")
-    points: BigInt = strawberry.field(description="How many, at least 1.")
-    per: strawberry.Maybe[str] = strawberry.field(
-        description='For every so much money, such as "10.00 USD"; left out: once.'
-    )
-    whole_steps: bool = strawberry.field(
-        default=True, description="With `per`: full steps only; false: in proportion, down."
-    )
-    each_unit: bool = strawberry.field(default=False, description="For each unit bought.")
-    at_most: strawberry.Maybe[BigInt] = strawberry.field(
-        description="The most that one receipt gets; what is above is cut."
-    )
-
-
-@strawberry.input(description="A factor for what the other rules give of a currency.")
-class RuleMultiplyInput:
-    """On the whole receipt."""
-
-    currency: str = strawberry.field(description="The currency's code.")
-    factor: str = strawberry.field(description='From 1 to 1000, exactly: "1.5".')
-
-
-strawberry.enum(Mode, name="RuleGroupMode", description="Which rule of a group gives.")
-
-
-@strawberry.input(description="A group of a partner's rules, of which one gives.")
-class RuleGroupInput:
-    """A plugin's rules may be in it, too."""
-
-    code: str = strawberry.field(description="The group's code.")
-    mode: Mode = strawberry.field(
-        default=Mode.HIGHEST,
-        description="The rule with the most points gives, with the fewest, or the first.",
-    )
-    each_line: bool = strawberry.field(
-        default=False, description="Whether each line of the receipt chooses for itself."
-    )
-
-
-@strawberry.input(description="What a data rule says: a condition, and one effect.")
-class DataRuleInput:
-    """Checked when it is saved: types, names, the partner's contract."""
-
-    code: str = strawberry.field(description="The code, unique within the partner.")
-    title: str = strawberry.field(description="What it gives, in words for members.")
-    when: str = strawberry.field(
-        default="",
-        description="The condition on the receipt, in CEL, such as `purchase.total >= 50.0 && "
-        "local.weekday == 'monday'`; empty: always. `ruleFacts` lists what it may name.",
-    )
-    lines: str = strawberry.field(
-        default="",
-        description="The condition on each line, such as `line.type == 'TEA'`: the lines that "
-        "hold count; empty: all.",
-    )
-    award: strawberry.Maybe[RuleAwardInput] = strawberry.field(description="Points, or:")
-    multiply: strawberry.Maybe[RuleMultiplyInput] = strawberry.field(description="A factor.")
-    group: strawberry.Maybe[RuleGroupInput] = strawberry.field(
-        description="The group of which one rule gives; left out: it adds up with all others."
-    )
-    otherwise: str = strawberry.field(
-        default="",
-        description="What a member is told where it gives nothing; empty: what didn't hold.",
-    )
-    pending: strawberry.Maybe[str] = strawberry.field(
-        description="How long its points are held back, such as 14D; left out: as the currency."
-    )
-    reevaluated: bool = strawberry.field(
-        default=False, description="Whether it is judged again when goods come back."
-    )
-
-
-@strawberry.type(description="Points that a data rule gives.")
-class RuleAward:
-    """As it was saved."""
-
-    currency: str = strawberry.field(description="The currency's code.")
-    points: BigInt = strawberry.field(description="How many.")
-    per: str | None = strawberry.field(description="For every so much money; null: once.")
-    whole_steps: bool = strawberry.field(description="Whether full steps only count.")
-    each_unit: bool = strawberry.field(description="Whether for each unit bought.")
-    at_most: BigInt | None = strawberry.field(description="The most that one receipt gets.")
-
-    @classmethod
-    def of(cls, said: AwardTerms | None) -> RuleAward | None:
-        """From the definition."""
-        if said is None:
-            return None
-        most = None if said.at_most is None else BigInt(said.at_most)
-        return cls(
-            currency=said.currency, points=BigInt(said.points), per=said.per,
-            whole_steps=said.whole_steps, each_unit=said.each_unit, at_most=most,
-        )  # fmt: skip
-
-
-@strawberry.type(description="A factor for what the other rules give of a currency.")
-class RuleMultiply:
-    """As it was saved."""
-
-    currency: str = strawberry.field(description="The currency's code.")
-    factor: str = strawberry.field(description="The factor, exactly.")
-
-    @classmethod
-    def of(cls, said: MultiplyTerms | None) -> RuleMultiply | None:
-        """From the definition."""
-        return None if said is None else cls(currency=said.currency, factor=said.factor)
-
-
-@strawberry.type(description="A group of a partner's rules, of which one gives.")
-class RuleGroup:
-    """As it was saved."""
-
-    code: str = strawberry.field(description="The group's code.")
-    mode: Mode = strawberry.field(description="Which rule gives.")
-    each_line: bool = strawberry.field(description="Whether each line chooses for itself.")
-
-    @classmethod
-    def of(cls, said: GroupTerms | None) -> RuleGroup | None:
-        """From the definition."""
-        if said is None:
-            return None
-        return cls(code=said.code, mode=said.mode, each_line=said.each_line)
 
 
 @strawberry.type(description="A revision of a data rule, as it was saved.")
@@ -180,6 +59,10 @@ class DataRule:
     multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
     group: RuleGroup | None = strawberry.field(
         description="The group of which one rule gives; null: it adds up with all others."
+    )
+    caps: list[RuleCap] = strawberry.field(description="The most that it gives one member.")
+    budget: RuleBudget | None = strawberry.field(
+        description="The most that it gives to all members together; null: without a limit."
     )
     otherwise: str = strawberry.field(description="What is told where it gives nothing.")
     pending: str | None = strawberry.field(description="How long its points are held back.")
@@ -200,7 +83,8 @@ class DataRule:
             code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
             when=said.when, lines=said.lines, award=RuleAward.of(said.award),
             multiply=RuleMultiply.of(said.multiply), group=RuleGroup.of(said.group),
-            otherwise=said.otherwise,
+            otherwise=said.otherwise, caps=[RuleCap.of(cap) for cap in said.caps],
+            budget=RuleBudget.of(said.budget),
             pending=said.pending, reevaluated=said.reevaluated, saved_at=row.saved_at,
             from_at=row.from_at, until_at=row.until_at,
         )  # fmt: skip
@@ -243,31 +127,6 @@ ForceResult = Annotated[
     DataRuleChanged | BadInputError | UnknownReferenceError | NotAllowedError | WrongStateError,
     strawberry.union("RuleInForceResult", description="The revision, or why it stays as it is."),
 ]
-
-
-def said_by(given: DataRuleInput) -> dict[str, Any]:
-    """What was sent, as a definition is checked."""
-    said: dict[str, Any] = {
-        "code": given.code, "title": given.title, "when": given.when, "lines": given.lines,
-        "otherwise": given.otherwise, "reevaluated": given.reevaluated,
-    }  # fmt: skip
-    if given.pending is not None:
-        said["pending"] = given.pending.value
-    if given.award is not None:
-        award = given.award.value
-        said["award"] = {
-            "currency": award.currency, "points": award.points, "each_unit": award.each_unit,
-            "whole_steps": award.whole_steps,
-            **({} if award.per is None else {"per": award.per.value}),
-            **({} if award.at_most is None else {"at_most": award.at_most.value}),
-        }  # fmt: skip
-    if given.multiply is not None:
-        multiply = given.multiply.value
-        said["multiply"] = {"currency": multiply.currency, "factor": multiply.factor}
-    if given.group is not None:
-        group = given.group.value
-        said["group"] = {"code": group.code, "mode": group.mode, "each_line": group.each_line}
-    return said
 
 
 @strawberry.input(description="A data rule to save.")

@@ -172,8 +172,8 @@ def _rule(record: RuleRecord, points: int, because: str) -> ExplainedRule:
 
 
 def _told(record: RuleRecord, unit: str, receipt: Receipt, grant: Sequence[Any]) -> Told:
-    _, _, points, base, wanted, because = grant
+    _, _, points, base, wanted, because, *cut = grant
     return tell_award(
         record.title, record.terms, unit, receipt.money, receipt.lines, points,
-        base=base, wanted=wanted, because=because,
+        base=base, wanted=wanted, because=because, cut="".join(cut),
     )  # fmt: skip

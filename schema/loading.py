@@ -14,6 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from core.receipts import Story, stories
 from core.store import receipts
+from core.store.caps import CarriedRow, carried
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -111,6 +112,11 @@ class StoryLoaders:
             return {key: [c for c in coming.get(key[:2], []) if _within(c, key)] for key in keys}
 
         return many(fetch)
+
+    @cached_property
+    def carried(self) -> DataLoader[int, list[CarriedRow]]:
+        """What rules carry over to a member's next receipts."""
+        return many(carried)
 
     @cached_property
     def notices(self) -> DataLoader[NoticeKey, list[receipts.Notice]]:

@@ -32,6 +32,7 @@ from schema.ledgers import AsOf, Ledger
 from schema.notices import Notice, notices_of
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.redemptions import Redemption
+from schema.remainders import Remainder, remainders_of
 from schema.rewards import PartnerFilter, Reward, catalogue
 
 _NEWEST = 2**63 - 1
@@ -110,6 +111,10 @@ class Member(relay.Node):
         self, info: Info, first: First = 20, after: After = None, partner: PartnerFilter = None
     ) -> relay.Connection[Reward]:
         return catalogue(info, first, after, partner, self.holder)
+
+    @answer("What counts towards points of the next receipts. A partner is told its own rules'.")
+    async def remainders(self, info: Info) -> list[Remainder]:
+        return await remainders_of(info, self.holder)
 
     @answer("The redemptions, newest first. A partner is told its own.")
     async def redemptions(

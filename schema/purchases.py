@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from core.errors import BadInput, Refusal
+from core.errors import BadInput, Refusal, UnknownReference
 from core.folding import Outcome, Recorded
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
 from core.rule_changes import checked, draft_of
@@ -23,7 +23,6 @@ from laurels.explain import tell_award
 from laurels.purchase import Purchase
 from schema.access import allow, allow_change, check_partner
 from schema.context import Context, Info
-from schema.data_rules import DataRuleInput, said_by
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -38,6 +37,7 @@ from schema.inputs import MemberIdentifier, identifier
 from schema.ladders import TierChange
 from schema.partners import Currency
 from schema.postings import Posted
+from schema.rule_terms import DataRuleInput, said_by
 from schema.scalars import BigInt
 
 MOST_PURCHASES = 1000
@@ -80,6 +80,14 @@ class RecordPurchasesInput:
     )
 
 
+@strawberry.input(description="A tier to suppose that the member holds.")
+class SupposedTierInput:
+    """For a quote."""
+
+    ladder: str = strawberry.field(description="The ladder's code.")
+    tier: str = strawberry.field(description="The tier's code.")
+
+
 @strawberry.type(description="The purchase stands in the books.")
 class PurchaseRecorded(Posted):
     """Now, or since before."""
@@ -96,7 +104,7 @@ class QuotedAward:
     explanation: Explanation = strawberry.field(description="Why.")
 
 
-@strawberry.type(description="What a purchase would earn, were it recorded now.")
+@strawberry.type(description="What a purchase would earn, were it recorded.")
 class PurchaseQuoted:
     """Nothing of it is booked."""
 
@@ -176,6 +184,28 @@ def _tried(item: Incoming | Refusal, draft: DataRuleInput | None) -> Incoming | 
     return replace(item, partner=draft_of(item.partner, definition, at))
 
 
+def _supposed(
+    context: Context, item: Incoming | Refusal, tiers: Sequence[SupposedTierInput]
+) -> Incoming | Refusal:
+    """To be judged as if the member held these tiers."""
+    if isinstance(item, Refusal) or not tiers:
+        return item
+    ladders = {
+        x.ladder.code: {tier.code for tier in x.ladder.tiers}
+        for x in context.engine.rulebook.ladders_of(item.partner)
+    }
+    for n, given in enumerate(tiers):
+        if given.ladder not in ladders:
+            return UnknownReference(
+                f"'{item.partner.code}' sees no ladder '{given.ladder[:64]}'", "tiers", n, "ladder"
+            )
+        if given.tier not in ladders[given.ladder]:
+            return UnknownReference(
+                f"the ladder has no tier '{given.tier[:64]}'", "tiers", n, "tier"
+            )
+    return replace(item, supposed={x.ladder: x.tier for x in tiers})
+
+
 def _failed(refusal: Refusal, *prefix: str | int) -> _Failed:
     error = as_error(refusal.under(*prefix))
     assert isinstance(error, _Failed)
@@ -201,7 +231,7 @@ def _award(partner: PartnerTerms, purchase: Purchase, granted: Granted) -> Quote
     currency = partner.issues[granted.currency]
     told = tell_award(
         rule.title, rule.terms, currency.name, purchase.currency, purchase.lines, granted.lines,
-        base=granted.base, wanted=granted.wanted, because=granted.because,
+        base=granted.base, wanted=granted.wanted, because=granted.because, cut=granted.cut,
     )  # fmt: skip
     explained = _rule(partner, granted.rule, granted.points, granted.because)
     return QuotedAward(
@@ -252,7 +282,8 @@ class PurchaseQueries:
     """Root fields."""
 
     @answer(
-        "What a purchase would earn: the same code as recording it, and nothing is booked.",
+        "What a purchase would earn: the same code as recording it, and nothing is booked. One "
+        "that lies ahead is judged by what will be in force then.",
         extensions=allow("partner", "admin"),
     )
     async def quote_purchase(
@@ -268,9 +299,14 @@ class PurchaseQueries:
                 description="A data rule to try, saved or not, in place of one of its code."
             ),
         ] = None,
+        tiers: Annotated[
+            list[SupposedTierInput] | None,
+            strawberry.argument(description="Tiers to suppose instead of those that are held."),
+        ] = None,
     ) -> QuoteResult:
         context = info.context
         item = _tried(_checked(context, partner, purchase), draft)
+        item = _supposed(context, item, tiers or ())
         if isinstance(item, Refusal):
             return _failed(item)
         [outcome] = await context.engine.quote([item], context.instant)

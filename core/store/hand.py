@@ -79,6 +79,43 @@ CREATE TABLE data_rule (
         int8range(hashtextextended(code, 7), hashtextextended(code, 7), '[]') WITH &&,
         tstzrange(from_at, until_at) WITH &&) WHERE (from_at IS NOT NULL)
 );
+-- What each purchase counted under caps (cap:…, or a rule's code) and budgets (budget:…), by rule and
+-- currency; what came back of it, and what an edit changed, has rows of its own.
+CREATE TABLE cap_use (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    partner_id integer NOT NULL,
+    key text NOT NULL CHECK (length(key) BETWEEN 1 AND 80),
+    event_id bigint NOT NULL,
+    rule_id integer NOT NULL,
+    currency_id integer NOT NULL,
+    at timestamptz NOT NULL,
+    points bigint NOT NULL,
+    times smallint NOT NULL CHECK (times BETWEEN -1 AND 1),
+    period timestamptz,
+    PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id),
+    CONSTRAINT cap_use_counts CHECK (points <> 0 OR times <> 0),
+    CONSTRAINT cap_use_period CHECK (period IS NULL OR key LIKE 'budget:%')
+);
+CREATE INDEX cap_use_of_event ON cap_use (holder_id, event_id);
+-- Budgets for all members, in a period of the calendar or (-infinity) for all time.
+CREATE TABLE budget (
+    partner_id integer NOT NULL,
+    code text NOT NULL CHECK (length(code) BETWEEN 1 AND 64),
+    period timestamptz NOT NULL,
+    size bigint NOT NULL,
+    taken bigint NOT NULL CHECK (taken >= 0),
+    PRIMARY KEY (partner_id, code, period),
+    CONSTRAINT budget_not_overdrawn CHECK (taken <= size)
+) WITH (fillfactor = 50);
+-- Money, in minor units, that a rule carries over from a member's receipts to the next; below zero
+-- where it came back after points were given for it.
+CREATE TABLE carry (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    partner_id integer NOT NULL,
+    rule text NOT NULL CHECK (length(rule) BETWEEN 1 AND 64),
+    carried bigint NOT NULL,
+    PRIMARY KEY (holder_id, partner_id, rule)
+) WITH (fillfactor = 70);
 -- Nothing more is booked up to the last of these instants, whatever clock it comes by.
 CREATE TABLE seal (
     at timestamptz PRIMARY KEY

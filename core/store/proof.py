@@ -6,6 +6,7 @@ Every statement returns (where, problem) of the first differences, and nothing w
 from __future__ import annotations
 
 from core.store.books import APPEND_ONLY, GUARDS
+from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
@@ -45,6 +46,9 @@ _CONSTRAINTS = {
     "relation": "pkey holder_id_fkey purchases_check",
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",
+    "cap_use": "pkey holder_id_fkey key_check times_check counts period",
+    "budget": "pkey code_check taken_check not_overdrawn",
+    "carry": "pkey holder_id_fkey rule_check",
 }
 _STANDING = ", ".join(
     f"('{table}', '{table}_{name}')"
@@ -255,6 +259,7 @@ QUESTIONS: dict[str, str] = {
             OR a.kind = 3 AND (b.ladder_id, b.rank) IS DISTINCT FROM (a.ladder_id, a.rank)
         {_LIMIT}""",
     **EVENT_QUESTIONS,
+    **CAP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
         FROM unnest(ARRAY[{_GUARDED}]) AS x (t)
@@ -271,7 +276,7 @@ QUESTIONS: dict[str, str] = {
         UNION ALL
         SELECT 'table ' || x.t, 'the application may DELETE its rows'
         FROM unnest(ARRAY['holder', 'ledger', 'lot', 'standing', 'relation', 'redemption', 'voucher',
-            'reward_stock']) AS x (t)
+            'reward_stock', 'budget', 'carry']) AS x (t)
         WHERE has_table_privilege('laurels_app', x.t, 'DELETE')
         UNION ALL
         SELECT 'constraint ' || c.n, 'is missing'

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from laurels import DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
+from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
 from laurels.plugin.plain import check_plain
-from laurels.rules import FunctionRule, LastingRule, group_of
+from laurels.rules import FunctionRule, LastingRule, ceilings_of, group_of
 
 T = TypeVar("T")
 #: What an earn rule is called with.
@@ -50,8 +51,8 @@ def check_earn_rules(value: object) -> tuple[EarnRule, ...]:
     return tuple(rules)
 
 
-def _agree(rules: Iterable[EarnRule]) -> None:
-    """A group is the same wherever it is named."""
+def _agree(rules: Sequence[EarnRule]) -> None:
+    """A group, a shared cap, a budget is the same wherever it is named."""
     known: dict[str, Group] = {}
     for rule in rules:
         group = group_of(rule)
@@ -62,6 +63,14 @@ def _agree(rules: Iterable[EarnRule]) -> None:
                     "alike: make it once, and name it"
                 )
             group = group.within
+    shared: dict[str, Ceiling] = {}
+    for rule in rules:
+        for key, ceiling in shared_by(ceilings_of(rule)).items():
+            if shared.setdefault(key, ceiling) != ceiling:
+                raise DeclarationError(
+                    f"earn rule {rule.code}: {key.replace(':', ' ')} is declared twice, and not "
+                    "alike: make it once, and name it"
+                )
 
 
 def check_redeem_rules(value: object) -> tuple[RedeemRule, ...]:

@@ -22,6 +22,25 @@ CONSTRAINTS = {
         "PRIMARY KEY (holder_id, event_id)",
         "UNIQUE (holder_id, ends)",
     },
+    "budget": {
+        "CHECK (((length(code) >= 1) AND (length(code) <= 64)))",
+        "CHECK ((taken <= size))",
+        "CHECK ((taken >= 0))",
+        "PRIMARY KEY (partner_id, code, period)",
+    },
+    "cap_use": {
+        "CHECK (((length(key) >= 1) AND (length(key) <= 80)))",
+        "CHECK (((points <> 0) OR (times <> 0)))",
+        "CHECK (((period IS NULL) OR (key ~~ 'budget:%'::text)))",
+        "CHECK (((times >= '-1'::integer) AND (times <= 1)))",
+        HOLDER,
+        "PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id)",
+    },
+    "carry": {
+        "CHECK (((length(rule) >= 1) AND (length(rule) <= 64)))",
+        HOLDER,
+        "PRIMARY KEY (holder_id, partner_id, rule)",
+    },
     "currency": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "data_rule": {
         "CHECK (((length(code) >= 1) AND (length(code) <= 64)))",

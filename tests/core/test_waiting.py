@@ -12,7 +12,7 @@ from core import nightly, returning
 from core.bought import Returned
 from core.check import prove
 from core.db import transaction
-from core.errors import NotEligible
+from core.errors import IdempotencyConflict, NotEligible
 from core.posting import Engine, LostRace
 from core.purchases import find_partner
 from core.redeemed import Status
@@ -204,18 +204,30 @@ async def test_what_cant_be_read_costs_nobody_else_a_night(
     assert await prove() == []
 
 
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (asyncpg.SerializationError("others came first"), asyncpg.SerializationError),
+        # Tried anew at once, again and again.
+        (asyncpg.DeadlockDetectedError("two wait for each other"), IdempotencyConflict),
+    ],
+)
 async def test_what_may_be_otherwise_in_a_moment_is_no_problem_of_what_waits(
-    market: Engine, member: int, monkeypatch: pytest.MonkeyPatch
+    market: Engine,
+    member: int,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    told: type[Exception],
 ) -> None:
     await bring_back(market, "B", "P", line(1, amount="1.00"))
 
-    async def deadlock(*_: object) -> None:
-        raise asyncpg.DeadlockDetectedError("two wait for each other")
+    async def fails(*_: object, **__: object) -> None:
+        raise raised
 
     with monkeypatch.context() as patch:
-        patch.setattr(returning, "_record", deadlock)
+        patch.setattr(returning, "_record", fails)
         await buy(market, "P", ("PLAIN", "10.00"))
-        with pytest.raises(asyncpg.DeadlockDetectedError):
+        with pytest.raises(told):
             await match_waiting(market, NOW)
     assert await scalar("SELECT problem FROM waiting") == ""
     assert await match_waiting(market, NOW) == 1

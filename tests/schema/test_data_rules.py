@@ -9,7 +9,8 @@ from tests.schema.client import Client, receipt
 from tests.support import NOW
 
 RULE = """rule { code revision state title when lines otherwise pending reevaluated
-  savedAt from until award { currency points per wholeSteps eachUnit atMost }
+  savedAt from until award { currency points per wholeSteps eachUnit atMost carries }
+  caps { points times per shared rejects } budget { code points per rejects }
   multiply { currency factor } group { code mode eachLine } }"""
 CHANGED = (
     f"__typename ... on DataRuleChanged {{ replayed {RULE} }} ... on Error {{ code message path }}"
@@ -65,8 +66,9 @@ async def test_staff_write_try_use_and_end_a_rule_without_a_deployment(pantry: C
         "savedAt": AT, "from": None, "until": None, "multiply": None, "group": None,
         "award": {
             "currency": "STAR", "points": 10, "per": None, "wholeSteps": True, "eachUnit": False,
-            "atMost": 50,
+            "atMost": 50, "carries": False,
         },
+        "caps": [], "budget": None,
     }  # fmt: skip
     assert (await pantry.ask(STAFF, SAVE, input=saving(tea())))["replayed"]
     # Saved isn't in force.
@@ -116,6 +118,41 @@ async def test_a_factor_and_a_held_back_award_go_there_and_back(pantry: Client) 
     assert saved["rule"]["award"]["per"] == "2.00 USD"
 
 
+MARKET = "partner:market"
+SUPPOSE = """query($purchase: PurchasesItemInput!, $draft: DataRuleInput,
+    $tiers: [SupposedTierInput!]) {
+  quotePurchase(partner: "market", purchase: $purchase, draft: $draft, tiers: $tiers) { __typename
+    ... on PurchaseQuoted { awards { amount } } ... on Error { code message path } } }"""
+
+
+async def test_a_quote_of_another_day_or_tier_is_judged_by_what_holds_then(market: Client) -> None:
+    await market.enrol("9")
+    rule = {
+        "code": "gold", "title": "For gold in May",
+        "when": "member.tiers.club == 'gold' && local.month == 5",
+        "award": {"currency": "PLAIN", "points": 7},
+    }  # fmt: skip
+    may = "2026-05-02T12:00:00Z"
+    gold = [{"ladder": "club", "tier": "gold"}]
+    for at, tiers, extra in (
+        (may, gold, [7]), (NOW.isoformat(), gold, []), (may, None, []), (may, [], []),
+    ):  # fmt: skip
+        purchase = receipt("R", "9", at, ("PLAIN", "10.00"))
+        told = await market.ask(MARKET, SUPPOSE, purchase=purchase, draft=rule, tiers=tiers)
+        assert [a["amount"] for a in told["awards"]] == [10, *extra], (at, tiers)
+    far = receipt("R", "9", "2031-06-01T12:00:00Z", ("PLAIN", "10.00"))
+    refused = await market.ask(MARKET, SUPPOSE, purchase=far)
+    assert (refused["code"], refused["path"]) == ("NOT_ALLOWED", ["occurredAt"])
+    for tier, path in (
+        ({"ladder": "nobodys", "tier": "gold"}, ["tiers", "0", "ladder"]),
+        ({"ladder": "club", "tier": "lead"}, ["tiers", "0", "tier"]),
+    ):
+        purchase = receipt("R", "9", may, ("PLAIN", "10.00"))
+        refused = await market.ask(MARKET, SUPPOSE, purchase=purchase, tiers=[tier])
+        assert (refused["code"], refused["path"]) == ("UNKNOWN_REFERENCE", path)
+    assert await prove() == []
+
+
 async def test_of_a_group_one_rule_gives_and_the_others_say_so(pantry: Client) -> None:
     await pantry.enrol("9")
     group = {"code": "drinks", "mode": "HIGHEST", "eachLine": True}
@@ -131,6 +168,75 @@ async def test_of_a_group_one_rule_gives_and_the_others_say_so(pantry: Client) -
     other = tea(code="third", group={**group, "mode": "FIRST"})
     saved = await pantry.ask(STAFF, SAVE, input=saving(other))
     assert (saved["code"], saved["path"]) == ("BAD_INPUT", ["rule", "group"])
+    assert await prove() == []
+
+
+async def test_a_cap_and_a_budget_hold_what_a_rule_gives_and_say_what_they_cut(
+    pantry: Client,
+) -> None:
+    for card in ("9", "8"):
+        await pantry.enrol(card)
+    caps = [
+        {"points": 25, "times": None, "per": "calendar 1M", "shared": "", "rejects": False},
+        {"points": None, "times": 9, "per": "24h", "shared": "drinks", "rejects": True},
+    ]
+    budget = {"code": "tea", "points": 35, "per": None, "rejects": False}
+    sent = [{k: v for k, v in cap.items() if v is not None} for cap in caps]
+    rule = tea(caps=sent, budget={"code": "tea", "points": 35})
+    saved = await pantry.ask(STAFF, SAVE, input=saving(rule))
+    assert (saved["rule"]["caps"], saved["rule"]["budget"]) == (caps, budget)
+    await pantry.ask(STAFF, ACTIVATE, input={"partner": "grocer", "code": "tea", "revision": 1})
+    mine = [await pantry.buy(STAFF, "grocer", bought(f"R{n}")) for n in range(4)]
+    assert [[e["amount"] for e in x[0]["entries"]] for x in mine] == [[1, 10], [1, 10], [1, 5], [1]]
+    assert mine[2][0]["entries"][1]["explanation"]["text"] == (
+        "Tea time: 5 STAR; at most 25 points in a calendar month: 5 were left; without the cap 10."
+    )
+    told = mine[3][0]["entries"][0]["explanation"]["rules"][-1]
+    assert told["because"] == "at most 25 points in a calendar month: that was reached"
+    others = receipt("R9", "8", NOW.isoformat(), ("TEA", "10.00"))
+    for _ in range(2):  # sent again it is the same, and takes nothing more
+        (recorded,) = await pantry.buy(STAFF, "grocer", others)
+        assert [e["amount"] for e in recorded["entries"]] == [1, 10]
+    quoted = await pantry.ask(STAFF, QUOTE, purchase={**others, "externalId": "R10"})
+    assert [(r["code"], r["points"]) for r in quoted["rules"]] == [("visit", 1), ("tea", 0)]
+    assert quoted["rules"][1]["because"].endswith("the budget tea: that was reached")
+    for field, given, message in (
+        ("caps", {"caps": [{"points": 1, "times": 1}]}, "points or times, one of the two"),
+        ("caps", {"caps": [{"times": 1, "per": "soon"}]}, "cap: per: 'soon' is no duration"),
+        ("budget", {"budget": {"code": "b", "points": 0}}, "budget b: points: a whole number"),
+        ("award", {"award": {"currency": "STAR", "points": 1, "carries": True}}, "full steps"),
+        ("budget", {"code": "cake", "budget": {"code": "tea", "points": 36}}, "rule tea has it as"),
+    ):
+        refused = await pantry.ask(STAFF, SAVE, input=saving(tea(**given)))
+        assert refused["path"][:2] == ["rule", field], refused
+        assert message in refused["message"], refused
+    assert await prove() == []
+
+
+REMAINDERS = """{ me { remainders { rule title partner { code } carried { amount currency }
+  missing { amount } } } }"""
+
+
+async def test_a_member_sees_what_is_carried_over_to_the_next_receipt(pantry: Client) -> None:
+    me = pantry.member(await pantry.enrol("9"))
+    award = {"currency": "STAR", "points": 1, "per": "50.00 USD", "carries": True}
+    rule = {"code": "step", "title": "A star for every 50", "award": award}
+    assert (await pantry.ask(STAFF, SAVE, input=saving(rule)))["rule"]["award"]["carries"]
+    await pantry.ask(STAFF, ACTIVATE, input={"partner": "grocer", "code": "step", "revision": 1})
+    assert (await pantry.ask(me, REMAINDERS))["remainders"] == []
+    await pantry.buy(STAFF, "grocer", bought("R1", "30.00"))  # and bread for 3.00
+    told = {
+        "rule": "step", "title": "A star for every 50", "partner": {"code": "grocer"},
+        "carried": {"amount": "33.00", "currency": "USD"}, "missing": {"amount": "17.00"},
+    }  # fmt: skip
+    assert (await pantry.ask(me, REMAINDERS))["remainders"] == [told]
+    of = '{ member(by: {card: "9"}) { remainders { rule } } }'
+    assert (await pantry.ask(STAFF, of))["remainders"] == [{"rule": "step"}]
+    cafe = await pantry.ask("partner:cafe", of)
+    assert cafe is None or cafe["remainders"] == []
+    (recorded,) = await pantry.buy(STAFF, "grocer", bought("R2", "14.00"))
+    assert [e["amount"] for e in recorded["entries"]] == [1, 1]
+    assert (await pantry.ask(me, REMAINDERS))["remainders"] == []
     assert await prove() == []
 
 

@@ -1,0 +1,54 @@
+"""More questions of `laurels check`: what caps and budgets have counted, and what rules carry over."""
+
+from __future__ import annotations
+
+_LIMIT = "ORDER BY 1 LIMIT 20"
+
+CAP_QUESTIONS: dict[str, str] = {
+    # A purchase counts all that a rule gave; what came later, what that took or gave of it.
+    "counted under caps = what was given": f"""
+        WITH c AS (
+            SELECT DISTINCT holder_id, event_id FROM cap_use
+        ), d AS (
+            SELECT e.holder_id, e.id, e.kind, e.partner_id, coalesce(p.id, e.id) AS purchase,
+                coalesce(p.occurred_at, e.occurred_at) AS at, d.content::jsonb AS content, e.booked_at
+            FROM c JOIN event e ON e.id = c.event_id AND e.holder_id = c.holder_id
+            JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
+            LEFT JOIN event p ON p.id = e.purchase_id
+        ), given AS (
+            SELECT d.id, (g ->> 0)::int AS rule_id, (g ->> 1)::int AS currency_id,
+                sum((SELECT sum(x::bigint) FROM jsonb_array_elements_text(g -> 2) x)) AS points, 1 AS times
+            FROM d CROSS JOIN LATERAL jsonb_array_elements(d.content -> 'g') g WHERE d.kind = 1 GROUP BY 1, 2, 3
+            UNION ALL
+            SELECT d.id, (g ->> 0)::int, (g ->> 1)::int, sum((g ->> 3)::bigint - (g ->> 2)::bigint),
+                CASE WHEN sum((g ->> 3)::bigint) = 0 THEN -1 ELSE 0 END
+            FROM d CROSS JOIN LATERAL jsonb_array_elements(d.content -> 'e') g WHERE d.kind IN (8, 9) GROUP BY 1, 2, 3
+        )
+        SELECT 'use of ' || u.key || ' by event ' || u.event_id, format(
+            '%s points at %s were counted, its decision says %s at %s', u.points, u.at, g.points, d.at)
+        FROM cap_use u LEFT JOIN d ON d.id = u.event_id AND d.holder_id = u.holder_id
+        LEFT JOIN given g ON g.id = u.event_id AND g.rule_id = u.rule_id AND g.currency_id = u.currency_id
+        WHERE d.id IS NULL OR d.partner_id <> u.partner_id OR d.at <> u.at
+            OR d.kind <> 10 AND g.points IS DISTINCT FROM u.points
+            OR d.kind = 1 AND u.times <> 1 OR d.kind IN (8, 9) AND u.times > 0
+        {_LIMIT}""",
+    "budgets = what was counted": f"""
+        SELECT 'budget ' || coalesce(b.partner_id, u.partner_id) || '/' || coalesce(b.code, u.code), format(
+            '%s are taken, %s were counted', b.taken, u.points)
+        FROM budget b FULL JOIN (
+            SELECT partner_id, substr(key, 8) AS code, coalesce(period, '-infinity') AS period, sum(points) AS points
+            FROM cap_use WHERE key LIKE 'budget:%' GROUP BY 1, 2, 3
+        ) u ON u.partner_id = b.partner_id AND u.code = b.code AND u.period = b.period
+        WHERE coalesce(b.taken, 0) <> coalesce(u.points, 0)
+        {_LIMIT}""",
+    "carried over = decisions": f"""
+        SELECT 'carry ' || coalesce(c.holder_id, x.holder_id) || '/' || coalesce(c.partner_id, x.partner_id) || '/'
+            || coalesce(c.rule, x.rule), format('%s is carried over, decisions say %s', c.carried, x.due)
+        FROM carry c FULL JOIN (
+            SELECT d.holder_id, d.partner_id, g ->> 0 AS rule, sum((g ->> 4)::bigint) AS due
+            FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'c') g
+            WHERE d.kind IN (1, 8, 9, 10) AND d.content LIKE '%"c":[[%' GROUP BY 1, 2, 3
+        ) x ON x.holder_id = c.holder_id AND x.partner_id = c.partner_id AND x.rule = c.rule
+        WHERE coalesce(c.carried, 0) <> coalesce(x.due, 0)
+        {_LIMIT}""",
+}
