@@ -17,7 +17,7 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, exceptions
 from procrastinate.jobs import Job, Status
 
-from core import nightly
+from core import nightly, simulating
 from core.digests import DigestKey
 from core.nightly import Night
 from core.posting import Engine
@@ -96,7 +96,7 @@ def told(job: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     """The jobs as procrastinate knows them, on this connection.
 
-    The four of every minute need no retry, for the next minute is one. Their queueing locks keep
+    The five of every minute need no retry, for the next minute is one. Their queueing locks keep
     them from piling up behind a slow one. They have no other lock, which a killed worker would keep
     until `requeue` frees it, and `requeue` is one of them.
     """
@@ -138,6 +138,14 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
         midnight = int(last_midnight(work).timestamp())
         job = night.configure(task_kwargs={"timestamp": midnight}).job
         await manager.defer_periodic_job(job, periodic_id="programme", defer_timestamp=midnight)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="simulations", queueing_lock="simulations")
+    @told
+    async def simulations(timestamp: int) -> None:
+        """Those that a worker left behind: of a new one workers hear at once."""
+        del timestamp
+        await simulating.work(work.engine, work.clock())
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="requeue", queueing_lock="requeue")

@@ -22,10 +22,11 @@ from app.jobs import Progress, Work, jobs_app, run_night, silent
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.watchdog import watched
-from core import db
+from core import db, simulating
 from core.entries import AHEAD
 from core.nightly import Night
 from core.store.jobs import SCHEMA
+from core.store.simulations import CHANNEL
 
 #: Jobs at a time: a long night must not keep holds waiting.
 _CONCURRENCY = 3
@@ -90,8 +91,32 @@ async def _work_once(work: Work, url: str) -> None:
         )
 
 
+async def _simulate(runtime: Runtime) -> None:
+    """Do what-if runs as they are asked for, until cancelled."""
+
+    async def tell() -> None:
+        try:
+            await simulating.work(runtime.engine, clock())
+        except db.PASSING:
+            raise
+        except Exception:  # the next one may do better
+            _log.exception("simulations couldn't be done")
+
+    await db.heard(runtime.url, CHANNEL, tell)
+
+
 async def work(runtime: Runtime) -> None:
     """Work until cancelled; find the database again where it was lost."""
+    simulations = asyncio.create_task(_simulate(runtime), name="simulations")
+    try:
+        await _work(runtime)
+    finally:
+        simulations.cancel()
+        with suppress(asyncio.CancelledError):
+            await simulations
+
+
+async def _work(runtime: Runtime) -> None:
     # They would tell every single attempt; what matters is told here.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     me = asyncio.current_task()

@@ -53,7 +53,8 @@ class Bought:
 
     `kept` are points, by currency, that revisions no longer gave and that weren't taken back: they
     had expired, or were let go. What a later revision gives again is these first. `carried` is what
-    rules carried over by it, as it stands.
+    rules carried over by it, as it stands. `stages` are what remained after each thing that came
+    back, and when that was.
     """
 
     event: int
@@ -74,6 +75,7 @@ class Bought:
     fulfilled: dict[str, datetime] = field(default_factory=dict)
     kept: dict[int, int] = field(default_factory=dict)
     carried: dict[str, Carried] = field(default_factory=dict)
+    stages: list[tuple[datetime, Remains]] = field(default_factory=list)
 
     @classmethod
     def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
@@ -111,6 +113,7 @@ class Bought:
                 bought.remains = (
                     before.emptied() if bought.cancelled else before.less(items, content["a"])
                 )
+                bought.stages.append((at, bought.remains))
             elif kind == EventKind.FULFILMENT:
                 found[purchase].fulfilled[content["event"]] = at
         return found

@@ -199,6 +199,12 @@ class Tally:
             before = self.spent.get(key, (0, 0))
             self.spent[key] = (before[0] + row.points, max(before[1], size))
 
+    def forget_rows(self) -> None:
+        """Of a what-if: what was counted stays, what would be written of it goes."""
+        self.added.clear()
+        self.spent.clear()
+        self.moved.clear()
+
     def carry_on(self, partner: int, holder: int, carried: Iterable[Carried]) -> None:
         """Note what rules carry over from here."""
         for each in carried:

@@ -42,6 +42,7 @@ from schema.returns import ReturnMutations
 from schema.reversals import ReversalMutations
 from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
+from schema.simulations import SimulationMutations, SimulationQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
 
@@ -63,6 +64,7 @@ class Query(
     BooksQueries,
     LotMoveQueries,
     DataRuleQueries,
+    SimulationQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -81,6 +83,7 @@ class Mutation(
     AdjustmentMutations,
     LotMoveMutations,
     DataRuleMutations,
+    SimulationMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -26,6 +26,7 @@ from schema.partners import Currency, Partner
 from schema.receipts import visible_purchase
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
+from schema.simulations import visible_simulation
 from schema.waiting import visible_waiting
 
 AnyNode = relay.Node | None
@@ -135,6 +136,11 @@ async def _lot_move(info: Info, key: str) -> AnyNode:
     return None if found is None else await visible_move(info, found[0])
 
 
+async def _simulation(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 1)
+    return None if found is None else await visible_simulation(info, found[0])
+
+
 _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Member": _member,
     "Ledger": _ledger,
@@ -144,6 +150,7 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Purchase": _purchase,
     "Adjustment": _adjustment,
     "LotMove": _lot_move,
+    "Simulation": _simulation,
     "ReturnWaiting": _waiting,
     "Notice": _notice,
     "Partner": _partner,

@@ -79,6 +79,25 @@ CREATE TABLE data_rule (
         int8range(hashtextextended(code, 7), hashtextextended(code, 7), '[]') WITH &&,
         tstzrange(from_at, until_at) WITH &&) WHERE (from_at IS NOT NULL)
 );
+-- Runs that judge a partner's history again by other rules: 1 waits, 2 runs, 3 done, 4 cancelled,
+-- 5 failed. They book nothing; a worker that runs one gives signs of life.
+CREATE TABLE simulation (
+    id bigint PRIMARY KEY,
+    partner_id integer NOT NULL,
+    caller text NOT NULL CHECK (length(caller) BETWEEN 1 AND 200),
+    asked jsonb NOT NULL,
+    from_at timestamptz NOT NULL,
+    until_at timestamptz NOT NULL CHECK (until_at > from_at),
+    requested_at timestamptz NOT NULL,
+    state smallint NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 5),
+    done bigint NOT NULL DEFAULT 0 CHECK (done >= 0),
+    total bigint NOT NULL DEFAULT 0 CHECK (total >= 0),
+    beat_at timestamptz,
+    problem text NOT NULL DEFAULT '' CHECK (length(problem) <= 1000),
+    report jsonb,
+    CONSTRAINT simulation_done CHECK ((state = 3) = (report IS NOT NULL))
+);
+CREATE INDEX simulation_open ON simulation (id) WHERE state IN (1, 2);
 -- What each purchase counted under caps (cap:…, or a rule's code) and budgets (budget:…), by rule and
 -- currency; what came back of it, and what an edit changed, has rows of its own.
 CREATE TABLE cap_use (
