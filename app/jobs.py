@@ -103,22 +103,7 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     app = App(connector=connector)
     manager = app.job_manager
 
-    @app.periodic(cron=_EVERY_MINUTE)
-    @app.task(name="holds", queueing_lock="holds")
-    @told
-    async def holds(timestamp: int) -> None:
-        del timestamp
-        if released := await time_out(work.engine, work.clock()):
-            _log.info("holds released", count=released)
-
-    @app.periodic(cron=_EVERY_MINUTE)
-    @app.task(name="waiting", queueing_lock="waiting")
-    @told
-    async def waiting(timestamp: int) -> None:
-        """A purchase and its return that come in the same moment may not have seen each other."""
-        del timestamp
-        if matched := await match_waiting(work.engine, work.clock()):
-            _log.info("returns matched", count=matched)
+    _look_each_minute(app, work)
 
     # One at a time by its lock, once for each midnight by its timestamp. No queueing lock: a job
     # that has one can't be put back while another waits, and would hold the night up for good.
@@ -140,14 +125,6 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
         await manager.defer_periodic_job(job, periodic_id="programme", defer_timestamp=midnight)
 
     @app.periodic(cron=_EVERY_MINUTE)
-    @app.task(name="simulations", queueing_lock="simulations")
-    @told
-    async def simulations(timestamp: int) -> None:
-        """Those that a worker left behind: of a new one workers hear at once."""
-        del timestamp
-        await simulating.work(work.engine, work.clock())
-
-    @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="requeue", queueing_lock="requeue")
     @told
     async def requeue(timestamp: int) -> None:
@@ -161,6 +138,35 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
         )
 
     return app
+
+
+def _look_each_minute(app: App, work: Work) -> None:
+    """What is looked at for whoever it may concern."""
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="holds", queueing_lock="holds")
+    @told
+    async def holds(timestamp: int) -> None:
+        del timestamp
+        if released := await time_out(work.engine, work.clock()):
+            _log.info("holds released", count=released)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="waiting", queueing_lock="waiting")
+    @told
+    async def waiting(timestamp: int) -> None:
+        """A purchase and its return that come in the same moment may not have seen each other."""
+        del timestamp
+        if matched := await match_waiting(work.engine, work.clock()):
+            _log.info("returns matched", count=matched)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="simulations", queueing_lock="simulations")
+    @told
+    async def simulations(timestamp: int) -> None:
+        """Those that a worker left behind: of a new one workers hear at once."""
+        del timestamp
+        await simulating.work(work.engine, work.clock())
 
 
 async def put_back(app: App) -> None:

@@ -13,10 +13,11 @@ import strawberry
 from strawberry import relay
 
 from core import simulating as engine
-from core.errors import Refusal, UnknownReference
+from core.data_rules import RuleDefinition
+from core.errors import BadInput, UnknownReference
 from core.purchases import find_partner
 from core.rule_changes import checked
-from core.rulebook import LadderTerms
+from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Change, Report, TierShift
 from core.store import simulations as store
 from schema.access import allow, allow_change, check_partner
@@ -289,6 +290,14 @@ def _cursor(node: Simulation) -> str:
     return cursor("simulation", node.run.id)
 
 
+def _checked(partner: PartnerTerms, given: DataRuleInput) -> RuleDefinition:
+    """What was sent; raises BadInput naming the field within `draft`."""
+    try:
+        return checked(partner, said_by(given))
+    except BadInput as refusal:
+        raise refusal.under("draft") from None
+
+
 @strawberry.type(description="Commands on simulations.")
 class SimulationMutations:
     """Books nothing."""
@@ -305,12 +314,7 @@ class SimulationMutations:
         context = info.context
         partner = find_partner(context.engine.rulebook, input.partner)
         check_partner(context, partner, "partner")
-        draft = None
-        if input.draft is not None:
-            try:
-                draft = checked(partner, said_by(input.draft.value))
-            except Refusal as refusal:
-                raise refusal.under("draft") from None
+        draft = None if input.draft is None else _checked(partner, input.draft.value)
         asked = await engine.ask(
             context.engine, partner, Change(draft, tuple(input.without)),
             (input.from_at, input.until_at), (context.viewer.caller, input.key), context.instant,

@@ -141,6 +141,16 @@ CONSTRAINTS = {
         "PRIMARY KEY (partner_id, rule, what)",
     },
     "seal": {"PRIMARY KEY (at)"},
+    "simulation": {
+        "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
+        "CHECK (((state >= 1) AND (state <= 5)))",
+        "CHECK (((state = 3) = (report IS NOT NULL)))",
+        "CHECK ((done >= 0))",
+        "CHECK ((length(problem) <= 1000))",
+        "CHECK ((total >= 0))",
+        "CHECK ((until_at > from_at))",
+        "PRIMARY KEY (id)",
+    },
     "standing": {"CHECK ((rank >= 0))", HOLDER, "PRIMARY KEY (holder_id, ladder_id)"},
     "stock_move": {
         "CHECK ((((kind = 1) = (redemption_id IS NULL)) "

@@ -1,0 +1,172 @@
+"""Every root field, with an operation that asks for it and the roles that may. Holds no test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, RECORD, REDEEM, receipt
+from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
+from tests.schema.tiers import ASSIGN, END
+
+AT = "2026-11-22T09:00:00Z"
+PURCHASE = receipt("new", "1", AT, ("PRODUCE", "1.00"))
+HERO: dict[str, Any] = {"key": "k", "partner": "grocer", "reward": "five-off"}
+BILL: dict[str, Any] = {
+    "key": "p",
+    "partner": "grocer",
+    "rule": "none",
+    "member": {"card": "1"},
+    "total": "9.00",
+    "currency": "USD",
+}
+
+REVERSE = """mutation($input: ReverseRedemptionInput!) { reverseRedemption(input: $input) {
+  __typename } }"""
+OF_NONE = {"purchase": "none", "occurredAt": AT}
+SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
+
+STAFF = {"partner", "admin"}
+
+# Root field: the operation, its variables, and the roles that may call it.
+TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    "me": ("{ me { id } }", {}, {"member"}),
+    "member": ('query { member(by: {card: "1"}) { id } }', {}, {"member", *STAFF}),
+    "members": ("{ members { edges { node { id } } } }", {}, {"partner", "admin"}),
+    "partners": ("{ partners { code } }", {}, {"member", "partner", "admin"}),
+    "currencies": ("{ currencies { code } }", {}, {"member", "partner", "admin"}),
+    "tierLadders": ("{ tierLadders { code } }", {}, {"member", "partner", "admin"}),
+    "rewards": ("{ rewards { edges { node { code } } } }", {}, {"member", "partner", "admin"}),
+    "node": ('{ node(id: "UGFydG5lcjpjYWZl") { id } }', {}, {"member", "partner", "admin"}),
+    "quotePurchase": (
+        """query($purchase: PurchasesItemInput!) {
+        quotePurchase(partner: "grocer", purchase: $purchase) { __typename } }""",
+        {"purchase": PURCHASE},
+        {"partner", "admin"},
+    ),
+    "purchase": ('{ purchase(partner: "grocer", externalId: "R") { id } }', {}, {"member", *STAFF}),
+    "redemptionByCode": (
+        'query { redemptionByCode(partner: "grocer", code: "x") { id } }',
+        {},
+        {"partner", "admin"},
+    ),
+    "dataRules": ('{ dataRules(partner: "grocer") { code } }', {}, {"partner", "admin"}),
+    "ruleFacts": ("{ ruleFacts { name } }", {}, {"partner", "admin"}),
+    "saveRule": (
+        "mutation($input: SaveRuleInput!) { saveRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "rule": {"code": "tea", "title": "Tea"}}},
+        STAFF,
+    ),
+    "activateRule": (
+        "mutation($input: ActivateRuleInput!) { activateRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "tea", "revision": 1}},
+        STAFF,
+    ),
+    "endRule": (
+        "mutation($input: EndRuleInput!) { endRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "tea"}},
+        STAFF,
+    ),
+    "waitingReturns": (WAITING, {}, {"partner", "admin"}),
+    "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),
+    "recordPurchases": (
+        RECORD,
+        {"input": {"partner": "grocer", "purchases": [PURCHASE]}},
+        {"partner", "admin"},
+    ),
+    "recordReturns": (
+        RETURN,
+        {"input": {"partner": "grocer", "returns": [item("B", "R", AT, amount="1.00")]}},
+        {"partner", "admin"},
+    ),
+    "editPurchases": (
+        EDITS,
+        {"input": {"partner": "grocer", "edits": [{**OF_NONE, "revision": 2, **SOLD}]}},
+        {"partner", "admin"},
+    ),
+    "fulfilPurchases": (
+        FULFILS,
+        {"input": {"partner": "grocer", "fulfilments": [{**OF_NONE, "event": "shipped"}]}},
+        {"partner", "admin"},
+    ),
+    "cancelPurchases": (
+        CANCELS,
+        {"input": {"partner": "grocer", "cancels": [OF_NONE]}},
+        {"partner", "admin"},
+    ),
+    "redeemReward": (REDEEM, {"input": HERO}, {"member", "partner", "admin"}),
+    "payWithPoints": (PAY, {"input": BILL}, {"partner", "admin"}),
+    "confirmRedemption": (
+        CONFIRM,
+        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
+        {"partner", "admin"},
+    ),
+    "reverseRedemption": (
+        REVERSE,
+        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE=", "reason": "damaged"}},
+        {"partner", "admin"},
+    ),
+    "importRewardCodes": (
+        """mutation($input: ImportRewardCodesInput!) { importRewardCodes(input: $input) {
+        __typename } }""",
+        {"input": {"partner": "grocer", "reward": "five-off", "codes": ["x"]}},
+        {"partner", "admin"},
+    ),
+    "assignTier": (
+        ASSIGN,
+        {
+            "input": {
+                "key": "k",
+                "member": {"card": "1"},
+                "ladder": "none",
+                "tier": "none",
+                "reason": "goodwill",
+            }
+        },
+        {"admin"},
+    ),
+    "endTierAssignment": (
+        END,
+        {"input": {"key": "k", "assignment": "VGllckFzc2lnbm1lbnQ6MS4x", "reason": "mistake"}},
+        {"admin"},
+    ),
+    "adjustPoints": (
+        "mutation($input: AdjustPointsInput!) { adjustPoints(input: $input) { __typename } }",
+        {
+            "input": {
+                "key": "k",
+                "member": {"card": "none"},
+                "currency": "none",
+                "points": 1,
+                "reason": "goodwill",
+            }
+        },
+        {"partner", "admin"},
+    ),
+    "moveLots": (
+        "mutation($input: MoveLotsInput!) { moveLots(input: $input) { __typename } }",
+        {"input": {"key": "k", "currency": "none"}},
+        {"admin"},
+    ),
+    "simulations": ("{ simulations { edges { node { id } } } }", {}, STAFF),
+    "simulateRules": (
+        "mutation($input: SimulateRulesInput!) { simulateRules(input: $input) { __typename } }",
+        {"input": {"key": "s", "partner": "grocer", "from": AT, "until": AT}},
+        STAFF,
+    ),
+    "cancelSimulation": (
+        """mutation($input: CancelSimulationInput!) {
+        cancelSimulation(input: $input) { __typename } }""",
+        {"input": {"id": "U2ltdWxhdGlvbjox"}},
+        STAFF,
+    ),
+    "adjustments": ("{ adjustments { totals { times } } }", {}, {"partner", "admin"}),
+    "adjustmentTerms": ("{ adjustmentTerms { limits { each } } }", {}, {"partner", "admin"}),
+    "trialBalance": ("{ trialBalance { members } }", {}, {"admin"}),
+    "previewLotMove": ('{ previewLotMove(currency: "LAUREL") { members } }', {}, {"admin"}),
+    "lotMoves": ("{ lotMoves { edges { node { id } } } }", {}, {"admin"}),
+    "cancelRedemption": (
+        CANCEL,
+        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
+        {"member", "partner", "admin"},
+    ),
+}
