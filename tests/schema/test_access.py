@@ -24,7 +24,7 @@ from tests.schema.client import (
     Client,
     receipt,
 )
-from tests.schema.roots import AT, HERO, TABLE
+from tests.schema.roots import AT, HERO, PURCHASE, TABLE
 
 SDL = Path(__file__).parents[2] / "schema" / "schema.graphql"
 _TABLES = [
