@@ -19,7 +19,7 @@ from core.purchases import check_text, find_partner
 from core.rulebook import PartnerTerms, RuleTerms
 from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
-from core.store.rules import version_of
+from core.store.rules import Wanted, versions
 from laurels.caps import Budget, shared_by
 from laurels.rules import ceilings_of, group_of
 
@@ -152,7 +152,8 @@ async def activate(
                 )
             await store.end(connection, other, start)
         rule = rule_of(RuleDefinition.model_validate(row.definition))
-        number = await version_of(terms.id, "", rule, start, anew=True)
+        wanted = [Wanted(terms.id, "", rule)]
+        (number,) = await versions(connection, wanted, start, anew=True)
         await store.put_in_force(connection, row, number, start, until_at)
         await store.tell(connection)
     await engine.renew(now)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from core.db import Connection, Row, reading, transaction
 from core.rulebook import PolicyTerms
 from core.store.reference import INSTALL_LOCK
-from core.store.rules import stored_policy
+from core.store.rules import Policies
 from laurels.policies import Activity, Policy
 
 _PREFETCH = 10_000
@@ -137,7 +137,7 @@ async def policy(currency: int, wanted: Policy, now: datetime) -> PolicyTerms:
     """The stored version of a policy of a currency, made where there is none yet."""
     async with transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", INSTALL_LOCK)
-        return await stored_policy(currency, wanted, now)
+        return await (await Policies.read(connection, now)).version(currency, wanted)
 
 
 async def begin(connection: Connection, run: Run) -> None:

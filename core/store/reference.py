@@ -13,16 +13,9 @@ from typing import Any
 
 import orjson
 
-from core.db import reading, transaction
+from core.db import Connection, reading, transaction
 from core.errors import BadInput
-from core.models import (
-    CurrencyRow,
-    LadderRow,
-    PartnerRow,
-    PolicyRow,
-    ProgrammeRow,
-    RewardRow,
-)
+from core.models import LadderRow, ProgrammeRow
 from core.programme import ContractSettings, Programme
 from core.rulebook import (
     CurrencyTerms,
@@ -32,7 +25,9 @@ from core.rulebook import (
     Rulebook,
 )
 from core.store import rules
-from core.store.rules import stored_policy
+from core.store.keeping import kept
+from core.store.posting import columns as arrays
+from core.store.rules import Policies
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
 from laurels.redeeming import RedeemRule
@@ -75,14 +70,11 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
         await connection.execute("SELECT pg_advisory_xact_lock($1)", INSTALL_LOCK)
         programme = await seed(programme, now)
         _check_owners(programme, declared)
-        partners = {d.partner.code: await _partner(d) for d in declared}
-        await PartnerRow.exclude(code__in=list(partners)).update(installed=False)
-        currencies = await _currencies(programme, declared, partners, now)
+        partners = await _partners(connection, declared)
+        policies = await rules.Policies.read(connection, now)
+        currencies = await _currencies(connection, programme, declared, partners, policies)
         ladders = await _ladders(programme, declared, partners)
-        terms = {
-            d.partner.code: await _terms(d, programme, partners[d.partner.code], currencies, now)
-            for d in declared
-        }
+        terms = await _terms(connection, declared, programme, partners, currencies, policies)
         version = await connection.fetchval(
             "INSERT INTO rulebook (digest, at) VALUES ($1, $2) "
             "ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING version",
@@ -125,24 +117,33 @@ def _digest(
     return hashlib.blake2b(orjson.dumps(content), digest_size=20).hexdigest()
 
 
-async def _partner(declared: Declared) -> int:
-    partner = declared.partner
-    row: PartnerRow
-    row, _ = await PartnerRow.update_or_create(
-        defaults={
-            "name": partner.name,
-            "time_zone": partner.time_zone,
-            "plugin": declared.plugin,
-            "plugin_version": declared.version,
-            "installed": True,
-        },
-        code=partner.code,
+async def _partners(connection: Connection, declared: Sequence[Declared]) -> dict[str, int]:
+    """The partners' ids by their codes; whose plugin is gone is no longer installed."""
+    rows = [
+        (d.partner.code, d.partner.name, d.partner.time_zone, d.plugin, d.version, True)
+        for d in declared
+    ]
+    ids = await kept(connection, "partner", {"code": "text"}, _PARTNER, rows)
+    codes = [row[0] for row in rows]
+    await connection.execute(
+        "UPDATE partner SET installed = false WHERE installed AND code <> ALL($1)", codes
     )
-    return row.id
+    return {code: ids[(code,)] for code in codes}
+
+
+_PARTNER = {
+    "name": "text", "time_zone": "text", "plugin": "text", "plugin_version": "text",
+    "installed": "bool",
+}  # fmt: skip
+_CURRENCY = {"name": "text", "symbol": "text", "redeemable": "bool", "owner_id": "int"}
 
 
 async def _currencies(
-    programme: Programme, declared: Sequence[Declared], partners: Mapping[str, int], now: datetime
+    connection: Connection,
+    programme: Programme,
+    declared: Sequence[Declared],
+    partners: Mapping[str, int],
+    policies: Policies,
 ) -> dict[str, CurrencyTerms]:
     wanted: list[tuple[Currency, str, int | None]] = [
         (c.declared(), programme.time_zone, None) for c in programme.currencies
@@ -150,25 +151,22 @@ async def _currencies(
     for d in declared:
         theirs = partners[d.partner.code]
         wanted += [(c, d.partner.time_zone, theirs) for c in d.partner.currencies]
+    codes: set[str] = set()
+    for currency, _, _ in wanted:
+        if currency.code in codes:
+            raise BadInput(f"two owners declare the currency {currency.code}", "currencies")
+        codes.add(currency.code)
+    rows = [(c.code, c.name, c.symbol, c.redeemable, owner) for c, _, owner in wanted]
+    ids = await kept(connection, "currency", {"code": "text"}, _CURRENCY, rows)
     terms: dict[str, CurrencyTerms] = {}
     for currency, owners_zone, owner in wanted:
-        if currency.code in terms:
-            raise BadInput(f"two owners declare the currency {currency.code}", "currencies")
-        row, _ = await CurrencyRow.update_or_create(
-            defaults={
-                "name": currency.name,
-                "symbol": currency.symbol,
-                "redeemable": currency.redeemable,
-                "owner_id": owner,
-            },
-            code=currency.code,
-        )
+        number = ids[(currency.code,)]
         policy = currency.policy(currency.time_zone or owners_zone)
-        in_force = await stored_policy(row.id, policy, now)
+        in_force = await policies.version(number, policy)
         terms[currency.code] = CurrencyTerms(
-            row.id, currency.code, currency.name, currency.symbol, in_force, owner,
-            await PolicyRow.filter(currency_id=row.id, expires__startswith="sliding ").exists(),
-            currency.redeemable, tuple(map(Duration.parse, currency.notices)),
+            number, currency.code, currency.name, currency.symbol, in_force, owner,
+            policies.slid(number), currency.redeemable,
+            tuple(map(Duration.parse, currency.notices)),
         )  # fmt: skip
     return terms
 
@@ -181,6 +179,7 @@ async def _ladders(
     ]
     for d in declared:
         wanted += [(x, d.partner.time_zone, partners[d.partner.code]) for x in d.ladders]
+    known = {row.code: row for row in await LadderRow.all()}
     terms: dict[int, LadderTerms] = {}
     seen: set[str] = set()
     for ladder, owners_zone, owner in wanted:
@@ -188,12 +187,14 @@ async def _ladders(
             raise BadInput(f"two owners declare the ladder {ladder.code}", "ladders")
         seen.add(ladder.code)
         time_zone = ladder.time_zone or owners_zone
-        row = await _ladder(ladder, time_zone, owner)
+        row = await _ladder(known.get(ladder.code), ladder, time_zone, owner)
         terms[row.id] = LadderTerms(row.id, ladder, time_zone, owner, row.version)
     return terms
 
 
-async def _ladder(ladder: Ladder, time_zone: str, owner: int | None) -> LadderRow:
+async def _ladder(
+    row: LadderRow | None, ladder: Ladder, time_zone: str, owner: int | None
+) -> LadderRow:
     """The stored ladder, brought up to date; what bears on measuring makes a new version of it.
 
     By its version the engine knows which standings are to be measured anew. Raises BadInput where
@@ -220,7 +221,6 @@ async def _ladder(ladder: Ladder, time_zone: str, owner: int | None) -> LadderRo
         "name": ladder.name,
         "owner_id": owner,
     }
-    row = await LadderRow.get_or_none(code=ladder.code)
     if row is None:
         return await LadderRow.create(code=ladder.code, **values)
     if row.measure != values["measure"] and await _counted(row.id):
@@ -235,8 +235,9 @@ async def _ladder(ladder: Ladder, time_zone: str, owner: int | None) -> LadderRo
         for name in ("measure", "window", "hold", "grace", "soft_landing", "time_zone")
     ):
         values["version"] = row.version + 1
-    row.update_from_dict(values)
-    await row.save()
+    if any(getattr(row, name) != value for name, value in values.items()):
+        row.update_from_dict(values)
+        await row.save()
     return row
 
 
@@ -252,42 +253,40 @@ async def _counted(ladder: int) -> bool:
 
 
 async def _terms(
-    declared: Declared,
+    connection: Connection,
+    declared: Sequence[Declared],
     programme: Programme,
-    partner_id: int,
+    partners: Mapping[str, int],
     currencies: Mapping[str, CurrencyTerms],
-    now: datetime,
-) -> PartnerTerms:
-    partner = declared.partner
-    contract = programme.contract(partner.code)
-    own = [c.code for c in partner.currencies]
-    issues = _named(partner, "issues", own, contract, currencies)
-    earn = tuple(
-        [
-            await rules.of_plugin(partner_id, declared.version, rule, issues, now)
-            for rule in declared.earn_rules
+    policies: Policies,
+) -> dict[str, PartnerTerms]:
+    wanted = [
+        rules.Wanted(partners[d.partner.code], d.version, rule)
+        for d in declared
+        for rule in d.earn_rules
+    ]
+    numbers = iter(await rules.versions(connection, wanted, policies.now))
+    written = await rules.activated(connection)
+    rewards = await _rewards(connection, declared, partners)
+    terms: dict[str, PartnerTerms] = {}
+    for d in declared:
+        partner = d.partner
+        number, contract = partners[partner.code], programme.contract(partner.code)
+        own = [c.code for c in partner.currencies]
+        issues = _named(partner, "issues", own, contract, currencies)
+        earn = [
+            await rules.terms_of(policies, rule, next(numbers), issues) for rule in d.earn_rules
         ]
-    ) + await rules.activated(partner, partner_id, issues, now)
-    rewards = {r.code: await _reward(partner_id, r) for r in declared.rewards}
-    await (
-        RewardRow.filter(partner_id=partner_id)
-        .exclude(code__in=list(rewards))
-        .update(offered=False)
-    )
-    return PartnerTerms(
-        partner_id,
-        partner.code,
-        partner.name,
-        partner.time_zone,
-        frozenset(partner.trades_in if contract.trades_in is None else contract.trades_in),
-        issues,
-        _named(partner, "accepts", own, contract, currencies),
-        earn,
-        tuple(declared.redeem_rules),
-        rewards,
-        contract.late,
-        contract.on_faults,
-    )
+        earn += await rules.judging(policies, partner.code, written.get(number, ()), issues)
+        terms[partner.code] = PartnerTerms(
+            number, partner.code, partner.name, partner.time_zone,
+            frozenset(partner.trades_in if contract.trades_in is None else contract.trades_in),
+            issues, _named(partner, "accepts", own, contract, currencies), tuple(earn),
+            tuple(d.redeem_rules),
+            {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
+            contract.late, contract.on_faults,
+        )  # fmt: skip
+    return terms
 
 
 def _named(
@@ -315,33 +314,50 @@ def _named(
     return {code: currencies[code] for code in names}
 
 
-async def _reward(partner_id: int, reward: Reward) -> RewardTerms:
-    row, _ = await RewardRow.update_or_create(
-        defaults={
-            "title": reward.title,
-            "description": reward.description,
-            "kind": str(reward.kind),
-            "prices": dict(reward.prices),
-            "worth": reward.worth,
-            "cash": reward.cash,
-            "codes": str(reward.codes),
-            "reversible": reward.reversible,
-            "tier": None if reward.tier is None else list(reward.tier),
-            "limited": reward.stock is not None,
-            "offered": True,
-        },
-        partner_id=partner_id,
-        code=reward.code,
+_REWARD = {
+    "title": "text", "description": "text", "kind": "text", "prices": "jsonb", "worth": "text",
+    "cash": "text", "codes": "text", "reversible": "text", "tier": "jsonb", "limited": "bool",
+    "offered": "bool",
+}  # fmt: skip
+#: The declared stock is what there was at first; from then on the rows count what is left.
+_STOCK = """
+WITH s AS (
+    INSERT INTO reward_stock (reward_id, slice, remaining)
+    SELECT * FROM unnest($1::int[], $2::smallint[], $3::bigint[]) ON CONFLICT DO NOTHING RETURNING *
+)
+INSERT INTO stock_move (reward_id, slice, event_id, kind, amount)
+SELECT reward_id, slice, 0, 1, remaining FROM s
+"""
+
+
+async def _rewards(
+    connection: Connection, declared: Sequence[Declared], partners: Mapping[str, int]
+) -> dict[tuple[int, str], int]:
+    """The rewards' ids by partner and code; what is no longer declared is no longer offered."""
+    catalogue = [(partners[d.partner.code], r) for d in declared for r in d.rewards]
+    rows = [
+        (
+            partner, r.code, r.title, r.description, str(r.kind),
+            orjson.dumps(dict(r.prices)).decode(), r.worth, r.cash, str(r.codes), r.reversible,
+            None if r.tier is None else orjson.dumps(list(r.tier)).decode(), r.stock is not None,
+            True,
+        )
+        for partner, r in catalogue
+    ]  # fmt: skip
+    keys = {"partner_id": "int", "code": "text"}
+    found = await kept(connection, "reward", keys, _REWARD, rows)
+    ids = {(partner, r.code): found[partner, r.code] for partner, r in catalogue}
+    await connection.execute(
+        "UPDATE reward SET offered = false WHERE offered AND partner_id = ANY($1) AND id <> ALL($2)",
+        list(partners.values()),
+        list(ids.values()),
     )
-    if reward.stock is not None:
-        # The declared stock is what there was at first; from then on the rows count what is left.
-        whole, more = divmod(reward.stock, _STOCK_SLICES)
-        async with transaction() as connection:
-            await connection.executemany(
-                "WITH s AS (INSERT INTO reward_stock (reward_id, slice, remaining) "
-                "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING *) INSERT INTO stock_move "
-                "(reward_id, slice, event_id, kind, amount) "
-                "SELECT reward_id, slice, 0, 1, remaining FROM s",
-                [(row.id, n, whole + (n < more)) for n in range(_STOCK_SLICES)],
-            )
-    return RewardTerms(row.id, reward)
+    stock = []
+    for partner, r in catalogue:
+        if r.stock is not None:
+            whole, more = divmod(r.stock, _STOCK_SLICES)
+            number = ids[partner, r.code]
+            stock += [(number, n, whole + (n < more)) for n in range(_STOCK_SLICES)]
+    if stock:
+        await connection.execute(_STOCK, *arrays(stock, 3))
+    return ids

@@ -1,121 +1,187 @@
 """The stored versions of rules, a plugin's and data rules, and of the policies under which they credit.
 
-A version is never changed: decisions name it, and explanations read its words for ever.
+A version is never changed: decisions name it, and explanations read its words for ever. All are
+read at once, and only what is new is written, so that a start costs a few statements.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 import structlog
 
 from core.data_rules import RuleDefinition, rule_of
-from core.db import reading
+from core.db import Connection
 from core.errors import BadInput
-from core.models import PolicyRow, RuleRow
 from core.rulebook import CurrencyTerms, PolicyTerms, RuleTerms
-from laurels.declarations import Partner
+from core.store.posting import columns
 from laurels.policies import Policy
 from laurels.rules import EarnRule, held_back
 
 _log = structlog.get_logger("laurels.rules")
 
 
-async def stored_policy(currency: int, policy: Policy, now: datetime) -> PolicyTerms:
-    """The stored version of a policy: lots keep the one that they were opened under."""
-    pending, expires, returns, grace, time_zone = policy.texts()
-    same: dict[str, Any] = {
-        "pending": pending,
-        "expires": expires,
-        "returns": returns,
-        "grace": grace,
-        "time_zone": time_zone,
-    }
-    rows = await PolicyRow.filter(currency_id=currency).order_by("-version")
-    for row in rows:
-        if all(getattr(row, name) == value for name, value in same.items()):
-            return PolicyTerms(row.id, policy, row.version)
-    row = await PolicyRow.create(
-        currency_id=currency, version=rows[0].version + 1 if rows else 1, since=now, **same
-    )
-    return PolicyTerms(row.id, policy, row.version)
+@dataclass(slots=True)
+class Policies:
+    """All stored policies, of each currency the latest first."""
 
+    connection: Connection
+    now: datetime
+    _stored: dict[int, list[tuple[int, int, tuple[str | None, ...]]]] = field(default_factory=dict)
 
-async def version_of(
-    partner_id: int, plugin_version: str, rule: EarnRule, now: datetime, *, anew: bool = False
-) -> int:
-    """The id of the stored version of a rule; a change of words, figures or plugin makes a new one.
+    @classmethod
+    async def read(cls, connection: Connection, now: datetime) -> Policies:
+        """As they stand."""
+        policies = cls(connection, now)
+        for number, currency, version, *texts in await connection.fetch(
+            "SELECT id, currency_id, version, pending, expires, returns, grace, time_zone "
+            "FROM policy ORDER BY currency_id, version DESC"
+        ):
+            policies._stored.setdefault(currency, []).append((number, version, tuple(texts)))
+        return policies
 
-    `anew`: whatever there is.
-    """
-    terms: dict[str, Any] = orjson.loads(orjson.dumps(dict(rule.terms)))
-    content = orjson.dumps([rule.title, terms, plugin_version], option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.blake2b(content, digest_size=20).hexdigest()
-    latest = (
-        await RuleRow.filter(partner_id=partner_id, code=rule.code).order_by("-version").first()
-    )
-    if anew or latest is None or latest.digest != digest:
-        latest = await RuleRow.create(
-            partner_id=partner_id,
-            code=rule.code,
-            version=1 if latest is None else latest.version + 1,
-            plugin_version=plugin_version,
-            title=rule.title,
-            terms=terms,
-            digest=digest,
-            since=now,
+    async def version(self, currency: int, policy: Policy) -> PolicyTerms:
+        """The stored version of a policy: lots keep the one that they were opened under."""
+        texts = tuple(policy.texts())
+        stored = self._stored.setdefault(currency, [])
+        for number, version, said in stored:
+            if said == texts:
+                return PolicyTerms(number, policy, version)
+        version = stored[0][1] + 1 if stored else 1
+        number = await self.connection.fetchval(
+            "INSERT INTO policy (currency_id, version, pending, expires, returns, grace, time_zone, "
+            "since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+            currency,
+            version,
+            *texts,
+            self.now,
         )
-    return latest.id
+        stored.insert(0, (number, version, texts))
+        return PolicyTerms(number, policy, version)
+
+    def slid(self, currency: int) -> bool:
+        """Whether any version was ever renewed by an activity."""
+        texts = (said[1] for _, _, said in self._stored.get(currency, ()))
+        return any(expires is not None and expires.startswith("sliding ") for expires in texts)
 
 
-async def of_plugin(
-    partner_id: int,
-    plugin_version: str,
+class Wanted(NamedTuple):
+    """A rule whose stored version is asked for."""
+
+    partner: int
+    plugin_version: str
+    rule: EarnRule
+
+
+class _Latest(NamedTuple):
+    id: int
+    version: int
+    digest: str
+
+
+async def versions(
+    connection: Connection, wanted: Sequence[Wanted], now: datetime, *, anew: bool = False
+) -> list[int]:
+    """The ids of rules' stored versions; a change of words, figures or plugin makes a new one.
+
+    `anew`: whatever there is. Two statements, however many.
+    """
+    latest = {
+        (partner, code): _Latest(*rest)
+        for partner, code, *rest in await connection.fetch(
+            "SELECT DISTINCT ON (partner_id, code) partner_id, code, id, version, digest FROM rule "
+            "WHERE partner_id = ANY($1) ORDER BY partner_id, code, version DESC",
+            sorted({w.partner for w in wanted}),
+        )
+    }
+    rows = []
+    for w in wanted:
+        known = latest.get((w.partner, w.rule.code))
+        terms = dict(w.rule.terms)
+        content = [w.rule.title, terms, w.plugin_version]
+        told = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=dict)
+        digest = hashlib.blake2b(told, digest_size=20).hexdigest()
+        if anew or known is None or known.digest != digest:
+            version = 1 if known is None else known.version + 1
+            text = orjson.dumps(terms, default=dict).decode()
+            rows.append(
+                (w.partner, w.rule.code, version, w.plugin_version, w.rule.title, text, digest)
+            )
+    for partner, code, *rest in (
+        await connection.fetch(_ADD, *columns(rows, 7), now) if rows else ()
+    ):
+        latest[partner, code] = _Latest(*rest)
+    return [latest[w.partner, w.rule.code].id for w in wanted]
+
+
+_ADD = """
+INSERT INTO rule (partner_id, code, version, plugin_version, title, terms, digest, since)
+SELECT n.a, n.b, n.c, n.d, n.e, n.f::jsonb, n.g, $8
+FROM unnest($1::int[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
+    AS n (a, b, c, d, e, f, g)
+RETURNING partner_id, code, id, version, digest
+"""
+
+
+async def terms_of(
+    policies: Policies,
     rule: EarnRule,
+    number: int,
     issues: Mapping[str, CurrencyTerms],
-    now: datetime,
+    in_force: tuple[datetime | None, datetime | None] = (None, None),
 ) -> RuleTerms:
-    """A plugin's rule with its stored version."""
-    number = await version_of(partner_id, plugin_version, rule, now)
-    return RuleTerms(number, rule, await _policies(rule, issues, now))
-
-
-async def _policies(
-    rule: EarnRule, issues: Mapping[str, CurrencyTerms], now: datetime
-) -> dict[str, PolicyTerms]:
-    """The policies of a rule that holds its points back."""
+    """A rule with its stored version, and the policies where it holds its points back."""
     pending = held_back(rule)
-    return {
-        c.code: await stored_policy(c.id, replace(c.policy, pending=pending), now)
+    own = {
+        c.code: await policies.version(c.id, replace(c.policy, pending=pending))
         for c in (issues.values() if pending is not None else ())
     }
+    return RuleTerms(number, rule, own, *in_force)
 
 
-async def activated(
-    partner: Partner, partner_id: int, issues: Mapping[str, CurrencyTerms], now: datetime
+class Activated(NamedTuple):
+    """A revision of a data rule that is, was or will be in force, by its stored version."""
+
+    number: int
+    definition: str
+    from_at: datetime
+    until_at: datetime | None
+    code: str
+
+
+async def activated(connection: Connection) -> dict[int, list[Activated]]:
+    """The data rules of all times, by partner and code."""
+    found: dict[int, list[Activated]] = {}
+    for partner, *row in await connection.fetch(
+        "SELECT partner_id, rule_id, definition, from_at, until_at, code FROM data_rule "
+        "WHERE from_at IS NOT NULL ORDER BY partner_id, code, revision"
+    ):
+        found.setdefault(partner, []).append(Activated(*row))
+    return found
+
+
+async def judging(
+    policies: Policies,
+    partner: str,
+    rows: Sequence[Activated],
+    issues: Mapping[str, CurrencyTerms],
 ) -> tuple[RuleTerms, ...]:
-    """A partner's data rules, of all times, by their code. One that can't judge is left out."""
-    async with reading() as connection:
-        rows = await connection.fetch(
-            "SELECT rule_id, definition, from_at, until_at, code FROM data_rule "
-            "WHERE partner_id = $1 AND from_at IS NOT NULL ORDER BY code, revision",
-            partner_id,
-        )
+    """A partner's data rules. One that can't judge is left out."""
     found = []
-    for number, text, from_at, until_at, code in rows:
+    for row in rows:
         try:
-            definition = RuleDefinition.model_validate_json(text)
+            definition = RuleDefinition.model_validate_json(row.definition)
             if definition.currency not in issues:
                 raise BadInput(f"its contract no longer lets it issue {definition.currency}")
             rule = rule_of(definition)
         except (BadInput, ValueError) as error:
-            _log.warning("a data rule is left out", partner=partner.code, rule=code, why=str(error))
+            _log.warning("a data rule is left out", partner=partner, rule=row.code, why=str(error))
             continue
-        policies = await _policies(rule, issues, now)
-        found.append(RuleTerms(number, rule, policies, from_at, until_at))
+        in_force = (row.from_at, row.until_at)
+        found.append(await terms_of(policies, rule, row.number, issues, in_force))
     return tuple(found)
