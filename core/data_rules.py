@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
@@ -178,6 +186,14 @@ class RuleDefinition(_Data):
     otherwise: str = Field(default="", max_length=300)
     pending: _Pending | None = None
     reevaluated: bool = False
+
+    @field_validator("caps")
+    @classmethod
+    def _once(cls, caps: tuple[CapTerms, ...]) -> tuple[CapTerms, ...]:
+        shared = [cap.shared for cap in caps if cap.shared]
+        if len(set(shared)) < len(shared):
+            raise ValueError("a rule is capped once together with others of a code")
+        return caps
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -109,10 +109,15 @@ class Engine:
         last = max([now, *(item.purchase.occurred_at for item in items)])
         if last > now + FORESEEN:
             raise NotAllowed("a quote looks at most five years ahead", "occurredAt")
-        return (await self._run(items, last, historical=False, book=False)).outcomes
+        return (await self._run(items, last, False, book=False, clock=now)).outcomes
 
     async def _run(
-        self, items: Sequence[Incoming], now: datetime, historical: bool, book: bool
+        self,
+        items: Sequence[Incoming],
+        now: datetime,
+        historical: bool,
+        book: bool,
+        clock: datetime | None = None,
     ) -> _Booked:
         try:
             for attempt in range(_RETRIES):
@@ -124,7 +129,7 @@ class Engine:
                 except (LostRace, Deadlock):
                     continue
         finally:
-            await self.tell_faults(now)
+            await self.tell_faults(clock or now)
         raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
 
     async def tell_faults(self, now: datetime) -> None:

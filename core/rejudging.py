@@ -13,7 +13,7 @@ from core.tally import Carried
 from laurels.deadline import evaluate_in_time
 from laurels.errors import RuleTooSlow
 from laurels.purchase import Facts
-from laurels.rules import reevaluates
+from laurels.rules import carries, reevaluates
 
 if TYPE_CHECKING:
     from core.folding import Batch
@@ -66,14 +66,18 @@ def carried_again(bought: Bought, request: Request, after: Remains) -> list[Carr
 
     Below zero where it was spent on points since: then the next receipts make up for it.
     """
-    rules = {r.id: r for r in request.partner.earn} if bought.carried else {}
+    if not bought.carried:
+        return []
+    rules = {r.id: r for r in request.partner.earn}
+    latest = {r.rule.code: r for r in request.partner.earn if carries(r.rule)}
     lines = after.receipt()
     found = []
     for known in bought.carried.values():
         left = known.before
         if lines:
-            rule = rules.get(known.version)
-            if rule is None:  # it has changed since: what it carried over stays as it is
+            # By the version that carried it over, else by the rule as it is now, if it still does.
+            rule = rules.get(known.version) or latest.get(known.rule)
+            if rule is None:
                 continue
             facts = Facts(bought.visits, dict(bought.tiers), carried={known.rule: known.before})
             try:

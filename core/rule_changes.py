@@ -20,7 +20,7 @@ from core.rulebook import PartnerTerms, RuleTerms
 from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
 from core.store.rules import Wanted, versions
-from laurels.caps import Budget, shared_by
+from laurels.caps import Budget, Ceiling, shared_by
 from laurels.rules import ceilings_of, group_of
 
 __all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
@@ -36,8 +36,11 @@ class Changed(NamedTuple):
     replayed: bool = False
 
 
-def checked(partner: PartnerTerms, given: Mapping[str, Any]) -> RuleDefinition:
-    """What a rule says, held against its partner's contract. Raises BadInput naming the field."""
+def checked(partner: PartnerTerms, given: Mapping[str, Any], since: datetime) -> RuleDefinition:
+    """What a rule says, held against its partner's contract and the rules in force since then.
+
+    Raises BadInput naming the field.
+    """
     definition = parse(given)
     if definition.currency not in partner.issues:
         effect = "award" if definition.award is not None else "multiply"
@@ -48,17 +51,18 @@ def checked(partner: PartnerTerms, given: Mapping[str, Any]) -> RuleDefinition:
         )  # fmt: skip
     if any(r.rule.code == definition.code and not _of_data(r) for r in partner.earn):
         raise BadInput(f"the plugin has a rule {definition.code}: choose another code", "code")
-    _check_group(partner, definition)
-    _check_shared(partner, definition)
+    others = [r for r in partner.earn if r.until_at is None or r.until_at > since]
+    _check_group(others, definition)
+    _check_shared([(r.rule.code, r.ceilings) for r in others], definition)
     return definition
 
 
-def _check_group(partner: PartnerTerms, definition: RuleDefinition) -> None:
+def _check_group(others: Sequence[RuleTerms], definition: RuleDefinition) -> None:
     """A group chooses in one way: raises BadInput where the partner has it in another."""
     if definition.group is None:
         return
     wanted = definition.group.declared()
-    for terms in partner.earn:
+    for terms in others:
         group = group_of(terms.rule)
         if group is None or terms.rule.code == definition.code or group.code != wanted.code:
             continue
@@ -67,19 +71,21 @@ def _check_group(partner: PartnerTerms, definition: RuleDefinition) -> None:
             raise BadInput(f"rule {terms.rule.code} has this group as {how}", "group")
 
 
-def _check_shared(partner: PartnerTerms, definition: RuleDefinition) -> None:
+def _check_shared(
+    others: Sequence[tuple[str, Sequence[Ceiling]]], definition: RuleDefinition
+) -> None:
     """What rules share is the same for all of them: raises BadInput where another says otherwise.
 
     A revision to be may say otherwise of what its rule alone has.
     """
     mine = shared_by(ceilings_of(rule_of(definition)))
-    for terms in partner.earn:
-        if terms.rule.code == definition.code:
+    for code, ceilings in others:
+        if code == definition.code:
             continue
-        for key, other in shared_by(terms.ceilings).items():
+        for key, other in shared_by(ceilings).items():
             if mine.get(key, other) != other:
                 field = "budget" if isinstance(other, Budget) else "caps"
-                raise BadInput(f"rule {terms.rule.code} has it as: {other}", field)
+                raise BadInput(f"rule {code} has it as: {other}", field)
 
 
 def _of_data(rule: RuleTerms) -> bool:
@@ -141,7 +147,15 @@ async def activate(
             if _same(row, from_at, until_at):
                 return Changed(row, replayed=True)
             raise WrongState("this revision was in force already: save it again", "revision")
-        checked(terms, row.definition)
+        definition = checked(terms, row.definition, start)
+        # As it stands now: another server may have put one in force of which this one hasn't heard.
+        _check_shared(
+            [
+                (code, ceilings_of(rule_of(RuleDefinition.model_validate(said))))
+                for code, said in await store.in_force(connection, terms.id, start)
+            ],
+            definition,
+        )
         for other in rows:
             if other.from_at is None or (other.until_at is not None and other.until_at <= start):
                 continue
@@ -151,7 +165,7 @@ async def activate(
                     "from",
                 )
             await store.end(connection, other, start)
-        rule = rule_of(RuleDefinition.model_validate(row.definition))
+        rule = rule_of(definition)
         wanted = [Wanted(terms.id, "", rule)]
         (number,) = await versions(connection, wanted, start, anew=True)
         await store.put_in_force(connection, row, number, start, until_at)

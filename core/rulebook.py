@@ -239,13 +239,18 @@ class PartnerTerms:
             found = self._at[place] = replace(self, earn=tuple(earn))
         return found
 
-    def uses_since(self, at: datetime) -> datetime | None:
-        """From when on what was given bears on the caps of a purchase; None: from ever."""
-        caps = [c for r in self.earn for c in r.ceilings if isinstance(c, Cap)]
-        begins = [None if c.reach is None else c.reach.begins(at, self.time_zone) for c in caps]
-        if None in begins:
-            return None
-        return min([at, *(x for x in begins if x is not None)])
+    def uses_since(self, at: datetime) -> dict[str, datetime | None]:
+        """From when on what was given bears on the caps of a purchase, by key; None: from ever."""
+        found: dict[str, datetime | None] = {}
+        for rule in self.earn:
+            for cap in rule.ceilings:
+                if isinstance(cap, Cap):
+                    key = cap.key(rule.rule.code)
+                    begins = None if cap.reach is None else cap.reach.begins(at, self.time_zone)
+                    before = found.get(key, begins)
+                    ever = begins is None or before is None
+                    found[key] = None if ever else min(begins or at, before or at)
+        return found
 
     def with_rules(self, earn: tuple[RuleTerms, ...]) -> PartnerTerms:
         """The same with other rules."""

@@ -18,6 +18,8 @@ from laurels.purchase import Facts, Purchase, Use
 
 #: A cap or budget, the rule and the currency that count under it, and a budget's period.
 Counted: TypeAlias = tuple[str, int, int, "datetime | None"]
+#: An event, the rule and the currency that it counts of, and a budget's period.
+_Place: TypeAlias = tuple[int, int, int, "datetime | None"]
 #: A budget of a partner in one of its periods.
 BudgetKey: TypeAlias = tuple[int, str, "datetime | None"]
 #: What a rule carries over for a holder at a partner.
@@ -60,26 +62,29 @@ class Carried(NamedTuple):
     after: int
     change: int
 
+    def undone(self) -> Carried:
+        """As if its purchase had carried nothing over."""
+        return self._replace(after=self.before, change=self.before - self.after)
+
 
 @dataclass(slots=True)
 class Tally:
     """The state, and the rows that the batch will write of it."""
 
-    uses: dict[tuple[int, int, str], dict[tuple[int, int, int], UseRow]] = field(
-        default_factory=dict
-    )
+    uses: dict[tuple[int, int, str], dict[_Place, UseRow]] = field(default_factory=dict)
     taken: dict[BudgetKey, int] = field(default_factory=dict)
     carried: dict[CarryKey, int] = field(default_factory=dict)
     added: list[UseRow] = field(default_factory=list)
     #: By budget, how much more is taken (less, below zero), and how large it is.
     spent: dict[BudgetKey, tuple[int, int]] = field(default_factory=dict)
-    moved: set[CarryKey] = field(default_factory=set)
+    #: By how much more is carried over; another purchase of the holder may have moved it, too.
+    moved: dict[CarryKey, int] = field(default_factory=dict)
 
     def take(self, rows: Iterable[UseRow]) -> None:
         """Fill in what was loaded; what is there already stays."""
         for row in rows:
             own = self.uses.setdefault((row.holder, row.partner, row.key), {})
-            own.setdefault((row.event, row.rule, row.currency), row)
+            own.setdefault((row.event, row.rule, row.currency, row.period), row)
 
     def facts(
         self,
@@ -211,7 +216,7 @@ class Tally:
             if each.change:
                 key = (holder, partner, each.rule)
                 self.carried[key] = self.carried.get(key, 0) + each.change
-                self.moved.add(key)
+                self.moved[key] = self.moved.get(key, 0) + each.change
 
 
 def carried_by(
@@ -229,6 +234,9 @@ def carried_by(
         known = (earlier or {}).get(code)
         change = after - (before if known is None else known.after)
         found.append(Carried(code, rule.id, before, after, change))
+    # What it carried over once, and no longer does, goes back to where it was.
+    told = {each.rule for each in found}
+    found += [known.undone() for code, known in (earlier or {}).items() if code not in told]
     return found
 
 

@@ -17,7 +17,7 @@ from laurels.errors import RuleError, RuleTooSlow, shown, storable
 from laurels.evaluation import Evaluation, Granted, Refused
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
-from laurels.rules import Award, EarnRule, LastingRule, Multiply, Nothing
+from laurels.rules import Award, EarnRule, LastingRule, Multiply, Nothing, carries
 
 
 def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
@@ -186,6 +186,8 @@ def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> li
 
 
 def _checked_carry(rule: EarnRule, carry: object) -> int:
+    if not carries(rule):
+        raise RuleError(rule.code, "carries money on, and doesn't say so: carries=True")
     # type() and not isinstance: True is an int, and no money.
     if type(carry) is not int or abs(carry) > MAX_POINTS:
         raise RuleError(rule.code, f"carries on {shown(carry)}, not whole minor units")

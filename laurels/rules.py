@@ -12,7 +12,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from laurels.caps import Budget, Cap, Ceiling
+from laurels.caps import Budget, Cap, Ceiling, shared_by
 from laurels.combining import Group
 from laurels.declarations import Currency, currency_code
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
@@ -269,7 +269,12 @@ def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
             raise DeclarationError(
                 f"earn rule {rule.code}: capped: a Cap or a Budget, not {shown(ceiling)}"
             )
-    return replace(lasting, ceilings=(*lasting.ceilings, *ceilings))
+    both = (*lasting.ceilings, *ceilings)
+    shared = [key for x in both if (key := x.key("")) in shared_by([x])]
+    for key in shared:
+        if shared.count(key) > 1:
+            raise DeclarationError(f"earn rule {rule.code}: capped: {key} stands there twice")
+    return replace(lasting, ceilings=both)
 
 
 def _lasting(what: str, rule: object) -> LastingRule:

@@ -137,10 +137,10 @@ class SaveRuleInput:
     rule: DataRuleInput = strawberry.field(description="What it says.")
 
 
-def _checked(partner: PartnerTerms, given: DataRuleInput) -> RuleDefinition:
+def _checked(partner: PartnerTerms, given: DataRuleInput, now: datetime) -> RuleDefinition:
     """What was sent; raises BadInput naming the field within `rule`."""
     try:
-        return engine.checked(partner, said_by(given))
+        return engine.checked(partner, said_by(given), now)
     except BadInput as refusal:
         raise refusal.under("rule") from None
 
@@ -213,8 +213,8 @@ class DataRuleMutations:
         context = info.context
         partner = find_partner(context.engine.rulebook, input.partner)
         check_partner(context, partner, "partner")
-        definition = _checked(partner, input.rule)
         caller, now = context.viewer.caller, context.instant
+        definition = _checked(partner, input.rule, now)
         return DataRuleChanged.of(info, await engine.save(partner, definition, caller, now))
 
     @change(

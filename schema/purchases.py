@@ -178,7 +178,7 @@ def _tried(item: Incoming | Refusal, draft: DataRuleInput | None) -> Incoming | 
     if draft is None:
         return replace(item, partner=item.partner.at(at))
     try:
-        definition = checked(item.partner, said_by(draft))
+        definition = checked(item.partner, said_by(draft), at)
     except Refusal as refusal:
         return refusal.under("draft")
     return replace(item, partner=draft_of(item.partner, definition, at))

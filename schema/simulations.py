@@ -290,10 +290,10 @@ def _cursor(node: Simulation) -> str:
     return cursor("simulation", node.run.id)
 
 
-def _checked(partner: PartnerTerms, given: DataRuleInput) -> RuleDefinition:
+def _checked(partner: PartnerTerms, given: DataRuleInput, since: datetime) -> RuleDefinition:
     """What was sent; raises BadInput naming the field within `draft`."""
     try:
-        return checked(partner, said_by(given))
+        return checked(partner, said_by(given), since)
     except BadInput as refusal:
         raise refusal.under("draft") from None
 
@@ -314,7 +314,7 @@ class SimulationMutations:
         context = info.context
         partner = find_partner(context.engine.rulebook, input.partner)
         check_partner(context, partner, "partner")
-        draft = None if input.draft is None else _checked(partner, input.draft.value)
+        draft = None if input.draft is None else _checked(partner, input.draft.value, input.from_at)
         asked = await engine.ask(
             context.engine, partner, Change(draft, tuple(input.without)),
             (input.from_at, input.until_at), (context.viewer.caller, input.key), context.instant,

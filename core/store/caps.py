@@ -13,20 +13,19 @@ from core.tally import BudgetKey, CarryKey, Tally, UseRow, budget_keys
 from laurels.purchase import Purchase
 
 _USES = """u.holder_id, u.partner_id, u.key, u.event_id, u.rule_id, u.currency_id, u.at, u.points,
-    u.times, u.period"""
+    u.times, nullif(u.period, '-infinity')"""
 # In the period of a cap, by whom; and whatever these events counted. `since` null: all.
 _LOAD = f"""
-WITH w AS (
-    SELECT * FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS w (holder_id, partner_id, since)
-)
-SELECT 1, {_USES} FROM w JOIN cap_use u USING (holder_id, partner_id)
-WHERE w.since IS NULL OR u.at >= w.since
+SELECT 1, {_USES}
+FROM unnest($1::bigint[], $2::int[], $3::text[], $4::timestamptz[]) AS w (holder_id, partner_id, key, since)
+JOIN cap_use u USING (holder_id, partner_id, key) WHERE w.since IS NULL OR u.at >= w.since
 UNION ALL
-SELECT 1, {_USES} FROM unnest($4::bigint[], $5::bigint[]) AS e (holder_id, event_id)
+SELECT 1, {_USES} FROM unnest($5::bigint[], $6::bigint[]) AS e (holder_id, event_id)
 JOIN cap_use u USING (holder_id, event_id)
 UNION ALL
 SELECT 2, c.holder_id, c.partner_id, c.rule, NULL, NULL, NULL, NULL, c.carried, NULL, NULL
-FROM w JOIN carry c USING (holder_id, partner_id)
+FROM unnest($7::bigint[], $8::int[], $9::text[]) AS w (holder_id, partner_id, rule)
+JOIN carry c USING (holder_id, partner_id, rule)
 """
 _BUDGETS = """
 SELECT b.partner_id, b.code, nullif(b.period, '-infinity'), b.taken
@@ -38,12 +37,14 @@ _WRITE = """
 WITH u AS (
     INSERT INTO cap_use (holder_id, partner_id, key, event_id, rule_id, currency_id, at, points,
         times, period)
-    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::int[],
+    SELECT a, b, c, d, e, f, g, h, i, coalesce(j, '-infinity')
+    FROM unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::int[],
         $7::timestamptz[], $8::bigint[], $9::smallint[], $10::timestamptz[])
+        AS n (a, b, c, d, e, f, g, h, i, j)
 )
-INSERT INTO carry (holder_id, partner_id, rule, carried)
+INSERT INTO carry AS c (holder_id, partner_id, rule, carried)
 SELECT * FROM unnest($11::bigint[], $12::int[], $13::text[], $14::bigint[])
-ON CONFLICT (holder_id, partner_id, rule) DO UPDATE SET carried = excluded.carried
+ON CONFLICT (holder_id, partner_id, rule) DO UPDATE SET carried = c.carried + excluded.carried
 """
 # As large as the rule says now, be it more or less than before; never overdrawn.
 _TAKE = """
@@ -81,18 +82,24 @@ async def load(
     Two statements, and none where no rule asks. To be `sure` of what is left of budgets, they are
     nobody else's until the end.
     """
-    since: dict[tuple[int, int], datetime | None] = {}
+    since: dict[tuple[int, int, str], datetime | None] = {}
+    carrying: set[tuple[int, int, str]] = set()
     budgets: set[BudgetKey] = set()
-    for holder, partner, purchase in purchases:
-        if partner.tallied:
-            key = (holder, partner.id)
-            begins = partner.uses_since(purchase.occurred_at)
+    for holder, whole, purchase in purchases:
+        if not whole.tallied:
+            continue
+        partner = whole.at(purchase.occurred_at)
+        for name, begins in partner.uses_since(purchase.occurred_at).items():
+            key = (holder, partner.id, name)
             before = since.get(key, begins)
             since[key] = None if begins is None or before is None else min(begins, before)
-            budgets.update(budget_keys(partner, purchase))
-    if since or events:
+        carrying.update((holder, partner.id, code) for code in partner.carrying)
+        budgets.update(budget_keys(partner, purchase))
+    if since or carrying or events:
         wanted = [(*key, begins) for key, begins in since.items()]
-        rows = await connection.fetch(_LOAD, *columns(wanted, 3), *columns(events, 2))
+        rows = await connection.fetch(
+            _LOAD, *columns(wanted, 4), *columns(events, 2), *columns(sorted(carrying), 3)
+        )
         tally.take(UseRow(*row[1:]) for row in rows if row[0] == 1)
         for row in rows:
             if row[0] == 2:
@@ -113,7 +120,7 @@ async def write(connection: Connection, tally: Tally) -> bool:
     """
     if tally.added or tally.moved:
         carried: list[tuple[*CarryKey, int]] = [
-            (*key, tally.carried[key]) for key in sorted(tally.moved)
+            (*key, change) for key, change in sorted(tally.moved.items())
         ]
         await connection.execute(_WRITE, *columns(tally.added, 10), *columns(carried, 4))
     for key, (points, size) in sorted(tally.spent.items(), key=lambda item: repr(item[0])):

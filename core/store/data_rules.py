@@ -29,11 +29,9 @@ class DataRuleRow(NamedTuple):
 
 
 async def lock(connection: Connection, partner: int, code: str) -> list[DataRuleRow]:
-    """All revisions of a rule, the latest first; one change of it at a time."""
+    """All revisions of a rule, the latest first; one change of a partner's rules at a time."""
     await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('rule|' || $1::int || '|' || $2, 7))",
-        partner,
-        code,
+        "SELECT pg_advisory_xact_lock(hashtextextended('rules|' || $1::int, 7))", partner
     )
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM data_rule WHERE partner_id = $1 AND code = $2 "
@@ -53,6 +51,19 @@ async def add(connection: Connection, row: DataRuleRow) -> None:
         orjson.dumps(row.definition).decode(),
         *row[4:6],
     )
+
+
+async def in_force(
+    connection: Connection, partner: int, since: datetime
+) -> list[tuple[str, dict[str, Any]]]:
+    """(code, definition) of a partner's data rules that are in force after an instant."""
+    rows = await connection.fetch(
+        "SELECT code, definition FROM data_rule WHERE partner_id = $1 AND from_at IS NOT NULL "
+        "AND (until_at IS NULL OR until_at > $2) ORDER BY code, revision",
+        partner,
+        since,
+    )
+    return [(row[0], orjson.loads(row[1])) for row in rows]
 
 
 async def put_in_force(

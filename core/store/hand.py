@@ -110,10 +110,10 @@ CREATE TABLE cap_use (
     at timestamptz NOT NULL,
     points bigint NOT NULL,
     times smallint NOT NULL CHECK (times BETWEEN -1 AND 1),
-    period timestamptz,
-    PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id),
+    period timestamptz NOT NULL,
+    PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id, period),
     CONSTRAINT cap_use_counts CHECK (points <> 0 OR times <> 0),
-    CONSTRAINT cap_use_period CHECK (period IS NULL OR key LIKE 'budget:%')
+    CONSTRAINT cap_use_period CHECK (period = '-infinity' OR key LIKE 'budget:%')
 );
 CREATE INDEX cap_use_of_event ON cap_use (holder_id, event_id);
 -- Budgets for all members, in a period of the calendar or (-infinity) for all time.

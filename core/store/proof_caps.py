@@ -36,7 +36,7 @@ CAP_QUESTIONS: dict[str, str] = {
         SELECT 'budget ' || coalesce(b.partner_id, u.partner_id) || '/' || coalesce(b.code, u.code), format(
             '%s are taken, %s were counted', b.taken, u.points)
         FROM budget b FULL JOIN (
-            SELECT partner_id, substr(key, 8) AS code, coalesce(period, '-infinity') AS period, sum(points) AS points
+            SELECT partner_id, substr(key, 8) AS code, period, sum(points) AS points
             FROM cap_use WHERE key LIKE 'budget:%' GROUP BY 1, 2, 3
         ) u ON u.partner_id = b.partner_id AND u.code = b.code AND u.period = b.period
         WHERE coalesce(b.taken, 0) <> coalesce(u.points, 0)

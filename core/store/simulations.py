@@ -41,7 +41,7 @@ async def earlier(
     """What a partner's rules had counted before, as `cap_use` has it; and (holder, rule, carried)."""
     uses = await connection.fetch(
         "SELECT holder_id, partner_id, key, event_id, rule_id, currency_id, at, points, times, "
-        "period FROM cap_use WHERE partner_id = $1 AND at < $2",
+        "nullif(period, '-infinity') FROM cap_use WHERE partner_id = $1 AND at < $2",
         partner,
         before,
     )

@@ -31,10 +31,10 @@ CONSTRAINTS = {
     "cap_use": {
         "CHECK (((length(key) >= 1) AND (length(key) <= 80)))",
         "CHECK (((points <> 0) OR (times <> 0)))",
-        "CHECK (((period IS NULL) OR (key ~~ 'budget:%'::text)))",
+        "CHECK (((period = '-infinity'::timestamp with time zone) OR (key ~~ 'budget:%'::text)))",
         "CHECK (((times >= '-1'::integer) AND (times <= 1)))",
         HOLDER,
-        "PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id)",
+        "PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id, period)",
     },
     "carry": {
         "CHECK (((length(rule) >= 1) AND (length(rule) <= 64)))",

@@ -49,7 +49,7 @@ async def kept(
 ) -> rule_changes.Changed:
     """Save a rule."""
     terms = find_partner(engine.rulebook, partner)
-    return await save(terms, checked(terms, given), f"partner:{partner}", now)
+    return await save(terms, checked(terms, given, now), f"partner:{partner}", now)
 
 
 async def put(
@@ -187,7 +187,7 @@ async def test_a_draft_is_tried_by_a_quote_and_judges_nothing_else(engine: Engin
     await put(engine, tea(10))
     books = await dump()
     grocer = find_partner(engine.rulebook, "grocer")
-    tried = draft_of(grocer, checked(grocer, tea(50)), NOW)
+    tried = draft_of(grocer, checked(grocer, tea(50), NOW), NOW)
     item = receipt(engine, "A", "1", NOW, ("TEA", "10.00"))
     (outcome,) = await engine.quote([replace(item, partner=tried)], NOW)
     assert isinstance(outcome, Recorded)

@@ -230,9 +230,20 @@ def test_a_rule_of_ones_own_carries_on_what_it_says() -> None:
     )
     assert judged(rule, carried={"own": 4}).carried == {0: 5}
     assert reevaluates(rule)
-    wrong = earn_rule("own", "Own")(lambda p, f: nothing("wait", carry=True))
+    wrong = earn_rule("own", "Own", carries=True)(lambda p, f: nothing("wait", carry=True))
     with pytest.raises(RuleError, match="carries on True, not whole minor units"):
         judged(wrong)
+
+
+def test_a_rule_that_carries_money_on_says_so() -> None:
+    silent = earn_rule("own", "Own")(lambda p, f: award("STAR", 1, carry=5))
+    with pytest.raises(RuleError, match="carries money on, and doesn't say so: carries=True"):
+        judged(silent)
+
+
+def test_the_same_budget_stands_once_on_a_rule() -> None:
+    with pytest.raises(DeclarationError, match="bag: capped: budget:b stands there twice"):
+        capped(BAG, Budget("b", 5), Budget("b", 6, "calendar 1M"))
 
 
 def test_only_full_steps_leave_a_rest() -> None:
