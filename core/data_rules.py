@@ -21,7 +21,8 @@ from pydantic import (
 
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
-from laurels.caps import Budget, Cap, Ceiling
+from laurels.caps import Budget, Cap, Ceiling, period_of
+from laurels.challenges import Counts
 from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, check_code, check_title
@@ -68,6 +69,7 @@ _Code = Annotated[str, _held(lambda code: check_code("rule", code))]
 _Title = Annotated[str, _held(lambda title: check_title("title", title))]
 _Pending = Annotated[str, _held(Pending.parse)]
 _Per = Annotated[str, _held(_above_zero)]
+_Period = Annotated[str, _held(lambda per: period_of("within", per))]
 _Factor = Annotated[str, _held(lambda factor: check_factor("factor", factor))]
 
 
@@ -79,7 +81,9 @@ class AwardTerms(_Data):
     """Points: at once, for every `per` of money (whole steps, or in proportion), or for each unit.
 
     Money and units are those of the lines that count. `at_most` caps what one receipt gets. What
-    `carries` keeps the money beyond full steps for the member's next receipt.
+    `carries` keeps the money beyond full steps for the member's next receipt; points for `every` so
+    many purchases (or units) are a challenge, and carry what there is of them; `within` a period of
+    the calendar, or for ever.
     """
 
     currency: str
@@ -89,10 +93,21 @@ class AwardTerms(_Data):
     each_unit: bool = False
     at_most: _Points | None = None
     carries: bool = False
+    every: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    within: _Period | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something is carried over."""
+        return self.carries or self.every is not None
 
     @model_validator(mode="after")
     def _one_basis(self) -> Self:
-        if self.carries and (self.per is None or not self.whole_steps):
+        if self.every is not None and self.per is not None:
+            raise ValueError("points are for every so much money, or so many purchases or units")
+        if self.within is not None and not self.keeps:
+            raise ValueError("within is of what is carried over: with carries, or every")
+        if self.carries and self.every is None and (self.per is None or not self.whole_steps):
             raise ValueError("only what counts full steps of money leaves a rest to carry over")
         if self.per is not None and self.each_unit:
             raise ValueError("points are for money or for units, not for both")
@@ -252,7 +267,10 @@ def rule_of(definition: RuleDefinition) -> EarnRule:
 class DataRule:
     """A data rule as the evaluator meets it."""
 
-    __slots__ = ("_award", "_factor", "_lines", "_when", "code", "definition", "per", "title")
+    __slots__ = (
+        "_award", "_factor", "_lines", "_when", "code", "counts", "definition", "per", "target",
+        "title", "window",
+    )  # fmt: skip
 
     def __init__(self, definition: RuleDefinition) -> None:
         self.definition = definition
@@ -265,6 +283,13 @@ class DataRule:
         self.per = None
         if definition.award is not None and definition.award.per is not None:
             self.per = Money.parse(definition.award.per)
+        self.counts, self.target, self.window = Counts.PURCHASES, 1, None
+        if self._award is not None:
+            every = self._award.every or 1
+            if self._award.each_unit:
+                self.counts, every = Counts.UNITS, 1000 * every
+            self.target = every if self.per is None else self.per.minor
+            self.window = period_of("within", self._award.within)
         self._factor: Multiply | None = None
         if definition.multiply is not None:
             factor = check_factor("factor", definition.multiply.factor)
@@ -273,7 +298,7 @@ class DataRule:
     @property
     def carries(self) -> bool:
         """Whether it carries money over to the next receipt."""
-        return self._award is not None and self._award.carries
+        return self._award is not None and self._award.keeps
 
     @property
     def terms(self) -> Terms:
@@ -296,6 +321,17 @@ class DataRule:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
         return self._awarded(purchase, chosen, facts)
 
+    def _missing(self, carry: int | None) -> str:
+        """Why no points, in words; what is missing where that is carried over."""
+        if carry is None:
+            return "nothing here earns a whole point"
+        missing = self.target - carry
+        if self.per is not None:
+            return f"spend {Money(missing, self.per.currency)} more"
+        if self.counts is Counts.PURCHASES:
+            return f"{missing} more purchase{'' if missing == 1 else 's'} to go"
+        return f"{-(-missing // 1000)} more to go"
+
     def judged(self, purchase: Purchase, facts: Facts) -> tuple[list[Part], list[bool]]:
         """Every part of its condition with its facts, and of each line whether it counts."""
         seen = seen_of(purchase, facts)
@@ -305,27 +341,27 @@ class DataRule:
     def _awarded(self, purchase: Purchase, chosen: list[bool] | None, facts: Facts) -> Effect:
         award = self._award
         assert award is not None
-        carry = None
         shares = _counting(purchase.amounts, chosen)
         if self.per is not None:
             if purchase.currency != self.per.currency:
                 return Nothing(f"earns on {self.per.currency}, this is {purchase.currency}")
             total = sum(shares)
-            if award.carries:
-                total += facts.carried.get(self.code, 0)
-                carry = total - max(0, total) // self.per.minor * self.per.minor
-                total = max(0, total)
-            if award.whole_steps:
-                points = total // self.per.minor * award.points
-            else:
-                points = total * award.points // self.per.minor
         elif award.each_unit:
             shares = _counting([line.quantity for line in purchase.lines], chosen)
-            points = sum(shares) * award.points // 1000
+            total = sum(shares)
         else:
-            points = award.points
+            total = 1
+        carry = None
+        if award.keeps:
+            total += facts.carried.get(self.code, 0)
+            carry = total - max(0, total) // self.target * self.target
+            total = max(0, total)
+        if award.every is not None or (self.per is not None and award.whole_steps):
+            points = total // self.target * award.points
+        else:
+            points = total * award.points // self.target
         if points == 0:
-            return Nothing(self.definition.otherwise or "nothing here earns a whole point", carry)
+            return Nothing(self.definition.otherwise or self._missing(carry), carry)
         given = points if award.at_most is None else min(points, award.at_most)
         lines = None  # by the amounts of all: the evaluator's own way
         if shares is not purchase.amounts or not purchase.total_minor:

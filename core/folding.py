@@ -161,7 +161,7 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
         tiers.update(item.supposed)
     facts = batch.tally.facts(partner, purchase, holder, visits, tiers)
     evaluation = batch.containment.judge(partner, purchase, facts, tentative=batch.tentative)
-    carried = carried_by(partner, facts, evaluation)
+    carried = carried_by(partner, purchase, facts, evaluation)
     content = packed(partner, content_of(partner, evaluation, visits, tiers, carried))
     check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)

@@ -44,7 +44,7 @@ def _judged_by_rules(
     if not again or not lines:
         return judged
     receipt = bought.receipt(request.partner, lines)
-    carried = {code: known.before for code, known in bought.carried.items()}
+    carried = {known.code: known.before for known in bought.carried.values()}
     codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
     for n in again:
         given = bought.given[n]
@@ -76,10 +76,10 @@ def carried_again(bought: Bought, request: Request, after: Remains) -> list[Carr
         left = known.before
         if lines:
             # By the version that carried it over, else by the rule as it is now, if it still does.
-            rule = rules.get(known.version) or latest.get(known.rule)
+            rule = rules.get(known.version) or latest.get(known.code)
             if rule is None:
                 continue
-            facts = Facts(bought.visits, dict(bought.tiers), carried={known.rule: known.before})
+            facts = Facts(bought.visits, dict(bought.tiers), carried={known.code: known.before})
             try:
                 evaluation = evaluate_in_time(
                     [rule.rule], bought.receipt(request.partner, lines), facts

@@ -22,7 +22,7 @@ from laurels.durations import Duration
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
-from laurels.rules import EarnRule, carries, ceilings_of
+from laurels.rules import EarnRule, carried_within, carries, ceilings_of
 from laurels.windows import Window, WindowKind
 
 
@@ -209,8 +209,8 @@ class PartnerTerms:
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
     rules: tuple[EarnRule, ...] = field(init=False, default=())
-    #: The codes of rules that carry money over, and whether there are any, or caps or budgets.
-    carrying: tuple[str, ...] = field(init=False, default=())
+    #: The rules that carry over, with their period; whether there are any, or caps or budgets.
+    carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)
     tallied: bool = field(init=False, default=False)
     _changes: tuple[datetime, ...] = field(init=False, repr=False, compare=False, default=())
     _at: dict[int, PartnerTerms] = field(
@@ -219,7 +219,7 @@ class PartnerTerms:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
-        carrying = tuple(dict.fromkeys(r.code for r in self.rules if carries(r)))
+        carrying = {r.code: carried_within(r) for r in self.rules if carries(r)}
         object.__setattr__(self, "carrying", carrying)
         capped = any(r.ceilings for r in self.earn)
         object.__setattr__(self, "tallied", bool(carrying) or capped)

@@ -175,7 +175,9 @@ class _Side:
         facts = self._tally.facts(partner, receipt, bought.holder, bought.visits, bought.tiers)
         evaluation = self._containment.judge(partner, receipt, facts, tentative=True)
         self._tally.count(partner, evaluation, receipt, bought.holder, bought.event)
-        self._tally.carry_on(partner.id, bought.holder, carried_by(partner, facts, evaluation))
+        self._tally.carry_on(
+            partner.id, bought.holder, carried_by(partner, receipt, facts, evaluation)
+        )
         self._tally.forget_rows()
         granted = evaluation.granted
         given = [

@@ -268,10 +268,10 @@ def _judge_revision(
     facts = batch.tally.facts(
         partner, receipt, bought.holder, bought.visits, bought.tiers,
         without=bought.earning_events,
-        carried={code: known.before for code, known in bought.carried.items()},
+        carried={known.code: known.before for known in bought.carried.values()},
     )  # fmt: skip
     evaluation = batch.containment.judge(partner, receipt, facts)
-    return evaluation, carried_by(partner, facts, evaluation, bought.carried)
+    return evaluation, carried_by(partner, receipt, facts, evaluation, bought.carried)
 
 
 def _credit_more(

@@ -15,6 +15,7 @@ from core.rulebook import PartnerTerms
 from laurels.caps import Budget, Ceiling
 from laurels.evaluation import Evaluation
 from laurels.purchase import Facts, Purchase, Use
+from laurels.windows import Window
 
 #: A cap or budget, the rule and the currency that count under it, and a budget's period.
 Counted: TypeAlias = tuple[str, int, int, "datetime | None"]
@@ -52,7 +53,8 @@ class UseRow(NamedTuple):
 class Carried(NamedTuple):
     """What a purchase found carried over by a rule, what it leaves, and what that changes.
 
-    In minor units; `rule` is its code, `version` the number of its stored version. A return or an
+    In minor units, or whatever else the rule counts; `rule` is its code with the period that it is
+    carried over within (`carry_key`), `version` the number of its stored version. A return or an
     edit changes what its purchase left before.
     """
 
@@ -61,6 +63,11 @@ class Carried(NamedTuple):
     before: int
     after: int
     change: int
+
+    @property
+    def code(self) -> str:
+        """The rule's."""
+        return self.rule.partition("@")[0]
 
     def undone(self) -> Carried:
         """As if its purchase had carried nothing over."""
@@ -123,7 +130,8 @@ class Tally:
             budgets[budget.code] = max(0, budget.points - taken + mine)
         if carried is None:
             carried = {
-                code: self.carried.get((holder, partner.id, code), 0) for code in partner.carrying
+                code: self.carried.get((holder, partner.id, carry_key(code, window, purchase)), 0)
+                for code, window in partner.carrying.items()
             }
         return Facts(visits, tiers, uses, budgets, carried)
 
@@ -219,8 +227,16 @@ class Tally:
                 self.moved[key] = self.moved.get(key, 0) + each.change
 
 
+def carry_key(code: str, window: Window | None, purchase: Purchase) -> str:
+    """Under which what a rule carries over is kept: by its code, in a period of the calendar."""
+    if window is None:
+        return code
+    return f"{code}@{window.begins(purchase.occurred_at, purchase.time_zone).isoformat()}"
+
+
 def carried_by(
     partner: PartnerTerms,
+    purchase: Purchase,
     facts: Facts,
     evaluation: Evaluation,
     earlier: Mapping[str, Carried] | None = None,
@@ -230,13 +246,14 @@ def carried_by(
     for place, after in evaluation.carried.items():
         rule = partner.earn[place]
         code = rule.rule.code
+        key = carry_key(code, partner.carrying.get(code), purchase)
         before = facts.carried.get(code, 0)
-        known = (earlier or {}).get(code)
+        known = (earlier or {}).get(key)
         change = after - (before if known is None else known.after)
-        found.append(Carried(code, rule.id, before, after, change))
+        found.append(Carried(key, rule.id, before, after, change))
     # What it carried over once, and no longer does, goes back to where it was.
     told = {each.rule for each in found}
-    found += [known.undone() for code, known in (earlier or {}).items() if code not in told]
+    found += [known.undone() for key, known in (earlier or {}).items() if key not in told]
     return found
 
 

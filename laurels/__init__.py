@@ -4,6 +4,7 @@ It imports nothing of the application; everything public stands in `__all__`.
 """
 
 from laurels.caps import Budget, Cap
+from laurels.challenges import Challenge
 from laurels.combining import Group, Mode
 from laurels.declarations import (
     Currency,
@@ -58,6 +59,7 @@ __all__ = [
     "Award",
     "Budget",
     "Cap",
+    "Challenge",
     "Checkout",
     "CodeSource",
     "Currency",

@@ -108,10 +108,7 @@ class Budget:
     def __post_init__(self) -> None:
         what = f"budget {check_code('budget', self.code)}"
         check_points(f"{what}: points", self.points, 1)
-        window = _period(what, self.per)
-        if window is not None and window.kind is not WindowKind.CALENDAR:
-            raise DeclarationError(f"{what}: per: a period of the calendar: calendar 1M")
-        object.__setattr__(self, "_window", window)
+        object.__setattr__(self, "_window", period_of(what, self.per))
         _check_flag(what, self.rejects)
 
     def __str__(self) -> str:
@@ -128,6 +125,17 @@ class Budget:
 
 
 Ceiling: TypeAlias = Cap | Budget
+
+
+def period_of(what: str, per: str | None) -> Window | None:
+    """A period of the calendar, `calendar 1M`; None: there is one for all time.
+
+    Raises DeclarationError.
+    """
+    window = _period(what, per)
+    if window is not None and window.kind is not WindowKind.CALENDAR:
+        raise DeclarationError(f"{what}: per: a period of the calendar: calendar 1M")
+    return window
 
 
 def _period(what: str, per: str | None) -> Window | None:

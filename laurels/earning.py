@@ -18,17 +18,18 @@ from laurels.rounding import Rounding, spread
 from laurels.rules import Award, EarnRule, Effect, Multiply, Nothing, Terms, check_factor, unwrapped
 
 
-def _named(code: object) -> str:
+def named(code: object) -> str:
+    """How refusals call a rule of this code. Raises DeclarationError where it is none."""
     return f"earn rule {check_code('earn rule', code)}"
 
 
-class _BoxRule:
+class BoxRule:
     """What the rules in the box share: a code, a title, a currency, terms; equal by their terms."""
 
     __slots__ = ("code", "currency", "terms", "title")
 
     def __init__(self, code: str, title: str, currency: Currency | str, terms: Terms) -> None:
-        what = _named(code)
+        what = named(code)
         self.code = code
         self.title = check_title(f"{what}: title", title)
         self.currency = within(what, currency_code, currency)
@@ -40,7 +41,7 @@ class _BoxRule:
         return f"{type(self).__name__}({self.code!r}, {self.currency})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _BoxRule) or type(other) is not type(self):
+        if not isinstance(other, BoxRule) or type(other) is not type(self):
             return False
         return (self.code, self.title, self.terms) == (other.code, other.title, other.terms)
 
@@ -48,12 +49,16 @@ class _BoxRule:
         return hash((type(self), self.code, self.title))
 
 
+#: Modules whose rules are the kit's own.
+_BOX = (__name__, "laurels.challenges")
+
+
 def in_the_box(rule: EarnRule) -> bool:
     """Whether a rule is one of these, and not a partner's own, made of one of these perhaps."""
-    return type(unwrapped(rule)).__module__ == __name__
+    return type(unwrapped(rule)).__module__ in _BOX
 
 
-class ProductTypeRewardCalculator(_BoxRule):
+class ProductTypeRewardCalculator(BoxRule):
     """Points by the type of product: each line earns `rate` points for a major unit of its money.
 
     `rates` maps a product type, by its exact name, to a rate (`2`, `"1.5"`, `0` for what earns
@@ -74,7 +79,7 @@ class ProductTypeRewardCalculator(_BoxRule):
         code: str = "product-type",
         title: str = "Points by the type of product",
     ) -> None:
-        what = _named(code)
+        what = named(code)
         check_mapping(f"{what}: rates", rates, "product type to rate")
         parsed = {
             check_title(f"{what}: rates: product type", k, 200): rate(f"{what}: rates: {k}", v)
@@ -128,7 +133,7 @@ def _rounded(
     return Award(currency, points, lines)
 
 
-class PointsPerAmount(_BoxRule):
+class PointsPerAmount(BoxRule):
     """`points` for each full `per` of money spent on the receipt: 1 for every `"10.00 USD"`.
 
     `per_step` counts full steps only ($105 at 1 per $10 gives 10: Square's accrual); without it
@@ -150,7 +155,7 @@ class PointsPerAmount(_BoxRule):
         code: str = "per-amount",
         title: str = "Points for what you spend",
     ) -> None:
-        what = _named(code)
+        what = named(code)
         self.points = check_points(f"{what}: points", points, 1)
         self.per = within(f"{what}: per", Money.parse, per)
         if self.per.minor <= 0:
@@ -200,7 +205,7 @@ class PointsPerAmount(_BoxRule):
         )
 
 
-class PointsPerVisit(_BoxRule):
+class PointsPerVisit(BoxRule):
     """`points` (or stamps) for each purchase, of at least `minimum` (`"3.00 EUR"`) if named."""
 
     __slots__ = ("minimum", "points")
@@ -214,7 +219,7 @@ class PointsPerVisit(_BoxRule):
         code: str = "visit",
         title: str = "Points for each visit",
     ) -> None:
-        what = _named(code)
+        what = named(code)
         self.points = check_points(f"{what}: points", points, 1)
         self.minimum: Money | None = None
         if minimum is not None:
@@ -234,7 +239,7 @@ class PointsPerVisit(_BoxRule):
         return Award(self.currency, self.points)
 
 
-class TierMultiplier(_BoxRule):
+class TierMultiplier(BoxRule):
     """Multiplies what the other rules gave, by the tier held just before the purchase.
 
     The extra is an award of its own: floor(base x factor) - base (Square: 4 x 1.5 gives 6).
@@ -251,7 +256,7 @@ class TierMultiplier(_BoxRule):
         code: str = "tier-multiplier",
         title: str = "More points for your tier",
     ) -> None:
-        what = _named(code)
+        what = named(code)
         self.ladder = check_code(f"{what}: ladder", ladder)
         unit = within(what, currency_code, currency)
         if not check_mapping(f"{what}: factors", factors, "tier to factor"):
@@ -271,7 +276,7 @@ class TierMultiplier(_BoxRule):
         return self._effects.get(tier or "") or Nothing(f"{tier or 'no tier'} has no multiplier")
 
 
-class FirstPurchaseBonus(_BoxRule):
+class FirstPurchaseBonus(BoxRule):
     """`points` once, on the member's first purchase at this partner."""
 
     __slots__ = ("points",)
@@ -284,7 +289,7 @@ class FirstPurchaseBonus(_BoxRule):
         code: str = "first-purchase",
         title: str = "Welcome bonus on your first purchase",
     ) -> None:
-        self.points = check_points(f"{_named(code)}: points", points, 1)
+        self.points = check_points(f"{named(code)}: points", points, 1)
         super().__init__(code, title, currency, {"points": points})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:

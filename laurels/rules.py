@@ -16,10 +16,10 @@ from laurels.caps import Budget, Cap, Ceiling, shared_by
 from laurels.combining import Group
 from laurels.declarations import Currency, currency_code
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
-from laurels.money import Money
 from laurels.policies import Pending
 from laurels.purchase import Facts, Purchase
 from laurels.rates import Rate, rate
+from laurels.windows import Window
 
 #: What may stand in a rule's terms: plain data, so that it can be stored and read for ever.
 Terms: TypeAlias = Mapping[str, "str | int | bool | Mapping[str, str | int] | Sequence[str] | None"]
@@ -309,10 +309,10 @@ def ceilings_of(rule: EarnRule) -> tuple[Ceiling, ...]:
     return rule.ceilings if isinstance(rule, LastingRule) else ()
 
 
-def steps_of(rule: EarnRule) -> Money | None:
-    """The money of a full step, of a rule that carries over what is left beyond; None: untold."""
-    per = getattr(unwrapped(rule), "per", None)
-    return per if carries(rule) and isinstance(per, Money) else None
+def carried_within(rule: EarnRule) -> Window | None:
+    """The period of the calendar within which a rule carries over; None: for ever."""
+    window = getattr(unwrapped(rule), "window", None)
+    return window if isinstance(window, Window) else None
 
 
 def carries(rule: EarnRule) -> bool:

@@ -31,8 +31,8 @@ from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
 from schema.notices import Notice, notices_of
 from schema.paging import After, First, check_first, cursor, page, read_number
+from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
-from schema.remainders import Remainder, remainders_of
 from schema.rewards import PartnerFilter, Reward, catalogue
 
 _NEWEST = 2**63 - 1
@@ -112,9 +112,12 @@ class Member(relay.Node):
     ) -> relay.Connection[Reward]:
         return catalogue(info, first, after, partner, self.holder)
 
-    @answer("What counts towards points of the next receipts. A partner is told its own rules'.")
-    async def remainders(self, info: Info) -> list[Remainder]:
-        return await remainders_of(info, self.holder)
+    @answer(
+        "How far the member has come: challenges, and what is left of receipts beyond full steps. "
+        "A partner is told of its own rules."
+    )
+    async def progress(self, info: Info) -> list[Progress]:
+        return await progress_of(info, self.holder)
 
     @answer("The redemptions, newest first. A partner is told its own.")
     async def redemptions(

@@ -31,6 +31,14 @@ class RuleAwardInput:
         default=False,
         description="Whether money beyond full steps is carried over to the next receipt.",
     )
+    every: strawberry.Maybe[int] = strawberry.field(
+        description="A challenge: for every so many purchases, or units with `eachUnit`; what "
+        "there is of them is carried over."
+    )
+    within: strawberry.Maybe[str] = strawberry.field(
+        description="Counted anew in each period of the calendar, such as calendar 1W; left out: "
+        "never."
+    )
 
 
 @strawberry.input(description="A factor for what the other rules give of a currency.")
@@ -144,6 +152,12 @@ class RuleAward:
     carries: bool = strawberry.field(
         description="Whether money beyond full steps is carried over to the next receipt."
     )
+    every: int | None = strawberry.field(
+        description="For every so many purchases, or units; null: no challenge."
+    )
+    within: str | None = strawberry.field(
+        description="Counted anew in each such period; null: never."
+    )
 
     @classmethod
     def of(cls, said: AwardTerms | None) -> RuleAward | None:
@@ -154,7 +168,7 @@ class RuleAward:
         return cls(
             currency=said.currency, points=BigInt(said.points), per=said.per,
             whole_steps=said.whole_steps, each_unit=said.each_unit, at_most=most,
-            carries=said.carries,
+            carries=said.carries, every=said.every, within=said.within,
         )  # fmt: skip
 
 
@@ -237,6 +251,8 @@ def said_by(given: DataRuleInput) -> dict[str, Any]:
             "currency": award.currency, "points": award.points, "each_unit": award.each_unit,
             "whole_steps": award.whole_steps, "carries": award.carries,
             **({} if award.per is None else {"per": award.per.value}),
+            **({} if award.every is None else {"every": award.every.value}),
+            **({} if award.within is None else {"within": award.within.value}),
             **({} if award.at_most is None else {"at_most": award.at_most.value}),
         }  # fmt: skip
     if given.multiply is not None:

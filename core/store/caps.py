@@ -9,7 +9,7 @@ from typing import NamedTuple
 from core.db import Connection, reading
 from core.rulebook import PartnerTerms
 from core.store.posting import columns
-from core.tally import BudgetKey, CarryKey, Tally, UseRow, budget_keys
+from core.tally import BudgetKey, CarryKey, Tally, UseRow, budget_keys, carry_key
 from laurels.purchase import Purchase
 
 _USES = """u.holder_id, u.partner_id, u.key, u.event_id, u.rule_id, u.currency_id, u.at, u.points,
@@ -93,7 +93,10 @@ async def load(
             key = (holder, partner.id, name)
             before = since.get(key, begins)
             since[key] = None if begins is None or before is None else min(begins, before)
-        carrying.update((holder, partner.id, code) for code in partner.carrying)
+        carrying.update(
+            (holder, partner.id, carry_key(code, window, purchase))
+            for code, window in partner.carrying.items()
+        )
         budgets.update(budget_keys(partner, purchase))
     if since or carrying or events:
         wanted = [(*key, begins) for key, begins in since.items()]

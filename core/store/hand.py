@@ -126,12 +126,13 @@ CREATE TABLE budget (
     PRIMARY KEY (partner_id, code, period),
     CONSTRAINT budget_not_overdrawn CHECK (taken <= size)
 ) WITH (fillfactor = 50);
--- Money, in minor units, that a rule carries over from a member's receipts to the next; below zero
--- where it came back after points were given for it.
+-- What a rule carries over from a member's receipts to the next (money in minor units, purchases,
+-- units), by its code and the period within which it does (code@instant); below zero where it came
+-- back after points were given for it.
 CREATE TABLE carry (
     holder_id bigint NOT NULL REFERENCES holder (id),
     partner_id integer NOT NULL,
-    rule text NOT NULL CHECK (length(rule) BETWEEN 1 AND 64),
+    rule text NOT NULL CHECK (length(rule) BETWEEN 1 AND 100),
     carried bigint NOT NULL,
     PRIMARY KEY (holder_id, partner_id, rule)
 ) WITH (fillfactor = 70);

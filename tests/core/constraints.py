@@ -37,7 +37,7 @@ CONSTRAINTS = {
         "PRIMARY KEY (holder_id, partner_id, key, event_id, rule_id, currency_id, period)",
     },
     "carry": {
-        "CHECK (((length(rule) >= 1) AND (length(rule) <= 64)))",
+        "CHECK (((length(rule) >= 1) AND (length(rule) <= 100)))",
         HOLDER,
         "PRIMARY KEY (holder_id, partner_id, rule)",
     },

@@ -20,6 +20,7 @@ from core.rulebook import PartnerTerms
 from core.store.reference import install
 from laurels import (
     Budget,
+    Challenge,
     EarnRule,
     Effects,
     Facts,
@@ -195,3 +196,22 @@ async def test_what_rules_share_may_be_resized_once_the_others_have_ended(databa
 def deaf(engine: Engine) -> PartnerTerms:
     """The kiosk without its data rules, as a server has it that has heard of none."""
     return engine.rulebook.partners["kiosk"].with_rules(())
+
+
+async def test_a_challenge_counts_what_stands_and_never_gives_twice_for_the_same(
+    database: str,
+) -> None:
+    await enrol_cards(["1"])
+    engine = await open_kiosk(Challenge("POINT", 50, purchases=3, per="calendar 1M"))
+    terms = find_partner(engine.rulebook, "kiosk")
+    assert [given(await buy(engine, f"A{n}", "9.00")) for n in range(3)] == [[], [], [50]]
+    await come(engine, check_cancel(terms, "A0", NOW))  # its place is to be filled again
+    assert await scalar("SELECT active FROM ledger") == 50
+    assert [given(await buy(engine, f"B{n}", "9.00")) for n in range(4)] == [[], [], [], [50]]
+    await come(engine, check_cancel(terms, "B3", NOW))  # the one that reached it
+    assert await scalar("SELECT active FROM ledger") == 50
+    assert given(await buy(engine, "C", "9.00")) == [50]
+    assert given(await buy(engine, "D", "9.00", NOW - days(31))) == []
+    rows = await scalar("SELECT array_agg(carried ORDER BY rule) FROM carry")
+    assert rows == [1, 0]
+    assert await prove() == []

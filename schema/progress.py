@@ -1,0 +1,88 @@
+"""How far members have come towards points of a rule that counts from receipt to receipt.
+
+Reads what the engine carries over; knows nothing of how it came about.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from core.rulebook import PartnerTerms
+from core.store.caps import CarriedRow
+from laurels import money
+from laurels.challenges import Counts, Goal, goal_of
+from laurels.rules import carried_within
+from schema.context import Info
+from schema.partners import Partner
+
+strawberry.enum(
+    Counts,
+    name="ProgressMeasure",
+    description="What a rule counts: purchases, units bought, or money spent.",
+)
+
+
+@strawberry.type(description="How far a member has come towards the next points of a rule.")
+class Progress:
+    """Of a challenge, or of a rule such as a star for every full 50.00. Decimals as texts."""
+
+    partner: Partner = strawberry.field(description="Whose rule it is.")
+    rule: str = strawberry.field(description="The rule's code.")
+    title: str = strawberry.field(description="What it gives, in words for members.")
+    counts: Counts = strawberry.field(description="What it counts.")
+    current: str = strawberry.field(
+        description="How much there is; below zero where something came back after points were "
+        "given for it."
+    )
+    target: str = strawberry.field(description="How much it takes.")
+    missing: str = strawberry.field(description="How much is missing.")
+    currency: str | None = strawberry.field(
+        description="The ISO 4217 code of the money that is counted; null: it isn't money."
+    )
+    until_at: datetime | None = strawberry.field(
+        name="until", description="When counting begins anew; null: never."
+    )
+
+
+def progress(partner: PartnerTerms, row: CarriedRow, now: datetime) -> Progress | None:
+    """As it stands; None where the rule is gone, or its period is over."""
+    code, _, begins = row.rule.partition("@")
+    rule = next((r for r in reversed(partner.rules) if r.code == code), None)
+    goal = None if rule is None else goal_of(rule)
+    if rule is None or goal is None:
+        return None
+    window, until = carried_within(rule), None
+    if window is not None:
+        start, until = window.period(now, partner.time_zone, now)
+        if begins != start.isoformat():
+            return None
+    elif begins:
+        return None
+    return Progress(
+        partner=Partner.of(partner), rule=code, title=rule.title, counts=goal.counts,
+        current=_told(goal, row.carried), target=_told(goal, goal.target),
+        missing=_told(goal, goal.target - row.carried), currency=goal.money, until_at=until,
+    )  # fmt: skip
+
+
+def _told(goal: Goal, amount: int) -> str:
+    if goal.money is not None:
+        return money.to_major(amount, goal.money)
+    if goal.counts is Counts.PURCHASES:
+        return str(amount)
+    sign, (whole, rest) = "-" if amount < 0 else "", divmod(abs(amount), 1000)
+    return f"{sign}{whole}.{rest:03}" if rest else f"{sign}{whole}"
+
+
+async def progress_of(info: Info, holder: int) -> list[Progress]:
+    """A member's; a partner is told its own."""
+    own, now = info.context.partner, info.context.instant
+    found = []
+    for row in await info.context.loaders.carried.load(holder):
+        partner = info.context.engine.rulebook.partner_by_id(row.partner)
+        if partner is not None and own in (None, partner):
+            told = progress(partner.at(now), row, now)
+            found += [] if told is None else [told]
+    return found
