@@ -19,6 +19,7 @@ from procrastinate.jobs import Job, Status
 
 from core import nightly, simulating
 from core.digests import DigestKey
+from core.issuing import issue
 from core.nightly import Night
 from core.posting import Engine
 from core.redemptions import time_out
@@ -96,7 +97,7 @@ def told(job: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     """The jobs as procrastinate knows them, on this connection.
 
-    The five of every minute need no retry, for the next minute is one. Their queueing locks keep
+    The six of every minute need no retry, for the next minute is one. Their queueing locks keep
     them from piling up behind a slow one. They have no other lock, which a killed worker would keep
     until `requeue` frees it, and `requeue` is one of them.
     """
@@ -159,6 +160,15 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if matched := await match_waiting(work.engine, work.clock()):
             _log.info("returns matched", count=matched)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="issues", queueing_lock="issues")
+    @told
+    async def issues(timestamp: int) -> None:
+        """Rewards that rules issued, where the process died before it took them."""
+        del timestamp
+        if taken := await issue(work.engine, work.clock()):
+            _log.info("issued rewards taken", count=taken)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="simulations", queueing_lock="simulations")

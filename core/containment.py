@@ -173,6 +173,14 @@ class Containment:
                     f"partner '{partner.code}', rule '{rule}': "
                     f"its contract doesn't let it issue {granted.currency}",
                 )
+        for issued in evaluation.issued:
+            if issued.reward not in partner.rewards:
+                rule = partner.rules[issued.rule].code
+                raise _FaultError(
+                    rule,
+                    "issued a reward that its partner doesn't offer",
+                    f"partner '{partner.code}', rule '{rule}': there is no reward {issued.reward}",
+                )
         return evaluation
 
     def _note(self, partner: PartnerTerms, rule: str, what: str, *, tentative: bool) -> None:

@@ -6,34 +6,26 @@ same evaluator under the same deadline. Knows no table, and nothing of who may w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ValidationError
 
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
-from laurels.caps import Budget, Cap, Ceiling, period_of
+from core.rule_definitions import RuleDefinition
+from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
-from laurels.combining import Group, Mode
-from laurels.declarations import MAX_POINTS
-from laurels.errors import LaurelsError, check_code, check_title
 from laurels.money import Money
-from laurels.policies import Pending
 from laurels.purchase import Facts, Purchase
 from laurels.rounding import spread
 from laurels.rules import (
+    MOST_ISSUED,
     Award,
     EarnRule,
     Effect,
+    Effects,
+    Issue,
     Multiply,
     Nothing,
     Terms,
@@ -44,198 +36,6 @@ from laurels.rules import (
     pending,
     reevaluated,
 )
-
-
-def _held(check: Callable[[str], object]) -> AfterValidator:
-    """The SDK's own check of a text, told as pydantic tells its own."""
-
-    def validate(text: str) -> str:
-        try:
-            check(text)
-        except LaurelsError as error:
-            raise ValueError(str(error)) from None
-        return text
-
-    return AfterValidator(validate)
-
-
-def _above_zero(per: str) -> None:
-    if Money.parse(per).minor <= 0:
-        raise ValueError("it is above zero")
-
-
-_Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
-_Code = Annotated[str, _held(lambda code: check_code("rule", code))]
-_Title = Annotated[str, _held(lambda title: check_title("title", title))]
-_Pending = Annotated[str, _held(Pending.parse)]
-_Per = Annotated[str, _held(_above_zero)]
-_Period = Annotated[str, _held(lambda per: period_of("within", per))]
-_Factor = Annotated[str, _held(lambda factor: check_factor("factor", factor))]
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
-class AwardTerms(_Data):
-    """Points: at once, for every `per` of money (whole steps, or in proportion), or for each unit.
-
-    Money and units are those of the lines that count. `at_most` caps what one receipt gets. What
-    `carries` keeps the money beyond full steps for the member's next receipt; points for `every` so
-    many purchases (or units) are a challenge, and carry what there is of them; `within` a period of
-    the calendar, or for ever.
-    """
-
-    currency: str
-    points: _Points
-    per: _Per | None = None
-    whole_steps: bool = True
-    each_unit: bool = False
-    at_most: _Points | None = None
-    carries: bool = False
-    every: Annotated[int, Field(ge=1, le=10**6)] | None = None
-    within: _Period | None = None
-
-    @property
-    def keeps(self) -> bool:
-        """Whether something is carried over."""
-        return self.carries or self.every is not None
-
-    @model_validator(mode="after")
-    def _one_basis(self) -> Self:
-        if self.every is not None and self.per is not None:
-            raise ValueError("points are for every so much money, or so many purchases or units")
-        if self.within is not None and not self.keeps:
-            raise ValueError("within is of what is carried over: with carries, or every")
-        if self.carries and self.every is None and (self.per is None or not self.whole_steps):
-            raise ValueError("only what counts full steps of money leaves a rest to carry over")
-        if self.per is not None and self.each_unit:
-            raise ValueError("points are for money or for units, not for both")
-        return self
-
-
-class MultiplyTerms(_Data):
-    """A factor, from 1 to 1000, for all that the other rules gave of a currency."""
-
-    currency: str
-    factor: _Factor
-
-
-class GroupTerms(_Data):
-    """The group of rules of which one gives, by `mode`; on each line, or on the receipt."""
-
-    code: _Code
-    mode: Mode = Mode.HIGHEST
-    each_line: bool = False
-
-    def declared(self) -> Group:
-        """As plugins declare one."""
-        return Group(self.code, self.mode, self.each_line)
-
-
-class CapTerms(_Data):
-    """The most that it gives one member; see `laurels.Cap`."""
-
-    points: int | None = None
-    times: int | None = None
-    per: str | None = None
-    shared: str = ""
-    rejects: bool = False
-
-    @model_validator(mode="after")
-    def _declared(self) -> Self:
-        _told(self.declared)
-        return self
-
-    def declared(self) -> Cap:
-        """As plugins declare one."""
-        return Cap(self.points, self.times, self.per, self.shared, self.rejects)
-
-
-class BudgetTerms(_Data):
-    """The most that it gives to all members together; see `laurels.Budget`."""
-
-    code: str
-    points: int
-    per: str | None = None
-    rejects: bool = False
-
-    @model_validator(mode="after")
-    def _declared(self) -> Self:
-        _told(self.declared)
-        return self
-
-    def declared(self) -> Budget:
-        """As plugins declare one."""
-        return Budget(self.code, self.points, self.per, self.rejects)
-
-
-def _told(declared: Callable[[], object]) -> None:
-    """The SDK's own check of a declaration, told as pydantic tells its own."""
-    try:
-        declared()
-    except LaurelsError as error:
-        raise ValueError(str(error)) from None
-
-
-#: As many caps as one rule may have.
-MOST_CAPS = 5
-
-
-class RuleDefinition(_Data):
-    """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
-
-    `otherwise` is what a member is told where it gives nothing; empty: the part that failed.
-    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back.
-    """
-
-    code: _Code
-    title: _Title
-    when: str = ""
-    lines: str = ""
-    award: AwardTerms | None = None
-    multiply: MultiplyTerms | None = None
-    group: GroupTerms | None = None
-    caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
-    budget: BudgetTerms | None = None
-    otherwise: str = Field(default="", max_length=300)
-    pending: _Pending | None = None
-    reevaluated: bool = False
-
-    @field_validator("caps")
-    @classmethod
-    def _once(cls, caps: tuple[CapTerms, ...]) -> tuple[CapTerms, ...]:
-        shared = [cap.shared for cap in caps if cap.shared]
-        if len(set(shared)) < len(shared):
-            raise ValueError("a rule is capped once together with others of a code")
-        return caps
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.award is None) == (self.multiply is None):
-            raise ValueError("a rule has one effect: award, or multiply")
-        more = self.lines or self.pending or self.reevaluated or self.group
-        if self.multiply is not None and more:
-            raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
-        return self
-
-    @property
-    def currency(self) -> str:
-        """The code of the currency that it gives."""
-        effect = self.award or self.multiply
-        assert effect is not None
-        return effect.currency
-
-    def terms(self) -> dict[str, Any]:
-        """What is stored of it with each version, beside its code and title."""
-        said = self.model_dump(exclude=_LASTING)
-        return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "")}}
-
-
-#: What isn't the rule's own terms, but of what becomes of its points.
-_LASTING = {"code", "title", "pending", "reevaluated", "group", "caps", "budget"}
-#: Tells a data rule's stored terms from a plugin's.
-KIND = "DataRule"
 
 
 def parse(given: Mapping[str, Any]) -> RuleDefinition:
@@ -268,8 +68,8 @@ class DataRule:
     """A data rule as the evaluator meets it."""
 
     __slots__ = (
-        "_award", "_factor", "_lines", "_when", "code", "counts", "definition", "per", "target",
-        "title", "window",
+        "_award", "_factor", "_issue", "_lines", "_when", "code", "counts", "definition", "per",
+        "target", "title", "window",
     )  # fmt: skip
 
     def __init__(self, definition: RuleDefinition) -> None:
@@ -280,6 +80,7 @@ class DataRule:
         if definition.lines:
             self._lines = condition(definition.lines, "lines", of_lines=True)
         self._award = definition.award
+        self._issue = definition.issue
         self.per = None
         if definition.award is not None and definition.award.per is not None:
             self.per = Money.parse(definition.award.per)
@@ -305,8 +106,8 @@ class DataRule:
         """Stored with each version, shown to members."""
         return check_terms(f"rule {self.code}", self.definition.terms())
 
-    def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
-        """Its effect, where its condition holds."""
+    def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
+        """Its effects, where its condition holds."""
         seen = None
         if self._when is not None:
             seen = seen_of(purchase, facts)
@@ -319,7 +120,25 @@ class DataRule:
             chosen = self._lines.chosen(seen or seen_of(purchase, facts))
             if True not in chosen:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
-        return self._awarded(purchase, chosen, facts)
+        if self._award is None:
+            return self._issued(purchase, chosen)
+        award = self._awarded(purchase, chosen, facts)
+        if self._issue is None or not isinstance(award, Award):
+            return award
+        return [award, *self._issued(purchase, chosen)]
+
+    def _issued(self, purchase: Purchase, chosen: list[bool] | None) -> list[Effect]:
+        said = self._issue
+        assert said is not None
+        pieces = said.quantity
+        if said.each_unit:
+            units = _counting([line.quantity for line in purchase.lines], chosen)
+            pieces *= sum(units) // 1000
+        if not pieces:
+            return [Nothing(self.definition.otherwise or "not a whole unit here")]
+        whole, rest = divmod(pieces, MOST_ISSUED)
+        parts = [MOST_ISSUED] * whole + ([rest] if rest else [])
+        return [Issue(said.reward, part, said.currency) for part in parts]
 
     def _missing(self, carry: int | None) -> str:
         """Why no points, in words; what is missing where that is carried over."""

@@ -176,6 +176,15 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     cause = posting.cause
     batch.tally.count(partner, evaluation, purchase, holder, event)
     batch.tally.carry_on(partner.id, holder, carried)
+    if evaluation.issued and purchase.occurred_at >= batch.now - partner.late:
+        # What history brings was given out when it happened.
+        batch.writes.issues += [
+            rows.IssueRow(
+                holder, event, partner.earn[x.rule].id, n, partner.id, x.reward, x.quantity,
+                x.currency, purchase.external_id, batch.now,
+            )
+            for n, x in enumerate(evaluation.issued)
+        ]  # fmt: skip
     moves = qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
     batch.relations[holder, partner.id] = visits + 1
     batch.dealt.add((holder, partner.id))
@@ -216,6 +225,8 @@ def content_of(
     content = {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
     if carried:
         content["c"] = [list(x) for x in carried]
+    if evaluation.issued:
+        content["i"] = [[earn[x.rule].id, *x[1:]] for x in evaluation.issued]
     return content
 
 

@@ -23,7 +23,7 @@ from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.settling import end_holds
-from core.store import caps, faults, redemptions
+from core.store import caps, faults, issues, redemptions
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
@@ -50,12 +50,14 @@ Install: TypeAlias = Callable[[datetime], Awaitable[Rulebook]]
 class _Booked(NamedTuple):
     """What one transaction did: outcomes of the first items, and whether something waited for one.
 
-    `cuts`: where else the batch must be cut, by places in it.
+    `cuts`: where else the batch must be cut, by places in it. `issued`: the events for which rules
+    issue rewards.
     """
 
     outcomes: list[Outcome]
     awaited: bool
     cuts: Sequence[int] = ()
+    issued: Sequence[int] = ()
 
 
 class Engine:
@@ -82,7 +84,8 @@ class Engine:
 
         `historical` lifts the limit on how old an event may be: imports. Safe to send again.
         """
-        from core.returning import match_waiting  # it books by an engine: a circle, closed here
+        from core.issuing import issue  # it redeems by an engine: a circle, closed here
+        from core.returning import match_waiting  # it books by one: another
 
         outcomes: list[Outcome] = []
         cuts: list[int] = []
@@ -98,6 +101,11 @@ class Engine:
                     await match_waiting(self, now, told, historical=historical)
                 except Exception:  # the purchases are booked; every minute it is tried again
                     _log.exception("what waited couldn't be booked; it is tried again")
+            if some.issued:
+                try:
+                    await issue(self, now, some.issued)
+                except Exception:  # the purchases are booked; every minute it is tried again
+                    _log.exception("what rules issued couldn't be taken; it is tried again")
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
@@ -187,7 +195,8 @@ class Engine:
                 outcomes.append(refusal)
         if book:
             await write(connection, batch)
-        return _Booked(outcomes, batch.writes.awaited, cuts)
+        issued = sorted({row.event for row in batch.writes.issues}) if book else []
+        return _Booked(outcomes, batch.writes.awaited, cuts, issued)
 
     async def _load(
         self,
@@ -242,6 +251,8 @@ async def write(connection: Connection, batch: Batch) -> None:
     if writes.events and not await store.write_events(connection, writes):
         raise LostRace
     await store.write_holders(connection, writes)
+    if writes.issues:
+        await issues.add(connection, writes.issues)
     if not await caps.write(connection, batch.tally):
         raise LostRace  # another drew on a budget since: less is left of it
     if writes.settled:  # last: stock is given back there, for which others wait

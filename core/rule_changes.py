@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from core.data_rules import RuleDefinition, parse, rule_of
+from core.data_rules import parse, rule_of
 from core.db import transaction
 from core.errors import BadInput, UnknownReference, WrongState
 from core.posting import Engine
 from core.purchases import check_text, find_partner
+from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms, RuleTerms
 from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
@@ -42,7 +43,11 @@ def checked(partner: PartnerTerms, given: Mapping[str, Any], since: datetime) ->
     Raises BadInput naming the field.
     """
     definition = parse(given)
-    if definition.currency not in partner.issues:
+    if definition.issue is not None and definition.issue.reward not in partner.rewards:
+        raise BadInput(
+            f"'{partner.code}' offers no reward '{definition.issue.reward}'", "issue", "reward"
+        )
+    if definition.currency is not None and definition.currency not in partner.issues:
         effect = "award" if definition.award is not None else "multiply"
         allowed = ", ".join(sorted(partner.issues)) or "none"
         raise BadInput(

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from core.data_rules import RuleDefinition
 from core.db import PASSING, transaction
 from core.errors import IdempotencyConflict, UnknownReference, WrongState
 from core.posting import Engine
 from core.purchases import check_text
+from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
 from core.settling import digest
 from core.simulation import (

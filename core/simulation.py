@@ -16,12 +16,13 @@ from datetime import datetime
 
 from core.bought import Bought
 from core.containment import Containment
-from core.data_rules import RuleDefinition, rule_of
+from core.data_rules import rule_of
 from core.db import Connection, transaction
 from core.entitlement import Given
 from core.errors import BadInput, PartnerRuleFailed, UnknownReference
 from core.measures import Qualified
 from core.qualifying import floors_from
+from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook, RuleTerms
 from core.store import returns
 from core.store import simulations as store

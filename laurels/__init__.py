@@ -24,7 +24,7 @@ from laurels.earning import (
     TierMultiplier,
 )
 from laurels.errors import DeclarationError, LaurelsError, RuleError
-from laurels.evaluation import Evaluation, Granted, Refused
+from laurels.evaluation import Evaluation, Granted, Issued, Refused
 from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.money import Money, MoneyError
@@ -39,6 +39,7 @@ from laurels.rules import (
     Effect,
     Effects,
     FunctionRule,
+    Issue,
     LastingRule,
     Multiply,
     Nothing,
@@ -47,6 +48,7 @@ from laurels.rules import (
     capped,
     earn_rule,
     grouped,
+    issue,
     multiply,
     nothing,
     pending,
@@ -76,6 +78,8 @@ __all__ = [
     "FunctionRule",
     "Granted",
     "Group",
+    "Issue",
+    "Issued",
     "Ladder",
     "LastingRule",
     "LaurelsError",
@@ -112,6 +116,7 @@ __all__ = [
     "evaluate",
     "grouped",
     "hookimpl",
+    "issue",
     "multiply",
     "nothing",
     "pending",

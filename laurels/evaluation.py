@@ -31,6 +31,15 @@ class Refused(NamedTuple):
     because: str
 
 
+class Issued(NamedTuple):
+    """A reward that a rule issues, so many pieces of it."""
+
+    rule: int
+    reward: str
+    quantity: int = 1
+    currency: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What all rules made of one purchase; rules are named by their place in the sequence.
@@ -41,6 +50,7 @@ class Evaluation:
     granted: tuple[Granted, ...]
     refused: tuple[Refused, ...]
     carried: Mapping[int, int] = field(default_factory=dict, hash=False)
+    issued: tuple[Issued, ...] = ()
 
     def points(self, currency: str) -> int:
         """All points of this currency."""

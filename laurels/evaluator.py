@@ -13,11 +13,20 @@ from operator import add
 from laurels.caps import Restraint
 from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
-from laurels.errors import RuleError, RuleTooSlow, shown, storable
-from laurels.evaluation import Evaluation, Granted, Refused
+from laurels.errors import LaurelsError, RuleError, RuleTooSlow, check_code, shown, storable
+from laurels.evaluation import Evaluation, Granted, Issued, Refused
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
-from laurels.rules import Award, EarnRule, LastingRule, Multiply, Nothing, carries
+from laurels.rules import (
+    MOST_ISSUED,
+    Award,
+    EarnRule,
+    Issue,
+    LastingRule,
+    Multiply,
+    Nothing,
+    carries,
+)
 
 
 def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
@@ -31,6 +40,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     refused: list[Refused] = []
     multipliers: list[tuple[int, Multiply]] = []
     carried: dict[int, int] = {}
+    issued: list[Issued] = []
     for place, rule in enumerate(rules):
         try:
             effects = rule.evaluate(purchase, facts)
@@ -58,14 +68,20 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
                     carried[place] = _checked_carry(rule, effect.carry)
             elif isinstance(effect, Multiply):
                 multipliers.append((place, _checked_multiply(rule, effect)))
+            elif isinstance(effect, Issue):
+                issued.append(_checked_issue(rule, place, effect))
             else:
                 raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
+    awarding = {g.rule for g in granted} if issued else set()
     lasting = {place: rule for place, rule in enumerate(rules) if type(rule) is LastingRule}
     if lasting:
         granted = _settle(rules, lasting, purchase, facts, granted, refused, carried, multipliers)
     elif multipliers:
         granted += _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
-    return Evaluation(tuple(granted), tuple(refused), carried)
+    if issued:
+        standing = {g.rule for g in granted}
+        issued = [x for x in issued if x.rule in standing or x.rule not in awarding]
+    return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued))
 
 
 def _settle(
@@ -158,6 +174,21 @@ def _take(
 
 #: type() and not isinstance: True is an int, and no number of points.
 _WHOLE = {int}
+
+
+def _checked_issue(rule: EarnRule, place: int, effect: Issue) -> Issued:
+    try:
+        check_code("reward", effect.reward)
+    except LaurelsError as error:
+        raise RuleError(rule.code, f"issued what is no reward: {error}") from None
+    # type() and not isinstance: True is an int, and no number of pieces.
+    if type(effect.quantity) is not int or not 1 <= effect.quantity <= MOST_ISSUED:
+        raise RuleError(
+            rule.code, f"issued {shown(effect.quantity)} pieces, not from 1 to {MOST_ISSUED}"
+        )
+    if effect.currency is not None and not isinstance(effect.currency, str):
+        raise RuleError(rule.code, f"issued for {shown(effect.currency)}, no currency's code")
+    return Issued(place, effect.reward, effect.quantity, effect.currency)
 
 
 def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:

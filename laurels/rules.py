@@ -63,7 +63,25 @@ class Nothing:
     carry: int | None = None
 
 
-Effect: TypeAlias = Award | Multiply | Nothing
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A reward of this partner's, taken for the member's points as soon as the purchase is booked.
+
+    With what the same rules award for it: so a rule that awards a reward's price and issues it
+    gives it away. Where the points don't suffice, or none is left, nothing is taken; that isn't
+    tried again (Voucherify's auto-redeem). A cancelled purchase takes it back, as whatever was
+    redeemed on its order. `currency` is named where the reward has several prices. Where caps or
+    its group leave nothing of what its rule awards, it isn't issued either.
+    """
+
+    reward: str
+    quantity: int = 1
+    currency: str | None = None
+
+
+#: As many pieces of a reward as one rule issues at once.
+MOST_ISSUED = 100
+Effect: TypeAlias = Award | Multiply | Nothing | Issue
 Effects: TypeAlias = Effect | Sequence[Effect] | None
 
 
@@ -87,6 +105,11 @@ def multiply(currency: Currency | str, factor: Rate, *, because: str = "") -> Mu
 def nothing(because: str, *, carry: int | None = None) -> Nothing:
     """Give nothing and say why, so that the member can be told."""
     return Nothing(because, carry)
+
+
+def issue(reward: str, quantity: int = 1, *, currency: Currency | str | None = None) -> Issue:
+    """Take a reward for the member at once: `[award(STAMP, 1), issue("coffee")]`."""
+    return Issue(reward, quantity, None if currency is None else currency_code(currency))
 
 
 def check_factor(what: str, value: object) -> Fraction:

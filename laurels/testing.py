@@ -175,6 +175,11 @@ def _misbehaviour(installed: Installed, bought: Purchase, facts: Facts) -> Itera
         if granted.currency not in issues:
             rule = installed.earn_rules[granted.rule].code
             yield f"rule '{rule}': gives {granted.currency}, which its partner doesn't issue"
+    offered = {reward.code for reward in installed.rewards}
+    for issued in first.issued:
+        if issued.reward not in offered:
+            rule = installed.earn_rules[issued.rule].code
+            yield f"rule '{rule}': issues {issued.reward}, which its partner doesn't offer"
 
 
 # -- what they are asked of ------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from typing import Annotated
 import strawberry
 
 from core import rule_changes as engine
-from core.data_rules import RuleDefinition
 from core.errors import BadInput
 from core.expressions import FACTS
 from core.purchases import find_partner
+from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
 from core.store import data_rules as store
 from schema.access import allow, allow_change, check_partner
@@ -28,6 +28,7 @@ from schema.rule_terms import (
     RuleBudget,
     RuleCap,
     RuleGroup,
+    RuleIssue,
     RuleMultiply,
     said_by,
 )
@@ -55,8 +56,11 @@ class DataRule:
     title: str = strawberry.field(description="What it gives, in words for members.")
     when: str = strawberry.field(description="The condition on the receipt; empty: always.")
     lines: str = strawberry.field(description="The condition on each line; empty: all count.")
-    award: RuleAward | None = strawberry.field(description="What it gives; null: it multiplies.")
+    award: RuleAward | None = strawberry.field(
+        description="What it gives; null: it multiplies, or only issues."
+    )
     multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
+    issue: RuleIssue | None = strawberry.field(description="The reward that it issues, if any.")
     group: RuleGroup | None = strawberry.field(
         description="The group of which one rule gives; null: it adds up with all others."
     )
@@ -82,7 +86,8 @@ class DataRule:
         return cls(
             code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
             when=said.when, lines=said.lines, award=RuleAward.of(said.award),
-            multiply=RuleMultiply.of(said.multiply), group=RuleGroup.of(said.group),
+            multiply=RuleMultiply.of(said.multiply), issue=RuleIssue.of(said.issue),
+            group=RuleGroup.of(said.group),
             otherwise=said.otherwise, caps=[RuleCap.of(cap) for cap in said.caps],
             budget=RuleBudget.of(said.budget),
             pending=said.pending, reevaluated=said.reevaluated, saved_at=row.saved_at,

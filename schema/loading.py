@@ -15,6 +15,7 @@ from strawberry.dataloader import DataLoader
 from core.receipts import Story, stories
 from core.store import receipts
 from core.store.caps import CarriedRow, carried
+from core.store.issues import Issue, of_purchases
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -112,6 +113,11 @@ class StoryLoaders:
             return {key: [c for c in coming.get(key[:2], []) if _within(c, key)] for key in keys}
 
         return many(fetch)
+
+    @cached_property
+    def issued(self) -> DataLoader[tuple[int, int], list[Issue]]:
+        """What rules issue for a purchase, by (holder, event)."""
+        return many(of_purchases)
 
     @cached_property
     def carried(self) -> DataLoader[int, list[CarriedRow]]:

@@ -34,6 +34,7 @@ from schema.errors import (
 from schema.explanations import ExplainedRule, Explanation, award_explained
 from schema.fields import answer, change
 from schema.inputs import MemberIdentifier, identifier
+from schema.issued import IssuedReward
 from schema.ladders import TierChange
 from schema.partners import Currency
 from schema.postings import Posted
@@ -93,6 +94,21 @@ class PurchaseRecorded(Posted):
     """Now, or since before."""
 
     external_id: str = strawberry.field(description="The partner's own number of the receipt.")
+    event: strawberry.Private[int]
+
+    @answer("The rewards that rules issued for it, taken at once for the member's points.")
+    async def issued(self, info: Info) -> list[IssuedReward]:
+        rows = await info.context.loaders.issued.load((self.holder, self.event))
+        return [IssuedReward.of(self.holder, row) for row in rows]
+
+
+@strawberry.type(description="A reward that a rule would issue.")
+class QuotedReward:
+    """Where the points suffice then, and one is left."""
+
+    reward: str = strawberry.field(description="The reward's code.")
+    quantity: int = strawberry.field(description="How many pieces.")
+    rule: str = strawberry.field(description="The rule's code.")
 
 
 @strawberry.type(description="What a purchase would earn by one rule.")
@@ -117,6 +133,7 @@ class PurchaseQuoted:
         description="All rules that judged it, also those that would give nothing."
     )
     tier_changes: list[TierChange] = strawberry.field(description="The tiers it would change.")
+    issued: list[QuotedReward] = strawberry.field(description="The rewards that it would issue.")
 
 
 PurchaseResult = Annotated[
@@ -254,6 +271,10 @@ def _quoted(context: Context, item: Incoming, outcome: Recorded) -> PurchaseQuot
         tier_changes=[
             TierChange.of(ladders[m.ladder], m.at, m.before, m.after) for m in outcome.moves
         ],
+        issued=[
+            QuotedReward(reward=x.reward, quantity=x.quantity, rule=partner.rules[x.rule].code)
+            for x in (() if evaluation is None else evaluation.issued)
+        ],
     )
 
 
@@ -271,7 +292,7 @@ def _results(
             results.append(
                 PurchaseRecorded(
                     external_id=item.purchase.external_id, replayed=outcome.replayed,
-                    booked_at=outcome.booked_at, holder=outcome.holder,
+                    booked_at=outcome.booked_at, holder=outcome.holder, event=outcome.event,
                 )
             )  # fmt: skip
     return results

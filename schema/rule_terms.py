@@ -6,7 +6,14 @@ from typing import Any
 
 import strawberry
 
-from core.data_rules import AwardTerms, BudgetTerms, CapTerms, GroupTerms, MultiplyTerms
+from core.rule_definitions import (
+    AwardTerms,
+    BudgetTerms,
+    CapTerms,
+    GroupTerms,
+    IssueTerms,
+    MultiplyTerms,
+)
 from laurels.combining import Mode
 from schema.scalars import BigInt
 
@@ -66,6 +73,20 @@ class RuleGroupInput:
     )
 
 
+@strawberry.input(description="A reward that a rule takes for the member, for points, at once.")
+class RuleIssueInput:
+    """Where the points suffice, and one is left."""
+
+    reward: str = strawberry.field(description="The reward's code, of the same partner.")
+    quantity: int = strawberry.field(default=1, description="How many pieces.")
+    each_unit: bool = strawberry.field(
+        default=False, description="So many for each whole unit of the lines that count."
+    )
+    currency: strawberry.Maybe[str] = strawberry.field(
+        description="The currency's code, where the reward has several prices."
+    )
+
+
 @strawberry.input(description="The most that a rule gives one member: points, or so many times.")
 class RuleCapInput:
     """Each currency by itself."""
@@ -117,7 +138,11 @@ class DataRuleInput:
         "hold count; empty: all.",
     )
     award: strawberry.Maybe[RuleAwardInput] = strawberry.field(description="Points, or:")
-    multiply: strawberry.Maybe[RuleMultiplyInput] = strawberry.field(description="A factor.")
+    multiply: strawberry.Maybe[RuleMultiplyInput] = strawberry.field(description="A factor, or:")
+    issue: strawberry.Maybe[RuleIssueInput] = strawberry.field(
+        description="A reward, taken at once for the member's points; alone, or beside an award: "
+        "then only where that is given."
+    )
     group: strawberry.Maybe[RuleGroupInput] = strawberry.field(
         description="The group of which one rule gives; left out: it adds up with all others."
     )
@@ -201,6 +226,26 @@ class RuleGroup:
         return cls(code=said.code, mode=said.mode, each_line=said.each_line)
 
 
+@strawberry.type(description="A reward that a rule takes for the member, for points, at once.")
+class RuleIssue:
+    """As it was saved."""
+
+    reward: str = strawberry.field(description="The reward's code.")
+    quantity: int = strawberry.field(description="How many pieces.")
+    each_unit: bool = strawberry.field(description="Whether so many for each whole unit.")
+    currency: str | None = strawberry.field(description="The currency's code; null: the only one.")
+
+    @classmethod
+    def of(cls, said: IssueTerms | None) -> RuleIssue | None:
+        """From the definition."""
+        if said is None:
+            return None
+        return cls(
+            reward=said.reward, quantity=said.quantity, each_unit=said.each_unit,
+            currency=said.currency,
+        )  # fmt: skip
+
+
 @strawberry.type(description="The most that a rule gives one member.")
 class RuleCap:
     """As it was saved."""
@@ -258,6 +303,12 @@ def said_by(given: DataRuleInput) -> dict[str, Any]:
     if given.multiply is not None:
         multiply = given.multiply.value
         said["multiply"] = {"currency": multiply.currency, "factor": multiply.factor}
+    if given.issue is not None:
+        issue = given.issue.value
+        said["issue"] = {
+            "reward": issue.reward, "quantity": issue.quantity, "each_unit": issue.each_unit,
+            **({} if issue.currency is None else {"currency": issue.currency.value}),
+        }  # fmt: skip
     if given.group is not None:
         group = given.group.value
         said["group"] = {"code": group.code, "mode": group.mode, "each_line": group.each_line}

@@ -13,10 +13,10 @@ import strawberry
 from strawberry import relay
 
 from core import simulating as engine
-from core.data_rules import RuleDefinition
 from core.errors import BadInput, UnknownReference
 from core.purchases import find_partner
 from core.rule_changes import checked
+from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Change, Report, TierShift
 from core.store import simulations as store

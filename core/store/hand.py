@@ -98,6 +98,26 @@ CREATE TABLE simulation (
     CONSTRAINT simulation_done CHECK ((state = 3) = (report IS NOT NULL))
 );
 CREATE INDEX simulation_open ON simulation (id) WHERE state IN (1, 2);
+-- Rewards that rules want to be taken for members as soon as their purchase is booked: done with the
+-- redemption, or with the problem why there is none.
+CREATE TABLE issue (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    event_id bigint NOT NULL,
+    rule_id integer NOT NULL,
+    place smallint NOT NULL CHECK (place >= 0),
+    partner_id integer NOT NULL,
+    reward text NOT NULL CHECK (length(reward) BETWEEN 1 AND 64),
+    quantity smallint NOT NULL CHECK (quantity BETWEEN 1 AND 100),
+    currency text,
+    order_id text NOT NULL,
+    at timestamptz NOT NULL,
+    done_at timestamptz,
+    redemption_id bigint,
+    problem text NOT NULL DEFAULT '' CHECK (length(problem) <= 1000),
+    PRIMARY KEY (holder_id, event_id, place),
+    CONSTRAINT issue_done CHECK ((done_at IS NOT NULL) = (redemption_id IS NOT NULL OR problem <> ''))
+);
+CREATE INDEX issue_open ON issue (at, event_id, place) WHERE done_at IS NULL;
 -- What each purchase counted under caps (cap:…, or a rule's code) and budgets (budget:…), by rule and
 -- currency; what came back of it, and what an edit changed, has rows of its own.
 CREATE TABLE cap_use (

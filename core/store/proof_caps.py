@@ -41,6 +41,17 @@ CAP_QUESTIONS: dict[str, str] = {
         ) u ON u.partner_id = b.partner_id AND u.code = b.code AND u.period = b.period
         WHERE coalesce(b.taken, 0) <> coalesce(u.points, 0)
         {_LIMIT}""",
+    "issued = redeemed": f"""
+        SELECT 'issue of event ' || i.event_id || '/' || i.place, format(
+            '%s of %s for order %s; its redemption %s has %s of %s for %s', i.quantity, i.reward, i.order_id,
+            i.redemption_id, r.quantity, w.code, r.order_id)
+        FROM issue i LEFT JOIN event e ON e.id = i.event_id AND e.holder_id = i.holder_id AND e.kind = 1
+        LEFT JOIN redemption r ON r.holder_id = i.holder_id AND r.id = i.redemption_id
+        LEFT JOIN reward w ON w.id = r.reward_id
+        WHERE (e.partner_id, e.external_id) IS DISTINCT FROM (i.partner_id, i.order_id)
+            OR i.redemption_id IS NOT NULL
+                AND (r.quantity, w.code, r.order_id) IS DISTINCT FROM (i.quantity, i.reward, i.order_id)
+        {_LIMIT}""",
     "carried over = decisions": f"""
         SELECT 'carry ' || coalesce(c.holder_id, x.holder_id) || '/' || coalesce(c.partner_id, x.partner_id) || '/'
             || coalesce(c.rule, x.rule), format('%s is carried over, decisions say %s', c.carried, x.due)

@@ -277,7 +277,9 @@ async def _terms(
         earn = [
             await rules.terms_of(policies, rule, next(numbers), issues) for rule in d.earn_rules
         ]
-        earn += await rules.judging(policies, partner.code, written.get(number, ()), issues)
+        offered = {reward.code for reward in d.rewards}
+        data = written.get(number, ())
+        earn += await rules.judging(policies, partner.code, data, issues, offered)
         terms[partner.code] = PartnerTerms(
             number, partner.code, partner.name, partner.time_zone,
             frozenset(partner.trades_in if contract.trades_in is None else contract.trades_in),

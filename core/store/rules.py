@@ -7,7 +7,7 @@ read at once, and only what is new is written, so that a start costs a few state
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -15,9 +15,10 @@ from typing import NamedTuple
 import orjson
 import structlog
 
-from core.data_rules import RuleDefinition, rule_of
+from core.data_rules import rule_of
 from core.db import Connection
 from core.errors import BadInput
+from core.rule_definitions import RuleDefinition
 from core.rulebook import CurrencyTerms, PolicyTerms, RuleTerms
 from core.store.posting import columns
 from laurels.policies import Policy
@@ -170,14 +171,17 @@ async def judging(
     partner: str,
     rows: Sequence[Activated],
     issues: Mapping[str, CurrencyTerms],
+    offered: Collection[str],
 ) -> tuple[RuleTerms, ...]:
-    """A partner's data rules. One that can't judge is left out."""
+    """A partner's data rules. One that can't judge is left out, or issues what isn't `offered`."""
     found = []
     for row in rows:
         try:
             definition = RuleDefinition.model_validate_json(row.definition)
-            if definition.currency not in issues:
+            if definition.currency is not None and definition.currency not in issues:
                 raise BadInput(f"its contract no longer lets it issue {definition.currency}")
+            if definition.issue is not None and definition.issue.reward not in offered:
+                raise BadInput(f"{definition.issue.reward} is no longer offered")
             rule = rule_of(definition)
         except (BadInput, ValueError) as error:
             _log.warning("a data rule is left out", partner=partner, rule=row.code, why=str(error))

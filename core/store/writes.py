@@ -53,6 +53,21 @@ class DecisionRow(NamedTuple):
     content: str
 
 
+class IssueRow(NamedTuple):
+    """A row of `issue`: a reward that a rule wants to be taken for a member, as a purchase's `place`."""
+
+    holder: int
+    event: int
+    rule: int
+    place: int
+    partner: int
+    reward: str
+    quantity: int
+    currency: str | None
+    order: str
+    at: datetime
+
+
 class QualifiedRow(NamedTuple):
     """A row of `qualification`."""
 
@@ -129,4 +144,5 @@ class Writes:
     tier_changes: list[TierChangeRow] = field(default_factory=list)
     relations: list[tuple[int, int, int]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
+    issues: list[IssueRow] = field(default_factory=list)
     awaited: bool = False

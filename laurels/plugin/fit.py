@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from laurels import (
+    Challenge,
     FirstPurchaseBonus,
     PointsPerAmount,
     PointsPerVisit,
@@ -21,6 +22,7 @@ from laurels.rules import unwrapped
 
 # A partner's own rule may mean anything by `currency`; those of the box mean points.
 _BOXED = (
+    Challenge,
     FirstPurchaseBonus,
     PointsPerAmount,
     PointsPerVisit,

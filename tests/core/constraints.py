@@ -79,6 +79,15 @@ CONSTRAINTS = {
     "holder": {"CHECK (((head IS NULL) = (booked_at IS NULL)))", "PRIMARY KEY (id)"},
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
+    "issue": {
+        "CHECK (((done_at IS NOT NULL) = ((redemption_id IS NOT NULL) OR (problem <> ''::text))))",
+        "CHECK (((length(reward) >= 1) AND (length(reward) <= 64)))",
+        "CHECK (((quantity >= 1) AND (quantity <= 100)))",
+        "CHECK ((length(problem) <= 1000))",
+        "CHECK ((place >= 0))",
+        HOLDER,
+        "PRIMARY KEY (holder_id, event_id, place)",
+    },
     "ledger": {
         "CHECK (((active = 0) OR (arrears = 0)))",
         "CHECK ((active >= 0))",

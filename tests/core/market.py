@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from core.bought import Returned
 from core.errors import Refusal
@@ -103,7 +104,8 @@ async def open_market() -> Engine:
         earn_rules=RULES,
         rewards=[Reward(f"x-{c.code.lower()}", "A thing", {c: 10}) for c in ALL],
     )
-    return Engine(await install(programme, [market], NOW))
+    build = partial(install, programme, [market])
+    return Engine(await build(NOW), build)
 
 
 async def buy(

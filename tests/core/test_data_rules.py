@@ -130,8 +130,8 @@ def test_a_rule_may_hold_its_points_back_and_be_judged_again() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
-    ({}, (), "a rule has one effect"),
-    ({**stars(1), "multiply": {"currency": "STAR", "factor": "2"}}, (), "a rule has one effect"),
+    ({}, (), "a rule has an effect"),
+    ({**stars(1), "multiply": {"currency": "STAR", "factor": "2"}}, (), "a rule has an effect"),
     ({**stars(0)}, ("award", "points"), "greater than or equal to 1"),
     ({**stars(1, per="1.00 USD", each_unit=True)}, ("award",), "for money or for units"),
     ({**stars(1, per="0.00 USD")}, ("award", "per"), "above zero"),

@@ -11,7 +11,8 @@ from tests.support import NOW
 RULE = """rule { code revision state title when lines otherwise pending reevaluated
   savedAt from until award { currency points per wholeSteps eachUnit atMost carries every within }
   caps { points times per shared rejects } budget { code points per rejects }
-  multiply { currency factor } group { code mode eachLine } }"""
+  multiply { currency factor } group { code mode eachLine }
+  issue { reward quantity eachUnit currency } }"""
 CHANGED = (
     f"__typename ... on DataRuleChanged {{ replayed {RULE} }} ... on Error {{ code message path }}"
 )
@@ -68,7 +69,7 @@ async def test_staff_write_try_use_and_end_a_rule_without_a_deployment(pantry: C
             "currency": "STAR", "points": 10, "per": None, "wholeSteps": True, "eachUnit": False,
             "atMost": 50, "carries": False, "every": None, "within": None,
         },
-        "caps": [], "budget": None,
+        "caps": [], "budget": None, "issue": None,
     }  # fmt: skip
     assert (await pantry.ask(STAFF, SAVE, input=saving(tea())))["replayed"]
     # Saved isn't in force.

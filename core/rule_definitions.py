@@ -1,0 +1,239 @@
+"""What a data rule says, as plain data: checked field by field by the SDK's own words.
+
+Knows nothing of how one is judged (`core.data_rules`), nor of conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from laurels.caps import Budget, Cap, period_of
+from laurels.combining import Group, Mode
+from laurels.declarations import MAX_POINTS
+from laurels.errors import LaurelsError, check_code, check_title
+from laurels.money import Money
+from laurels.policies import Pending
+from laurels.rules import MOST_ISSUED, check_factor
+
+
+def _held(check: Callable[[str], object]) -> AfterValidator:
+    """The SDK's own check of a text, told as pydantic tells its own."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except LaurelsError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+def _above_zero(per: str) -> None:
+    if Money.parse(per).minor <= 0:
+        raise ValueError("it is above zero")
+
+
+_Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
+_Code = Annotated[str, _held(lambda code: check_code("rule", code))]
+_Title = Annotated[str, _held(lambda title: check_title("title", title))]
+_Pending = Annotated[str, _held(Pending.parse)]
+_Per = Annotated[str, _held(_above_zero)]
+_Period = Annotated[str, _held(lambda per: period_of("within", per))]
+_Factor = Annotated[str, _held(lambda factor: check_factor("factor", factor))]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class AwardTerms(_Data):
+    """Points: at once, for every `per` of money (whole steps, or in proportion), or for each unit.
+
+    Money and units are those of the lines that count. `at_most` caps what one receipt gets. What
+    `carries` keeps the money beyond full steps for the member's next receipt; points for `every` so
+    many purchases (or units) are a challenge, and carry what there is of them; `within` a period of
+    the calendar, or for ever.
+    """
+
+    currency: str
+    points: _Points
+    per: _Per | None = None
+    whole_steps: bool = True
+    each_unit: bool = False
+    at_most: _Points | None = None
+    carries: bool = False
+    every: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    within: _Period | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something is carried over."""
+        return self.carries or self.every is not None
+
+    @model_validator(mode="after")
+    def _one_basis(self) -> Self:
+        if self.every is not None and self.per is not None:
+            raise ValueError("points are for every so much money, or so many purchases or units")
+        if self.within is not None and not self.keeps:
+            raise ValueError("within is of what is carried over: with carries, or every")
+        if self.carries and self.every is None and (self.per is None or not self.whole_steps):
+            raise ValueError("only what counts full steps of money leaves a rest to carry over")
+        if self.per is not None and self.each_unit:
+            raise ValueError("points are for money or for units, not for both")
+        return self
+
+
+class MultiplyTerms(_Data):
+    """A factor, from 1 to 1000, for all that the other rules gave of a currency."""
+
+    currency: str
+    factor: _Factor
+
+
+class IssueTerms(_Data):
+    """A reward of the partner's, taken at once for the member's points, where they suffice.
+
+    So many pieces, or so many for each whole unit of the lines that count.
+    """
+
+    reward: _Code
+    quantity: Annotated[int, Field(ge=1, le=MOST_ISSUED)] = 1
+    each_unit: bool = False
+    currency: str | None = None
+
+
+class GroupTerms(_Data):
+    """The group of rules of which one gives, by `mode`; on each line, or on the receipt."""
+
+    code: _Code
+    mode: Mode = Mode.HIGHEST
+    each_line: bool = False
+
+    def declared(self) -> Group:
+        """As plugins declare one."""
+        return Group(self.code, self.mode, self.each_line)
+
+
+class CapTerms(_Data):
+    """The most that it gives one member; see `laurels.Cap`."""
+
+    points: int | None = None
+    times: int | None = None
+    per: str | None = None
+    shared: str = ""
+    rejects: bool = False
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> Cap:
+        """As plugins declare one."""
+        return Cap(self.points, self.times, self.per, self.shared, self.rejects)
+
+
+class BudgetTerms(_Data):
+    """The most that it gives to all members together; see `laurels.Budget`."""
+
+    code: str
+    points: int
+    per: str | None = None
+    rejects: bool = False
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> Budget:
+        """As plugins declare one."""
+        return Budget(self.code, self.points, self.per, self.rejects)
+
+
+def _told(declared: Callable[[], object]) -> None:
+    """The SDK's own check of a declaration, told as pydantic tells its own."""
+    try:
+        declared()
+    except LaurelsError as error:
+        raise ValueError(str(error)) from None
+
+
+#: As many caps as one rule may have.
+MOST_CAPS = 5
+
+
+class RuleDefinition(_Data):
+    """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
+
+    `otherwise` is what a member is told where it gives nothing; empty: the part that failed.
+    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back.
+    """
+
+    code: _Code
+    title: _Title
+    when: str = ""
+    lines: str = ""
+    award: AwardTerms | None = None
+    multiply: MultiplyTerms | None = None
+    issue: IssueTerms | None = None
+    group: GroupTerms | None = None
+    caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
+    budget: BudgetTerms | None = None
+    otherwise: str = Field(default="", max_length=300)
+    pending: _Pending | None = None
+    reevaluated: bool = False
+
+    @field_validator("caps")
+    @classmethod
+    def _once(cls, caps: tuple[CapTerms, ...]) -> tuple[CapTerms, ...]:
+        shared = [cap.shared for cap in caps if cap.shared]
+        if len(set(shared)) < len(shared):
+            raise ValueError("a rule is capped once together with others of a code")
+        return caps
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        effects = [self.award, self.multiply, self.issue]
+        if effects.count(None) == 3 or (self.award and self.multiply):
+            raise ValueError("a rule has an effect: award, multiply, or issue; or award and issue")
+        if self.issue is not None and self.multiply is not None:
+            raise ValueError("a factor issues nothing: write a rule of its own for that")
+        if (
+            self.issue is not None
+            and self.award is None
+            and (self.caps or self.budget or self.group or self.pending or self.reevaluated)
+        ):
+            raise ValueError("caps, groups and the like are of points: issue beside an award")
+        more = self.lines or self.pending or self.reevaluated or self.group
+        if self.multiply is not None and more:
+            raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
+        return self
+
+    @property
+    def currency(self) -> str | None:
+        """The code of the currency that it gives; None: it only issues."""
+        effect = self.award or self.multiply
+        return None if effect is None else effect.currency
+
+    def terms(self) -> dict[str, Any]:
+        """What is stored of it with each version, beside its code and title."""
+        said = self.model_dump(exclude=_LASTING)
+        return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "")}}
+
+
+#: What isn't the rule's own terms, but of what becomes of its points.
+_LASTING = {"code", "title", "pending", "reevaluated", "group", "caps", "budget"}
+#: Tells a data rule's stored terms from a plugin's.
+KIND = "DataRule"
