@@ -181,5 +181,71 @@ mutation Redeem($input: RedeemRewardInput!) {
     },
 )
 
+SIMULATE = Tab(
+    "What a rule would have come to on real history; books nothing. Then ask for its report",
+    """\
+mutation SimulateRules($input: SimulateRulesInput!) {
+  simulateRules(input: $input) {
+    __typename
+    ... on SimulationAsked { replayed simulation { id state } }
+    ... on Error { code message path }
+  }
+}
+""",
+    {
+        "input": {
+            "key": "what-if-1",
+            "partner": "grocer",
+            "from": "2026-11-01T00:00:00Z",
+            "until": "2026-12-01T00:00:00Z",
+            "draft": {
+                "code": "early-produce",
+                "title": "Early produce",
+                "when": "local.hour < 12",
+                "lines": "line.type == 'PRODUCE'",
+                "award": {"currency": "BASKET", "points": 25},
+            },
+        }
+    },
+)
+
+SIMULATIONS = Tab(
+    "What simulations came to, and how far they have come",
+    """\
+query Simulations {
+  simulations(first: 5) {
+    edges {
+      node {
+        id
+        state
+        done
+        total
+        problem
+        report {
+          purchases
+          members
+          currencies { currency { code } booked now then change outstanding }
+          rules { code now then }
+          winners { member { id name } currency { code } now then }
+          losers { member { id name } currency { code } now then }
+          tiers { ladder now { name } then { name } members }
+        }
+      }
+    }
+  }
+}
+""",
+)
+
 #: In the order in which a newcomer would try them.
-ADMIN_TABS = (PARTNERS, MEMBERS, MEMBER, QUOTE, RECORD, RETURN, REDEEM)
+ADMIN_TABS = (
+    PARTNERS,
+    MEMBERS,
+    MEMBER,
+    QUOTE,
+    RECORD,
+    RETURN,
+    REDEEM,
+    SIMULATE,
+    SIMULATIONS,
+)

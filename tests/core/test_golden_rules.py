@@ -1,6 +1,6 @@
 """Golden cases of the field's rule engines, as data rules: no code stands behind any of them.
 
-Of Odoo's presets those that give points; the others issue rewards and codes: no rule does that yet.
+Of Odoo's presets what they count; what they issue stands in `tests.core.test_odoo`.
 """
 
 from __future__ import annotations
