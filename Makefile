@@ -110,6 +110,7 @@ bench: $(READY)
 	@$(BIN)/python -m bench.nightly
 	@$(BIN)/python -m bench.reads
 	@$(BIN)/python -m bench.evaluation
+	@$(BIN)/python -m bench.startup
 
 graphiql: $(GRAPHIQL)/dist/.built
 

@@ -68,8 +68,9 @@ class DataRule:
     """A data rule as the evaluator meets it."""
 
     __slots__ = (
-        "_award", "_factor", "_issue", "_lines", "_when", "code", "counts", "definition", "per",
-        "target", "title", "window",
+        "_award", "_currency", "_factor", "_issue", "_lines", "_most", "_points", "_steps",
+        "_units", "_when", "carries", "code", "counts", "definition", "per", "target", "title",
+        "window",
     )  # fmt: skip
 
     def __init__(self, definition: RuleDefinition) -> None:
@@ -79,7 +80,16 @@ class DataRule:
         self._lines: Condition | None = None
         if definition.lines:
             self._lines = condition(definition.lines, "lines", of_lines=True)
-        self._award = definition.award
+        self._award = award = definition.award
+        # Plain figures: on the hot path a model's fields cost as much as the arithmetic.
+        self._points = 0 if award is None else award.points
+        self._most = None if award is None else award.at_most
+        self._currency = "" if award is None else award.currency
+        self._units = award is not None and award.each_unit
+        self.carries = award is not None and award.keeps
+        self._steps = award is not None and (
+            award.every is not None or (award.per is not None and award.whole_steps)
+        )
         self._issue = definition.issue
         self.per = None
         if definition.award is not None and definition.award.per is not None:
@@ -95,11 +105,6 @@ class DataRule:
         if definition.multiply is not None:
             factor = check_factor("factor", definition.multiply.factor)
             self._factor = Multiply(definition.multiply.currency, factor)
-
-    @property
-    def carries(self) -> bool:
-        """Whether it carries money over to the next receipt."""
-        return self._award is not None and self._award.keeps
 
     @property
     def terms(self) -> Terms:
@@ -158,37 +163,38 @@ class DataRule:
         return parts, [] if self._lines is None else self._lines.chosen(seen)
 
     def _awarded(self, purchase: Purchase, chosen: list[bool] | None, facts: Facts) -> Effect:
-        award = self._award
-        assert award is not None
-        shares = _counting(purchase.amounts, chosen)
-        if self.per is not None:
-            if purchase.currency != self.per.currency:
-                return Nothing(f"earns on {self.per.currency}, this is {purchase.currency}")
+        per = self.per
+        shares: Sequence[int] = purchase.amounts
+        if chosen is not None:
+            shares = _counting(shares, chosen)
+        if per is not None:
+            if purchase.currency != per.currency:
+                return Nothing(f"earns on {per.currency}, this is {purchase.currency}")
             total = sum(shares)
-        elif award.each_unit:
+        elif self._units:
             shares = _counting([line.quantity for line in purchase.lines], chosen)
             total = sum(shares)
         else:
             total = 1
         carry = None
-        if award.keeps:
+        if self.carries:
             total += facts.carried.get(self.code, 0)
             carry = total - max(0, total) // self.target * self.target
             total = max(0, total)
-        if award.every is not None or (self.per is not None and award.whole_steps):
-            points = total // self.target * award.points
+        if self._steps:
+            points = total // self.target * self._points
         else:
-            points = total * award.points // self.target
+            points = total * self._points // self.target
         if points == 0:
             return Nothing(self.definition.otherwise or self._missing(carry), carry)
-        given = points if award.at_most is None else min(points, award.at_most)
+        given = points if self._most is None else min(points, self._most)
         lines = None  # by the amounts of all: the evaluator's own way
         if shares is not purchase.amounts or not purchase.total_minor:
             if not any(shares):  # all that counts is free of charge: alike
                 shares = _counting([1] * len(purchase.lines), chosen)
             lines = spread(given, shares)
         wanted = points if given < points else None
-        return Award(award.currency, given, lines, wanted=wanted, carry=carry)
+        return Award(self._currency, given, lines, wanted=wanted, carry=carry)
 
 
 def _counting(figures: Sequence[int], chosen: Sequence[bool] | None) -> Sequence[int]:

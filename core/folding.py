@@ -219,8 +219,10 @@ def content_of(
     earn = partner.earn
     given = []
     for g in evaluation.granted:
-        row = [earn[g.rule].id, partner.issues[g.currency].id, list(g.lines), g.base, g.wanted]
-        given.append([*row, g.because, g.cut] if g.cut else [*row, g.because])
+        number, currency = earn[g.rule].id, partner.issues[g.currency].id
+        given.append([number, currency, list(g.lines), g.base, g.wanted, g.because])
+        if g.cut:
+            given[-1].append(g.cut)
     refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
     content = {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
     if carried:

@@ -71,11 +71,13 @@ class Engine:
         self.install = install
         self.ids = Ids()
         self.containment = Containment()
+        self._renewing = asyncio.Lock()
 
     async def renew(self, now: datetime) -> None:
         """Take up the rulebook as it is stored by now; what is under way keeps its own."""
         if self.install is not None:
-            self.rulebook = await self.install(now)
+            async with self._renewing:  # each would take a connection, only to wait for the others
+                self.rulebook = await self.install(now)
 
     async def record_purchases(
         self, items: Sequence[Incoming], now: datetime, *, historical: bool = False

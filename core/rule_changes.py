@@ -22,7 +22,7 @@ from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
 from core.store.rules import Wanted, versions
 from laurels.caps import Budget, Ceiling, shared_by
-from laurels.rules import ceilings_of, group_of
+from laurels.rules import EarnRule, ceilings_of, group_of
 
 __all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
 
@@ -93,6 +93,14 @@ def _check_shared(
                 raise BadInput(f"rule {code} has it as: {other}", field)
 
 
+def _judging(said: Mapping[str, Any]) -> EarnRule | None:
+    """A rule in force; None where it can't judge any more, and was left out for that."""
+    try:
+        return rule_of(RuleDefinition.model_validate(said))
+    except (BadInput, ValueError):
+        return None
+
+
 def _of_data(rule: RuleTerms) -> bool:
     return rule.from_at is not None
 
@@ -154,13 +162,13 @@ async def activate(
             raise WrongState("this revision was in force already: save it again", "revision")
         definition = checked(terms, row.definition, start)
         # As it stands now: another server may have put one in force of which this one hasn't heard.
-        _check_shared(
-            [
-                (code, ceilings_of(rule_of(RuleDefinition.model_validate(said))))
-                for code, said in await store.in_force(connection, terms.id, start)
-            ],
-            definition,
-        )
+        others = [
+            RuleTerms(0, rule)
+            for said in await store.in_force(connection, terms.id, start)
+            if (rule := _judging(said)) is not None
+        ]
+        _check_group(others, definition)
+        _check_shared([(r.rule.code, r.ceilings) for r in others], definition)
         for other in rows:
             if other.from_at is None or (other.until_at is not None and other.until_at <= start):
                 continue

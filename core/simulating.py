@@ -6,7 +6,9 @@ anew.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -14,15 +16,15 @@ from typing import Any
 import structlog
 
 from core.db import PASSING, transaction
-from core.errors import IdempotencyConflict, UnknownReference, WrongState
+from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference, WrongState
 from core.posting import Engine
 from core.purchases import check_text
+from core.replaying import Change
 from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
 from core.settling import digest
 from core.simulation import (
     Affected,
-    Change,
     Points,
     Report,
     StoppedError,
@@ -34,6 +36,12 @@ from core.store import simulations as store
 from core.store.redemptions import claim_key
 from core.store.simulations import Run
 
+#: As many runs of a partner wait or run at once.
+MOST_OPEN = 10
+#: A run that was cut off so often (its worker died, say) isn't begun anew.
+MOST_ATTEMPTS = 3
+#: Seconds between signs of life.
+_BEAT = 5.0
 _log = structlog.get_logger("laurels.simulation")
 
 
@@ -55,7 +63,7 @@ async def ask(
 ) -> Asked:
     """Ask for a run over [from, until); `request` is the caller with its idempotency key.
 
-    Raises BadInput, UnknownReference or IdempotencyConflict.
+    Raises BadInput, UnknownReference, NotAllowed or IdempotencyConflict.
     """
     caller, key = request
     check_text(key, "key", 255, least=1)
@@ -66,6 +74,8 @@ async def ask(
         (number,) = await engine.ids.take(1)
         before = await claim_key(connection, caller, key, said, (number,), now)
         if before is None:
+            if await store.open_of(connection, partner.id) >= MOST_OPEN:
+                raise NotAllowed(f"{MOST_OPEN} simulations are under way: wait, or cancel some")
             await store.ask(connection, number, partner.id, caller, asked, period, now)
         elif before[0] != said:
             raise IdempotencyConflict("this key was used before for another request", "key")
@@ -91,36 +101,77 @@ async def cancel(number: int) -> Run:
     return run
 
 
+_working = asyncio.Lock()
+
+
 async def work(engine: Engine, now: datetime) -> int:
-    """Do the runs that wait, or were left behind, one after another; returns how many."""
+    """Do the runs that wait, or were left behind, one after another; returns how many.
+
+    One at a time in this process: where another call is at it, that one does them all.
+    """
+    if _working.locked():
+        return 0
     done = 0
-    while (run := await store.claim()) is not None:
-        done += 1
-        await _do(engine, run, now)
+    async with _working:
+        while (run := await store.claim()) is not None:
+            done += 1
+            await _do(engine, run, now)
     return done
 
 
 async def _do(engine: Engine, run: Run, now: datetime) -> None:
     partner = engine.rulebook.partner_by_id(run.partner)
     if partner is None:
-        await store.finish(run.id, None, "its partner is no longer installed")
+        await store.finish(run, None, "its partner is no longer installed")
         return
-
-    async def beat(done: int, total: int) -> bool:
-        return await store.beat(run.id, done, total)
-
+    if run.attempts > MOST_ATTEMPTS:
+        await store.finish(run, None, f"it was cut off {MOST_ATTEMPTS} times")
+        return
+    so_far = _SoFar(run)
+    beating = asyncio.create_task(so_far.beat(), name="simulation")
     try:
         change = meant(run.asked)
-        report = await simulate(engine.rulebook, partner, change, run.begin, run.end, now, beat)
+        report = await simulate(
+            engine.rulebook, partner, change, run.begin, run.end, now, so_far.told
+        )
+        await store.finish(run, asdict(report))
     except StoppedError:
         return
     except PASSING:
-        raise  # another worker begins it anew
+        raise  # it is begun anew
+    except Refusal as refusal:
+        await store.finish(run, None, str(refusal))
     except Exception as error:
         _log.exception("a simulation failed", run=run.id)
-        await store.finish(run.id, None, f"it failed: {type(error).__name__}, see the log")
-    else:
-        await store.finish(run.id, asdict(report))
+        await store.finish(run, None, f"it failed: {type(error).__name__}, see the log")
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+class _SoFar:
+    """How far a run has come, with a sign of life every few seconds, however slow it is."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._done = self._total = 0
+        self._wanted = True
+
+    async def told(self, done: int, total: int) -> bool:
+        """A chunk is done."""
+        self._done, self._total = done, total
+        self._wanted = self._wanted and await store.beat(self._run, done, total)
+        return self._wanted
+
+    async def beat(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(_BEAT)
+            try:
+                await self.told(self._done, self._total)
+            except PASSING as error:
+                _log.warning("a simulation can't give a sign of life", why=repr(error))
 
 
 def told(change: Change) -> dict[str, Any]:

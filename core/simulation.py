@@ -1,39 +1,40 @@
 """What-if: a partner's real history judged again by other rules, and nothing booked.
 
 Every purchase of a period is judged twice on the facts of its own day: by the rules that are in
-force, and by those with a draft in place or without some of them. Told are the points by currency
-and by rule, who would gain and lose most, and who would stand on another tier. What came back of a
-purchase counts no more here than in the books. Tiers that rules ask for are those that were held.
+force, and by those with a draft in place or without some of them; and what came back of it is taken
+back from both, in the order of the books. An edited one is judged as its last revision. Told are
+the points by currency and by rule, who would gain and lose most, who would stand on another tier.
+Tiers that rules ask for are those that were held.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.bought import Bought
-from core.containment import Containment
-from core.data_rules import rule_of
 from core.db import Connection, transaction
-from core.entitlement import Given
 from core.errors import BadInput, PartnerRuleFailed, UnknownReference
 from core.measures import Qualified
 from core.qualifying import floors_from
-from core.rule_definitions import RuleDefinition
+from core.replaying import Change, Judged, Past, Side
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook, RuleTerms
 from core.store import returns
 from core.store import simulations as store
-from core.tally import Tally, UseRow, carried_by
+from core.tally import UseRow
 from core.tiers import proven
 from laurels.declarations import MeasureKind
 
 #: Purchases, and members, at a time.
 CHUNK = 500
-#: So many judgments are made before others in this process have their turn.
-_TURN = 16
+#: Seconds of judging after which others in this process have their turn.
+_TURN = 0.02
+#: A run in which rules fail so often in a row comes to nothing.
+MOST_FAILURES = 100
 #: As many members are named who would gain most, and lose most, of each currency.
 NAMED = 10
 
@@ -43,14 +44,6 @@ Told = Callable[[int, int], Awaitable[bool]]
 
 class StoppedError(Exception):
     """Whoever asked wants it no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is tried: a draft rule (in place of one of its code), and codes of rules taken out."""
-
-    draft: RuleDefinition | None = None
-    without: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -121,82 +114,6 @@ def check_change(
         raise BadInput("a draft, or rules to leave out: what is to be tried?", "draft")
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What one rule gives, and what came back of it: by when each counts on ladders."""
-
-    rule: RuleTerms
-    currency: str
-    steps: tuple[tuple[datetime, int], ...]
-
-    @property
-    def points(self) -> int:
-        """What is still earned."""
-        return sum(points for _, points in self.steps)
-
-
-class _Side:
-    """One set of rules, with what they have given so far by caps, budgets and carry-overs."""
-
-    def __init__(self, terms: PartnerTerms, change: Change | None, earlier: Tally) -> None:
-        self._terms = terms
-        self._change = change
-        self._rule = None
-        if change is not None and change.draft is not None:
-            self._rule = rule_of(change.draft)
-        self._changed: dict[int, tuple[PartnerTerms, PartnerTerms]] = {}
-        self._containment = Containment()
-        self._tally = Tally(
-            {key: dict(rows) for key, rows in earlier.uses.items()},
-            dict(earlier.taken),
-            dict(earlier.carried),
-        )
-
-    def at(self, instant: datetime) -> PartnerTerms:
-        """The partner with the rules of an instant."""
-        terms = self._terms.at(instant)
-        if self._change is None:
-            return terms
-        found = self._changed.get(id(terms))
-        if found is None:
-            gone = set(self._change.without)
-            if self._change.draft is not None:
-                gone.add(self._change.draft.code)
-            earn = [r for r in terms.earn if r.rule.code not in gone]
-            if self._rule is not None:
-                earn.append(RuleTerms(0, self._rule))
-            # Kept beside what it was made of: or another might be made where that one stood.
-            found = self._changed[id(terms)] = (terms, replace(terms, earn=tuple(earn)))
-        return found[1]
-
-    def judge(self, bought: Bought) -> list[_Judged]:
-        """What each rule gives, and what of it came back. Raises PartnerRuleFailed."""
-        partner = self.at(bought.occurred_at)
-        receipt = bought.receipt(partner)
-        facts = self._tally.facts(partner, receipt, bought.holder, bought.visits, bought.tiers)
-        evaluation = self._containment.judge(partner, receipt, facts, tentative=True)
-        self._tally.count(partner, evaluation, receipt, bought.holder, bought.event)
-        self._tally.carry_on(
-            partner.id, bought.holder, carried_by(partner, receipt, facts, evaluation)
-        )
-        self._tally.forget_rows()
-        granted = evaluation.granted
-        given = [
-            Given(g.rule, partner.issues[g.currency].id, tuple(g.lines), g.base) for g in granted
-        ]
-        at, kept = bought.occurred_at, [g.points for g in given]
-        steps = [[(at, points)] for points in kept]
-        for when, remains in bought.stages:
-            left = remains.entitled(given)
-            for own, before, after in zip(steps, kept, left, strict=True):
-                own.append((max(at, when), after - before))
-            kept = list(left)
-        return [
-            _Judged(partner.earn[g.rule], g.currency, tuple(own))
-            for g, own in zip(granted, steps, strict=True)
-        ]
-
-
 class _Sums:
     """What is added up on the way."""
 
@@ -211,7 +128,7 @@ class _Sums:
         self.members: dict[tuple[int, str], list[int]] = {}
         self.qualified: dict[tuple[int, str], list[Qualified]] = {}
 
-    def add(self, bought: Bought, now: Sequence[_Judged], then: Sequence[_Judged]) -> None:
+    def add(self, bought: Bought, now: Sequence[Judged], then: Sequence[Judged]) -> None:
         """One purchase, judged both ways."""
         booked: Counter[str] = Counter()
         for award, points in zip(bought.given, bought.entitled(), strict=True):
@@ -276,20 +193,22 @@ async def simulate(
     now: datetime,
     told: Told,
 ) -> Report:
-    """Judge a partner's purchases of [begin, end) both ways. Books nothing.
+    """Judge a partner's purchases of [begin, end) both ways, as they were booked. Books nothing.
 
-    Reads one snapshot of the books. Raises StoppedError where `told` says to stop.
+    Reads one snapshot of the books. Raises StoppedError where `told` says to stop, and BadInput
+    where rules fail again and again.
     """
     sums = _Sums(rulebook, partner, now)
+    sides = Side(rulebook, partner, None, now), Side(rulebook, partner, change, now)
     async with transaction() as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         total = await store.count(connection, partner.id, begin, end)
-        earlier = await _earlier(connection, partner, begin)
-        sides = _Side(partner, None, earlier), _Side(partner, change, earlier)
-        async for chunk in store.purchases(connection, partner.id, begin, end, CHUNK):
-            histories, lines = await returns.history(connection, chunk)
-            found = Bought.gather(histories, lines)
-            await _judge(sides, sums, [found[event] for event in chunk])
+        await told(0, total)
+        for side in sides:
+            await _earlier(connection, partner, side, begin)
+        replay = _Replay(sides, sums)
+        async for chunk in store.events(connection, partner.id, begin, end, CHUNK):
+            await replay.go(connection, chunk)
             if not await told(sums.report.purchases, total):
                 raise StoppedError
         sums.close()
@@ -299,33 +218,79 @@ async def simulate(
     return sums.report
 
 
-async def _judge(sides: tuple[_Side, _Side], sums: _Sums, chunk: Iterable[Bought]) -> None:
-    for n, bought in enumerate(chunk):
-        if n % _TURN == _TURN - 1:
-            await asyncio.sleep(0)
-        sums.report.purchases += 1
+class _Replay:
+    """Goes through purchases and what came back of them, in the order in which they were booked."""
+
+    def __init__(self, sides: tuple[Side, Side], sums: _Sums) -> None:
+        self._sides = sides
+        self._sums = sums
+        self._open: dict[int, tuple[Bought, Past, Past]] = {}
+        self._failures = 0
+        self._turn = time.monotonic()
+
+    async def go(self, connection: Connection, chunk: Sequence[store.Step]) -> None:
+        """One chunk of events, oldest first."""
+        bought = [step.event for step in chunk if step.purchase is None]
+        found: dict[int, Bought] = {}
+        if bought:
+            histories, lines = await returns.history(connection, bought)
+            found = Bought.gather(histories, lines)
+        for step in chunk:
+            if time.monotonic() - self._turn > _TURN:
+                await asyncio.sleep(0)  # others in this process have their turn
+                self._turn = time.monotonic()
+            if step.purchase is None:
+                self._buy(found[step.event])
+            else:
+                self._return(step.purchase)
+
+    def _buy(self, bought: Bought) -> None:
+        report = self._sums.report
+        report.purchases += 1
         try:
-            now, then = (side.judge(bought) for side in sides)
-        except PartnerRuleFailed:
-            sums.report.failed += 1
+            judged = [side.judge(bought) for side in self._sides]
+        except PartnerRuleFailed as failed:
+            report.failed += 1
+            self._failures += 1
+            if self._failures == MOST_FAILURES:
+                raise BadInput(f"rules failed {MOST_FAILURES} times in a row: {failed}") from failed
+            return
+        self._failures = 0
+        now, then = (
+            side.count(bought, *found) for side, found in zip(self._sides, judged, strict=True)
+        )
+        self._settle(bought, now, then)
+
+    def _return(self, purchase: int) -> None:
+        known = self._open.pop(purchase, None)
+        if known is None:
+            return  # its purchase lies before the period, or a rule failed on it
+        bought, now, then = known
+        when, after = bought.stages[len(now.bought.stages)]
+        for side, past in zip(self._sides, (now, then), strict=True):
+            side.take_back(past, when, after)
+        self._settle(bought, now, then)
+
+    def _settle(self, bought: Bought, now: Past, then: Past) -> None:
+        """Add it up, where nothing more came back of it."""
+        if len(now.bought.stages) < len(bought.stages):
+            self._open[bought.event] = (bought, now, then)
         else:
-            sums.add(bought, now, then)
+            self._sums.add(bought, now.judged, then.judged)
 
 
-async def _earlier(connection: Connection, partner: PartnerTerms, begin: datetime) -> Tally:
-    """What caps, budgets and carry-overs had counted before the period."""
-    tally = Tally()
-    rows, carried = await store.earlier(connection, partner.id, begin)
-    for row in rows:
-        use = UseRow(*row)
-        tally.take([use])
-        kind, _, code = use.key.partition(":")
-        if kind == "budget":
-            key = (use.partner, code, use.period)
-            tally.taken[key] = tally.taken.get(key, 0) + use.points
-    for holder, rule, amount in carried:
-        tally.carried[holder, partner.id, rule] = amount
-    return tally
+async def _earlier(
+    connection: Connection, partner: PartnerTerms, side: Side, begin: datetime
+) -> None:
+    """What caps, budgets and carry-overs had counted before the period, where that bears on it."""
+    since = side.everything().uses_since(begin)
+    async for rows in store.uses_before(connection, partner.id, since, begin, CHUNK):
+        side.tally.take(UseRow(*row) for row in rows)
+        await asyncio.sleep(0)
+    for key, period, points in await store.budgets_before(connection, partner.id, begin):
+        side.tally.taken[partner.id, key.partition(":")[2], period] = points
+    for holder, rule, amount in await store.carried_before(connection, partner.id, begin):
+        side.tally.carried[holder, partner.id, rule] = amount
 
 
 async def _shifts(

@@ -86,7 +86,7 @@ def _take_back(
     falls = _by_currency(bought.given, before, entitled)
     taken = _collect(posting, bought, before, falls)
     carried = carried_again(bought, request, after)
-    _uncount(batch, bought, event, _lost(bought.given, before, entitled), carried)
+    uncount(batch, bought, event, lost(bought.given, before, entitled), carried)
     visit_gone = after.nothing and not bought.remains.nothing
     bought.remains, bought.judged = after, judged
     bought.cancelled = request.kind is EventKind.CANCEL
@@ -158,7 +158,7 @@ def _collect(
     return taken
 
 
-def _uncount(
+def uncount(
     batch: Batch,
     bought: Bought,
     event: int,
@@ -171,7 +171,7 @@ def _uncount(
     bought.carried.update((x.rule, x) for x in carried)
 
 
-def _lost(
+def lost(
     given: Sequence[Given], before: Sequence[int], after: Sequence[int]
 ) -> dict[tuple[int, int], tuple[int, bool]]:
     """By (rule, currency) what is no longer earned, and whether nothing of it is any more."""
@@ -267,8 +267,7 @@ def _judge_revision(
     """What rules make of a revision, as if its purchase had never been judged."""
     facts = batch.tally.facts(
         partner, receipt, bought.holder, bought.visits, bought.tiers,
-        without=bought.earning_events,
-        carried={known.code: known.before for known in bought.carried.values()},
+        without=bought.earning_events, earlier=bought.carried,
     )  # fmt: skip
     evaluation = batch.containment.judge(partner, receipt, facts)
     return evaluation, carried_by(partner, receipt, facts, evaluation, bought.carried)

@@ -102,11 +102,11 @@ class Tally:
         tiers: Mapping[str, str],
         *,
         without: Sequence[int] = (),
-        carried: Mapping[str, int] | None = None,
+        earlier: Mapping[str, Carried] | None = None,
     ) -> Facts:
         """What the partner's rules are told; `without` what these events counted, for an edit.
 
-        `carried` in place of what stands there now.
+        Of what the same purchase carried over `earlier` rules are told what it found.
         """
         if not partner.tallied:
             return Facts(visits, tiers)
@@ -128,11 +128,13 @@ class Tally:
                 row.points for row in own if (row.key, row.period) == (budget.key(""), period)
             )
             budgets[budget.code] = max(0, budget.points - taken + mine)
-        if carried is None:
-            carried = {
-                code: self.carried.get((holder, partner.id, carry_key(code, window, purchase)), 0)
-                for code, window in partner.carrying.items()
-            }
+        carried: dict[str, int] = {}
+        for code, window in partner.carrying.items():
+            key = carry_key(code, window, purchase)
+            if earlier is not None and key in earlier:
+                carried[code] = earlier[key].before
+            else:
+                carried[code] = self.carried.get((holder, partner.id, key), 0)
         return Facts(visits, tiers, uses, budgets, carried)
 
     def _own(self, holder: int, partner: int, events: Collection[int]) -> list[UseRow]:

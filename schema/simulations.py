@@ -15,10 +15,11 @@ from strawberry import relay
 from core import simulating as engine
 from core.errors import BadInput, UnknownReference
 from core.purchases import find_partner
+from core.replaying import Change
 from core.rule_changes import checked
 from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
-from core.simulation import Affected, Change, Report, TierShift
+from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
 from schema.access import allow, allow_change, check_partner
 from schema.context import Context, Info

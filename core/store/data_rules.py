@@ -53,17 +53,15 @@ async def add(connection: Connection, row: DataRuleRow) -> None:
     )
 
 
-async def in_force(
-    connection: Connection, partner: int, since: datetime
-) -> list[tuple[str, dict[str, Any]]]:
-    """(code, definition) of a partner's data rules that are in force after an instant."""
+async def in_force(connection: Connection, partner: int, since: datetime) -> list[dict[str, Any]]:
+    """What a partner's data rules say that are in force after an instant."""
     rows = await connection.fetch(
-        "SELECT code, definition FROM data_rule WHERE partner_id = $1 AND from_at IS NOT NULL "
+        "SELECT definition FROM data_rule WHERE partner_id = $1 AND from_at IS NOT NULL "
         "AND (until_at IS NULL OR until_at > $2) ORDER BY code, revision",
         partner,
         since,
     )
-    return [(row[0], orjson.loads(row[1])) for row in rows]
+    return [orjson.loads(row[0]) for row in rows]
 
 
 async def put_in_force(

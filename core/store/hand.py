@@ -95,6 +95,7 @@ CREATE TABLE simulation (
     beat_at timestamptz,
     problem text NOT NULL DEFAULT '' CHECK (length(problem) <= 1000),
     report jsonb,
+    attempts smallint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     CONSTRAINT simulation_done CHECK ((state = 3) = (report IS NOT NULL))
 );
 CREATE INDEX simulation_open ON simulation (id) WHERE state IN (1, 2);

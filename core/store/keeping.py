@@ -24,7 +24,7 @@ async def kept(
     `keys` and `columns` give each column's type; `rows` have the keys first. Rows of the table that
     aren't named stay.
     """
-    names = [*keys, *columns]
+    names = [f'"{name}"' for name in (*keys, *columns)]
     types = [*keys.values(), *columns.values()]
     given = ", ".join(f"${n}::{_sent(kind)}[]" for n, kind in enumerate(types, 1))
     read = ", ".join(
@@ -34,13 +34,14 @@ async def kept(
     wanted = (
         f"SELECT {read} FROM unnest({given}) AS n ({', '.join(names)})"  # names of our own columns
     )
-    same = " AND ".join(f"t.{name} = w.{name}" for name in keys)
+    same = " AND ".join(f"t.{name} = w.{name}" for name in names[: len(keys)])
     values = arrays(rows, len(names))
     if columns:
-        others = ", ".join(f"t.{name}" for name in columns)
-        newer = ", ".join(f"w.{name}" for name in columns)
+        values_of = names[len(keys) :]
+        others = ", ".join(f"t.{name}" for name in values_of)
+        newer = ", ".join(f"w.{name}" for name in values_of)
         await connection.execute(
-            f"UPDATE {table} t SET {', '.join(f'{name} = w.{name}' for name in columns)} "
+            f"UPDATE {table} t SET {', '.join(f'{name} = w.{name}' for name in values_of)} "
             f"FROM ({wanted}) w ({', '.join(names)}) "
             f"WHERE {same} AND ({others}) IS DISTINCT FROM ({newer})",
             *values,

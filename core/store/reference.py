@@ -13,9 +13,8 @@ from typing import Any
 
 import orjson
 
-from core.db import Connection, reading, transaction
+from core.db import Connection, Row, transaction
 from core.errors import BadInput
-from core.models import LadderRow, ProgrammeRow
 from core.programme import ContractSettings, Programme
 from core.rulebook import (
     CurrencyTerms,
@@ -51,29 +50,36 @@ class Declared:
     ladders: Sequence[Ladder] = ()
 
 
-async def seed(programme: Programme, now: datetime) -> Programme:
+async def _seed(connection: Connection, programme: Programme, now: datetime) -> Programme:
     """Store the programme if none is stored yet; returns the one in force."""
-    row = await ProgrammeRow.all().order_by("-version").first()
-    if row is None:
-        await ProgrammeRow.create(version=1, settings=programme.model_dump(mode="json"), at=now)
-        return programme
-    return Programme.model_validate(row.settings)
+    stored = await connection.fetchval(
+        "SELECT settings FROM programme ORDER BY version DESC LIMIT 1"
+    )
+    if stored is not None:
+        return Programme.model_validate_json(stored)
+    await connection.execute(
+        "INSERT INTO programme (version, settings, at) VALUES (1, $1::jsonb, $2)",
+        programme.model_dump_json(),
+        now,
+    )
+    return programme
 
 
 async def install(programme: Programme, declared: Sequence[Declared], now: datetime) -> Rulebook:
     """Bring the reference rows up to date and build the rulebook in force.
 
-    Several processes may start at once: one at a time does this. Raises BadInput where a contract
+    Several processes may start at once: one at a time does this, on one connection alone: who waits
+    for another's turn mustn't hold what that one needs. Raises BadInput where a contract
     names a currency that nobody declares.
     """
     async with transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", INSTALL_LOCK)
-        programme = await seed(programme, now)
+        programme = await _seed(connection, programme, now)
         _check_owners(programme, declared)
         partners = await _partners(connection, declared)
         policies = await rules.Policies.read(connection, now)
         currencies = await _currencies(connection, programme, declared, partners, policies)
-        ladders = await _ladders(programme, declared, partners)
+        ladders = await _ladders(connection, programme, declared, partners)
         terms = await _terms(connection, declared, programme, partners, currencies, policies)
         version = await connection.fetchval(
             "INSERT INTO rulebook (digest, at) VALUES ($1, $2) "
@@ -171,85 +177,80 @@ async def _currencies(
     return terms
 
 
+_LADDER = {
+    "measure": "text", "window": "text", "hold": "text", "grace": "text", "soft_landing": "bool",
+    "time_zone": "text", "tiers": "jsonb", "name": "text", "owner_id": "int", "version": "int",
+}  # fmt: skip
+
+
 async def _ladders(
-    programme: Programme, declared: Sequence[Declared], partners: Mapping[str, int]
+    connection: Connection,
+    programme: Programme,
+    declared: Sequence[Declared],
+    partners: Mapping[str, int],
 ) -> dict[int, LadderTerms]:
     wanted: list[tuple[Ladder, str, int | None]] = [
         (x.declared(), programme.time_zone, None) for x in programme.ladders
     ]
     for d in declared:
         wanted += [(x, d.partner.time_zone, partners[d.partner.code]) for x in d.ladders]
-    known = {row.code: row for row in await LadderRow.all()}
-    terms: dict[int, LadderTerms] = {}
-    seen: set[str] = set()
+    known = {row["code"]: row for row in await connection.fetch("SELECT * FROM ladder")}
+    rows: dict[str, tuple[Any, ...]] = {}
+    terms: list[tuple[Ladder, str, int | None]] = []
     for ladder, owners_zone, owner in wanted:
-        if ladder.code in seen:
+        if ladder.code in rows:
             raise BadInput(f"two owners declare the ladder {ladder.code}", "ladders")
-        seen.add(ladder.code)
         time_zone = ladder.time_zone or owners_zone
-        row = await _ladder(known.get(ladder.code), ladder, time_zone, owner)
-        terms[row.id] = LadderTerms(row.id, ladder, time_zone, owner, row.version)
-    return terms
+        row = await _ladder(connection, known.get(ladder.code), ladder, time_zone, owner)
+        rows[ladder.code] = row
+        terms.append((ladder, time_zone, owner))
+    ids = await kept(connection, "ladder", {"code": "text"}, _LADDER, list(rows.values()))
+    found = [
+        LadderTerms(ids[(ladder.code,)], ladder, zone, owner, rows[ladder.code][-1])
+        for ladder, zone, owner in terms
+    ]
+    return {ladder.id: ladder for ladder in found}
 
 
 async def _ladder(
-    row: LadderRow | None, ladder: Ladder, time_zone: str, owner: int | None
-) -> LadderRow:
-    """The stored ladder, brought up to date; what bears on measuring makes a new version of it.
+    connection: Connection, row: Row | None, ladder: Ladder, time_zone: str, owner: int | None
+) -> tuple[Any, ...]:
+    """A ladder as it is stored; what bears on measuring makes a new version of it.
 
     By its version the engine knows which standings are to be measured anew. Raises BadInput where
     another measure is declared than was counted by: that can't be counted again.
     """
     tiers = [
         {
-            "code": t.code,
-            "at": t.at,
-            "name": t.name,
-            "benefits": list(t.benefits),
+            "code": t.code, "at": t.at, "name": t.name, "benefits": list(t.benefits),
             "never_down": t.never_down,
         }
         for t in ladder.tiers
-    ]
-    values: dict[str, Any] = {
-        "measure": str(ladder.measure),
-        "window": ladder.window,
-        "hold": ladder.hold,
-        "grace": ladder.grace,
-        "soft_landing": ladder.soft_landing,
-        "time_zone": time_zone,
-        "tiers": tiers,
-        "name": ladder.name,
-        "owner_id": owner,
-    }
-    if row is None:
-        return await LadderRow.create(code=ladder.code, **values)
-    if row.measure != values["measure"] and await _counted(row.id):
-        raise BadInput(
-            f"the ladder {ladder.code} has counted {row.measure} so far, and what qualified can't "
-            f"be counted anew by {values['measure']}: declare a ladder of another code",
-            "ladders",
-        )
-    weighed = [{"at": t["at"], "never_down": t.get("never_down", False)} for t in row.tiers]
-    if weighed != [{"at": t["at"], "never_down": t["never_down"]} for t in tiers] or any(
-        getattr(row, name) != values[name]
-        for name in ("measure", "window", "hold", "grace", "soft_landing", "time_zone")
-    ):
-        values["version"] = row.version + 1
-    if any(getattr(row, name) != value for name, value in values.items()):
-        row.update_from_dict(values)
-        await row.save()
-    return row
-
-
-async def _counted(ladder: int) -> bool:
-    async with reading() as connection:
-        return bool(
-            await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM standing s JOIN qualification q USING (holder_id, "
-                "ladder_id) WHERE s.ladder_id = $1)",
-                ladder,
+    ]  # fmt: skip
+    bears = (
+        str(ladder.measure), ladder.window, ladder.hold, ladder.grace, ladder.soft_landing,
+        time_zone,
+    )  # fmt: skip
+    version = 1
+    if row is not None:
+        if row["measure"] != bears[0] and await connection.fetchval(_COUNTED, row["id"]):
+            raise BadInput(
+                f"the ladder {ladder.code} has counted {row['measure']} so far, and what qualified "
+                f"can't be counted anew by {bears[0]}: declare a ladder of another code",
+                "ladders",
             )
-        )
+        before = [(t["at"], t.get("never_down", False)) for t in orjson.loads(row["tiers"])]
+        same = before == [(t["at"], t["never_down"]) for t in tiers]
+        names = ("measure", "window", "hold", "grace", "soft_landing", "time_zone")
+        unchanged = same and bears == tuple(row[name] for name in names)
+        version = row["version"] + (0 if unchanged else 1)
+    return (ladder.code, *bears, orjson.dumps(tiers).decode(), ladder.name, owner, version)
+
+
+_COUNTED = (
+    "SELECT EXISTS (SELECT FROM standing s JOIN qualification q USING (holder_id, ladder_id) "
+    "WHERE s.ladder_id = $1)"
+)
 
 
 async def _terms(

@@ -24,28 +24,66 @@ async def count(connection: Connection, partner: int, begin: datetime, end: date
     return found
 
 
-async def purchases(
+class Step(NamedTuple):
+    """A purchase (`purchase` None), or what came back of one, in the order of the books."""
+
+    event: int
+    purchase: int | None
+
+
+async def events(
     connection: Connection, partner: int, begin: datetime, end: datetime, size: int
-) -> AsyncIterator[list[int]]:
-    """Their events, in the order in which they happened, so many at a time."""
+) -> AsyncIterator[list[Step]]:
+    """The purchases of [begin, end) and all returns and cancels of them, so many at a time."""
     cursor = await connection.cursor(
-        f"SELECT id {_PERIOD} ORDER BY occurred_at, id", partner, begin, end
+        "SELECT e.id, e.purchase_id FROM event e LEFT JOIN event p ON p.id = e.purchase_id "
+        "WHERE e.partner_id = $1 AND e.kind IN (1, 8, 9) "
+        "AND coalesce(p.occurred_at, e.occurred_at) >= $2 "
+        "AND coalesce(p.occurred_at, e.occurred_at) < $3 ORDER BY e.booked_at, e.id",
+        partner,
+        begin,
+        end,
     )
     while rows := await cursor.fetch(size):
-        yield [row[0] for row in rows]
+        yield [Step(*row) for row in rows]
 
 
-async def earlier(
-    connection: Connection, partner: int, before: datetime
-) -> tuple[list[Row], list[Row]]:
-    """What a partner's rules had counted before, as `cap_use` has it; and (holder, rule, carried)."""
-    uses = await connection.fetch(
-        "SELECT holder_id, partner_id, key, event_id, rule_id, currency_id, at, points, times, "
-        "nullif(period, '-infinity') FROM cap_use WHERE partner_id = $1 AND at < $2",
+async def uses_before(
+    connection: Connection,
+    partner: int,
+    since: Mapping[str, datetime | None],
+    before: datetime,
+    size: int,
+) -> AsyncIterator[list[Row]]:
+    """What was counted under these caps, each since an instant or ever, as `cap_use` has it."""
+    cursor = await connection.cursor(
+        "SELECT u.holder_id, u.partner_id, u.key, u.event_id, u.rule_id, u.currency_id, u.at, "
+        "u.points, u.times, nullif(u.period, '-infinity') "
+        "FROM unnest($3::text[], $4::timestamptz[]) AS k (key, since) JOIN cap_use u "
+        "ON u.partner_id = $1 AND u.key = k.key AND u.at < $2 "
+        "AND (k.since IS NULL OR u.at >= k.since)",
+        partner,
+        before,
+        list(since),
+        list(since.values()),
+    )
+    while rows := await cursor.fetch(size):
+        yield rows
+
+
+async def budgets_before(connection: Connection, partner: int, before: datetime) -> list[Row]:
+    """(key, period, points) that a partner's budgets had given before."""
+    return await connection.fetch(
+        "SELECT key, nullif(period, '-infinity'), sum(points)::bigint FROM cap_use "
+        "WHERE partner_id = $1 AND at < $2 AND key LIKE 'budget:%' GROUP BY 1, 2",
         partner,
         before,
     )
-    carried = await connection.fetch(
+
+
+async def carried_before(connection: Connection, partner: int, before: datetime) -> list[Row]:
+    """(holder, rule, amount) that a partner's rules carried over from purchases before."""
+    return await connection.fetch(
         "SELECT d.holder_id, g ->> 0, sum((g ->> 4)::bigint)::bigint FROM decision d "
         "JOIN event e ON e.id = d.event_id LEFT JOIN event p ON p.id = e.purchase_id "
         "CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'c') g "
@@ -55,7 +93,6 @@ async def earlier(
         partner,
         before,
     )
-    return uses, carried
 
 
 async def standings(
@@ -116,17 +153,18 @@ class Run(NamedTuple):
     total: int
     problem: str
     report: dict[str, Any] | None
+    attempts: int
 
 
 _RUN = """id, partner_id, caller, asked, from_at, until_at, requested_at, state, done, total, problem,
-    report"""
+    report, attempts"""
 
 
 def _run(row: Row) -> Run:
     report = None if row[11] is None else orjson.loads(row[11])
     return Run(
         row[0], row[1], row[2], orjson.loads(row[3]), row[4], row[5], row[6], State(row[7]), row[8],
-        row[9], row[10], report,
+        row[9], row[10], report, row[12],
     )  # fmt: skip
 
 
@@ -154,41 +192,56 @@ async def ask(
 
 
 async def claim() -> Run | None:
-    """Take a run that waits, or that was left behind; None: there is none."""
+    """Take a run that waits, or that was left behind; None: there is none.
+
+    Each claim is an attempt: whoever made an earlier one is told to stop by its number.
+    """
     async with reading() as connection:
         row = await connection.fetchrow(
-            "UPDATE simulation SET state = 2, done = 0, beat_at = now() WHERE id = ("
-            "SELECT id FROM simulation WHERE state = 1 OR state = 2 AND beat_at < now() - $1::interval "
+            "UPDATE simulation SET state = 2, done = 0, beat_at = now(), attempts = attempts + 1 "
+            "WHERE id = (SELECT id FROM simulation "
+            "WHERE state = 1 OR state = 2 AND beat_at < now() - $1::interval "
             f"ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING {_RUN}",
             LEFT_AFTER,
         )
     return None if row is None else _run(row)
 
 
-async def beat(number: int, done: int, total: int) -> bool:
-    """Note how far a run has come; False where it is to stop."""
+async def beat(run: Run, done: int, total: int) -> bool:
+    """Give a sign of life, with how far a run has come; False where it is to stop."""
     async with aside() as connection:
         state = await connection.fetchval(
-            "UPDATE simulation SET done = $2, total = $3, beat_at = now() "
-            "WHERE id = $1 RETURNING state",
-            number,
+            "UPDATE simulation SET done = $3, total = $4, beat_at = now() "
+            "WHERE id = $1 AND attempts = $2 RETURNING state",
+            run.id,
+            run.attempts,
             done,
             total,
         )
     return bool(state == State.RUNNING)
 
 
-async def finish(number: int, report: Mapping[str, Any] | None, problem: str = "") -> None:
-    """Keep what came of a run, unless it was cancelled meanwhile."""
+async def finish(run: Run, report: Mapping[str, Any] | None, problem: str = "") -> None:
+    """Keep what came of a run, unless it was cancelled or begun anew meanwhile."""
+    text = None if report is None else orjson.dumps(report).decode()
     async with reading() as connection:
         await connection.execute(
-            "UPDATE simulation SET state = $2, report = $3::jsonb, problem = $4 "
-            "WHERE id = $1 AND state = 2",
-            number,
+            "UPDATE simulation SET state = $3, report = $4::jsonb, problem = $5 "
+            "WHERE id = $1 AND attempts = $2 AND state = 2",
+            run.id,
+            run.attempts,
             State.FAILED if report is None else State.DONE,
-            None if report is None else orjson.dumps(report).decode(),
-            problem,
+            text,
+            problem[:1000],
         )
+
+
+async def open_of(connection: Connection, partner: int) -> int:
+    """How many runs of a partner wait or run."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM simulation WHERE partner_id = $1 AND state IN (1, 2)", partner
+    )
+    return found
 
 
 async def cancel(number: int) -> None:

@@ -154,6 +154,7 @@ CONSTRAINTS = {
         "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
         "CHECK (((state >= 1) AND (state <= 5)))",
         "CHECK (((state = 3) = (report IS NOT NULL)))",
+        "CHECK ((attempts >= 0))",
         "CHECK ((done >= 0))",
         "CHECK ((length(problem) <= 1000))",
         "CHECK ((total >= 0))",

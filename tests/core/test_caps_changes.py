@@ -215,3 +215,18 @@ async def test_a_challenge_counts_what_stands_and_never_gives_twice_for_the_same
     rows = await scalar("SELECT array_agg(carried ORDER BY rule) FROM carry")
     assert rows == [1, 0]
     assert await prove() == []
+
+
+async def test_an_edit_goes_on_from_the_progress_that_stands(database: str) -> None:
+    """Its purchase hadn't counted: of that there is no trace in its decision."""
+    await enrol_cards(["1"])
+    engine = await open_kiosk(Challenge("POINT", 100, purchases=3, of=["TEA"]))
+    terms = find_partner(engine.rulebook, "kiosk")
+    for name in ("A", "B"):
+        tea = receipt(engine, name, "1", NOW, ("TEA", "1.00"), partner="kiosk")
+        await engine.record_purchases([tea], NOW)
+    await buy(engine, "C", "1.00")
+    unit = check_edit(terms, "C", 2, NOW, [LineInput("TEA", "1.00")], "USD")
+    assert isinstance(await come(engine, unit), Returned)
+    assert (await scalar("SELECT active FROM ledger"), await carried()) == (100, 0)
+    assert await prove() == []

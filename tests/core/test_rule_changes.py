@@ -21,7 +21,7 @@ from core.rule_changes import activate, checked, draft_of, end, save
 from core.store import data_rules as store
 from core.store.reference import Declared, install
 from laurels import Partner
-from tests.core.pantry import PROGRAMME, open_pantry
+from tests.core.pantry import DECLARED, PROGRAMME, open_pantry
 from tests.core.shop import days, dump
 from tests.support import NOW, enrol_cards, receipt, scalar
 
@@ -298,3 +298,48 @@ async def test_who_listens_ends_when_cancelled_whatever_the_driver_makes_of_it(
     async with asyncio.timeout(20):
         await asyncio.wait([listening])
     assert listening.cancelled()
+
+
+async def test_of_two_that_put_one_group_in_force_in_two_ways_one_is_refused(
+    engine: Engine,
+) -> None:
+    """Both look before either has the lock."""
+    for code, mode in (("tea", "highest"), ("cake", "first")):
+        await kept(engine, tea(code=code, group={"code": "g", "mode": mode}))
+    done = await asyncio.gather(
+        *(activate(engine, "grocer", code, 1, NOW) for code in ("tea", "cake")),
+        return_exceptions=True,
+    )
+    assert sorted(type(x).__name__ for x in done) == ["BadInput", "Changed"]
+    assert await scalar("SELECT count(*) FROM data_rule WHERE from_at IS NOT NULL") == 1
+
+
+async def test_many_that_change_rules_at_once_dont_wait_for_each_other_for_ever(
+    engine: Engine,
+) -> None:
+    """More than there are connections: each renewal takes one, and waits for the lock with it."""
+    codes = [f"rule-{n}" for n in range(24)]
+    for code in codes:
+        await kept(engine, tea(code=code))
+    other = await open_pantry()  # another server
+    await asyncio.wait_for(
+        asyncio.gather(
+            *(activate((engine, other)[n % 2], "grocer", x, 1, NOW) for n, x in enumerate(codes)),
+            *(install(PROGRAMME, DECLARED, NOW) for _ in range(12)),
+        ),
+        60,
+    )
+    await engine.renew(NOW)
+    assert len(find_partner(engine.rulebook, "grocer").at(NOW).earn) == 25
+
+
+async def test_a_rule_that_can_no_longer_be_read_keeps_no_other_from_its_force(
+    engine: Engine, database: str
+) -> None:
+    await put(engine, tea(code="old"))
+    admin = await asyncpg.connect(database)
+    try:
+        await admin.execute("UPDATE data_rule SET definition = '{\"code\": 5}'")
+    finally:
+        await admin.close()
+    assert (await put(engine, tea(code="new"))).row.from_at == NOW

@@ -7,30 +7,29 @@ day on. Its control judges by rules that are otherwise, and differs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import simulating
 from core.check import prove
 from core.data_rules import parse, rule_of
 from core.db import connected
-from core.errors import BadInput, IdempotencyConflict, UnknownReference, WrongState
 from core.posting import Engine
 from core.programme import LadderSettings, Programme, TierSettings
 from core.purchases import LineInput, find_partner
+from core.replaying import Change
 from core.returning import record
 from core.returns import ReturnedLine, ReturnInput, check_cancel, check_edit, check_return
-from core.simulation import Change, Points, Report, StoppedError, simulate
+from core.simulation import Points, Report, StoppedError, simulate
 from core.standings import standings
-from core.store import simulations as store
 from core.store.reference import Declared, install
-from core.store.simulations import State
 from laurels import (
     Cap,
+    Challenge,
     Currency,
     EarnRule,
     Partner,
@@ -72,22 +71,40 @@ async def open_kiosk(*rules: EarnRule) -> Engine:
 
 
 async def live(engine: Engine, history: Sequence[tuple[str, int, int, str, int]]) -> None:
-    """Buy (member, hours ago, dollars), oldest first; then edit, return part of it, or cancel."""
-    terms = find_partner(engine.rulebook, "kiosk")
-    ordered = sorted(enumerate(history), key=lambda x: (-x[1][1], x[0]))
-    for n, (who, ago, dollars, _, _) in ordered:
+    """Buy (member, hours ago, dollars), oldest first; in between edit, return part of it, cancel.
+
+    What came back is booked before the next purchase where it is an odd one, else at the end.
+    """
+    clock = (NOW - timedelta(hours=1) + timedelta(seconds=n) for n in count())
+    late: list[int] = []
+    for n, (who, ago, dollars, _, _) in sorted(
+        enumerate(history), key=lambda x: (-x[1][1], x[0])
+    ):  # fmt: skip
         at = NOW - timedelta(hours=ago)
         item = receipt(engine, f"R{n}", who, at, ("A", f"{dollars}.00"), partner="kiosk")
-        await engine.record_purchases([item], NOW)
-    for n, (_, _, dollars, then, amount) in enumerate(history):
-        part = ReturnInput(f"b{n}", f"R{n}", NOW, [ReturnedLine(1, None, f"{amount}.00")], None)
-        if then == "return" and 0 < amount <= dollars:
-            await record(engine, [check_return(terms, part)], NOW)
-        elif then == "cancel":
-            await record(engine, [check_cancel(terms, f"R{n}", NOW)], NOW)
-        elif then == "edit":
-            lines = [LineInput("A", f"{amount}.00")]
-            await record(engine, [check_edit(terms, f"R{n}", 2, NOW, lines, "USD")], NOW)
+        await engine.record_purchases([item], next(clock))
+        if n % 2:
+            await come_back(engine, n, history[n], next(clock))
+        else:
+            late.append(n)
+    for n in late:
+        await come_back(engine, n, history[n], next(clock))
+
+
+async def come_back(
+    engine: Engine, n: int, lived: tuple[str, int, int, str, int], now: datetime
+) -> None:
+    """What came of one purchase."""
+    terms = find_partner(engine.rulebook, "kiosk")
+    _, _, dollars, then, amount = lived
+    part = ReturnInput(f"b{n}", f"R{n}", now, [ReturnedLine(1, None, f"{amount}.00")], None)
+    if then == "return" and 0 < amount <= dollars:
+        await record(engine, [check_return(terms, part)], now)
+    elif then == "cancel":
+        await record(engine, [check_cancel(terms, f"R{n}", now)], now)
+    elif then == "edit":
+        lines = [LineInput("A", f"{amount}.00")]
+        await record(engine, [check_edit(terms, f"R{n}", 2, now, lines, "USD")], now)
 
 
 async def on(_: int, __: int) -> bool:
@@ -124,7 +141,7 @@ async def earned(engine: Engine) -> tuple[int, dict[str, int]]:
 
 HISTORY = st.lists(
     st.tuples(
-        st.sampled_from(MEMBERS), st.integers(0, 1500), st.integers(1, 120),
+        st.sampled_from(MEMBERS), st.integers(2, 1500), st.integers(1, 120),
         st.sampled_from(("", "", "return", "cancel")), st.integers(1, 60),
     ),
     max_size=14,
@@ -136,20 +153,25 @@ SETTINGS = settings(
 )
 
 
+THRICE = Challenge("POINT", 40, purchases=3, code="thrice")
+
+
 @SETTINGS
-@given(history=HISTORY)
+@given(history=HISTORY, others=st.sampled_from(((), (STEP, THRICE))))
 async def test_what_is_tried_comes_to_what_living_by_it_would(
-    databases: Databases, history: list[tuple[str, int, int, str, int]]
+    databases: Databases,
+    history: list[tuple[str, int, int, str, int]],
+    others: tuple[EarnRule, ...],
 ) -> None:
     async with databases.migrated() as url, connected(url):
         await enrol_cards(MEMBERS)
-        engine = await open_kiosk(EACH)
+        engine = await open_kiosk(EACH, *others)
         await live(engine, history)
         report = await tried(engine, Change(DRAFT))
         was = await earned(engine)
     async with databases.migrated() as url, connected(url):
         await enrol_cards(MEMBERS)
-        twin = await open_kiosk(rule_of(DRAFT))
+        twin = await open_kiosk(*others, rule_of(DRAFT))
         await live(twin, history)
         would = await earned(twin)
     figures = report.currencies.get("POINT", Points())
@@ -253,106 +275,4 @@ async def test_it_stops_when_told_to(database: str) -> None:
     partner = find_partner(engine.rulebook, "kiosk")
     with pytest.raises(StoppedError):
         await simulate(engine.rulebook, partner, Change(DRAFT), *PERIOD, NOW, enough)
-    assert told == [(6, 6)]
-
-
-# -- runs ------------------------------------------------------------------------------------------
-
-
-async def asked(engine: Engine, change: Change, key: str = "k") -> simulating.Asked:
-    """Ask for a run."""
-    partner = find_partner(engine.rulebook, "kiosk")
-    return await simulating.ask(engine, partner, change, PERIOD, ("partner:kiosk", key), NOW)
-
-
-async def test_a_run_is_asked_for_once_done_by_whoever_is_free_and_kept(database: str) -> None:
-    await enrol_cards(MEMBERS)
-    engine = await open_kiosk(EACH)
-    await live(engine, PLAIN_HISTORY)
-    first = await asked(engine, Change(DRAFT))
-    assert (first.run.state, first.replayed) == (State.WAITING, False)
-    again = await asked(engine, Change(DRAFT))
-    assert (again.run.id, again.replayed) == (first.run.id, True)
-    with pytest.raises(IdempotencyConflict, match="this key was used before"):
-        await asked(engine, Change(None, ("each",)))
-    assert await simulating.work(engine, NOW) == 1
-    assert await simulating.work(engine, NOW) == 0
-    run = await simulating.find(first.run.id)
-    assert (run.state, run.done, run.total) == (State.DONE, 6, 6)
-    assert run.report is not None
-    assert simulating.report_of(run.report) == await tried(engine, Change(DRAFT))
-    with pytest.raises(WrongState, match="it is done already"):
-        await simulating.cancel(run.id)
-    with pytest.raises(UnknownReference):
-        await simulating.find(1)
-
-
-async def test_a_run_that_is_cancelled_goes_no_further(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await enrol_cards(MEMBERS)
-    engine = await open_kiosk(EACH)
-    await live(engine, PLAIN_HISTORY)
-    monkeypatch.setattr("core.simulation.CHUNK", 2)
-    run = (await asked(engine, Change(DRAFT))).run
-    beat, beats = store.beat, 0
-
-    async def cancelling(number: int, done: int, total: int) -> bool:
-        nonlocal beats
-        beats += 1
-        await simulating.cancel(number)
-        return await beat(number, done, total)
-
-    monkeypatch.setattr(store, "beat", cancelling)
-    assert await simulating.work(engine, NOW) == 1
-    assert beats == 1
-    run = await simulating.find(run.id)
-    assert (run.state, run.done, run.total, run.report) == (State.CANCELLED, 2, 6, None)
-    assert (await simulating.cancel(run.id)).state is State.CANCELLED
-
-
-async def test_what_a_worker_left_behind_another_begins_anew(database: str) -> None:
-    await enrol_cards(MEMBERS)
-    engine = await open_kiosk(EACH)
-    run = (await asked(engine, Change(DRAFT))).run
-    assert (await store.claim()) is not None
-    assert await store.claim() is None  # it gives signs of life
-    await scalar("UPDATE simulation SET beat_at = now() - interval '61 s' RETURNING 1")
-    assert await simulating.work(engine, NOW) == 1
-    assert (await simulating.find(run.id)).state is State.DONE
-
-
-async def test_a_run_that_fails_says_so(database: str) -> None:
-    await enrol_cards(MEMBERS)
-    engine = await open_kiosk(EACH)
-    lost = (await asked(engine, Change(DRAFT), "1")).run
-    broken = (await asked(engine, Change(DRAFT), "2")).run
-    await scalar("UPDATE simulation SET partner_id = 999 WHERE id = $1 RETURNING 1", lost.id)
-    await scalar(
-        "UPDATE simulation SET asked = '{\"draft\": 5}' WHERE id = $1 RETURNING 1", broken.id
-    )
-    assert await simulating.work(engine, NOW) == 2
-    run = await simulating.find(lost.id)
-    assert (run.state, run.problem) == (State.FAILED, "its partner is no longer installed")
-    run = await simulating.find(broken.id)
-    assert (run.state, run.problem[:10]) == (State.FAILED, "it failed:")
-
-
-@pytest.mark.parametrize(
-    ("change", "period", "kind", "path"),
-    [
-        (Change(), PERIOD, BadInput, ("draft",)),
-        (Change(None, ("nobody",)), PERIOD, UnknownReference, ("without", 0)),
-        (Change(DRAFT), (NOW, NOW), BadInput, ("until",)),
-        (Change(DRAFT), (NOW + days(1), NOW + days(2)), BadInput, ("from",)),
-    ],
-)
-async def test_what_makes_no_sense_is_refused(
-    database: str, change: Change, period: Any, kind: type[Exception], path: tuple[Any, ...]
-) -> None:
-    engine = await open_kiosk(EACH)
-    partner = find_partner(engine.rulebook, "kiosk")
-    with pytest.raises(kind) as refused:
-        await simulating.ask(engine, partner, change, period, ("partner:kiosk", "k"), NOW)
-    assert refused.value.path == path  # type: ignore[attr-defined]  # a Refusal has one
-    assert await scalar("SELECT count(*) FROM simulation") == 0
+    assert told == [(0, 6), (6, 6)]
