@@ -21,8 +21,8 @@ async def kept(
 ) -> dict[tuple[Any, ...], int]:
     """Bring rows up to date, or add them; their ids by their keys.
 
-    `keys` and `columns` give each column's type; `rows` have the keys first. Rows of the table that
-    aren't named stay.
+    `keys` and `columns` give each column's type; `rows` have the keys first. New ones are numbered in
+    their order; rows of the table that aren't named stay.
     """
     names = [f'"{name}"' for name in (*keys, *columns)]
     types = [*keys.values(), *columns.values()]
@@ -31,9 +31,8 @@ async def kept(
         f"n.{name}::{kind}" if _sent(kind) != kind else f"n.{name}"
         for name, kind in zip(names, types, strict=True)
     )
-    wanted = (
-        f"SELECT {read} FROM unnest({given}) AS n ({', '.join(names)})"  # names of our own columns
-    )
+    own, all_of = ", ".join(names[: len(keys)]), ", ".join(names)
+    wanted = f"SELECT {read}, n.place FROM unnest({given}) WITH ORDINALITY AS n ({all_of}, place)"
     same = " AND ".join(f"t.{name} = w.{name}" for name in names[: len(keys)])
     values = arrays(rows, len(names))
     if columns:
@@ -42,16 +41,15 @@ async def kept(
         newer = ", ".join(f"w.{name}" for name in values_of)
         await connection.execute(
             f"UPDATE {table} t SET {', '.join(f'{name} = w.{name}' for name in values_of)} "
-            f"FROM ({wanted}) w ({', '.join(names)}) "
+            f"FROM ({wanted}) w ({all_of}, place) "
             f"WHERE {same} AND ({others}) IS DISTINCT FROM ({newer})",
             *values,
         )
     await connection.execute(
-        f"INSERT INTO {table} ({', '.join(names)}) SELECT * FROM ({wanted}) w ({', '.join(names)}) "
-        f"WHERE NOT EXISTS (SELECT FROM {table} t WHERE {same})",
+        f"INSERT INTO {table} ({all_of}) SELECT {all_of} FROM ({wanted}) w ({all_of}, place) "
+        f"WHERE NOT EXISTS (SELECT FROM {table} t WHERE {same}) ORDER BY place",
         *values,
     )
-    own = ", ".join(keys)
     found = await connection.fetch(f"SELECT id, {own} FROM {table}")
     return {tuple(row)[1:]: row[0] for row in found}
 

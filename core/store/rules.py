@@ -101,23 +101,25 @@ async def versions(
         )
     }
     rows = []
+    chosen: list[tuple[int, str, int]] = []
     for w in wanted:
-        known = latest.get((w.partner, w.rule.code))
+        key = (w.partner, w.rule.code)
+        known = latest.get(key)
         terms = dict(w.rule.terms)
         content = [w.rule.title, terms, w.plugin_version]
         told = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=dict)
         digest = hashlib.blake2b(told, digest_size=20).hexdigest()
         if anew or known is None or known.digest != digest:
-            version = 1 if known is None else known.version + 1
+            # Its number is known when it is written.
+            known = latest[key] = _Latest(0, 1 if known is None else known.version + 1, digest)
             text = orjson.dumps(terms, default=dict).decode()
-            rows.append(
-                (w.partner, w.rule.code, version, w.plugin_version, w.rule.title, text, digest)
-            )
-    for partner, code, *rest in (
-        await connection.fetch(_ADD, *columns(rows, 7), now) if rows else ()
-    ):
-        latest[partner, code] = _Latest(*rest)
-    return [latest[w.partner, w.rule.code].id for w in wanted]
+            rows.append((*key, known.version, w.plugin_version, w.rule.title, text, digest))
+        chosen.append((*key, known.version))
+    numbers = {(*key, known.version): known.id for key, known in latest.items()}
+    if rows:
+        for *place, number in await connection.fetch(_ADD, *columns(rows, 7), now):
+            numbers[place[0], place[1], place[2]] = number
+    return [numbers[place] for place in chosen]
 
 
 _ADD = """
@@ -125,7 +127,7 @@ INSERT INTO rule (partner_id, code, version, plugin_version, title, terms, diges
 SELECT n.a, n.b, n.c, n.d, n.e, n.f::jsonb, n.g, $8
 FROM unnest($1::int[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
     AS n (a, b, c, d, e, f, g)
-RETURNING partner_id, code, id, version, digest
+RETURNING partner_id, code, version, id
 """
 
 

@@ -144,7 +144,7 @@ async def test_others_that_record_the_same_at_once_are_no_problem_of_what_waits(
 ) -> None:
     await bring_back(market, "B", "P", line(1, amount="1.00"))
 
-    async def lost(*_: object) -> None:
+    async def lost(*_: object, **__: object) -> None:
         raise LostRace
 
     with monkeypatch.context() as patch:

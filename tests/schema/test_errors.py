@@ -243,6 +243,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "MoveLotsResult": ["LotsMoved"],
         "SaveRuleResult": ["DataRuleChanged"],
         "RuleInForceResult": ["DataRuleChanged"],
+        "SimulateRulesResult": ["SimulationAsked"],
+        "CancelSimulationResult": ["SimulationCancelled"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:
