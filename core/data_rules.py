@@ -139,6 +139,8 @@ class DataRule:
         if said.each_unit:
             units = _counting([line.quantity for line in purchase.lines], chosen)
             pieces *= sum(units) // 1000
+        if pieces > MOST_PIECES:
+            return [Nothing(f"{pieces} pieces are more than {MOST_PIECES} at once")]
         if not pieces:
             return [Nothing(self.definition.otherwise or "not a whole unit here")]
         whole, rest = divmod(pieces, MOST_ISSUED)
@@ -204,6 +206,8 @@ def _counting(figures: Sequence[int], chosen: Sequence[bool] | None) -> Sequence
     return [n if counts else 0 for n, counts in zip(figures, chosen, strict=True)]
 
 
+#: As many pieces as a data rule issues for one receipt.
+MOST_PIECES = 10 * MOST_ISSUED
 _last: Seen | None = None
 
 

@@ -176,12 +176,11 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     cause = posting.cause
     batch.tally.count(partner, evaluation, purchase, holder, event)
     batch.tally.carry_on(partner.id, holder, carried)
-    if evaluation.issued and purchase.occurred_at >= batch.now - partner.late:
-        # What history brings was given out when it happened.
+    if evaluation.issued and not batch.historical:  # what history brings was given out then
         batch.writes.issues += [
             rows.IssueRow(
                 holder, event, partner.earn[x.rule].id, n, partner.id, x.reward, x.quantity,
-                x.currency, purchase.external_id, batch.now,
+                x.currency, purchase.external_id, max(batch.now, purchase.occurred_at),
             )
             for n, x in enumerate(evaluation.issued)
         ]  # fmt: skip

@@ -32,6 +32,8 @@ _RETRIES = 5
 #: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
 #: rules take with a large batch. What is left of it is booked by the next one.
 LONGEST_FOLD = 2.0
+#: Seconds that a till's answer waits for rewards that rules issue; the rest is taken later.
+LONGEST_ISSUE = 1.0
 #: So far ahead a quote looks.
 FORESEEN = timedelta(days=5 * 366)
 #: So many purchases are judged before others in this process have their turn.
@@ -105,7 +107,7 @@ class Engine:
                     _log.exception("what waited couldn't be booked; it is tried again")
             if some.issued:
                 try:
-                    await issue(self, now, some.issued)
+                    await issue(self, now, some.issued, seconds=LONGEST_ISSUE)
                 except Exception:  # the purchases are booked; every minute it is tried again
                     _log.exception("what rules issued couldn't be taken; it is tried again")
         return outcomes

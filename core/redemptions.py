@@ -8,6 +8,7 @@ is `core.reversals`'.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -90,21 +91,29 @@ class _OutOfStock(NotEligible):
         self.reward = reward
 
 
-async def redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redemption:
+#: Told of a redemption within its transaction, of a first outcome too; what it raises undoes it.
+Note = Callable[[Connection, Redemption], Awaitable[None]]
+
+
+async def redeem(
+    engine: Engine, request: RedeemRequest, now: datetime, note: Note | None = None
+) -> Redemption:
     """Take a reward for points. Raises UnknownReference, BadInput, NotEligible or
     IdempotencyConflict; then nothing was booked.
 
     What others hold beyond its time is on the shelf again, be that booked or not.
     """
     try:
-        return await _redeem(engine, request, now)
+        return await _redeem(engine, request, now, note)
     except _OutOfStock as out:
         if not await time_out(engine, now, reward=out.reward):
             raise
-        return await _redeem(engine, request, now)
+        return await _redeem(engine, request, now, note)
 
 
-async def _redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Redemption:
+async def _redeem(
+    engine: Engine, request: RedeemRequest, now: datetime, note: Note | None
+) -> Redemption:
     check_text(request.key, "key", 255, least=1)
     for name in ("partner", "reward", "currency"):
         check_text(getattr(request, name) or "", name, 1000)
@@ -122,7 +131,10 @@ async def _redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Rede
             connection, request.caller, request.key, asked, (request.holder, new), now
         )
         if before is not None:
-            return await first_outcome(connection, asked, before)
+            done = await first_outcome(connection, asked, before)
+            if note is not None:
+                await note(connection, done)
+            return done
         partner = find_partner(engine.rulebook, request.partner)
         reward, currency = _priced(partner, request)
         if request.order is not None:
@@ -132,7 +144,10 @@ async def _redeem(engine: Engine, request: RedeemRequest, now: datetime) -> Rede
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
         taken = _taken(reward, currency, request)
         done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
-        return await write_down(connection, batch, done, event, reward.reward.title)
+        done = await write_down(connection, batch, done, event, reward.reward.title)
+        if note is not None:
+            await note(connection, done)
+        return done
 
 
 def check_order(order: str | None) -> None:

@@ -14,6 +14,7 @@ from core.entitlement import Given, Remains
 from core.events import EventKind
 from core.folding import Batch
 from core.rejudging import carried_again, judge_again
+from core.rule_changes import placed
 from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms, Rulebook, RuleTerms
 from core.taking_back import lost, uncount
@@ -90,11 +91,8 @@ class Side:
 
     def _earn(self, terms: PartnerTerms) -> tuple[RuleTerms, ...]:
         assert self._change is not None
-        gone = set(self._change.without)
-        if self._change.draft is not None:
-            gone.add(self._change.draft.code)
-        kept = tuple(r for r in terms.earn if r.rule.code not in gone)
-        return kept if self._rule is None else (*kept, RuleTerms(0, self._rule))
+        kept = tuple(r for r in terms.earn if r.rule.code not in self._change.without)
+        return kept if self._rule is None else placed(kept, self._rule)
 
     def judge(self, bought: Bought) -> tuple[Facts, Evaluation]:
         """What the rules make of a purchase; nothing is counted. Raises PartnerRuleFailed."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from core.data_rules import parse, rule_of
+from core.data_rules import DataRule, parse, rule_of
 from core.db import transaction
 from core.errors import BadInput, UnknownReference, WrongState
 from core.posting import Engine
@@ -22,7 +22,7 @@ from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
 from core.store.rules import Wanted, versions
 from laurels.caps import Budget, Ceiling, shared_by
-from laurels.rules import EarnRule, ceilings_of, group_of
+from laurels.rules import EarnRule, ceilings_of, group_of, unwrapped
 
 __all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
 
@@ -107,8 +107,18 @@ def _of_data(rule: RuleTerms) -> bool:
 
 def draft_of(partner: PartnerTerms, definition: RuleDefinition, at: datetime) -> PartnerTerms:
     """The partner with its rules of an instant and this one, in place of one of its code."""
-    others = tuple(r for r in partner.at(at).earn if r.rule.code != definition.code)
-    return partner.with_rules((*others, RuleTerms(0, rule_of(definition))))
+    return partner.with_rules(placed(partner.at(at).earn, rule_of(definition)))
+
+
+def placed(others: Sequence[RuleTerms], draft: EarnRule) -> tuple[RuleTerms, ...]:
+    """Rules with a draft where it would stand: data rules come after a plugin's, by their code."""
+    kept = [r for r in others if r.rule.code != draft.code]
+    later = (
+        n for n, r in enumerate(kept)
+        if isinstance(unwrapped(r.rule), DataRule) and r.rule.code > draft.code
+    )  # fmt: skip
+    place = next(later, len(kept))
+    return (*kept[:place], RuleTerms(0, draft), *kept[place:])
 
 
 async def save(

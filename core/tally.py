@@ -87,9 +87,13 @@ class Tally:
     #: By how much more is carried over; another purchase of the holder may have moved it, too.
     moved: dict[CarryKey, int] = field(default_factory=dict)
 
+    #: The keys under which a holder counts anything at a partner.
+    _keys: dict[tuple[int, int], set[str]] = field(default_factory=dict)
+
     def take(self, rows: Iterable[UseRow]) -> None:
         """Fill in what was loaded; what is there already stays."""
         for row in rows:
+            self._keys.setdefault((row.holder, row.partner), set()).add(row.key)
             own = self.uses.setdefault((row.holder, row.partner, row.key), {})
             own.setdefault((row.event, row.rule, row.currency, row.period), row)
 
@@ -143,9 +147,8 @@ class Tally:
             return []
         return [
             row
-            for (h, p, _), rows in self.uses.items()
-            if (h, p) == (holder, partner)
-            for row in rows.values()
+            for key in sorted(self._keys.get((holder, partner), ()))
+            for row in self.uses[holder, partner, key].values()
             if row.event in events
         ]
 

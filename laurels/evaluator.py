@@ -19,6 +19,7 @@ from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
 from laurels.rules import (
     MOST_ISSUED,
+    MOST_ISSUES,
     Award,
     EarnRule,
     Issue,
@@ -69,6 +70,8 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             elif isinstance(effect, Multiply):
                 multipliers.append((place, _checked_multiply(rule, effect)))
             elif isinstance(effect, Issue):
+                if len(issued) == MOST_ISSUES:
+                    raise RuleError(rule.code, f"issued more than {MOST_ISSUES} rewards at once")
                 issued.append(_checked_issue(rule, place, effect))
             else:
                 raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
@@ -179,6 +182,8 @@ _WHOLE = {int}
 def _checked_issue(rule: EarnRule, place: int, effect: Issue) -> Issued:
     try:
         check_code("reward", effect.reward)
+        if effect.currency is not None:
+            check_code("currency", effect.currency)
     except LaurelsError as error:
         raise RuleError(rule.code, f"issued what is no reward: {error}") from None
     # type() and not isinstance: True is an int, and no number of pieces.
@@ -186,8 +191,6 @@ def _checked_issue(rule: EarnRule, place: int, effect: Issue) -> Issued:
         raise RuleError(
             rule.code, f"issued {shown(effect.quantity)} pieces, not from 1 to {MOST_ISSUED}"
         )
-    if effect.currency is not None and not isinstance(effect.currency, str):
-        raise RuleError(rule.code, f"issued for {shown(effect.currency)}, no currency's code")
     return Issued(place, effect.reward, effect.quantity, effect.currency)
 
 

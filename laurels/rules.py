@@ -81,6 +81,8 @@ class Issue:
 
 #: As many pieces of a reward as one rule issues at once.
 MOST_ISSUED = 100
+#: As many times as rules issue for one receipt.
+MOST_ISSUES = 1000
 Effect: TypeAlias = Award | Multiply | Nothing | Issue
 Effects: TypeAlias = Effect | Sequence[Effect] | None
 

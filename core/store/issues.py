@@ -26,29 +26,53 @@ async def add(connection: Connection, rows: Sequence[IssueRow]) -> None:
     await connection.execute(_ADD, *columns(rows, 10))
 
 
-async def due(events: Sequence[int] | None, limit: int) -> list[IssueRow]:
-    """What of these purchases, or of all, is to be issued, the oldest first."""
+async def due(events: Sequence[int] | None, now: datetime, limit: int) -> list[IssueRow]:
+    """What of these purchases, or of all, is to be issued by now, the oldest first.
+
+    A till's clock may run ahead: until then its points can't be spent.
+    """
     async with reading() as connection:
         rows = await connection.fetch(
-            f"SELECT {_ROW} FROM issue WHERE done_at IS NULL "
-            "AND ($1::bigint[] IS NULL OR event_id = ANY($1)) ORDER BY at, event_id, place LIMIT $2",
+            f"SELECT {_ROW} FROM issue WHERE done_at IS NULL AND at <= $2 "
+            "AND ($1::bigint[] IS NULL OR event_id = ANY($1)) ORDER BY at, event_id, place LIMIT $3",
             None if events is None else list(events),
+            now,
             limit,
         )
     return [IssueRow(*row) for row in rows]
 
 
-async def done(row: IssueRow, redemption: int | None, problem: str, now: datetime) -> None:
-    """Note what came of it. Twice is once."""
+async def taken(
+    connection: Connection, row: IssueRow, redemption: int, now: datetime, *, replayed: bool
+) -> bool:
+    """Note, with the redemption itself, that it was taken; False where another said it can't be.
+
+    One that was taken before stands, whatever was said since.
+    """
+    done = await connection.fetchval(
+        "UPDATE issue SET done_at = coalesce(done_at, $4), redemption_id = $5, problem = '' "
+        "WHERE holder_id = $1 AND event_id = $2 AND place = $3 AND (done_at IS NULL OR $6) "
+        "RETURNING true",
+        row.holder,
+        row.event,
+        row.place,
+        now,
+        redemption,
+        replayed,
+    )
+    return bool(done)
+
+
+async def missed(row: IssueRow, problem: str, now: datetime) -> None:
+    """Note why it can't be taken, unless it was meanwhile."""
     async with reading() as connection:
         await connection.execute(
-            "UPDATE issue SET done_at = $4, redemption_id = $5, problem = $6 "
+            "UPDATE issue SET done_at = $4, problem = $5 "
             "WHERE holder_id = $1 AND event_id = $2 AND place = $3 AND done_at IS NULL",
             row.holder,
             row.event,
             row.place,
             now,
-            redemption,
             problem[:1000],
         )
 

@@ -5,13 +5,17 @@ Where Odoo's point pays for a reward of the same order, a rule here awards its p
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 
+from core import issuing
 from core.check import prove
+from core.db import reading
 from core.folding import Recorded
 from core.issuing import issue
 from core.paying import PayRequest, pay
@@ -25,9 +29,10 @@ from core.returns import check_cancel
 from core.rule_changes import activate, checked, save
 from core.store import issues as store
 from core.store.reference import Declared, install
+from core.store.writes import IssueRow
 from core.vouchers import import_codes
 from laurels import Currency, Money, Partner, PayWithPoints, Reward, RewardKind
-from tests.core.shop import days, wish
+from tests.core.shop import dump, wish
 from tests.support import NOW, enrol_cards, receipt, scalar
 
 DEAL, CARD, SHIRT = (Currency(c, c.title()) for c in ("DEAL", "CARD", "SHIRT"))
@@ -86,6 +91,12 @@ async def active(code: str) -> int:
         code,
     )
     return int(found or 0)
+
+
+async def fetched(query: str) -> list[Any]:
+    """Rows."""
+    async with reading() as connection:
+        return list(await connection.fetch(query))
 
 
 async def codes(reward: str) -> list[str]:
@@ -221,7 +232,7 @@ async def test_what_a_process_died_over_is_taken_later_and_once(
 ) -> None:
     await put(shop, **award("DEAL"), issue={"reward": "ten-off"})
 
-    async def dies(*_: object) -> int:
+    async def dies(*_: object, **__: object) -> int:
         raise RuntimeError("gone")
 
     with monkeypatch.context() as patch:
@@ -242,10 +253,67 @@ async def test_what_a_process_died_over_is_taken_later_and_once(
 
 async def test_history_issues_nothing(shop: Engine) -> None:
     await put(shop, **award("DEAL"), issue={"reward": "ten-off"})
-    later = NOW + days(200)
-    for name, at, count in (("old", NOW + days(1), 0), ("new", later, 1)):
-        item = receipt(shop, name, "1", at, ("SHOES", "9.00"), partner="shop", currency="EUR")
-        await shop.record_purchases([item], later, historical=True)
+    for name, historical, count in (("old", True, 0), ("new", False, 1)):
+        item = receipt(shop, name, "1", NOW, ("SHOES", "9.00"), partner="shop", currency="EUR")
+        await shop.record_purchases([item], NOW, historical=historical)
+        assert await scalar("SELECT count(*) FROM issue") == count
+    assert await prove() == []
+
+
+async def test_a_till_whose_clock_runs_ahead_waits_until_its_points_can_be_spent(
+    shop: Engine,
+) -> None:
+    await put(shop, **award("DEAL"), issue={"reward": "ten-off"})
+    ahead = NOW + timedelta(minutes=3)
+    item = receipt(shop, "A", "1", ahead, ("SHOES", "9.00"), partner="shop", currency="EUR")
+    await shop.record_purchases([item], NOW)
+    assert await scalar("SELECT count(*) FROM issue WHERE done_at IS NULL") == 1
+    assert await issue(shop, ahead - timedelta(seconds=1)) == 0
+    assert await issue(shop, ahead) == 1
+    assert await active("DEAL") == 0
+    assert await prove() == []
+
+
+async def test_what_another_has_said_meanwhile_stands(shop: Engine) -> None:
+    """Who read that it is due takes nothing where it was said since that it can't be taken."""
+    await put(shop, **award("SHIRT"), issue={"reward": "free-shirt"})
+    (missed,) = await buy(shop, "A", ("SHOES", "9.00"))
+    assert missed.problem == "1 more points are needed"
+    (stale,) = [
+        IssueRow(*row)
+        for row in await fetched(
+            "SELECT holder_id, event_id, rule_id, place, partner_id, reward, quantity, currency, "
+            "order_id, at FROM issue"
+        )
+    ]
+    item = receipt(shop, "B", "1", NOW, ("SHOES", "9.00"), partner="shop", currency="EUR")
+    await shop.record_purchases([item], NOW, historical=True)
+    assert await active("SHIRT") == 2
+    before = await dump()
+    assert not await issuing._take(shop, stale, NOW)
+    assert await dump() == before
+    assert await prove() == []
+
+
+async def test_what_isnt_begun_in_time_is_left_to_the_next(shop: Engine) -> None:
+    await put(shop, **award("DEAL"), issue={"reward": "ten-off"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.posting.LONGEST_ISSUE", -1.0)
+        (waits,) = await buy(shop, "A", ("SHOES", "9.00"))
+    assert not waits.done
+    assert await issue(shop, NOW) == 1
+
+
+async def test_pieces_beyond_all_measure_are_not_issued(shop: Engine) -> None:
+    """Whatever a till sends: no list of a thousand million, no till that waits for minutes."""
+    each = {"reward": "gift-card", "each_unit": True, "quantity": 100}
+    await put(shop, lines="line.type == 'GIFT CARD'", **award("CARD"), issue=each)
+    item = receipt(shop, "A", "1", NOW, ("GIFT CARD", "1.00"), partner="shop", currency="EUR")
+    for quantity, count in ((10**12, 0), (11_000, 0), (10_000, 10)):
+        line = item.purchase.lines[0]._replace(quantity=quantity)
+        bought = replace(item.purchase, external_id=f"A{quantity}", lines=(line,))
+        (outcome,) = await shop.record_purchases([replace(item, purchase=bought)], NOW)
+        assert isinstance(outcome, Recorded), outcome
         assert await scalar("SELECT count(*) FROM issue") == count
     assert await prove() == []
 

@@ -343,3 +343,17 @@ async def test_a_rule_that_can_no_longer_be_read_keeps_no_other_from_its_force(
     finally:
         await admin.close()
     assert (await put(engine, tea(code="new"))).row.from_at == NOW
+
+
+async def test_a_draft_is_tried_where_it_would_stand(engine: Engine) -> None:
+    """Of a group the first gives: among data rules the first by its code."""
+    group = {"group": {"code": "g", "mode": "first"}}
+    await put(engine, tea(7, code="bb", **group))
+    grocer = find_partner(engine.rulebook, "grocer")
+    for code, points in (("aa", 5), ("cc", 7), ("bb", 5)):
+        tried = draft_of(grocer, checked(grocer, tea(5, code=code, **group), NOW), NOW)
+        item = replace(receipt(engine, "Q", "1", NOW, ("TEA", "5.00")), partner=tried)
+        (quoted,) = await engine.quote([item], NOW)
+        assert isinstance(quoted, Recorded)
+        assert quoted.evaluation is not None
+        assert quoted.evaluation.points("STAR") == 1 + points, code

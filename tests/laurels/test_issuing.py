@@ -71,7 +71,7 @@ def test_where_nothing_stands_of_its_award_it_issues_nothing() -> None:
         (Issue("coffee", 0), "issued 0 pieces, not from 1 to 100"),
         (Issue("coffee", 101), "issued 101 pieces, not from 1 to 100"),
         (Issue("coffee", True), "issued True pieces, not from 1 to 100"),
-        (Issue("coffee", 1, 5), "issued for 5, no currency's code"),  # type: ignore[arg-type]  # what is refused
+        (Issue("coffee", 1, 5), "issued what is no reward: currency: a code is a text"),  # type: ignore[arg-type]  # what is refused
     ],
 )
 def test_what_no_rule_may_issue_is_told(wrong: Issue, message: str) -> None:
@@ -103,3 +103,9 @@ def test_a_brands_own_tests_see_what_it_doesnt_offer() -> None:
     assert testing.problems(brand("coffee")) == []
     (problem, *_) = testing.problems(brand("tea"))
     assert "rule 'gives': issues tea, which its partner doesn't offer" in problem
+
+
+def test_a_rule_that_issues_without_end_is_stopped() -> None:
+    endless = rule("endless", *[issue("coffee")] * 1001)
+    with pytest.raises(RuleError, match="issued more than 1000 rewards at once"):
+        evaluate([endless], PURCHASE, Facts())
