@@ -119,10 +119,14 @@ class _FaultError(Exception):
 
 
 class Containment:
-    """Judges by partners' rules, and keeps their faults to themselves. One for each engine."""
+    """Judges by partners' rules, and keeps their faults to themselves. One for each engine.
 
-    def __init__(self, breakers: Breakers | None = None) -> None:
+    A `silent` one, a what-if's, writes no log: a rule that fails does so on every purchase.
+    """
+
+    def __init__(self, breakers: Breakers | None = None, *, silent: bool = False) -> None:
         self.breakers = breakers or Breakers()
+        self._silent = silent
         self._faults: Counter[Fault] = Counter()
 
     def judge(
@@ -189,10 +193,11 @@ class Containment:
         harmless = any(r.code == rule and _harmless(r) for r in partner.rules)
         spared = tentative or harmless or self.breakers.left(partner.id)
         pause = 0.0 if spared else self.breakers.failed(partner.id)
-        _log.warning(
-            "a partner's rule failed", partner=partner.code, rule=rule, what=what,
-            suspended_for=pause or None,
-        )  # fmt: skip
+        if not self._silent:
+            _log.warning(
+                "a partner's rule failed", partner=partner.code, rule=rule, what=what,
+                suspended_for=pause or None,
+            )  # fmt: skip
 
     def take_faults(self) -> list[tuple[Fault, int]]:
         """What went wrong since this was asked last, and how often."""

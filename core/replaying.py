@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.bought import Bought, Request
+from core.containment import Containment
 from core.data_rules import rule_of
 from core.entitlement import Given, Remains
 from core.events import EventKind
@@ -65,7 +66,9 @@ class Side:
         if change is not None and change.draft is not None:
             self._rule = rule_of(change.draft)
         self._changed: dict[int, tuple[PartnerTerms, PartnerTerms]] = {}
-        self._batch = Batch(rulebook, now, historical=True, tentative=True)
+        self._batch = Batch(
+            rulebook, now, historical=True, containment=Containment(silent=True), tentative=True
+        )
 
     @property
     def tally(self) -> Tally:
