@@ -39,7 +39,7 @@ class WhyNot:
     title: str = strawberry.field(description="What it gives, in words for members.")
     points: BigInt = strawberry.field(description="What it gave; 0 for nothing.")
     because: str = strawberry.field(
-        description="Why nothing, in a member's words; empty where it gave something."
+        description="Why no points, in a member's words; empty where it gave some."
     )
     conditions: list[RuleCondition] = strawberry.field(
         description="The parts of its condition; empty for members, and for a plugin's rule."
@@ -88,9 +88,11 @@ async def _said(info: Info, story: Story, code: str) -> tuple[int, str]:
     given = [(g.rule, g.points) for g in story.bought.given]
     judged = story.of(EventKind.PURCHASE, EventKind.EDIT)[-1]
     refused: Sequence[tuple[int, str]] = judged.content.get("n", ())
-    numbers = [rule for rule, _ in (*given, *refused)]
+    issued = [(row[0], row[1], row[2]) for row in judged.content.get("i", ())]
+    numbers = [row[0] for row in (*given, *refused, *issued)]
     records = await info.context.loaders.rule.load_many(numbers)
     codes = {r.id: r.code for r in records if r is not None}
     points = sum(n for rule, n in given if codes.get(rule) == code)
     reasons = [why for rule, why in refused if codes.get(rule) == code]
+    reasons += [f"it issued {n} of {what}" for rule, what, n in issued if codes.get(rule) == code]
     return points, "" if points else next(iter(reasons), "")

@@ -63,3 +63,32 @@ async def test_what_a_rule_cant_issue_is_refused(market: Client) -> None:
         refused = await market.ask(STAFF, SAVE, input=saving(rule, "market"))
         assert (refused["code"], refused["path"]) == ("BAD_INPUT", path), refused
         assert message in refused["message"]
+
+
+WHY = """query($rule: String!) { purchase(partner: "market", externalId: "R1") {
+  whyNot(rule: $rule) { points because } } }"""
+
+
+async def test_a_rule_that_only_issues_says_so(market: Client) -> None:
+    await market.enrol("9")
+    for code, more in (
+        ("ten", {"award": {"currency": "PLAIN", "points": 10}}),
+        ("thing", {"issue": {"reward": "x-plain"}}),
+        ("large", {"when": "purchase.total >= 9.0", "issue": {"reward": "x-plain"}}),
+    ):
+        rule = {"code": code, "title": f"Rule {code}", **more}
+        saved = await market.ask(STAFF, SAVE, input=saving(rule, "market"))
+        assert saved["__typename"] == "DataRuleChanged", saved
+        which = {"partner": "market", "code": code, "revision": 1}
+        await market.ask(STAFF, ACTIVATE, input=which)
+    bought = receipt("R1", "9", NOW.isoformat(), ("OTHER", "5.00"))
+    batch = {"partner": "market", "purchases": [bought]}
+    (recorded,) = (await market.ask(STAFF, RECORD, input=batch))["results"]
+    assert [x["reward"] for x in recorded["issued"]] == ["x-plain"]
+    for code, points, because in (
+        ("ten", 10, ""),
+        ("thing", 0, "it issued 1 of x-plain"),
+        ("large", 0, "purchase.total >= 9.0"),
+    ):
+        told = (await market.ask(STAFF, WHY, rule=code))["whyNot"]
+        assert told == {"points": points, "because": because}
