@@ -5,13 +5,13 @@ Of Odoo's presets what they count; what they issue stands in `tests.core.test_od
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from core.data_rules import parse, rule_of
-from laurels import Facts, Purchase
+from laurels import Facts, Purchase, Use
 from laurels.evaluation import Evaluation
 from laurels.evaluator import evaluate
 from laurels.purchase import Line
@@ -19,13 +19,13 @@ from laurels.purchase import Line
 MONDAY_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def judged(lines: list[Line], *rules: dict[str, Any], tier: str = "") -> Evaluation:
-    """What these rules, in this order, make of a receipt in euros."""
+def judged(lines: list[Line], *rules: dict[str, Any], tier: str = "", **known: Any) -> Evaluation:
+    """What these rules, in this order, make of a receipt in euros, by what is known besides."""
     made = [
         rule_of(parse({"code": f"r{n}", "title": f"R{n}", **rule})) for n, rule in enumerate(rules)
     ]
     purchase = Purchase("shop", "1", MONDAY_NOON, "EUR", tuple(lines))
-    return evaluate(made, purchase, Facts(0, {"club": tier} if tier else {}))
+    return evaluate(made, purchase, Facts(0, {"club": tier} if tier else {}, **known))
 
 
 def points(lines: list[Line], *rules: dict[str, Any], tier: str = "") -> int:
@@ -127,3 +127,68 @@ def test_voucherify_multiplies_by_tier_and_caps_what_a_receipt_gets() -> None:
     found = judged([Line("A", 5_000)], capped, gold, tier="gold")
     assert [(g.points, g.wanted) for g in found.granted] == [(30, 50), (30, None)]
     assert points([Line("A", 5_000)], capped, gold) == 30
+
+
+def test_square_lets_another_promotion_qualify_where_one_has_reached_its_trigger_limit() -> None:
+    """The most recently created one first; DAY is the calendar's day, ALL_TIME is ever."""
+    promotions = {"group": {"code": "promotions", "mode": "first"}}
+    newer = gives(9) | promotions | {"caps": [{"times": 1, "per": "calendar 1D"}]}
+    older = gives(5) | promotions
+    line = [Line("A", 1_000)]
+    assert judged(line, newer, older).points("P") == 9
+    used = {"r0": [Use(MONDAY_NOON - timedelta(hours=11), "P", 9)]}
+    assert judged(line, newer, older, uses=used).points("P") == 5
+    yesterday = {"r0": [Use(MONDAY_NOON - timedelta(hours=13), "P", 9)]}
+    assert judged(line, newer, older, uses=yesterday).points("P") == 9
+    ever = gives(9) | promotions | {"caps": [{"times": 1}]}
+    assert judged(line, ever, older, uses=yesterday).points("P") == 5
+
+
+def test_talon_one_awards_what_a_budget_has_left_and_keeps_what_was_desired() -> None:
+    campaign = gives(60) | {"budget": {"code": "summer", "points": 1000}}
+    (granted,) = judged([Line("A", 1_000)], campaign, budgets={"summer": 25}).granted
+    assert (granted.points, granted.wanted) == (25, 60)
+
+
+def test_talon_one_limits_a_profile_by_day_week_month_and_year() -> None:
+    sizes = {"D": 50, "W": 90, "M": 120, "Y": 200}
+    limits = [{"points": n, "per": f"calendar 1{unit}"} for unit, n in sizes.items()]
+    rule = gives(60) | {"caps": limits}
+    line = [Line("A", 1_000)]
+    assert judged(line, rule).points("P") == 50
+    for ago, used, left in (
+        (timedelta(hours=11), 30, 20),  # the same day
+        (timedelta(days=1), 80, 40),  # Sunday: another week, the same month
+        (timedelta(days=60), 170, 30),  # the same year
+        (timedelta(days=400), 200, 50),
+    ):
+        before = {"r0": [Use(MONDAY_NOON - ago, "P", used)]}
+        assert judged(line, rule, uses=before).points("P") == left, ago
+
+
+def test_voucherify_limits_of_a_period_reduce_and_strict_ones_reject() -> None:
+    line = [Line("A", 1_000)]
+    used = {"r0": [Use(MONDAY_NOON, "P", 70)]}
+    for rejects, given in ((False, 30), (True, 0)):
+        cap = {"points": 100, "per": "calendar 1M", "rejects": rejects}
+        assert judged(line, gives(60) | {"caps": [cap]}, uses=used).points("P") == given
+
+
+def test_voucherify_cools_a_rule_down_and_counts_how_often_it_gives() -> None:
+    line = [Line("A", 1_000)]
+    cooldown = gives(6) | {"caps": [{"times": 1, "per": "24h"}, {"times": 3, "per": "calendar 1W"}]}
+    for ago, given in ((23, 0), (24, 6)):
+        used = {"r0": [Use(MONDAY_NOON - timedelta(hours=ago), "P", 6)]}
+        assert judged(line, cooldown, uses=used).points("P") == given, ago
+
+
+def test_open_loyalty_and_talon_one_count_an_achievement_to_its_target() -> None:
+    """Every third purchase of a week; and on sums of money, what is beyond carried on."""
+    thrice = gives(50, every=3, within="calendar 1W")
+    line = [Line("A", 1_000)]
+    for before, given, after in ((0, 0, 1), (1, 0, 2), (2, 50, 0)):
+        found = judged(line, thrice, carried={"r0": before})
+        assert (found.points("P"), found.carried) == (given, {0: after})
+    sums = gives(1, per="50.00 EUR", carries=True)
+    found = judged([Line("A", 4_500)], sums, carried={"r0": 1_000})
+    assert (found.points("P"), found.carried) == (1, {0: 500})
