@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from procrastinate import PsycopgConnector
+from procrastinate import PsycopgConnector, exceptions
 from psycopg_pool import AsyncConnectionPool
 
 from app.jobs import Progress, Work, jobs_app, run_night, silent
@@ -108,12 +108,27 @@ async def _simulate(runtime: Runtime) -> None:
 async def work(runtime: Runtime) -> None:
     """Work until cancelled; find the database again where it was lost."""
     simulations = asyncio.create_task(_simulate(runtime), name="simulations")
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(_told)
     try:
         await _work(runtime)
     finally:
+        loop.set_exception_handler(before)
         simulations.cancel()
         with suppress(asyncio.CancelledError):
             await simulations
+
+
+def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Of a job whose end couldn't be noted, for the database was lost in that very moment.
+
+    The queue leaves its task behind with the error: nobody else would tell it in our words.
+    """
+    if isinstance(context.get("exception"), exceptions.ConnectorException):
+        _log.warning("a job's end couldn't be noted; it is queued again")
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _work(runtime: Runtime) -> None:

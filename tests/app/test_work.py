@@ -11,13 +11,16 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from procrastinate import exceptions
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
-from app import cli
+from app import cli, work
 from app.jobs import run_night
 from app.runtime import running
 from app.work import credentials, run_once
@@ -262,3 +265,17 @@ async def test_a_night_ahead_of_the_clock_is_not_sealed(databases: Databases) ->
             async with owner(url) as connection:
                 assert await connection.fetchval("SELECT count(*) FROM seal") == seals
                 assert await connection.fetchval("SELECT count(*) FROM head_digest") == seals
+
+
+async def test_a_job_whose_end_cant_be_noted_is_told_in_a_line_and_other_faults_whole() -> None:
+    """The database may be lost in the very moment in which a job ends."""
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
+    with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
+        patch.setattr(loop, "default_exception_handler", told.append)
+        lost = {"message": "never retrieved", "exception": exceptions.ConnectorException()}
+        work._told(loop, lost)
+        other = {"message": "never retrieved", "exception": ValueError("x")}
+        work._told(loop, other)
+    assert told == [other]
+    assert [x["event"] for x in logs] == ["a job's end couldn't be noted; it is queued again"]
