@@ -195,14 +195,17 @@ class Tally:
     ) -> None:
         """Take off what came back of what `events` counted.
 
-        `falls` are by (rule, currency) the points, and whether nothing of them is left.
+        `falls` are by (rule, currency) the points, and whether nothing of them is left. What an
+        edit counts no more (under another period, say) has nothing to give back.
         """
         own: dict[Counted, UseRow] = {}
+        stands: dict[Counted, int] = {}
         for row in self._own(holder, partner, events):
             own.setdefault(row.counted, row)
-        for (_, rule, currency, _), row in own.items():
-            points, gone = falls.get((rule, currency), (0, False))
-            if points:
+            stands[row.counted] = stands.get(row.counted, 0) + row.points
+        for counted, row in own.items():
+            points, gone = falls.get((row.rule, row.currency), (0, False))
+            if points and stands[counted]:
                 self._add(row._replace(event=event, points=-points, times=-int(gone)), 0)
 
     def _add(self, row: UseRow, size: int) -> None:

@@ -44,7 +44,7 @@ class Issued(NamedTuple):
 class Evaluation:
     """What all rules made of one purchase; rules are named by their place in the sequence.
 
-    `carried` is the money (minor units) that rules carry on to the member's next receipt.
+    `carried` is what rules carry on to the member's next receipt, `issued` the rewards they issue.
     """
 
     granted: tuple[Granted, ...]

@@ -147,8 +147,8 @@ class Facts:
     ladder that the partner may see, the code of the tier held just before this purchase.
 
     `uses` are what capped rules gave this member before, `budgets` what is left of them (unnamed:
-    all), `carried` the money (minor units) that a rule carries over from earlier receipts; by
-    `Cap.key`, by the budget's code and by the rule's.
+    all), `carried` what a rule carries over from earlier receipts (money in minor units, purchases,
+    thousandths of units); by `Cap.key`, by the budget's code and by the rule's.
     """
 
     visits: int = 0

@@ -32,7 +32,7 @@ class Award:
     `lines` says which line gave how many, in the receipt's order; without it the engine spreads
     the points over the lines by their amounts. `because` is a member's reason where the rule's
     title alone doesn't say it. `wanted` is the figure before the rule's own cap cut it. `carry` is
-    what it carries on to the next receipt, in minor units; None leaves that as it is.
+    what it carries on to the next receipt (see `Facts.carried`); None leaves that as it is.
     """
 
     currency: str

@@ -32,6 +32,26 @@ CAP_QUESTIONS: dict[str, str] = {
             OR d.kind <> 10 AND g.points IS DISTINCT FROM u.points
             OR d.kind = 1 AND u.times <> 1 OR d.kind IN (8, 9) AND u.times > 0
         {_LIMIT}""",
+    # An edit counts the difference: with its purchase and earlier ones, what the last revision gave.
+    "counted after edits = what stands": f"""
+        WITH chain AS (
+            SELECT coalesce(e.purchase_id, e.id) AS p, u.key, u.rule_id, u.currency_id, sum(u.points) AS counted
+            FROM cap_use u JOIN event e ON e.id = u.event_id AND e.holder_id = u.holder_id
+            WHERE e.kind IN (1, 10) GROUP BY 1, 2, 3, 4
+        ), last AS (
+            SELECT DISTINCT ON (e.purchase_id) e.purchase_id AS p, d.content::jsonb AS content
+            FROM event e JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
+            WHERE e.kind = 10 AND e.purchase_id IN (SELECT p FROM chain) ORDER BY 1, e.booked_at DESC
+        ), given AS (
+            SELECT p, (g ->> 0)::int AS rule_id, (g ->> 1)::int AS currency_id,
+                sum((SELECT sum(x::bigint) FROM jsonb_array_elements_text(g -> 2) x)) AS points
+            FROM last CROSS JOIN LATERAL jsonb_array_elements(content -> 'g') g GROUP BY 1, 2, 3
+        )
+        SELECT 'use of ' || c.key || ' by purchase ' || c.p, format(
+            '%s points were counted up to its last revision, which gave %s', c.counted, coalesce(g.points, 0))
+        FROM chain c JOIN last USING (p) LEFT JOIN given g USING (p, rule_id, currency_id)
+        WHERE c.counted <> coalesce(g.points, 0)
+        {_LIMIT}""",
     "budgets = what was counted": f"""
         SELECT 'budget ' || coalesce(b.partner_id, u.partner_id) || '/' || coalesce(b.code, u.code), format(
             '%s are taken, %s were counted', b.taken, u.points)
@@ -46,9 +66,12 @@ CAP_QUESTIONS: dict[str, str] = {
             '%s of %s for order %s; its redemption %s has %s of %s for %s', i.quantity, i.reward, i.order_id,
             i.redemption_id, r.quantity, w.code, r.order_id)
         FROM issue i LEFT JOIN event e ON e.id = i.event_id AND e.holder_id = i.holder_id AND e.kind = 1
+        LEFT JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
         LEFT JOIN redemption r ON r.holder_id = i.holder_id AND r.id = i.redemption_id
         LEFT JOIN reward w ON w.id = r.reward_id
         WHERE (e.partner_id, e.external_id) IS DISTINCT FROM (i.partner_id, i.order_id)
+            OR d.content::jsonb -> 'i' -> i.place::int IS DISTINCT FROM
+                jsonb_build_array(i.rule_id, i.reward, i.quantity, i.currency)
             OR i.redemption_id IS NOT NULL
                 AND (r.quantity, w.code, r.order_id) IS DISTINCT FROM (i.quantity, i.reward, i.order_id)
         {_LIMIT}""",

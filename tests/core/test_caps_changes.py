@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+import asyncpg
 import pytest
 
 from core.bought import Returned
@@ -146,8 +147,11 @@ async def test_a_partner_that_moves_to_another_zone_edits_what_it_counted_in_the
     rule = capped(EACH, Budget("b", 50, "calendar 1M"))
     await buy(await open_kiosk(rule), "A", "40.00")
     moved = replace(KIOSK, partner=replace(KIOSK.partner, time_zone=ISTANBUL), earn_rules=[rule])
-    await edit(Engine(await install(Programme(), [moved], NOW)), "A", "30.00")
+    engine = Engine(await install(Programme(), [moved], NOW))
+    await edit(engine, "A", "30.00")
     assert await scalar("SELECT array_agg(taken ORDER BY taken) FROM budget") == [0, 30]
+    await bring_back(engine, "r", "A", "10.00")  # from the one that it counts under now
+    assert await scalar("SELECT array_agg(taken ORDER BY taken) FROM budget") == [0, 20]
     assert await prove() == []
 
 
@@ -230,3 +234,19 @@ async def test_an_edit_goes_on_from_the_progress_that_stands(database: str) -> N
     assert isinstance(await come(engine, unit), Returned)
     assert (await scalar("SELECT active FROM ledger"), await carried()) == (100, 0)
     assert await prove() == []
+
+
+async def test_a_falsified_count_of_an_edit_is_named(database: str) -> None:
+    await enrol_cards(["1"])
+    engine = await open_kiosk(capped(EACH, Budget("b", 500)))
+    await buy(engine, "A", "40.00")
+    await edit(engine, "A", "30.00")
+    assert await prove() == []
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE cap_use SET points = -9 WHERE points = -10")
+        await connection.execute("UPDATE budget SET taken = 31")
+    finally:
+        await connection.close()
+    assert {finding.check for finding in await prove()} == {"counted after edits = what stands"}

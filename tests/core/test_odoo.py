@@ -212,13 +212,20 @@ async def test_next_order_coupons(shop: Engine) -> None:
     assert await prove() == []
 
 
-async def test_a_falsified_issue_is_named(shop: Engine, database: str) -> None:
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "quantity = 2", "rule_id = rule_id + 1", "reward = 'next-order'", "order_id = 'B'",
+        "redemption_id = 5", "currency = 'DEAL'",
+    ],
+)  # fmt: skip
+async def test_a_falsified_issue_is_named(shop: Engine, database: str, forged: str) -> None:
     await put(shop, **award("DEAL"), issue={"reward": "ten-off"})
     await buy(shop, "A", ("SHOES", "9.00"))
     assert await prove() == []
     connection = await asyncpg.connect(database)
     try:
-        await connection.execute("UPDATE issue SET quantity = 2")
+        await connection.execute(f"UPDATE issue SET {forged}")
     finally:
         await connection.close()
     assert {finding.check for finding in await prove()} == {"issued = redeemed"}
