@@ -24,8 +24,9 @@ from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
 from laurels.errors import RuleError, RuleTooSlow, storable
 from laurels.evaluation import Evaluation
+from laurels.lasting import unwrapped
 from laurels.purchase import Facts, Purchase
-from laurels.rules import EarnRule, Effects, Nothing, Terms, unwrapped
+from laurels.rules import EarnRule, Effects, Nothing, Terms
 
 if TYPE_CHECKING:
     from core.rulebook import PartnerTerms

@@ -16,6 +16,7 @@ from core.expressions import Condition, Part, Seen, condition
 from core.rule_definitions import RuleDefinition
 from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
+from laurels.lasting import capped, grouped, pending, reevaluated
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
 from laurels.rounding import spread
@@ -29,12 +30,8 @@ from laurels.rules import (
     Multiply,
     Nothing,
     Terms,
-    capped,
     check_factor,
     check_terms,
-    grouped,
-    pending,
-    reevaluated,
 )
 
 

@@ -32,7 +32,7 @@ from core.tally import Carried, Tally, carried_by
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
 from laurels.evaluation import Evaluation
-from laurels.policies import Activity
+from laurels.policies import Renewal
 from laurels.purchase import Purchase
 
 _TICK = timedelta(microseconds=1)
@@ -274,7 +274,7 @@ def _credit(
         currency = batch.rulebook.currencies[ledger.currency]
         if currency.sliding:
             now = batch.horizon(currency, posting.cause.occurred_at)
-            ledger.slide(posting.cause, Activity.EARNING, now)
+            ledger.slide(posting.cause, Renewal.EARNING, now)
 
 
 def _came(

@@ -25,7 +25,7 @@ from core.entries import (
 )
 from core.errors import BookBroken
 from core.rulebook import PolicyTerms
-from laurels.policies import Activity, Returns
+from laurels.policies import Renewal, Returns
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class Ledger:
             self._expire(cause._replace(occurred_at=lot.expires_at), lot)
         self.check()
 
-    def slide(self, cause: Cause, activity: Activity, now: datetime) -> None:
+    def slide(self, cause: Cause, activity: Renewal, now: datetime) -> None:
         """An activity renews the open lots whose policy names it; it never revives a dead one."""
         at = cause.occurred_at
         for lot in self.lots:

@@ -31,7 +31,7 @@ from core.store.lot_moves import Moved, Run, Terms
 from core.store.lots import ledgers, open_lots
 from core.store.posting import lock_holders
 from core.store.redemptions import claim_key
-from laurels.policies import Activity, Policy
+from laurels.policies import Policy, Renewal
 
 #: Examples that a preview shows.
 EXAMPLES = 20
@@ -205,7 +205,7 @@ def _told(policy: Policy) -> Terms:
     return policy.texts()[1:]
 
 
-def _slides_on(policy: Policy) -> frozenset[Activity]:
+def _slides_on(policy: Policy) -> frozenset[Renewal]:
     return frozenset() if policy.expires is None else policy.expires.slides_on
 
 

@@ -38,7 +38,7 @@ from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
 from laurels.money import Money
-from laurels.policies import Activity
+from laurels.policies import Renewal
 from laurels.rewards import CodeSource
 
 #: Held points don't expire and held stock is nobody else's: so a hold is short.
@@ -268,7 +268,7 @@ def debit(
     if seq is None:
         missing = taken.points - ledger.spendable(now)
         raise NotEligible(f"{missing} more points are needed", "reward")
-    ledger.slide(posting.cause, Activity.SPENDING, now)
+    ledger.slide(posting.cause, Renewal.SPENDING, now)
     done = Redemption(
         ids[0], holder, partner.id, taken.reward, taken.rule, taken.currency, taken.quantity,
         taken.points, taken.worth, taken.cash,

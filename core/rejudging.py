@@ -12,8 +12,8 @@ from core.entitlement import Remains
 from core.tally import Carried
 from laurels.deadline import evaluate_in_time
 from laurels.errors import RuleTooSlow
+from laurels.lasting import carries, reevaluates
 from laurels.purchase import Facts
-from laurels.rules import carries, reevaluates
 
 if TYPE_CHECKING:
     from core.folding import Batch

@@ -22,7 +22,8 @@ from core.store import data_rules as store
 from core.store.data_rules import DataRuleRow
 from core.store.rules import Wanted, versions
 from laurels.caps import Budget, Ceiling, shared_by
-from laurels.rules import EarnRule, ceilings_of, group_of, unwrapped
+from laurels.lasting import ceilings_of, group_of, unwrapped
+from laurels.rules import EarnRule
 
 __all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
 

@@ -19,10 +19,11 @@ from core.programme import AdjustmentSettings
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
+from laurels.lasting import carried_within, carries, ceilings_of
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
-from laurels.rules import EarnRule, carried_within, carries, ceilings_of
+from laurels.rules import EarnRule
 from laurels.windows import Window, WindowKind
 
 

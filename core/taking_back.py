@@ -24,7 +24,7 @@ from core.reversals import Spent, reverse_for_order
 from core.rulebook import PartnerTerms
 from core.tally import Carried, carried_by
 from laurels.evaluation import Evaluation
-from laurels.policies import Activity
+from laurels.policies import Renewal
 from laurels.purchase import Line, Purchase
 
 
@@ -154,7 +154,7 @@ def _collect(
         taken.append([currency, fall, *_charge(posting, bought, currency, fall, left)])
     for currency in falls:  # a correction (an edit) renews nothing, up or down
         until = posting.horizon(currency)
-        posting.ledger(currency).slide(posting.cause, Activity.RETURNING, until)
+        posting.ledger(currency).slide(posting.cause, Renewal.RETURNING, until)
     return taken
 
 

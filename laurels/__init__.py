@@ -3,6 +3,7 @@
 It imports nothing of the application; everything public stands in `__all__`.
 """
 
+from laurels.activities import Activity
 from laurels.caps import Budget, Cap
 from laurels.challenges import Challenge
 from laurels.combining import Group, Mode
@@ -23,12 +24,24 @@ from laurels.earning import (
     ProductTypeRewardCalculator,
     TierMultiplier,
 )
+from laurels.effects import (
+    Deny,
+    SetAttribute,
+    ThankReferrer,
+    deny,
+    enter_segment,
+    leave_segment,
+    offer,
+    set_attribute,
+    thank_referrer,
+)
 from laurels.errors import DeclarationError, LaurelsError, RuleError
-from laurels.evaluation import Evaluation, Granted, Issued, Refused
+from laurels.evaluation import Evaluation, Granted, Issued, Noted, Refused
 from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
+from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.money import Money, MoneyError
-from laurels.policies import Activity, Expiry, Pending, Policy, Returns
+from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
 from laurels.rewards import CodeSource, Reward, RewardKind
@@ -40,20 +53,16 @@ from laurels.rules import (
     Effects,
     FunctionRule,
     Issue,
-    LastingRule,
     Multiply,
     Nothing,
     Terms,
     award,
-    capped,
     earn_rule,
-    grouped,
     issue,
     multiply,
     nothing,
-    pending,
-    reevaluated,
 )
+from laurels.streaks import Streak
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -66,6 +75,7 @@ __all__ = [
     "CodeSource",
     "Currency",
     "DeclarationError",
+    "Deny",
     "Discount",
     "Duration",
     "EarnRule",
@@ -89,6 +99,7 @@ __all__ = [
     "Money",
     "MoneyError",
     "Multiply",
+    "Noted",
     "Nothing",
     "Partner",
     "PayWithPoints",
@@ -101,26 +112,38 @@ __all__ = [
     "PurchaseError",
     "RedeemRule",
     "Refused",
+    "Renewal",
     "Returns",
     "Reward",
     "RewardKind",
     "Rounding",
     "RuleError",
+    "SetAttribute",
+    "Streak",
     "Terms",
+    "ThankReferrer",
     "Tier",
     "TierMultiplier",
     "Use",
     "award",
     "capped",
+    "deny",
     "earn_rule",
+    "enter_segment",
     "evaluate",
     "grouped",
     "hookimpl",
     "issue",
+    "leave_segment",
     "multiply",
     "nothing",
+    "offer",
+    "offered",
+    "on",
     "pending",
     "reevaluated",
+    "set_attribute",
     "spend",
+    "thank_referrer",
     "visits",
 ]

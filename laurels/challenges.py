@@ -14,10 +14,11 @@ from laurels.caps import period_of
 from laurels.declarations import Currency, check_all, check_points
 from laurels.earning import BoxRule, named
 from laurels.errors import DeclarationError, check_title, within
+from laurels.lasting import carries, unwrapped
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
 from laurels.rounding import spread
-from laurels.rules import Award, EarnRule, Effect, Nothing, carries, unwrapped
+from laurels.rules import Award, EarnRule, Effect, Nothing
 from laurels.windows import Window
 
 

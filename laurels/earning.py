@@ -11,11 +11,20 @@ from types import MappingProxyType
 
 from laurels.declarations import Currency, check_mapping, check_points, currency_code
 from laurels.errors import DeclarationError, check_code, check_title, shown, within
+from laurels.lasting import unwrapped
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
 from laurels.rates import Rate, rate, rate_text
 from laurels.rounding import Rounding, spread
-from laurels.rules import Award, EarnRule, Effect, Multiply, Nothing, Terms, check_factor, unwrapped
+from laurels.rules import (
+    Award,
+    EarnRule,
+    Effect,
+    Multiply,
+    Nothing,
+    Terms,
+    check_factor,
+)
 
 
 def named(code: object) -> str:
@@ -50,7 +59,7 @@ class BoxRule:
 
 
 #: Modules whose rules are the kit's own.
-_BOX = (__name__, "laurels.challenges")
+_BOX = (__name__, "laurels.challenges", "laurels.streaks")
 
 
 def in_the_box(rule: EarnRule) -> bool:

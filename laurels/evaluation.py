@@ -40,17 +40,31 @@ class Issued(NamedTuple):
     currency: str | None = None
 
 
+class Noted(NamedTuple):
+    """What a rule notes of the member; see `SetAttribute`."""
+
+    rule: int
+    name: str
+    value: str | None
+    lasts: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What all rules made of one purchase; rules are named by their place in the sequence.
 
-    `carried` is what rules carry on to the member's next receipt, `issued` the rewards they issue.
+    `carried` is what rules carry on to the member's next receipt, `issued` the rewards they issue,
+    `noted` what they note of the member. `thanks` are the rules that thank who referred it,
+    `counted` those of whose run it is one without points.
     """
 
     granted: tuple[Granted, ...]
     refused: tuple[Refused, ...]
     carried: Mapping[int, int] = field(default_factory=dict, hash=False)
     issued: tuple[Issued, ...] = ()
+    noted: tuple[Noted, ...] = ()
+    thanks: tuple[int, ...] = ()
+    counted: tuple[int, ...] = ()
 
     def points(self, currency: str) -> int:
         """All points of this currency."""

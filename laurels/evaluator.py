@@ -15,6 +15,8 @@ from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, RuleError, RuleTooSlow, check_code, shown, storable
 from laurels.evaluation import Evaluation, Granted, Issued, Refused
+from laurels.lasting import LastingRule, carries, is_offered, trigger_of
+from laurels.noting import Notes
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
 from laurels.rules import (
@@ -23,11 +25,10 @@ from laurels.rules import (
     Award,
     EarnRule,
     Issue,
-    LastingRule,
     Multiply,
     Nothing,
-    carries,
 )
+from laurels.streaks import run_of
 
 
 def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
@@ -42,7 +43,14 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     multipliers: list[tuple[int, Multiply]] = []
     carried: dict[int, int] = {}
     issued: list[Issued] = []
+    notes = Notes()
+    trigger = purchase.trigger
     for place, rule in enumerate(rules):
+        if trigger_of(rule) != trigger:
+            continue
+        if is_offered(rule) and rule.code not in facts.offers:
+            refused.append(Refused(place, "it is for those to whom it was offered"))
+            continue
         try:
             effects = rule.evaluate(purchase, facts)
         except RuleTooSlow as late:
@@ -67,6 +75,8 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
                 refused.append(Refused(place, _words(rule, effect.because)))
                 if effect.carry is not None:
                     carried[place] = _checked_carry(rule, effect.carry)
+                if effect.counts:
+                    notes.counted.append(_checked_run(rule, place))
             elif isinstance(effect, Multiply):
                 multipliers.append((place, _checked_multiply(rule, effect)))
             elif isinstance(effect, Issue):
@@ -74,7 +84,9 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
                     raise RuleError(rule.code, f"issued more than {MOST_ISSUES} rewards at once")
                 issued.append(_checked_issue(rule, place, effect))
             else:
-                raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
+                notes.take(rule, place, effect)
+    if notes.denials:
+        return _denied(rules, notes, granted, multipliers, refused)
     awarding = {g.rule for g in granted} if issued else set()
     lasting = {place: rule for place, rule in enumerate(rules) if type(rule) is LastingRule}
     if lasting:
@@ -84,7 +96,28 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     if issued:
         standing = {g.rule for g in granted}
         issued = [x for x in issued if x.rule in standing or x.rule not in awarding]
-    return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued))
+    return Evaluation(
+        tuple(granted), tuple(refused), carried, tuple(issued), tuple(notes.noted),
+        tuple(notes.thanks), tuple(notes.counted),
+    )  # fmt: skip
+
+
+def _denied(
+    rules: Sequence[EarnRule],
+    notes: Notes,
+    granted: Sequence[Granted],
+    multipliers: Sequence[tuple[int, Multiply]],
+    refused: list[Refused],
+) -> Evaluation:
+    """Nothing is given, and nothing carried on: each rule that wanted to says who denied it."""
+    notes.denied()
+    first, because = notes.denials[0]
+    word = f"{rules[first].title}: {because}"
+    deniers = dict(notes.denials)
+    others = dict.fromkeys([g.rule for g in granted] + [place for place, _ in multipliers])
+    refused += [Refused(place, word) for place in others if place not in deniers]
+    refused += [Refused(place, why) for place, why in deniers.items()]
+    return Evaluation((), tuple(refused), noted=tuple(notes.noted))
 
 
 def _settle(
@@ -217,6 +250,12 @@ def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> li
         )
     # A copy: a rule that keeps its list could change what was granted.
     return list(lines)
+
+
+def _checked_run(rule: EarnRule, place: int) -> int:
+    if run_of(rule) is None:
+        raise RuleError(rule.code, "counts as one of a run, and has none")
+    return place
 
 
 def _checked_carry(rule: EarnRule, carry: object) -> int:

@@ -26,7 +26,7 @@ _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _FEWEST_DAYS = {"D": 1, "W": 7, "M": 28, "Y": 365}
 
 
-class Activity(StrEnum):
+class Renewal(StrEnum):
     """What may renew sliding points."""
 
     EARNING = "earning"
@@ -162,7 +162,7 @@ class Expiry:
 
     after: Duration | None = None
     days: tuple[Day, ...] = ()
-    slides_on: frozenset[Activity] = frozenset()
+    slides_on: frozenset[Renewal] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> Expiry:
@@ -193,12 +193,12 @@ class Expiry:
         return self.after.after(active_at, time_zone)
 
 
-def _activity(word: str) -> Activity:
+def _activity(word: str) -> Renewal:
     try:
-        return Activity(word)
+        return Renewal(word)
     except ValueError:
         raise DeclarationError(
-            f"{shown(word)}: what renews points is {', '.join(Activity)}"
+            f"{shown(word)}: what renews points is {', '.join(Renewal)}"
         ) from None
 
 

@@ -79,6 +79,11 @@ class Purchase:
         return amounts
 
     @property
+    def trigger(self) -> str:
+        """By which rules name what they judge; of an activity its type."""
+        return "purchase"
+
+    @property
     def minor_per_major(self) -> int:
         """Minor units in one major unit: 100 for EUR, 1 for JPY."""
         return int(10 ** exponent(self.currency))
@@ -146,6 +151,7 @@ class Facts:
     `visits` counts the purchases booked at this partner before this one; `tiers` gives, for each
     ladder that the partner may see, the code of the tier held just before this purchase.
 
+    `attributes` are what this partner has noted of the member, `segments` and `offers` among them.
     `uses` are what capped rules gave this member before, `budgets` what is left of them (unnamed:
     all), `carried` what a rule carries over from earlier receipts (money in minor units, purchases,
     thousandths of units); by `Cap.key`, by the budget's code and by the rule's.
@@ -156,6 +162,7 @@ class Facts:
     uses: Mapping[str, Sequence[Use]] = field(default_factory=lambda: _NO_USES, hash=False)
     budgets: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
     carried: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
+    attributes: Mapping[str, str] = field(default_factory=lambda: _NO_TIERS, hash=False)
 
     def __post_init__(self) -> None:
         if type(self.visits) is not int or self.visits < 0:
@@ -163,6 +170,8 @@ class Facts:
         if self.tiers is not _NO_TIERS:
             # A copy: one rule must not be able to promote the member for the next.
             object.__setattr__(self, "tiers", MappingProxyType(dict(self.tiers)))
+        if self.attributes is not _NO_TIERS:
+            object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
         if self.uses is not _NO_USES:
             uses = {key: tuple(some) for key, some in self.uses.items()}
             object.__setattr__(self, "uses", MappingProxyType(uses))
@@ -175,3 +184,16 @@ class Facts:
     def first_purchase(self) -> bool:
         """Whether the member never bought here before."""
         return self.visits == 0
+
+    @property
+    def segments(self) -> frozenset[str]:
+        """The codes of the partner's segments that the member is in."""
+        return self._coded("segment:")
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The codes of the partner's rules that are offered to the member."""
+        return self._coded("offer:")
+
+    def _coded(self, kind: str) -> frozenset[str]:
+        return frozenset(x.removeprefix(kind) for x in self.attributes if x.startswith(kind))

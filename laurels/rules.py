@@ -7,19 +7,17 @@ books nothing: the engine alone rounds, caps and books.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, overload, runtime_checkable
 
-from laurels.caps import Budget, Cap, Ceiling, shared_by
-from laurels.combining import Group
+from laurels.activities import PURCHASE, Activity, check_trigger
 from laurels.declarations import Currency, currency_code
+from laurels.effects import Deny, SetAttribute, ThankReferrer
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
-from laurels.policies import Pending
 from laurels.purchase import Facts, Purchase
 from laurels.rates import Rate, rate
-from laurels.windows import Window
 
 #: What may stand in a rule's terms: plain data, so that it can be stored and read for ever.
 Terms: TypeAlias = Mapping[str, "str | int | bool | Mapping[str, str | int] | Sequence[str] | None"]
@@ -56,11 +54,12 @@ class Multiply:
 class Nothing:
     """No points, and why: the first condition that failed, in a member's words.
 
-    `carry` as in `Award`.
+    `carry` as in `Award`; `counts` where it is one of a run nevertheless (see `Streak`).
     """
 
     because: str
     carry: int | None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Issue:
 MOST_ISSUED = 100
 #: As many times as rules issue for one receipt.
 MOST_ISSUES = 1000
-Effect: TypeAlias = Award | Multiply | Nothing | Issue
+Effect: TypeAlias = Award | Multiply | Nothing | Issue | Deny | SetAttribute | ThankReferrer
 Effects: TypeAlias = Effect | Sequence[Effect] | None
 
 
@@ -181,165 +180,46 @@ class FunctionRule:
     function: Callable[[Purchase, Facts], Effects]
     terms: Terms = field(default_factory=dict, hash=False)
     carries: bool = False
+    on: str = PURCHASE
 
     def __post_init__(self) -> None:
         check_code("earn rule", self.code)
+        within(f"earn rule {self.code}", check_trigger, self.on)
         what = f"earn rule {self.code}"
         check_title(f"{what}: title", self.title)
         if not callable(self.function):
             raise DeclarationError(f"{what}: {shown(self.function)} is no function")
-        object.__setattr__(self, "terms", check_terms(what, self.terms))
+        terms = self.terms if self.on == PURCHASE else {**self.terms, "on": self.on}
+        object.__setattr__(self, "terms", check_terms(what, terms))
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
         """What the function says."""
         return self.function(purchase, facts)
 
 
+#: What a rule is made of: a function of a purchase, or of an activity.
+OnPurchase: TypeAlias = Callable[[Purchase, Facts], Effects]
+OnActivity: TypeAlias = Callable[[Activity, Facts], Effects]
+
+
+@overload
 def earn_rule(
     code: str, title: str, terms: Terms | None = None, *, carries: bool = False
-) -> Callable[[Callable[[Purchase, Facts], Effects]], FunctionRule]:
+) -> Callable[[OnPurchase], FunctionRule]: ...
+@overload
+def earn_rule(
+    code: str, title: str, terms: Terms | None = None, *, carries: bool = False, on: str
+) -> Callable[[OnActivity], FunctionRule]: ...
+def earn_rule(
+    code: str, title: str, terms: Terms | None = None, *, carries: bool = False, on: str = PURCHASE
+) -> Callable[[OnPurchase], FunctionRule] | Callable[[OnActivity], FunctionRule]:
     """Make an earn rule of a function of a purchase and facts. Raises DeclarationError.
 
-    One that `carries` money over to the next receipt finds it in `facts.carried`.
+    One that `carries` money over to the next receipt finds it in `facts.carried`. `on` names what
+    it judges in place of purchases: see `check_trigger`.
     """
 
-    def make(function: Callable[[Purchase, Facts], Effects]) -> FunctionRule:
-        return FunctionRule(code, title, function, {} if terms is None else terms, carries)
+    def make(function: Callable[[Any, Facts], Effects]) -> FunctionRule:
+        return FunctionRule(code, title, function, {} if terms is None else terms, carries, on)
 
     return make
-
-
-@dataclass(frozen=True, slots=True)
-class LastingRule:
-    """A rule with words on what becomes of its points.
-
-    See `pending`, `reevaluated`, `grouped` and `capped`.
-    """
-
-    rule: EarnRule
-    pending: Pending | None = None
-    reevaluates: bool = False
-    group: Group | None = None
-    ceilings: tuple[Ceiling, ...] = ()
-
-    @property
-    def code(self) -> str:
-        """The rule's."""
-        return self.rule.code
-
-    @property
-    def title(self) -> str:
-        """The rule's."""
-        return self.rule.title
-
-    @property
-    def terms(self) -> Terms:
-        """The rule's, and what was added: so a change of it makes a new version."""
-        more: dict[str, str | bool | Mapping[str, str | int] | Sequence[str]] = {}
-        if self.pending is not None:
-            more["pending"] = str(self.pending)
-        if self.reevaluates:
-            more["reevaluated"] = True
-        if self.group is not None:
-            more["group"] = self.group.told
-        if self.ceilings:
-            more["caps"] = tuple(
-                f"{x}; all or nothing" if x.rejects else str(x) for x in self.ceilings
-            )
-        return MappingProxyType({**self.rule.terms, **more})
-
-    def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
-        """What the rule says."""
-        return self.rule.evaluate(purchase, facts)
-
-
-def pending(until: str, rule: EarnRule) -> LastingRule:
-    """The rule, its points held back: `pending("14D", rule)`; replaces the currency's own pending.
-
-    `until` reads as `Currency.pending` does. Raises DeclarationError.
-    """
-    lasting = _lasting("pending", rule)
-    return replace(lasting, pending=within(f"earn rule {rule.code}: pending", Pending.parse, until))
-
-
-def reevaluated(rule: EarnRule) -> LastingRule:
-    """The rule, judged again when goods come back: a bonus from 100.00 on is lost below it.
-
-    Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
-    DeclarationError.
-    """
-    return replace(_lasting("reevaluated", rule), reevaluates=True)
-
-
-def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
-    """The rules, of which one gives: `grouped(Group("base"), per_dollar, per_visit)`.
-
-    Raises DeclarationError.
-    """
-    if not isinstance(group, Group):
-        raise DeclarationError(f"grouped: a Group is wanted first, not {shown(group)}")
-    return [replace(_lasting("grouped", rule), group=group) for rule in rules]
-
-
-def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
-    """The rule, held to caps and budgets: `capped(rule, Cap(points=100, per="calendar 1M"))`.
-
-    Beside those that it has. Raises DeclarationError.
-    """
-    lasting = _lasting("capped", rule)
-    if not ceilings:
-        raise DeclarationError(f"earn rule {rule.code}: capped: a Cap or a Budget is wanted")
-    for ceiling in ceilings:
-        if not isinstance(ceiling, Cap | Budget):
-            raise DeclarationError(
-                f"earn rule {rule.code}: capped: a Cap or a Budget, not {shown(ceiling)}"
-            )
-    both = (*lasting.ceilings, *ceilings)
-    shared = [key for x in both if (key := x.key("")) in shared_by([x])]
-    for key in shared:
-        if shared.count(key) > 1:
-            raise DeclarationError(f"earn rule {rule.code}: capped: {key} stands there twice")
-    return replace(lasting, ceilings=both)
-
-
-def _lasting(what: str, rule: object) -> LastingRule:
-    """The rule with its words; a class, or a function without @earn_rule, is none yet."""
-    if isinstance(rule, type) or not isinstance(rule, EarnRule):
-        raise DeclarationError(f"{what}: an earn rule is wanted, not {shown(rule)}")
-    return rule if isinstance(rule, LastingRule) else LastingRule(rule)
-
-
-def unwrapped(rule: EarnRule) -> EarnRule:
-    """The rule itself."""
-    return rule.rule if isinstance(rule, LastingRule) else rule
-
-
-def held_back(rule: EarnRule) -> Pending | None:
-    """How long a rule holds its points back, where it has a word on that of its own."""
-    return rule.pending if isinstance(rule, LastingRule) else None
-
-
-def group_of(rule: EarnRule) -> Group | None:
-    """The group of which one rule gives, where it is in one."""
-    return rule.group if isinstance(rule, LastingRule) else None
-
-
-def reevaluates(rule: EarnRule) -> bool:
-    """Whether a rule is judged again when goods come back: so is all that carries money over."""
-    return (isinstance(rule, LastingRule) and rule.reevaluates) or carries(rule)
-
-
-def ceilings_of(rule: EarnRule) -> tuple[Ceiling, ...]:
-    """The caps and budgets that a rule is held to."""
-    return rule.ceilings if isinstance(rule, LastingRule) else ()
-
-
-def carried_within(rule: EarnRule) -> Window | None:
-    """The period of the calendar within which a rule carries over; None: for ever."""
-    window = getattr(unwrapped(rule), "window", None)
-    return window if isinstance(window, Window) else None
-
-
-def carries(rule: EarnRule) -> bool:
-    """Whether a rule carries what is left of a receipt's money over to the next."""
-    return bool(getattr(unwrapped(rule), "carries", False))

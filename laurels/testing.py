@@ -20,12 +20,12 @@ from laurels.deadline import evaluate_in_time
 from laurels.earning import ProductTypeRewardCalculator
 from laurels.errors import LaurelsError, RuleTooSlow
 from laurels.evaluation import Evaluation
+from laurels.lasting import unwrapped
 from laurels.money import to_minor
 from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load
 from laurels.plugin.refusal import RefusalError
 from laurels.purchase import Facts, Line, Purchase
-from laurels.rules import unwrapped
 
 __all__ = [
     "NOW",

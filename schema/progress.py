@@ -13,7 +13,7 @@ from core.rulebook import PartnerTerms
 from core.store.caps import CarriedRow
 from laurels import money
 from laurels.challenges import Counts, Goal, goal_of
-from laurels.rules import carried_within
+from laurels.lasting import carried_within
 from schema.context import Info
 from schema.partners import Partner
 

@@ -14,8 +14,8 @@ from core.data_rules import DataRule
 from core.events import EventKind
 from core.receipts import Story
 from core.rulebook import PartnerTerms, RuleTerms
+from laurels.lasting import unwrapped
 from laurels.purchase import Facts, Purchase
-from laurels.rules import unwrapped
 from schema.context import Info
 from schema.scalars import BigInt
 

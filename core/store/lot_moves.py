@@ -10,7 +10,7 @@ from core.db import Connection, Row, reading, transaction
 from core.rulebook import PolicyTerms
 from core.store.reference import INSTALL_LOCK
 from core.store.rules import Policies
-from laurels.policies import Activity, Policy
+from laurels.policies import Policy, Renewal
 
 _PREFETCH = 10_000
 # Of an open lot, what an earlier policy says otherwise. How long it was pending is past or under
@@ -23,7 +23,7 @@ WHERE l.currency_id = $1 AND l.remaining > 0
     AND l.expires_at > $7 AND (l.active_at < 'infinity' OR l.lapses_at > $7)
 """
 # What of a ledger's past renews sliding points: the kinds of transfer of each activity.
-_ACTIVITIES = {Activity.EARNING: (1,), Activity.SPENDING: (2, 4), Activity.RETURNING: (8,)}
+_ACTIVITIES = {Renewal.EARNING: (1,), Renewal.SPENDING: (2, 4), Renewal.RETURNING: (8,)}
 _RUN = """id, currency_id, policy_id, from_version, allow_sooner, caller, at, done_at, members, lots,
     points, sooner, later, expired"""
 
@@ -77,7 +77,7 @@ async def outdated(
     terms: Terms,
     version: int | None,
     now: datetime,
-    activities: Iterable[Activity],
+    activities: Iterable[Renewal],
 ) -> AsyncIterator[Outdated]:
     """The open lots of a currency under other terms than these, by holder.
 
@@ -108,7 +108,7 @@ async def holders(currency: int, terms: Terms, version: int | None, now: datetim
 
 
 async def last_activity(
-    connection: Connection, holders: Sequence[int], currency: int, activities: Iterable[Activity]
+    connection: Connection, holders: Sequence[int], currency: int, activities: Iterable[Renewal]
 ) -> dict[int, datetime]:
     """When one of these activities was last seen in each of these ledgers."""
     kinds = [kind for activity in activities for kind in _ACTIVITIES[activity]]

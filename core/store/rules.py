@@ -21,8 +21,9 @@ from core.errors import BadInput
 from core.rule_definitions import RuleDefinition
 from core.rulebook import CurrencyTerms, PolicyTerms, RuleTerms
 from core.store.posting import columns
+from laurels.lasting import held_back
 from laurels.policies import Policy
-from laurels.rules import EarnRule, held_back
+from laurels.rules import EarnRule
 
 _log = structlog.get_logger("laurels.rules")
 

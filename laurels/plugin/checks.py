@@ -13,8 +13,9 @@ from typing import TypeVar
 from laurels import DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
 from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
+from laurels.lasting import LastingRule, ceilings_of, group_of
 from laurels.plugin.plain import check_plain
-from laurels.rules import FunctionRule, LastingRule, ceilings_of, group_of
+from laurels.rules import FunctionRule
 
 T = TypeVar("T")
 #: What an earn rule is called with.

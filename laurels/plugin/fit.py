@@ -16,9 +16,9 @@ from laurels import (
     ProductTypeRewardCalculator,
     TierMultiplier,
 )
+from laurels.lasting import unwrapped
 from laurels.plugin.installed import Installed
 from laurels.plugin.refusal import RefusalError
-from laurels.rules import unwrapped
 
 # A partner's own rule may mean anything by `currency`; those of the box mean points.
 _BOXED = (

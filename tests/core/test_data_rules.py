@@ -12,8 +12,8 @@ from core.errors import BadInput
 from laurels import Facts, Purchase
 from laurels.evaluation import Evaluation
 from laurels.evaluator import evaluate
+from laurels.lasting import held_back, reevaluates
 from laurels.purchase import Line
-from laurels.rules import held_back, reevaluates
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 TEA, WINE, GIFT = Line("TEA", 1050, 2000), Line("WINE", 4900, 1000), Line("GIFT CARD", 5000, 2000)

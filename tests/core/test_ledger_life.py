@@ -7,7 +7,7 @@ from datetime import timedelta
 from core.entries import Account, Allocation, Kind, LotChange
 from core.ledger import Ledger
 from core.rulebook import PolicyTerms
-from laurels.policies import Activity
+from laurels.policies import Renewal
 from tests.core.lots import (
     T0,
     TICK,
@@ -272,13 +272,13 @@ def test_arrears_are_repaid_by_one_activation_after_the_other() -> None:
 SLIDING = terms(expires="sliding 30D on earning spending")
 
 
-def slide(ledger: Ledger, activity: Activity, at: float, now: float | None = None) -> None:
+def slide(ledger: Ledger, activity: Renewal, at: float, now: float | None = None) -> None:
     """Something of a kind was done on a day, told then or later."""
     booked = at if now is None else now
     ledger.slide(cause(at, 4, booked), activity, day(booked))
 
 
-def expiry_after(life: PolicyTerms, activity: Activity, at: float, now: float) -> float:
+def expiry_after(life: PolicyTerms, activity: Renewal, at: float, now: float) -> float:
     """The day on which ten points earned on day 0 die, after something was done."""
     ledger = Ledger(1, 1)
     lot = earn(ledger, 10, life)
@@ -289,44 +289,44 @@ def expiry_after(life: PolicyTerms, activity: Activity, at: float, now: float) -
 
 def test_a_named_activity_renews() -> None:
     for activity, dies in (
-        (Activity.EARNING, 50), (Activity.SPENDING, 50), (Activity.RETURNING, 30),
+        (Renewal.EARNING, 50), (Renewal.SPENDING, 50), (Renewal.RETURNING, 30),
     ):  # fmt: skip
         assert expiry_after(SLIDING, activity, 20, 20) == dies
 
 
 def test_only_sliding_points_are_renewed() -> None:
-    assert expiry_after(terms(expires="30D"), Activity.EARNING, 20, 20) == 30
+    assert expiry_after(terms(expires="30D"), Renewal.EARNING, 20, 20) == 30
 
 
 def test_renewal_counts_from_the_activity_and_never_shortens() -> None:
-    assert expiry_after(SLIDING, Activity.EARNING, 5, 25) == 35
-    assert expiry_after(SLIDING, Activity.EARNING, 0, 25) == 30
-    assert expiry_after(SLIDING, Activity.EARNING, -10, 25) == 30
+    assert expiry_after(SLIDING, Renewal.EARNING, 5, 25) == 35
+    assert expiry_after(SLIDING, Renewal.EARNING, 0, 25) == 30
+    assert expiry_after(SLIDING, Renewal.EARNING, -10, 25) == 30
 
 
 def test_renewal_never_revives() -> None:
     """Not even by an activity that came in time and is told too late."""
-    assert expiry_after(SLIDING, Activity.EARNING, 30, 30) == 30
-    assert expiry_after(SLIDING, Activity.EARNING, 29, 30) == 30
+    assert expiry_after(SLIDING, Renewal.EARNING, 30, 30) == 30
+    assert expiry_after(SLIDING, Renewal.EARNING, 29, 30) == 30
     ledger = Ledger(1, 1)
     lot = earn(ledger, 10, SLIDING)
     almost = cause()._replace(occurred_at=day(30) - TICK)
-    ledger.slide(almost, Activity.EARNING, day(30) - TICK)
+    ledger.slide(almost, Renewal.EARNING, day(30) - TICK)
     assert lot.expires_at == day(60) - TICK
 
 
 def test_each_renewal_is_told_once_a_posting() -> None:
     ledger = Ledger(1, 1)
     lots = [earn(ledger, 10, SLIDING), earn(ledger, 10, SLIDING, at=1)]
-    slide(ledger, Activity.EARNING, 10)
+    slide(ledger, Renewal.EARNING, 10)
     expected = [LotChange(1, 1, lot.seq, day(10), 4, lot.active_at, day(40), SLIDING.id)
                 for lot in lots]  # fmt: skip
     assert ledger.changes == expected
-    slide(ledger, Activity.SPENDING, 10)  # the same posting: nothing new to tell
+    slide(ledger, Renewal.SPENDING, 10)  # the same posting: nothing new to tell
     assert ledger.changes == expected
-    slide(ledger, Activity.SPENDING, 12, now=10)  # once more in it, and further
+    slide(ledger, Renewal.SPENDING, 12, now=10)  # once more in it, and further
     assert ledger.changes == [c._replace(expires_at=day(42)) for c in expected]
-    slide(ledger, Activity.SPENDING, 13)
+    slide(ledger, Renewal.SPENDING, 13)
     assert [(c.lot, c.booked_at, c.expires_at) for c in ledger.changes] == [
         (1, day(10), day(42)), (2, day(10), day(42)), (1, day(13), day(43)), (2, day(13), day(43)),
     ]  # fmt: skip
@@ -337,10 +337,10 @@ def test_what_is_spent_or_held_back_is_not_renewed() -> None:
     spent = earn(ledger, 10, SLIDING)
     held = earn(ledger, 10, terms("14D", "sliding 30D on earning"))
     spend(ledger, 10, 1)
-    slide(ledger, Activity.EARNING, 10)
+    slide(ledger, Renewal.EARNING, 10)
     assert (spent.expires_at, held.expires_at, ledger.changes) == (day(30), day(44), [])
     catch_up(ledger, 14)
-    slide(ledger, Activity.EARNING, 20)
+    slide(ledger, Renewal.EARNING, 20)
     assert (held.active_at, held.expires_at) == (day(14), day(50))
 
 
@@ -348,14 +348,14 @@ def test_renewed_points_are_spent_in_their_new_order() -> None:
     ledger = Ledger(1, 1)
     sliding, fixed = earn(ledger, 10, SLIDING), credit(ledger, 10, 0, 40)
     assert spend(ledger, 1, 1) == [(sliding.seq, 1)]
-    slide(ledger, Activity.SPENDING, 20)
+    slide(ledger, Renewal.SPENDING, 20)
     assert spend(ledger, 1, 20) == [(fixed.seq, 1)]
 
 
 def test_renewal_rounds_as_the_first_expiry_did() -> None:
     life = terms(expires="sliding 1M_U on earning")
-    assert expiry_after(life, Activity.EARNING, 3, 3) == 59  # 1 March, as from 1 January on
-    assert expiry_after(life, Activity.EARNING, 31, 31) == 90  # 1 February: 1 April
+    assert expiry_after(life, Renewal.EARNING, 3, 3) == 59  # 1 March, as from 1 January on
+    assert expiry_after(life, Renewal.EARNING, 31, 31) == 90  # 1 February: 1 April
 
 
 # -- another policy ------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from core.entries import Account, Allocation, Cause, Kind, Lot, LotChange
 from core.errors import BookBroken
 from core.ledger import Ledger
-from laurels.policies import Activity, Returns
+from laurels.policies import Renewal, Returns
 from tests.core.lots import T0, balances, cause, day, earn, spend, terms
 
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -164,7 +164,7 @@ class Life:
                         at = max(lot.occurred_at, now - timedelta(days=choice))
                         ledger.fulfil(done._replace(occurred_at=at), lot, now)
             case "slide":
-                ledger.slide(done, list(Activity)[choice % 3], now)
+                ledger.slide(done, list(Renewal)[choice % 3], now)
             case "return" if ledger.lots:
                 self._return(done, points, choice)
             case "move" if ledger.lots:

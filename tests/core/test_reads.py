@@ -15,7 +15,7 @@ from core.folding import Batch
 from core.ledger import Ledger
 from core.posting import Engine, write
 from core.store import reads, writes
-from laurels.policies import Activity, Returns
+from laurels.policies import Renewal, Returns
 from tests.core.lots import (
     TICK,
     balances,
@@ -322,7 +322,7 @@ async def test_points_that_are_renewed_were_never_dead_between(story: Story) -> 
     for jobs in ((), (35,), (51,), (60,)):
         ledger = story.open()
         earn(ledger, 10, terms(expires="sliding 30D on spending"))
-        ledger.slide(cause(20), Activity.SPENDING, day(20))
+        ledger.slide(cause(20), Renewal.SPENDING, day(20))
         for job in jobs:
             catch_up(ledger, job)
     await story.reads(

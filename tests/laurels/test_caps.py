@@ -34,8 +34,8 @@ from laurels import (
     pending,
     reevaluated,
 )
+from laurels.lasting import ceilings_of, held_back, reevaluates
 from laurels.plugin.checks import check_earn_rules
-from laurels.rules import ceilings_of, held_back, reevaluates
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 LINES = (Line("A", 6_000), Line("B", 4_000))

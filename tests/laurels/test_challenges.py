@@ -10,7 +10,7 @@ import pytest
 from laurels import Cap, Challenge, DeclarationError, Facts, Line, Purchase, capped, evaluate
 from laurels.challenges import Counts, Goal, goal_of
 from laurels.earning import in_the_box
-from laurels.rules import carried_within, carries, reevaluates
+from laurels.lasting import carried_within, carries, reevaluates
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 TEA, BREAD = Line("TEA", 300, 2000), Line("BREAD", 700, 1000)

@@ -28,8 +28,8 @@ from laurels import (
     pending,
     reevaluated,
 )
+from laurels.lasting import group_of
 from laurels.plugin.checks import check_earn_rules
-from laurels.rules import group_of
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 PURCHASE = Purchase("p", "r", AT, "USD", (Line("A", 1000), Line("B", 1000), Line("C", 2000)))

@@ -21,7 +21,7 @@ from laurels.declarations import (
 )
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
-from laurels.policies import Activity, Expiry, Pending, Policy, Returns
+from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 
 relaxed = settings(deadline=None)
 STAR = Currency("STAR", "Stars", "★", "12M_U", "Europe/Istanbul")
@@ -324,7 +324,7 @@ def test_a_currencys_texts_make_its_policy() -> None:
     notices.clear()
     assert currency.policy("Asia/Kolkata") == Policy(
         Pending(event="shipped", within=Duration(30, "D")),
-        Expiry(Duration(6, "M"), (), frozenset([Activity.EARNING, Activity.SPENDING])),
+        Expiry(Duration(6, "M"), (), frozenset([Renewal.EARNING, Renewal.SPENDING])),
         Returns.WITHIN_BALANCE,
         Duration(10, "D"),
         "Asia/Kolkata",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
-from laurels.policies import Activity, Day, Expiry, Life, Pending, Policy, Returns
+from laurels.policies import Day, Expiry, Life, Pending, Policy, Renewal, Returns
 from tests.laurels.test_durations import INSTANTS, ZONES, durations
 
 relaxed = settings(deadline=None)
@@ -27,7 +27,7 @@ PENDING = "it reads 14D, on 04-01 10-01, or until EVENT within 30D"
 EXPIRY = "it reads 12M_U, on 12-31, or sliding 6M on earning spending"
 DAYS = "1 to 20 different days are wanted"
 NO_DAY = "is no day of the year, such as 12-31"
-EARNING, SPENDING, RETURNING = Activity
+EARNING, SPENDING, RETURNING = Renewal
 MANY = " ".join(f"01-{n:02}" for n in range(1, 22))
 
 
@@ -82,7 +82,7 @@ def test_reads_what_holds_points_back(text: str, made: Pending, canonical: str) 
         ),
         (
             "sliding 6M_U on spending returning earning spending",
-            Expiry(Duration(6, "M", "U"), (), frozenset(Activity)),
+            Expiry(Duration(6, "M", "U"), (), frozenset(Renewal)),
             "sliding 6M_U on earning returning spending",
         ),
     ],
@@ -204,7 +204,7 @@ EXPIRY_TEXTS = st.one_of(
     st.builds(
         "sliding {} on {}".format,
         LASTING,
-        st.lists(st.sampled_from(Activity), min_size=1, max_size=5).map(" ".join),
+        st.lists(st.sampled_from(Renewal), min_size=1, max_size=5).map(" ".join),
     ),
 )
 

@@ -12,25 +12,20 @@ from laurels.earning import TierMultiplier
 from laurels.errors import DeclarationError, RuleError
 from laurels.evaluation import Granted, Refused
 from laurels.evaluator import evaluate
+from laurels.lasting import LastingRule, held_back, pending, reevaluated, reevaluates, unwrapped
 from laurels.policies import Day, Pending
 from laurels.purchase import Facts, Line, Purchase
 from laurels.rules import (
     Award,
     EarnRule,
     FunctionRule,
-    LastingRule,
     Multiply,
     Nothing,
     award,
     check_terms,
     earn_rule,
-    held_back,
     multiply,
     nothing,
-    pending,
-    reevaluated,
-    reevaluates,
-    unwrapped,
 )
 
 STAR = Currency("STAR", "Stars")
