@@ -20,7 +20,7 @@ import typer
 from bench.setting import write_page
 from core.containment import Containment
 from core.data_rules import parse, rule_of
-from core.folding import content_of, packed
+from core.decisions import content_of, packed
 from core.rulebook import CurrencyTerms, PartnerTerms, PolicyTerms, Rulebook, RuleTerms
 from laurels import (
     EarnRule,
@@ -113,8 +113,9 @@ def measure(book: Rulebook, count: int, containment: Containment) -> float:
     gc.collect()
     start = time.perf_counter()
     for partner, purchase, visits in work:
-        evaluation = containment.judge(partner, purchase, Facts(visits, tiers))
-        packed(partner, content_of(partner, evaluation, visits, tiers))
+        facts = Facts(visits, tiers)
+        evaluation = containment.judge(partner, purchase, facts)
+        packed(partner, content_of(partner, purchase, evaluation, facts))
     return (time.perf_counter() - start) / count * 1e6
 
 

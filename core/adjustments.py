@@ -13,6 +13,7 @@ from datetime import datetime
 import orjson
 
 from core.db import Connection, transaction
+from core.decisions import FORMAT
 from core.entries import Account, Kind
 from core.errors import (
     BadInput,
@@ -22,7 +23,7 @@ from core.errors import (
     UnknownReference,
 )
 from core.events import EventKind
-from core.folding import FORMAT, MOST_HELD, Batch, Posting
+from core.folding import MOST_HELD, Batch, Posting
 from core.ledger import Ledger
 from core.posting import Engine, write
 from core.purchases import check_text, find_partner

@@ -14,9 +14,10 @@ from typing import TypeVar
 import orjson
 
 from core.db import Connection, transaction
+from core.decisions import FORMAT
 from core.errors import BadInput, IdempotencyConflict, UnknownReference, WrongState
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting
+from core.folding import Batch, Posting
 from core.judging import Floor
 from core.posting import Engine, write
 from core.purchases import check_text

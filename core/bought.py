@@ -13,11 +13,12 @@ from typing import Any
 import orjson
 
 from core.entitlement import Given, Item, Remains, changes_of, given_of
-from core.events import EventKind
+from core.events import EARNING, EventKind
 from core.judging import TierMove
 from core.rulebook import PartnerTerms
 from core.tally import Carried, carried_of
-from laurels.purchase import Line, Purchase
+from laurels.activities import ACTIVITY_LINES, NO_MONEY, PURCHASE, Activity, Value
+from laurels.purchase import Facts, Line, Purchase
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Bought:
     `kept` are points, by currency, that revisions no longer gave and that weren't taken back: they
     had expired, or were let go. What a later revision gives again is these first. `carried` is what
     rules carried over by it, as it stands. `stages` are what remained after each thing that came
-    back, and when that was.
+    back, and when that was. Of an activity `activity` is its type and what was told of it.
     """
 
     event: int
@@ -66,6 +67,7 @@ class Bought:
     store: str
     visits: int
     tiers: Mapping[str, str]
+    attributes: Mapping[str, str]
     given: tuple[Given, ...]
     remains: Remains
     judged: dict[int, int] = field(default_factory=dict)
@@ -76,6 +78,18 @@ class Bought:
     kept: dict[int, int] = field(default_factory=dict)
     carried: dict[str, Carried] = field(default_factory=dict)
     stages: list[tuple[datetime, Remains]] = field(default_factory=list)
+    activity: tuple[str, Mapping[str, Value]] | None = None
+
+    @property
+    def trigger(self) -> str:
+        """By which rules name it."""
+        return PURCHASE if self.activity is None else self.activity[0]
+
+    def facts(self, carried: Mapping[str, int] | None = None) -> Facts:
+        """What its rules were told of the member, and of what they carried over."""
+        return Facts(
+            self.visits, dict(self.tiers), carried=carried or {}, attributes=self.attributes
+        )
 
     @classmethod
     def gather(cls, histories: Sequence[Any], lines: Sequence[Any]) -> dict[int, Bought]:
@@ -88,12 +102,15 @@ class Bought:
             content = orjson.loads(text)
             own = by_event.get(event, [])
             carried = carried_of(content)
-            if kind == EventKind.PURCHASE:
-                visits, tiers = content["f"]
-                remains = Remains.whole([_line(row) for row in own])
+            if kind in EARNING:
+                visits, tiers, *noted = content["f"]
+                activity = tuple(content["x"]) if "x" in content else None
+                sold = [_line(row) for row in own] if activity is None else ACTIVITY_LINES
+                remains = Remains.whole(sold)
                 found[purchase] = cls(
-                    event, holder, partner, at, money, name, store, visits, tiers,
-                    given_of(content), remains, earning_events=[event], carried=carried,
+                    event, holder, partner, at, money or NO_MONEY, name, store, visits, tiers,
+                    noted[0] if noted else {}, given_of(content), remains,
+                    earning_events=[event], carried=carried, activity=activity,
                 )  # fmt: skip
                 continue
             found[purchase].carried.update(carried)
@@ -120,6 +137,10 @@ class Bought:
 
     def receipt(self, partner: PartnerTerms, lines: tuple[Line, ...] | None = None) -> Purchase:
         """As rules see it: its last revision, or other lines in its place."""
+        if self.activity is not None:
+            return Activity.of(
+                partner.code, self.external_id, self.occurred_at, *self.activity, partner.time_zone
+            )
         return Purchase(
             partner.code, self.external_id, self.occurred_at, self.money,
             self.remains.lines if lines is None else lines, self.store, partner.time_zone,

@@ -25,3 +25,9 @@ class EventKind(IntEnum):
     ASSIGNMENT = 15
     ASSIGNMENT_END = 16
     LOT_MOVE = 17
+    ACTIVITY = 18
+    OCCASION = 19
+
+
+#: What rules judge: all of them earn.
+EARNING = frozenset({EventKind.PURCHASE, EventKind.ACTIVITY, EventKind.OCCASION})

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
+from core.activities import hash_of
 from core.containment import Containment
+from core.decisions import content_of, packed
 from core.entries import AHEAD, Cause, Lot
 from core.errors import (
     IdempotencyConflict,
@@ -22,22 +22,22 @@ from core.errors import (
     Refusal,
 )
 from core.events import EventKind
+from core.following import follow
 from core.ledger import Ledger
+from core.noted import AttributeRow, noted_at
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
 from core.sealing import seal
 from core.store import writes as rows
-from core.tally import Carried, Tally, carried_by
+from core.tally import Tally, carried_by
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
 from laurels.evaluation import Evaluation
 from laurels.policies import Renewal
-from laurels.purchase import Purchase
+from laurels.purchase import Facts, Purchase
 
 _TICK = timedelta(microseconds=1)
-#: The version of a decision's stored form, hashed with it.
-FORMAT = 1
 #: Far beyond any programme, and far within 64 bits.
 MOST_HELD = 10**18
 
@@ -66,6 +66,7 @@ class Batch:
     historical: bool
     tips: dict[int, rows.Tip] = field(default_factory=dict)
     events: dict[tuple[int, str], tuple[int, int, bytes, datetime]] = field(default_factory=dict)
+    attributes: dict[tuple[int, int], list[AttributeRow]] = field(default_factory=dict)
     ledgers: dict[tuple[int, int], Ledger] = field(default_factory=dict)
     relations: dict[tuple[int, int], int] = field(default_factory=dict)
     dealt: set[tuple[int, int]] = field(default_factory=set)
@@ -81,7 +82,7 @@ class Batch:
 
     def take(self, rows: Sequence[Any]) -> None:
         """Fill in what `store.load` found (see LOAD there for the columns)."""
-        for what, a, b, c, d, e, f, g, t, _, x, y in rows:
+        for what, a, b, c, d, e, f, g, t, u, x, y in rows:
             match what:
                 case 1:
                     self.events[b, x] = (a, c, y, t)
@@ -91,6 +92,10 @@ class Batch:
                     self.relations[a, b] = c
                 case 8:  # of a fulfilment the event's name
                     self.awaiting.setdefault((a, x), {})[y.decode()] = t
+                case 9:
+                    value = None if y is None else y.decode()
+                    row = AttributeRow(a, b, x, t, c, None, value, u)
+                    self.attributes.setdefault((a, b), []).append(row)
         take_standings(self, rows)
 
     def ledger(self, holder: int, currency: int) -> Ledger:
@@ -139,56 +144,64 @@ class Batch:
         return self.now if last is None or last < self.now else last + _TICK
 
 
-def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
-    """Judge and book one purchase in memory. Raises Refusal, having changed nothing."""
-    purchase = item.purchase
-    partner = item.partner.at(purchase.occurred_at)
-    digest = content_hash(purchase, holder)
+def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
+    """Judge and book one purchase or activity in memory. Raises Refusal, having changed nothing."""
+    purchase, bought = item.purchase, item.kind is EventKind.PURCHASE
+    partner = item.partner.at(purchase.occurred_at).on(purchase.trigger)
+    digest = hash_of(purchase, holder) or content_hash(purchase, holder)
     known = batch.events.get((partner.id, purchase.external_id))
     if known is not None:
         if known[2] != digest:
             raise IdempotencyConflict(
-                f"purchase {purchase.external_id} was recorded before with other content",
+                f"{item.kind.name.lower()} {purchase.external_id} was recorded before with other "
+                "content",
                 "externalId",
             )
         return Recorded(known[0], holder, known[3], replayed=True)
-    _check_time(batch, partner, purchase)
-    visits = batch.relations.get((holder, partner.id), 0)
+    if item.kind is not EventKind.OCCASION:  # the engine is as late as it is
+        _check_time(batch, partner, purchase)
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
-    tiers = {x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in ladders}
-    if item.supposed:
-        tiers.update(item.supposed)
-    facts = batch.tally.facts(partner, purchase, holder, visits, tiers)
+    facts = _facts(batch, item, partner, holder, ranks)
     evaluation = batch.containment.judge(partner, purchase, facts, tentative=batch.tentative)
     carried = carried_by(partner, purchase, facts, evaluation)
-    content = packed(partner, content_of(partner, evaluation, visits, tiers, carried))
+    content = packed(partner, content_of(partner, purchase, evaluation, facts, carried))
     check_room(batch, partner, evaluation, holder)
-    posting = Posting(batch, EventKind.PURCHASE, event, holder, partner.id, purchase.occurred_at)
-    _credit(
-        posting, partner, evaluation, batch.awaiting.get((partner.id, purchase.external_id), {})
-    )
-    batch.writes.lines.add(event, purchase.lines)
-    posting.seal(
-        content, digest, purchase.external_id, total=purchase.total_minor,
-        money=purchase.currency, store_name=purchase.store,
-    )  # fmt: skip
+    posting = Posting(batch, item.kind, event, holder, partner.id, purchase.occurred_at)
+    awaiting = batch.awaiting.get((partner.id, purchase.external_id), {}) if bought else {}
+    _credit(posting, partner, evaluation, awaiting)
+    if bought:
+        batch.writes.lines.add(event, purchase.lines)
+        posting.seal(
+            content, digest, purchase.external_id, total=purchase.total_minor,
+            money=purchase.currency, store_name=purchase.store,
+        )  # fmt: skip
+    else:
+        posting.seal(content, digest, purchase.external_id)
     cause = posting.cause
     batch.tally.count(partner, evaluation, purchase, holder, event)
     batch.tally.carry_on(partner.id, holder, carried)
-    if evaluation.issued and not batch.historical:  # what history brings was given out then
-        batch.writes.issues += [
-            rows.IssueRow(
-                holder, event, partner.earn[x.rule].id, n, partner.id, x.reward, x.quantity,
-                x.currency, purchase.external_id, max(batch.now, purchase.occurred_at),
-            )
-            for n, x in enumerate(evaluation.issued)
-        ]  # fmt: skip
+    follow(batch, partner, purchase, evaluation, holder, event)
     moves = qualify(batch, partner, purchase, evaluation, cause, holder, ranks)
-    batch.relations[holder, partner.id] = visits + 1
+    batch.relations[holder, partner.id] = facts.visits + bought
     batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
+
+
+def _facts(
+    batch: Batch, item: Incoming, partner: PartnerTerms, holder: int, ranks: Mapping[int, int]
+) -> Facts:
+    """What the partner's rules are told of the member."""
+    tiers = {
+        x.ladder.code: x.ladder.tiers[ranks[x.id]].code for x in batch.rulebook.ladders_of(partner)
+    }
+    if item.supposed:
+        tiers.update(item.supposed)
+    noted = batch.attributes.get((holder, partner.id), ())
+    attributes = noted_at(noted, item.purchase.occurred_at) if noted else {}
+    visits = batch.relations.get((holder, partner.id), 0)
+    return batch.tally.facts(partner, item.purchase, holder, visits, tiers, attributes)
 
 
 def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None:
@@ -202,43 +215,6 @@ def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None
             "older ones come by import",
             "occurredAt",
         )
-
-
-def content_of(
-    partner: PartnerTerms,
-    evaluation: Evaluation,
-    visits: int,
-    tiers: Mapping[str, str],
-    carried: Sequence[Carried] = (),
-) -> dict[str, Any]:
-    """The decision's compact form: facts, versions, points by line, cuts, refusals, carry-overs.
-
-    Raises PartnerRuleFailed where a rule gave what can't be stored.
-    """
-    earn = partner.earn
-    given = []
-    for g in evaluation.granted:
-        number, currency = earn[g.rule].id, partner.issues[g.currency].id
-        given.append([number, currency, list(g.lines), g.base, g.wanted, g.because])
-        if g.cut:
-            given[-1].append(g.cut)
-    refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
-    content = {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
-    if carried:
-        content["c"] = [list(x) for x in carried]
-    if evaluation.issued:
-        content["i"] = [[earn[x.rule].id, *x[1:]] for x in evaluation.issued]
-    return content
-
-
-def packed(partner: PartnerTerms, content: Mapping[str, Any]) -> bytes:
-    """A decision's content as it is stored and hashed. Raises PartnerRuleFailed."""
-    try:
-        return orjson.dumps(content)
-    except TypeError as error:  # half a character, or a number beyond 64 bits
-        raise PartnerRuleFailed(
-            f"partner '{partner.code}': a rule gave what can't be stored: {error}"
-        ) from error
 
 
 def check_room(batch: Batch, partner: PartnerTerms, evaluation: Evaluation, holder: int) -> None:

@@ -15,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from core.db import Connection, transaction
+from core.decisions import FORMAT
 from core.entries import Lot
 from core.errors import IdempotencyConflict, UnknownReference, WrongState
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting
+from core.folding import Batch, Posting
 from core.nightly import BATCH
 from core.posting import Engine, write
 from core.purchases import check_text

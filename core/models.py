@@ -46,6 +46,7 @@ class CurrencyRow(Model):
     name = fields.CharField(100)
     symbol = fields.CharField(16)
     redeemable = fields.BooleanField(default=True)
+    badge = fields.BooleanField(default=False)
     owner_id = fields.IntField(null=True)
 
     class Meta(Model.Meta):
@@ -137,6 +138,8 @@ class MemberRow(Model):
     holder_id = fields.BigIntField(primary_key=True, generated=False)
     name = fields.CharField(200, null=True)
     claimed = fields.BooleanField(default=True)
+    #: The month and the day, 423 for 23 April: nobody needs the year.
+    birthday = fields.SmallIntField(null=True, db_index=True)
     enrolled_at = fields.DatetimeField()
 
     class Meta(Model.Meta):

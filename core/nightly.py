@@ -18,9 +18,10 @@ import orjson
 
 from core import digests
 from core.db import Connection, transaction
+from core.decisions import FORMAT
 from core.entries import Kind
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting
+from core.folding import Batch, Posting
 from core.notices import announce
 from core.posting import Engine, write
 from core.redemptions import time_out

@@ -18,15 +18,16 @@ from core.containment import Containment
 from core.db import Connection, Deadlock, transaction
 from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference
 from core.events import EventKind
-from core.folding import Batch, Outcome, fold_purchase
+from core.folding import Batch, Outcome, fold
 from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.settling import end_holds
-from core.store import caps, faults, issues, redemptions
+from core.store import attributes, caps, faults, issues, redemptions
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
+from core.store.writes import Tip
 
 _RETRIES = 5
 #: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
@@ -53,13 +54,14 @@ class _Booked(NamedTuple):
     """What one transaction did: outcomes of the first items, and whether something waited for one.
 
     `cuts`: where else the batch must be cut, by places in it. `issued`: the events for which rules
-    issue rewards.
+    issue rewards, `followed` the members of whom something is to be told to rules.
     """
 
     outcomes: list[Outcome]
     awaited: bool
     cuts: Sequence[int] = ()
     issued: Sequence[int] = ()
+    followed: Sequence[int] = ()
 
 
 class Engine:
@@ -89,6 +91,7 @@ class Engine:
         `historical` lifts the limit on how old an event may be: imports. Safe to send again.
         """
         from core.issuing import issue  # it redeems by an engine: a circle, closed here
+        from core.occasions import tell  # it books by one, too
         from core.returning import match_waiting  # it books by one: another
 
         outcomes: list[Outcome] = []
@@ -110,6 +113,32 @@ class Engine:
                     await issue(self, now, some.issued, seconds=LONGEST_ISSUE)
                 except Exception:  # the purchases are booked; every minute it is tried again
                     _log.exception("what rules issued couldn't be taken; it is tried again")
+            if some.followed:
+                try:
+                    await tell(self, now, some.followed)
+                except Exception:  # the purchases are booked; every minute it is tried again
+                    _log.exception("what followed couldn't be told to rules; it is tried again")
+        return outcomes
+
+    async def record_activities(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
+        """Book a batch of activities, or of occasions, as `record_purchases` does purchases.
+
+        All of one kind. What follows from them is told right after.
+        """
+        from core.issuing import issue  # as above
+        from core.occasions import tell
+
+        outcomes: list[Outcome] = []
+        while (done := len(outcomes)) < len(items):
+            some = await self._run(items[done:], now, False, book=True)
+            outcomes += some.outcomes
+            try:
+                if some.issued:
+                    await issue(self, now, some.issued, seconds=LONGEST_ISSUE)
+                if some.followed:
+                    await tell(self, now, some.followed)
+            except Exception:  # they are booked; every minute it is tried again
+                _log.exception("what followed from activities couldn't be done; it is tried again")
         return outcomes
 
     async def quote(self, items: Sequence[Incoming], now: datetime) -> list[Outcome]:
@@ -171,16 +200,13 @@ class Engine:
         batch = Batch(
             self.rulebook, now, historical, containment=self.containment, tentative=not book
         )
-        places = await store.lock_members(
-            connection, [(n, *item.member.key) for n, item in enumerate(items)]
-        )
-        holders = {place: holder for place, holder, _ in places}
-        batch.tips = {holder: tip for _, holder, tip in places}
+        holders, batch.tips = await _lock(connection, items)
         if holders:
             await self._load(connection, batch, items, holders)
             told = [(h, items[n].partner, items[n].purchase) for n, h in holders.items()]
             await caps.load(connection, batch.tally, told, sure=sure and book)
-        cuts = _cuts(batch, items, holders) if book and batch.awaiting else []
+        awaiting = book and batch.awaiting and items[0].kind is EventKind.PURCHASE
+        cuts = _cuts(batch, items, holders) if awaiting else []
         if cuts:
             items = items[: cuts[0]]
         events = await self.ids.take(len(items))
@@ -194,13 +220,16 @@ class Engine:
             try:
                 if n not in holders:
                     raise UnknownReference(f"nobody is known by {item.member}", "member")
-                outcomes.append(fold_purchase(batch, item, holders[n], events[n]))
+                outcomes.append(fold(batch, item, holders[n], events[n]))
             except Refusal as refusal:
                 outcomes.append(refusal)
         if book:
             await write(connection, batch)
         issued = sorted({row.event for row in batch.writes.issues}) if book else []
-        return _Booked(outcomes, batch.writes.awaited, cuts, issued)
+        followed = sorted({o.holder for o in batch.writes.occasions}) if book else []
+        if book and batch.writes.thanks:
+            followed += await attributes.referrers(connection, batch.writes.thanks)
+        return _Booked(outcomes, batch.writes.awaited, cuts, issued, followed)
 
     async def _load(
         self,
@@ -216,7 +245,7 @@ class Engine:
             spans[holder] = (min(lo, at), max(hi, at))
         keys = [(items[n].partner.id, items[n].purchase.external_id) for n in holders]
         reaches = self.rulebook.reaches
-        batch.take(await store.load(connection, spans, keys, reaches, EventKind.PURCHASE))
+        batch.take(await store.load(connection, spans, keys, reaches, items[0].kind))
         if sliding := self.rulebook.sliding:
             batch.place(await open_lots(connection, list(spans), sliding))
         # What became active meanwhile repays what is owed before what this batch brings does.
@@ -224,6 +253,19 @@ class Engine:
         if owing:
             batch.place(await due_lots(connection, owing, batch.now))
         await end_holds(connection, self.ids, batch)
+
+
+async def _lock(
+    connection: Connection, items: Sequence[Incoming]
+) -> tuple[dict[int, int], dict[int, Tip]]:
+    """Lock the holders of all items: by place who it is, and where each one's chain ends."""
+    numbers = {n: item.holder for n, item in enumerate(items) if item.holder is not None}
+    if not numbers:
+        known = [(n, *item.member.key) for n, item in enumerate(items)]
+        places = await store.lock_members(connection, known)
+        return {n: holder for n, holder, _ in places}, {holder: tip for _, holder, tip in places}
+    tips = await store.lock_holders(connection, sorted(set(numbers.values())))
+    return {n: holder for n, holder in numbers.items() if holder in tips}, tips
 
 
 def _cuts(batch: Batch, items: Sequence[Incoming], holders: Mapping[int, int]) -> list[int]:
@@ -257,6 +299,7 @@ async def write(connection: Connection, batch: Batch) -> None:
     await store.write_holders(connection, writes)
     if writes.issues:
         await issues.add(connection, writes.issues)
+    await attributes.write(connection, writes, batch.now)
     if not await caps.write(connection, batch.tally):
         raise LostRace  # another drew on a budget since: less is left of it
     if writes.settled:  # last: stock is given back there, for which others wait

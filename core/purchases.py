@@ -14,6 +14,7 @@ from decimal import Decimal
 import orjson
 
 from core.errors import BadInput, NotAllowed, UnknownReference
+from core.events import EventKind
 from core.members import MemberRef
 from core.rulebook import PartnerTerms, Rulebook
 from laurels.money import MoneyError, to_minor
@@ -47,15 +48,18 @@ class PurchaseInput:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A purchase that passed all checks which need no database.
+    """A purchase, or an activity, that passed all checks which need no database.
 
     `supposed` are tiers, by ladder, that a quote takes in place of those that the member holds.
+    An occasion's is known by its number, the `holder`; its `member` says nothing.
     """
 
     partner: PartnerTerms
     member: MemberRef
     purchase: Purchase
     supposed: Mapping[str, str] = field(default_factory=dict)
+    kind: EventKind = EventKind.PURCHASE
+    holder: int | None = None
 
 
 def find_partner(rulebook: Rulebook, code: str) -> PartnerTerms:

@@ -15,6 +15,7 @@ from core.measures import Qualified
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook
 from core.store import writes
 from core.tiers import Standing, TierMove, lapses
+from laurels.activities import PURCHASE
 from laurels.declarations import MeasureKind
 from laurels.durations import start_of
 from laurels.evaluation import Evaluation
@@ -95,7 +96,7 @@ def _qualifying(
     if ladder.owner not in (None, partner.id):
         return 0
     if measure.kind is MeasureKind.VISITS:
-        return 1
+        return int(purchase.trigger == PURCHASE)
     return purchase.total_minor if measure.unit == purchase.currency else 0
 
 

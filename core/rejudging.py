@@ -13,7 +13,6 @@ from core.tally import Carried
 from laurels.deadline import evaluate_in_time
 from laurels.errors import RuleTooSlow
 from laurels.lasting import carries, reevaluates
-from laurels.purchase import Facts
 
 if TYPE_CHECKING:
     from core.folding import Batch
@@ -49,7 +48,7 @@ def _judged_by_rules(
     for n in again:
         given = bought.given[n]
         try:
-            facts = Facts(bought.visits, dict(bought.tiers), carried=carried)
+            facts = bought.facts(carried)
             found = evaluate_in_time([rules[given.rule]], receipt, facts)
         except (Exception, RuleTooSlow):
             del judged[n]
@@ -79,7 +78,7 @@ def carried_again(bought: Bought, request: Request, after: Remains) -> list[Carr
             rule = rules.get(known.version) or latest.get(known.code)
             if rule is None:
                 continue
-            facts = Facts(bought.visits, dict(bought.tiers), carried={known.code: known.before})
+            facts = bought.facts({known.code: known.before})
             try:
                 evaluation = evaluate_in_time(
                     [rule.rule], bought.receipt(request.partner, lines), facts

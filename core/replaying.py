@@ -75,16 +75,16 @@ class Side:
         """What caps, budgets and carry-overs have counted."""
         return self._batch.tally
 
-    def at(self, instant: datetime) -> PartnerTerms:
-        """The partner with the rules of an instant."""
+    def at(self, instant: datetime, trigger: str) -> PartnerTerms:
+        """The partner with the rules of an instant that judge this."""
         terms = self._terms.at(instant)
         if self._change is None:
-            return terms
+            return terms.on(trigger)
         found = self._changed.get(id(terms))
         if found is None:
             # Kept beside what it was made of: or another might be made where that one stood.
             found = self._changed[id(terms)] = (terms, replace(terms, earn=self._earn(terms)))
-        return found[1]
+        return found[1].on(trigger)
 
     def everything(self) -> PartnerTerms:
         """The partner with the rules of all times."""
@@ -99,14 +99,16 @@ class Side:
 
     def judge(self, bought: Bought) -> tuple[Facts, Evaluation]:
         """What the rules make of a purchase; nothing is counted. Raises PartnerRuleFailed."""
-        partner = self.at(bought.occurred_at)
+        partner = self.at(bought.occurred_at, bought.trigger)
         receipt = bought.receipt(partner)
-        facts = self.tally.facts(partner, receipt, bought.holder, bought.visits, bought.tiers)
+        facts = self.tally.facts(
+            partner, receipt, bought.holder, bought.visits, bought.tiers, bought.attributes
+        )
         return facts, self._batch.containment.judge(partner, receipt, facts, tentative=True)
 
     def count(self, bought: Bought, facts: Facts, evaluation: Evaluation) -> Past:
         """Count what was judged, as the books would."""
-        partner = self.at(bought.occurred_at)
+        partner = self.at(bought.occurred_at, bought.trigger)
         receipt = bought.receipt(partner)
         carried = carried_by(partner, receipt, facts, evaluation)
         self.tally.count(partner, evaluation, receipt, bought.holder, bought.event)
@@ -130,14 +132,17 @@ class Side:
     def take_back(self, past: Past, when: datetime, after: Remains) -> None:
         """Take off what came back, as the books would."""
         bought = past.bought
-        partner = self.at(bought.occurred_at)
+        partner = self.at(bought.occurred_at, bought.trigger)
         request = Request(partner, EventKind.RETURN, "", when)
         before = bought.entitled()
         judged = judge_again(self._batch, bought, request, after)
         left = after.entitled(bought.given, judged)
         carried = carried_again(bought, request, after)
         event = -(1000 * bought.event + len(bought.stages))  # of none: a row of its own
-        uncount(self._batch, bought, event, lost(bought.given, before, left), carried)
+        uncount(
+            self._batch, bought, event, lost(bought.given, before, left), carried,
+            nothing=after.nothing,
+        )  # fmt: skip
         self.tally.forget_rows()
         bought.remains, bought.judged = after, judged
         bought.stages.append((when, after))

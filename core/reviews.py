@@ -15,8 +15,9 @@ from datetime import datetime
 import orjson
 
 from core.db import Connection, transaction
+from core.decisions import FORMAT
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting
+from core.folding import Batch, Posting
 from core.posting import Engine, write
 from core.qualifying import note
 from core.store import posting as rows

@@ -19,11 +19,12 @@ from core.programme import AdjustmentSettings
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
-from laurels.lasting import carried_within, carries, ceilings_of
+from laurels.lasting import carried_within, carries, ceilings_of, trigger_of
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
+from laurels.streaks import Run, run_of
 from laurels.windows import Window, WindowKind
 
 
@@ -174,6 +175,11 @@ class RuleTerms:
         """The caps and budgets that it is held to."""
         return ceilings_of(self.rule)
 
+    @property
+    def run(self) -> Run | None:
+        """The run that it counts, where it counts one."""
+        return run_of(self.rule)
+
     def policy(self, currency: CurrencyTerms) -> PolicyTerms:
         """The policy under which points of this rule are credited."""
         return self.policies.get(currency.code, currency.terms)
@@ -213,16 +219,22 @@ class PartnerTerms:
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)
     tallied: bool = field(init=False, default=False)
+    #: What its rules judge: purchases, activities, occasions.
+    triggers: frozenset[str] = field(init=False, default=frozenset())
     _changes: tuple[datetime, ...] = field(init=False, repr=False, compare=False, default=())
     _at: dict[int, PartnerTerms] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _on: dict[str, PartnerTerms] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
+        object.__setattr__(self, "triggers", frozenset(map(trigger_of, self.rules)))
         carrying = {r.code: carried_within(r) for r in self.rules if carries(r)}
         object.__setattr__(self, "carrying", carrying)
-        capped = any(r.ceilings for r in self.earn)
+        capped = any(r.ceilings or r.run is not None for r in self.earn)
         object.__setattr__(self, "tallied", bool(carrying) or capped)
         changes = {at for r in self.earn for at in (r.from_at, r.until_at) if at is not None}
         object.__setattr__(self, "_changes", tuple(sorted(changes)))
@@ -240,6 +252,16 @@ class PartnerTerms:
             found = self._at[place] = replace(self, earn=tuple(earn))
         return found
 
+    def on(self, trigger: str) -> PartnerTerms:
+        """The same with the rules that judge this, and no others."""
+        if self.triggers <= {trigger}:
+            return self
+        found = self._on.get(trigger)
+        if found is None:
+            earn = [r for r in self.earn if trigger_of(r.rule) == trigger]
+            found = self._on[trigger] = replace(self, earn=tuple(earn))
+        return found
+
     def uses_since(self, at: datetime) -> dict[str, datetime | None]:
         """From when on what was given bears on the caps of a purchase, by key; None: from ever."""
         found: dict[str, datetime | None] = {}
@@ -251,6 +273,8 @@ class PartnerTerms:
                     before = found.get(key, begins)
                     ever = begins is None or before is None
                     found[key] = None if ever else min(begins or at, before or at)
+            if rule.run is not None:
+                found[rule.run.key(rule.rule.code)] = rule.run.since(at, self.time_zone)
         return found
 
     def with_rules(self, earn: tuple[RuleTerms, ...]) -> PartnerTerms:

@@ -13,10 +13,11 @@ from datetime import datetime
 import orjson
 
 from core.db import Connection
+from core.decisions import FORMAT
 from core.entries import Account, Kind, Lot
 from core.errors import IdempotencyConflict, UnknownReference, WrongState
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting
+from core.folding import Batch, Posting
 from core.redeemed import Redemption, Settled, Status, from_row
 from core.rulebook import Rulebook
 from core.store import posting as rows

@@ -12,11 +12,13 @@ from datetime import datetime
 import orjson
 
 from core.bought import Bought, Request, Returned
+from core.decisions import FORMAT, content_of, packed
 from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import EventKind
-from core.folding import FORMAT, Batch, Posting, check_room, content_of, packed
+from core.folding import Batch, Posting, check_room
+from core.following import came_back
 from core.ledger import Ledger
 from core.qualifying import disqualify
 from core.rejudging import carried_again, judge_again
@@ -86,7 +88,9 @@ def _take_back(
     falls = _by_currency(bought.given, before, entitled)
     taken = _collect(posting, bought, before, falls)
     carried = carried_again(bought, request, after)
-    uncount(batch, bought, event, lost(bought.given, before, entitled), carried)
+    uncount(
+        batch, bought, event, lost(bought.given, before, entitled), carried, nothing=after.nothing
+    )
     visit_gone = after.nothing and not bought.remains.nothing
     bought.remains, bought.judged = after, judged
     bought.cancelled = request.kind is EventKind.CANCEL
@@ -114,6 +118,11 @@ def _take_back(
         purchase=bought.event,
     )  # fmt: skip
     codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
+    if request.kind is EventKind.RETURN and not batch.historical:
+        batch.writes.occasions += came_back(
+            request.partner, bought.holder, event, bought.external_id, bought.money, money,
+            request.occurred_at,
+        )  # fmt: skip
     moves = disqualify(
         batch, bought.holder, posting.cause, bought.occurred_at, bought.partner,
         {codes[c]: fall for c, fall in falls.items() if c in codes},
@@ -164,9 +173,13 @@ def uncount(
     event: int,
     lost: Mapping[tuple[int, int], tuple[int, bool]],
     carried: Sequence[Carried],
+    *,
+    nothing: bool,
 ) -> None:
     """Take what is no longer earned off caps and budgets, and off what rules carry over."""
-    batch.tally.give_back(bought.holder, bought.partner, bought.earning_events, event, lost)
+    batch.tally.give_back(
+        bought.holder, bought.partner, bought.earning_events, event, lost, nothing=nothing
+    )
     batch.tally.carry_on(bought.partner, bought.holder, carried)
     bought.carried.update((x.rule, x) for x in carried)
 
@@ -217,10 +230,10 @@ def _edit(
         raise WrongState(
             f"the last revision is {bought.revision}; the next is {bought.revision + 1}", "revision"
         )
-    partner = request.partner.at(bought.occurred_at)
-    receipt = bought.receipt(partner, lines)
+    receipt = bought.receipt(request.partner, lines)
+    partner = request.partner.at(bought.occurred_at).on(receipt.trigger)
     evaluation, carried = _judge_revision(batch, partner, bought, receipt)
-    decided = content_of(partner, evaluation, bought.visits, bought.tiers, carried)
+    decided = content_of(partner, receipt, evaluation, bought.facts(), carried)
     packed(partner, decided)
     check_room(batch, partner, evaluation, bought.holder)
     given = given_of(decided)
@@ -266,7 +279,7 @@ def _judge_revision(
 ) -> tuple[Evaluation, list[Carried]]:
     """What rules make of a revision, as if its purchase had never been judged."""
     facts = batch.tally.facts(
-        partner, receipt, bought.holder, bought.visits, bought.tiers,
+        partner, receipt, bought.holder, bought.visits, bought.tiers, bought.attributes,
         without=bought.earning_events, earlier=bought.carried,
     )  # fmt: skip
     evaluation = batch.containment.judge(partner, receipt, facts)

@@ -104,6 +104,7 @@ class Tally:
         holder: int,
         visits: int,
         tiers: Mapping[str, str],
+        attributes: Mapping[str, str],
         *,
         without: Sequence[int] = (),
         earlier: Mapping[str, Carried] | None = None,
@@ -113,11 +114,12 @@ class Tally:
         Of what the same purchase carried over `earlier` rules are told what it found.
         """
         if not partner.tallied:
-            return Facts(visits, tiers)
+            return Facts(visits, tiers, attributes=attributes)
         codes = {c.id: c.code for c in partner.issues.values()}
         own = self._own(holder, partner.id, without)
         uses: dict[str, list[Use]] = {}
-        for key in {c.key(r.rule.code) for r in partner.earn for c in r.ceilings}:
+        keys = {c.key(r.rule.code) for r in partner.earn for c in r.ceilings}
+        for key in keys | {r.run.key(r.rule.code) for r in partner.earn if r.run is not None}:
             rows = self.uses.get((holder, partner.id, key), {}).values()
             uses[key] = [
                 Use(row.at, codes[row.currency], row.points, row.times)
@@ -139,7 +141,7 @@ class Tally:
                 carried[code] = earlier[key].before
             else:
                 carried[code] = self.carried.get((holder, partner.id, key), 0)
-        return Facts(visits, tiers, uses, budgets, carried)
+        return Facts(visits, tiers, uses, budgets, carried, attributes)
 
     def _own(self, holder: int, partner: int, events: Collection[int]) -> list[UseRow]:
         """What these events counted."""
@@ -175,6 +177,17 @@ class Tally:
                 for c in rule.ceilings
             }:
                 due[counted] = (due.get(counted, (0, 0))[0] + granted.points, 1)
+        for place in evaluation.counted:
+            rule = partner.earn[place]
+            run = rule.run
+            assert run is not None  # or the evaluator would have refused it
+            points = sum(
+                g.points
+                for g in evaluation.granted
+                if g.rule == place and g.currency == run.currency
+            )
+            code = run.key(rule.rule.code)
+            due[code, rule.id, partner.issues[run.currency].id, None] = (points, 1)
         for row in self._own(holder, partner.id, instead_of):
             points, times = due.get(row.counted, (0, 0))
             due[row.counted] = (points - row.points, times - row.times)
@@ -192,21 +205,29 @@ class Tally:
         events: Sequence[int],
         event: int,
         falls: Mapping[tuple[int, int], tuple[int, bool]],
+        *,
+        nothing: bool,
     ) -> None:
         """Take off what came back of what `events` counted.
 
         `falls` are by (rule, currency) the points, and whether nothing of them is left. What an
-        edit counts no more (under another period, say) has nothing to give back.
+        edit counts no more (under another period, say) has nothing to give back. One of a run stays
+        one until `nothing` is left of the purchase.
         """
         own: dict[Counted, UseRow] = {}
-        stands: dict[Counted, int] = {}
+        stands: dict[Counted, tuple[int, int]] = {}
         for row in self._own(holder, partner, events):
             own.setdefault(row.counted, row)
-            stands[row.counted] = stands.get(row.counted, 0) + row.points
+            before = stands.get(row.counted, (0, 0))
+            stands[row.counted] = (before[0] + row.points, before[1] + row.times)
         for counted, row in own.items():
             points, gone = falls.get((row.rule, row.currency), (0, False))
-            if points and stands[counted]:
-                self._add(row._replace(event=event, points=-points, times=-int(gone)), 0)
+            if row.key.startswith("run:"):
+                gone = nothing and stands[counted][1] > 0
+                points = points if stands[counted][0] else 0
+            elif not points or not stands[counted][0]:
+                continue
+            self._add(row._replace(event=event, points=-points, times=-int(gone)), 0)
 
     def _add(self, row: UseRow, size: int) -> None:
         if not row.points and not row.times:

@@ -31,8 +31,8 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _YEARLY = re.compile(r"yearly ([0-9]{2})-([0-9]{2})\Z")
 _MONTHLY = re.compile(r"monthly ([0-9]{1,2})\Z")
 _NO_ATTRIBUTES: Mapping[str, Value] = MappingProxyType({})
-#: Its receipt: one line of nothing, so that points have a place.
-_LINES = (Line("", 0),)
+#: An activity's receipt: one line of nothing, so that points have a place.
+ACTIVITY_LINES = (Line("", 0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Activity(Purchase):
             # A copy: one rule must not be able to change it for the next.
             attributes = MappingProxyType(dict(attributes))
         return cls(
-            partner, external_id, occurred_at, NO_MONEY, _LINES, "", time_zone,
+            partner, external_id, occurred_at, NO_MONEY, ACTIVITY_LINES, "", time_zone,
             type=type, attributes=attributes,
         )  # fmt: skip
 

@@ -55,7 +55,7 @@ class Evaluation:
 
     `carried` is what rules carry on to the member's next receipt, `issued` the rewards they issue,
     `noted` what they note of the member. `thanks` are the rules that thank who referred it,
-    `counted` those of whose run it is one without points.
+    `counted` those of whose run it is one, with points or without.
     """
 
     granted: tuple[Granted, ...]

@@ -71,6 +71,8 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
                 _take(rule, place, effect, purchase, granted, refused)
                 if effect.carry is not None:
                     carried[place] = _checked_carry(rule, effect.carry)
+                if effect.counts:
+                    notes.counted.append(_checked_run(rule, place))
             elif isinstance(effect, Nothing):
                 refused.append(Refused(place, _words(rule, effect.because)))
                 if effect.carry is not None:

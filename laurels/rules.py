@@ -31,6 +31,7 @@ class Award:
     the points over the lines by their amounts. `because` is a member's reason where the rule's
     title alone doesn't say it. `wanted` is the figure before the rule's own cap cut it. `carry` is
     what it carries on to the next receipt (see `Facts.carried`); None leaves that as it is.
+    `counts` where it is one of a run (see `Streak`).
     """
 
     currency: str
@@ -39,6 +40,7 @@ class Award:
     because: str = ""
     wanted: int | None = None
     carry: int | None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

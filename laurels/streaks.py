@@ -27,10 +27,11 @@ _WORDS = {"D": "day", "W": "week", "M": "month"}
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`times` periods of the calendar in a row."""
+    """`times` periods of the calendar in a row; what counts is kept under this `currency`."""
 
     times: int
     window: Window
+    currency: str
 
     def key(self, rule: str) -> str:
         """Under which what counts is kept."""
@@ -99,7 +100,6 @@ class Streak(BoxRule):
         window = period_of(what, per)
         if window is None:
             raise DeclarationError(f"{what}: per: a period of the calendar: calendar 1W")
-        self.run = Run(times, window)
         self.at_least: Money | None = None
         if at_least is not None:
             self.at_least = within(f"{what}: at_least", Money.parse, at_least)
@@ -110,6 +110,7 @@ class Streak(BoxRule):
                 "at_least": None if self.at_least is None else str(self.at_least),
             },
         )  # fmt: skip
+        self.run = Run(times, window, self.currency)
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effect:
         """The points, where this completes a streak; else how many are missing."""
@@ -130,4 +131,4 @@ class Streak(BoxRule):
         if missing > 0:
             more = f"{missing} more {word}{'' if missing == 1 else 's'}"
             return Nothing(f"{length + 1} in a row, {more} to go", counts=True)
-        return Award(self.currency, self.points)
+        return Award(self.currency, self.points, counts=True)

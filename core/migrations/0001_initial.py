@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                 ("name", fields.CharField(max_length=100)),
                 ("symbol", fields.CharField(max_length=16)),
                 ("redeemable", fields.BooleanField(default=True)),
+                ("badge", fields.BooleanField(default=False)),
                 ("owner_id", fields.IntField(null=True)),
             ],
             options={
@@ -117,6 +118,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", fields.CharField(null=True, max_length=200)),
                 ("claimed", fields.BooleanField(default=True)),
+                ("birthday", fields.SmallIntField(null=True, db_index=True)),
                 ("enrolled_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={

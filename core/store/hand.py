@@ -157,6 +157,56 @@ CREATE TABLE carry (
     carried bigint NOT NULL,
     PRIMARY KEY (holder_id, partner_id, rule)
 ) WITH (fillfactor = 70);
+-- What partners have noted of members: by name what stands from an instant on, until another says
+-- otherwise; no value: it no longer does. Not of the books: it can be erased.
+CREATE TABLE attribute (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    partner_id integer NOT NULL,
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 80),
+    at timestamptz NOT NULL,
+    id bigint NOT NULL,
+    event_id bigint,
+    value text CHECK (length(value) BETWEEN 1 AND 100),
+    until_at timestamptz CHECK (until_at > at),
+    PRIMARY KEY (holder_id, partner_id, name, at, id)
+);
+CREATE INDEX attribute_of_event ON attribute (holder_id, event_id) WHERE event_id IS NOT NULL;
+-- What the engine is to tell rules of: tried from next_at on, gone once it is booked.
+CREATE TABLE occasion (
+    partner_id integer NOT NULL,
+    external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 180),
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    type text NOT NULL CHECK (length(type) BETWEEN 1 AND 80),
+    attributes jsonb NOT NULL,
+    at timestamptz NOT NULL,
+    next_at timestamptz NOT NULL,
+    attempts smallint NOT NULL DEFAULT 0 CHECK (attempts BETWEEN 0 AND 12),
+    problem text NOT NULL DEFAULT '' CHECK (length(problem) <= 1000),
+    PRIMARY KEY (partner_id, external_id)
+);
+CREATE INDEX occasion_open ON occasion (next_at, at) WHERE attempts < 12;
+-- Of each schedule, and of birthdays, the local day up to which members' occasions were made.
+CREATE TABLE schedule_day (
+    partner_id integer NOT NULL,
+    trigger text NOT NULL CHECK (length(trigger) BETWEEN 1 AND 80),
+    day date NOT NULL,
+    PRIMARY KEY (partner_id, trigger)
+);
+-- By what code a member refers others, and who referred whom to which partner.
+CREATE TABLE referral_code (
+    code text PRIMARY KEY CHECK (length(code) BETWEEN 6 AND 32),
+    holder_id bigint NOT NULL UNIQUE REFERENCES holder (id),
+    at timestamptz NOT NULL
+);
+CREATE TABLE referral (
+    holder_id bigint NOT NULL REFERENCES holder (id),
+    partner_id integer NOT NULL,
+    referrer_id bigint NOT NULL REFERENCES holder (id),
+    at timestamptz NOT NULL,
+    PRIMARY KEY (holder_id, partner_id),
+    CONSTRAINT referral_of_another CHECK (referrer_id <> holder_id)
+);
+CREATE INDEX referral_by ON referral (referrer_id);
 -- Nothing more is booked up to the last of these instants, whatever clock it comes by.
 CREATE TABLE seal (
     at timestamptz PRIMARY KEY

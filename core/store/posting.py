@@ -27,7 +27,7 @@ LOCK_HOLDERS = f"""
 SELECT h.id, {_TIP} FROM holder h WHERE h.id = ANY($1) ORDER BY h.id FOR NO KEY UPDATE OF h
 """
 
-# One result for nine nouns, told apart by `what`: one round trip, and typed columns, not JSON.
+# One result for ten nouns, told apart by `what`: one round trip, and typed columns, not JSON.
 # Of what qualified: around the spans and where windows begin, for the measure there follows from
 # the stored one; returns, which count in two places; and everything, where a rank depends on what
 # was held before, was given by hand, or was measured by other terms.
@@ -92,6 +92,10 @@ SELECT 8, w.partner_id, w.kind, NULL, NULL, NULL, NULL, NULL, w.occurred_at, NUL
     convert_to(coalesce(w.content ->> 'event', ''), 'UTF8')
 FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
 JOIN waiting w ON w.partner_id = k.partner_id AND w.purchase = k.external_id AND w.problem = ''
+UNION ALL
+SELECT 9, n.holder_id, n.partner_id, n.id, NULL, NULL, NULL, NULL, n.at, n.until_at, n.name,
+    convert_to(n.value, 'UTF8')
+FROM h JOIN attribute n ON n.holder_id = h.id AND n.partner_id = ANY($4)
 """
 
 

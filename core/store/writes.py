@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.ledger import Ledger
+from core.noted import AttributeRow, Occasion
 from core.redeemed import Settled
 from laurels.purchase import Line
 
@@ -145,4 +146,8 @@ class Writes:
     relations: list[tuple[int, int, int]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     issues: list[IssueRow] = field(default_factory=list)
+    attributes: list[AttributeRow] = field(default_factory=list)
+    occasions: list[Occasion] = field(default_factory=list)
+    #: (holder, partner, instant): who referred the holder there is thanked.
+    thanks: list[tuple[int, int, datetime]] = field(default_factory=list)
     awaited: bool = False

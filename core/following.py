@@ -1,0 +1,88 @@
+"""What follows from a judgement beside points: rewards to issue, what is noted, occasions to come.
+
+Folds into a batch in memory; carried out with the batch, or right after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from core.activities import order_of
+from core.decisions import until_of
+from core.noted import AttributeRow, Occasion, noted_at
+from core.rulebook import PartnerTerms
+from core.store import writes as rows
+from laurels.activities import RETURN, Value
+from laurels.effects import SEGMENT
+from laurels.evaluation import Evaluation
+from laurels.purchase import Purchase
+
+if TYPE_CHECKING:
+    from core.folding import Batch
+
+
+def follow(
+    batch: Batch,
+    partner: PartnerTerms,
+    purchase: Purchase,
+    evaluation: Evaluation,
+    holder: int,
+    event: int,
+) -> None:
+    """Note what a judgement asks for beside points."""
+    if evaluation.issued and not batch.historical:  # what history brings was given out then
+        batch.writes.issues += [
+            rows.IssueRow(
+                holder, event, partner.earn[x.rule].id, n, partner.id, x.reward, x.quantity,
+                x.currency, order_of(purchase), max(batch.now, purchase.occurred_at),
+            )
+            for n, x in enumerate(evaluation.issued)
+        ]  # fmt: skip
+    if evaluation.noted:
+        at = purchase.occurred_at
+        latest = {x.name: x for x in evaluation.noted}  # of two of a name the last one stands
+        noted = [
+            AttributeRow(
+                holder, partner.id, x.name, at, event, event, x.value, until_of(x, purchase)
+            )
+            for x in latest.values()
+        ]  # fmt: skip
+        known = batch.attributes.setdefault((holder, partner.id), [])
+        batch.writes.occasions += entered(batch.rulebook.partners[partner.code], known, noted)
+        batch.writes.attributes += noted
+        known += noted
+    if evaluation.thanks and not batch.historical:
+        batch.writes.thanks.append((holder, partner.id, purchase.occurred_at))
+
+
+def entered(
+    partner: PartnerTerms, known: Iterable[AttributeRow], noted: Iterable[AttributeRow]
+) -> list[Occasion]:
+    """The segments that a member enters by this who wasn't in them, where a rule waits for that."""
+    found = []
+    for row in noted:
+        if not row.name.startswith(SEGMENT) or row.value is None:
+            continue
+        waits = row.name in partner.at(row.at).triggers
+        if waits and row.name not in noted_at(known, row.at):
+            number = f"{row.name}:{row.holder}:{row.id}"
+            found.append(Occasion(partner.id, number, row.holder, row.name, {}, row.at))
+    return found
+
+
+def came_back(
+    partner: PartnerTerms,
+    holder: int,
+    event: int,
+    purchase: str,
+    money: str,
+    minor: int,
+    at: datetime,
+) -> list[Occasion]:
+    """The occasion of a return, where a rule waits for one."""
+    if RETURN not in partner.at(at).triggers:
+        return []
+    told: dict[str, Value] = {"purchase": purchase, "money": money, "amount": minor}
+    return [Occasion(partner.id, f"return:{event}", holder, RETURN, told, at)]

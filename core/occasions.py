@@ -1,0 +1,164 @@
+"""Tells rules of occasions: a segment entered, an enrolment, a birthday, a schedule's day, thanks.
+
+What is to be told was written with its cause, and is booked by a natural key of its own: however
+often it is tried, and by whom, it is booked once. Knows nothing of how a rule judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+
+import structlog
+
+from core.activities import of_occasion
+from core.db import PASSING, transaction
+from core.errors import Refusal
+from core.following import entered
+from core.noted import AttributeRow, Occasion
+from core.posting import Engine
+from core.rulebook import PartnerTerms
+from core.store import attributes as store
+from laurels.activities import BIRTHDAY, ENROLMENT, falls_on
+from laurels.durations import at_local, zone
+from laurels.effects import SetAttribute, checked_attribute
+
+#: At a time.
+_SOME = 500
+#: So many days of a schedule that nobody was there to tell of are told of later.
+CATCH_UP = 7
+_log = structlog.get_logger("laurels.occasions")
+
+
+async def tell(engine: Engine, now: datetime, holders: Sequence[int] | None = None) -> int:
+    """Tell rules what is due, of these members or of all; returns how many occasions were booked.
+
+    One that a rule fails on is tried again later, eleven times over days.
+    """
+    booked = 0
+    while rows := await store.due(now, _SOME, holders):
+        known = [(row, engine.rulebook.partner_by_id(row.occasion.partner)) for row in rows]
+        gone = [row for row, partner in known if partner is None]
+        if gone:
+            await store.failed([_later(r, now, "its partner isn't installed") for r in gone])
+        here = [(row, partner) for row, partner in known if partner is not None]
+        outcomes = await _book(engine, here, now)
+        done = [r.occasion for (r, _), x in zip(here, outcomes, strict=True) if x is None]
+        if done:
+            await store.told([(o.partner, o.external_id) for o in done])
+        failed = [
+            _later(row, now, why)
+            for (row, _), why in zip(here, outcomes, strict=True) if why is not None
+        ]  # fmt: skip
+        if failed:
+            await store.failed(failed)
+        booked += len(done)
+        if len(rows) < _SOME:
+            break
+    return booked
+
+
+async def _book(
+    engine: Engine, rows: Sequence[tuple[store.Due, PartnerTerms]], now: datetime
+) -> list[str | None]:
+    """Book them together, else half and half: a fault costs what has it. Why not, for each."""
+    if not rows:
+        return []
+    items = [of_occasion(partner, row.occasion) for row, partner in rows]
+    try:
+        outcomes = await engine.record_activities(items, now)
+    except PASSING:
+        raise
+    except Exception as error:
+        if len(rows) > 1:
+            half = len(rows) // 2
+            first = await _book(engine, rows[:half], now)
+            return first + await _book(engine, rows[half:], now)
+        _log.exception("an occasion can't be booked", occasion=rows[0][0].occasion.external_id)
+        return [f"it failed: {type(error).__name__}, see the log"]
+    return [x.message if isinstance(x, Refusal) else None for x in outcomes]
+
+
+def _later(row: store.Due, now: datetime, why: str) -> tuple[int, str, datetime, str]:
+    pause = timedelta(minutes=2**row.attempts)
+    return row.occasion.partner, row.occasion.external_id, now + pause, why
+
+
+async def keep_days(engine: Engine, now: datetime) -> None:
+    """Make the occasions of birthdays and schedules whose local day has come, at its start.
+
+    Days on which nobody did so are made up for, as far as CATCH_UP; a rule that came later finds
+    only the days from then on.
+    """
+    for partner in engine.rulebook.partners.values():
+        dated = sorted(
+            t for t in partner.triggers if t == BIRTHDAY or t.startswith("schedule:")
+        )  # fmt: skip
+        if dated:
+            await _keep(partner, dated, now)
+
+
+async def _keep(partner: PartnerTerms, dated: Sequence[str], now: datetime) -> None:
+    today = now.astimezone(zone(partner.time_zone)).date()
+    async with transaction() as connection:
+        made = await store.days(connection, partner.id)
+        for trigger in dated:
+            last = made.get(trigger, today - timedelta(days=1))
+            if last >= today:
+                continue
+            day = max(last, today - timedelta(days=CATCH_UP))
+            while day < today:
+                day += timedelta(days=1)
+                at = at_local(datetime.combine(day, time()), partner.time_zone)
+                if trigger not in partner.at(at).triggers:
+                    continue
+                if trigger == BIRTHDAY:
+                    born = _born(day)
+                    await store.birthdays(connection, partner.id, born, day, at, now)
+                elif falls_on(trigger, day):
+                    await store.everybody(connection, partner.id, trigger, day, at, now)
+            await store.made(connection, partner.id, trigger, today)
+
+
+def _born(day: date) -> list[int]:
+    """The birthdays that are kept on a day: of 29 February on the 28th, in a year without one."""
+    born = [100 * day.month + day.day]
+    if born == [228] and (day + timedelta(days=1)).month == 3:
+        born.append(229)
+    return born
+
+
+def enrolled(partner: PartnerTerms, holder: int, at: datetime) -> list[Occasion]:
+    """The occasion of an enrolment by a partner, where a rule waits for that."""
+    if ENROLMENT not in partner.at(at).triggers:
+        return []
+    return [Occasion(partner.id, f"enrolment:{holder}", holder, ENROLMENT, {}, at)]
+
+
+async def note(
+    engine: Engine,
+    partner: PartnerTerms,
+    holder: int,
+    effects: Sequence[SetAttribute],
+    now: datetime,
+    until: datetime | None = None,
+) -> None:
+    """Note something of a member by hand, until then or for good.
+
+    Raises DeclarationError where it can't be stored.
+    """
+    for effect in effects:
+        checked_attribute(effect)
+    numbers = await engine.ids.take(len(effects))
+    rows = [
+        AttributeRow(holder, partner.id, effect.name, now, number, None, effect.value, until)
+        for effect, number in zip(effects, numbers, strict=True)
+    ]
+    async with transaction() as connection:
+        known = await store.of_holder(connection, holder, partner.id)
+        await store.note(connection, rows)
+        occasions = entered(partner, known, rows)
+        if occasions:
+            await store.occur(connection, occasions, now)
+    if occasions:
+        await tell(engine, now, [holder])
