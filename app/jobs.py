@@ -21,6 +21,7 @@ from core import nightly, simulating
 from core.digests import DigestKey
 from core.issuing import issue
 from core.nightly import Night
+from core.occasions import keep_days, tell
 from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
@@ -97,7 +98,7 @@ def told(job: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     """The jobs as procrastinate knows them, on this connection.
 
-    The six of every minute need no retry, for the next minute is one. Their queueing locks keep
+    Those of every minute need no retry, for the next minute is one. Their queueing locks keep
     them from piling up behind a slow one. They have no other lock, which a killed worker would keep
     until `requeue` frees it, and `requeue` is one of them.
     """
@@ -169,6 +170,17 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if taken := await issue(work.engine, work.clock()):
             _log.info("issued rewards taken", count=taken)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="occasions", queueing_lock="occasions")
+    @told
+    async def occasions(timestamp: int) -> None:
+        """Birthdays and schedules whose day has come, and what else rules are still to be told."""
+        del timestamp
+        now = work.clock()
+        await keep_days(work.engine, now)
+        if booked := await tell(work.engine, now):
+            _log.info("occasions told", count=booked)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="simulations", queueing_lock="simulations")

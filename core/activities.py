@@ -93,5 +93,10 @@ def hash_of(purchase: Purchase, holder: int) -> bytes | None:
 def order_of(purchase: Purchase) -> str:
     """The order on which rewards are taken that rules issue for it."""
     if isinstance(purchase, Activity):
-        return f"activity:{purchase.external_id}"
+        return order_of_activity(purchase.external_id)
     return purchase.external_id
+
+
+def order_of_activity(external_id: str) -> str:
+    """The same of an activity, by its number: no purchase's number can be that."""
+    return f"activity:{external_id}"

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from core.entitlement import Given, Item, Remains, changes_of, given_of
-from core.events import EARNING, EventKind
+from core.events import CANCELLING, EARNING, EventKind
 from core.judging import TierMove
 from core.rulebook import PartnerTerms
 from core.tally import Carried, carried_of
@@ -121,11 +121,11 @@ class Bought:
                 bought.given, bought.revision = after, content["rev"]
                 bought.remains = Remains.whole([_line(row) for row in own])
                 bought.earning_events.append(event)
-            elif kind in (EventKind.RETURN, EventKind.CANCEL):
+            elif kind == EventKind.RETURN or kind in CANCELLING:
                 bought = found[purchase]
                 items = [Item(row[1] - 1, row[4], row[3]) for row in own]
                 bought.judged = dict(content["j"])
-                bought.cancelled = kind == EventKind.CANCEL
+                bought.cancelled = kind in CANCELLING
                 before = bought.remains
                 bought.remains = (
                     before.emptied() if bought.cancelled else before.less(items, content["a"])

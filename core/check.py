@@ -14,13 +14,14 @@ from typing import Any
 
 import orjson
 
+from core.activities import activity_hash
 from core.check_returns import returns
 from core.checking import PREFETCH, Count, Found, Pass, Peek
 from core.db import Connection, Row, transaction
 from core.digests import DigestKey
 from core.digests import proven as proven_digests
 from core.entries import Allocation, Kind, LotChange, Transfer
-from core.events import EventKind
+from core.events import EARNING, EventKind
 from core.ledger import Ledger
 from core.measures import Qualified
 from core.purchases import content_hash
@@ -113,6 +114,23 @@ async def _receipts(connection: Connection, count: Count) -> Found:
             yield f"event {event[0]}", f"total {event[5]}, lines add up to {purchase.total_minor}"
 
 
+async def _activities(connection: Connection, count: Count) -> Found:
+    """Each activity is what was told, by the hash of it."""
+    n = 0
+    async for event, holder, name, at, stored, content in connection.cursor(
+        proof.ACTIVITIES, prefetch=PREFETCH
+    ):
+        n += 1
+        if n % PREFETCH == 0:
+            count(n)
+        try:
+            hashed = activity_hash(holder, name, at, *orjson.loads(content)["x"])
+        except (ValueError, TypeError, LookupError):
+            hashed = b""
+        if hashed != stored:
+            yield f"event {event}", "the activity isn't the one that was recorded"
+
+
 async def _replay(connection: Connection, count: Count) -> Found:
     """Decisions replayed in booking order give the transfers that stand, and their hashes."""
     transfers = Peek(connection.cursor(proof.TRANSFERS, prefetch=PREFETCH))
@@ -131,7 +149,7 @@ async def _replay(connection: Connection, count: Count) -> Found:
         moved = [r async for r in changes.until((holder, booked_at))]
         taken = [r async for r in allocations.until((holder, booked_at))]
         where = f"decision {holder} at {booked_at.isoformat()}"
-        if decided.kind == EventKind.PURCHASE and _given(decided.content) != _credited(own):
+        if decided.kind in EARNING and _given(decided.content) != _credited(own):
             yield where, "its awards aren't what was credited"
         ledgers = [
             (_ledger(stamps, holder, currency, own, moved, taken), 0, 0)
@@ -298,6 +316,7 @@ def _ladder(row: Row) -> LadderTerms:
 
 _PASSES: dict[str, Pass] = {
     "receipts = their hashes": _receipts,
+    "activities = their hashes": _activities,
     "decisions replayed = transfers, hashes": _replay,
     "commands = their events": _commands,
     "lots = their policies": _policies,

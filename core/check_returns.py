@@ -20,7 +20,7 @@ from core.db import Connection, Row
 from core.entitlement import Given
 from core.entries import Account, Kind
 from core.errors import Refusal
-from core.events import EventKind
+from core.events import EARNING, EventKind
 from core.returns import unit_digest
 from core.store import proof_events as store
 from laurels.errors import LaurelsError
@@ -103,7 +103,7 @@ def _prove(past: Past) -> Iterator[tuple[str, str]]:
         where = f"event {step.event} on purchase {step.purchase}"
         try:
             if n == 0:
-                if step.kind != EventKind.PURCHASE:
+                if step.kind not in EARNING:
                     yield where, "its purchase is missing"
                     return
                 continue
@@ -157,10 +157,11 @@ def _problems(past: Past, step: Step, before: Bought, after: Bought) -> Iterator
             yield f"it says that {content['e']} is no longer earned, it is {listed}"
         falls = _falls(before.given, entitled[0], before.given, entitled[1])
         money = whole = after.remains.returned - before.remains.returned
-    if step.total != whole:
+    if before.activity is None and step.total != whole:
         yield f"it comes to {step.total}, its lines to {whole}"
     yield from _charges(past, step, content, before, falls)
     gone = after.remains.nothing and not before.remains.nothing and step.kind != EventKind.EDIT
+    gone = gone and before.activity is None
     yield from _uncounted(past, step, falls, money, visit=gone)
 
 
@@ -173,6 +174,9 @@ def _said(
             return step.external_id, content["s"]
         case EventKind.CANCEL:
             return purchase, {}
+        case EventKind.WITHDRAWAL:
+            whole = past.steps[0].kind == EventKind.ACTIVITY
+            return purchase if whole else f"occasion:{purchase}", {}
         case EventKind.EDIT:
             lines = [[r[3], r[4], r[5], r[6]] for r in past.lines if r[1] == step.event]
             said = {"revision": content["rev"], "money": step.money, "lines": lines}

@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
 from core.rule_definitions import RuleDefinition
+from laurels.activities import PURCHASE
 from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
-from laurels.lasting import capped, grouped, pending, reevaluated
+from laurels.effects import Deny, ThankReferrer
+from laurels.lasting import capped, grouped, offered, pending, reevaluated
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
 from laurels.rounding import spread
@@ -33,6 +35,7 @@ from laurels.rules import (
     check_factor,
     check_terms,
 )
+from laurels.streaks import Streak
 
 
 def parse(given: Mapping[str, Any]) -> RuleDefinition:
@@ -58,6 +61,8 @@ def rule_of(definition: RuleDefinition) -> EarnRule:
         rule = capped(rule, *ceilings)
     if definition.reevaluated:
         rule = reevaluated(rule)
+    if definition.offered:
+        rule = offered(rule)
     return rule if definition.pending is None else pending(definition.pending, rule)
 
 
@@ -65,15 +70,24 @@ class DataRule:
     """A data rule as the evaluator meets it."""
 
     __slots__ = (
-        "_award", "_currency", "_factor", "_issue", "_lines", "_most", "_points", "_steps",
-        "_units", "_when", "carries", "code", "counts", "definition", "per", "target", "title",
-        "window",
+        "_award", "_beside", "_currency", "_factor", "_issue", "_lines", "_most", "_points",
+        "_steps", "_streak", "_units", "_when", "carries", "code", "counts", "definition", "on",
+        "per", "run", "target", "title", "window",
     )  # fmt: skip
 
     def __init__(self, definition: RuleDefinition) -> None:
         self.definition = definition
         self.code, self.title = definition.code, definition.title
-        self._when = condition(definition.when, "when") if definition.when else None
+        self.on = definition.on
+        self._when = None
+        if definition.when:
+            self._when = condition(definition.when, "when", of_activity=self.on != PURCHASE)
+        # What comes beside points, and never depends on them.
+        self._beside: list[Effect] = [note.declared() for note in definition.notes]
+        if definition.deny:
+            self._beside.append(Deny(definition.deny))
+        if definition.thanks:
+            self._beside.append(ThankReferrer())
         self._lines: Condition | None = None
         if definition.lines:
             self._lines = condition(definition.lines, "lines", of_lines=True)
@@ -98,6 +112,13 @@ class DataRule:
                 self.counts, every = Counts.UNITS, 1000 * every
             self.target = every if self.per is None else self.per.minor
             self.window = period_of("within", self._award.within)
+        self.run, self._streak = None, None
+        if award is not None and award.streak is not None and award.within is not None:
+            self._streak = Streak(
+                award.currency, award.points, times=award.streak, per=award.within, code=self.code,
+                title=self.title,
+            )  # fmt: skip
+            self.run = self._streak.run
         self._factor: Multiply | None = None
         if definition.multiply is not None:
             factor = check_factor("factor", definition.multiply.factor)
@@ -115,6 +136,19 @@ class DataRule:
             seen = seen_of(purchase, facts)
             if not self._when.holds(seen):
                 return Nothing(self.definition.otherwise or self._when.failed(seen))
+        effects = self._given(purchase, facts, seen)
+        if not self._beside:
+            return effects
+        if isinstance(effects, list):
+            return [*effects, *self._beside]
+        if isinstance(effects, Nothing):  # its condition held, but came to nothing
+            return effects
+        return [effects, *self._beside] if effects is not None else self._beside
+
+    def _given(
+        self, purchase: Purchase, facts: Facts, seen: Seen | None
+    ) -> Effect | list[Effect] | None:
+        """Points, a factor, or a reward; None where it gives none of these."""
         if self._factor is not None:
             return self._factor
         chosen = None
@@ -123,7 +157,9 @@ class DataRule:
             if True not in chosen:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
         if self._award is None:
-            return self._issued(purchase, chosen)
+            return None if self._issue is None else self._issued(purchase, chosen)
+        if self._streak is not None:
+            return self._streak.evaluate(purchase, facts)
         award = self._awarded(purchase, chosen, facts)
         if self._issue is None or not isinstance(award, Award):
             return award

@@ -27,7 +27,10 @@ class EventKind(IntEnum):
     LOT_MOVE = 17
     ACTIVITY = 18
     OCCASION = 19
+    WITHDRAWAL = 20
 
 
 #: What rules judge: all of them earn.
 EARNING = frozenset({EventKind.PURCHASE, EventKind.ACTIVITY, EventKind.OCCASION})
+#: What takes all of it back.
+CANCELLING = frozenset({EventKind.CANCEL, EventKind.WITHDRAWAL})

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from cel_expr_python import cel
 
 from core.errors import BadInput
+from laurels.activities import Activity
 from laurels.errors import storable
 from laurels.purchase import Facts, Purchase
 
@@ -42,6 +43,16 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
         _TYPES.Map(_TYPES.STRING, _TYPES.STRING),
         "by ladder the tier held just before: member.tiers.club",
     ),
+    "member.attributes": (
+        _TYPES.Map(_TYPES.STRING, _TYPES.STRING),
+        "what the partner has noted of the member: has(member.attributes.vip)",
+    ),
+    "member.segments": (_TYPES.List(_TYPES.STRING), "the partner's segments that it is in"),
+    "member.offers": (_TYPES.List(_TYPES.STRING), "the partner's rules that are offered to it"),
+    "activity": (
+        _TYPES.Map(_TYPES.STRING, _TYPES.DYN),
+        "on anything but a purchase, what was told of it: activity.stars >= 4",
+    ),
     "lines": (
         _TYPES.List(_TYPES.Map(_TYPES.STRING, _TYPES.DYN)),
         "each with type, sku, amount and quantity: lines.exists(x, x.type == 'TEA')",
@@ -55,11 +66,27 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
 #: What each fact is; those of a `line.` may be named only where lines are chosen.
 FACTS: Final[Mapping[str, str]] = {name: told for name, (_, told) in _FACTS.items()}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_LINES = cel.NewEnv(variables={name: kind for name, (kind, _) in _FACTS.items()})
-_RECEIPTS = cel.NewEnv(
-    variables={name: kind for name, (kind, _) in _FACTS.items() if not name.startswith("line.")}
+_LINES = cel.NewEnv(
+    variables={name: kind for name, (kind, _) in _FACTS.items() if name != "activity"}
 )
-_NAME = re.compile(r"\b(?:purchase|local|member|line)\.[a-z_]+(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?")
+_RECEIPTS = cel.NewEnv(
+    variables={
+        name: kind
+        for name, (kind, _) in _FACTS.items()
+        if not name.startswith("line.") and name != "activity"
+    }
+)
+_ACTIVITIES = cel.NewEnv(
+    variables={
+        name: kind
+        for name, (kind, _) in _FACTS.items()
+        if name.startswith(("activity", "local.", "member."))
+    }
+)
+_NAME = re.compile(
+    r"\b(?:activity|purchase|local|member|line)\.[a-z_]+"
+    r"(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?"
+)
 
 
 class Part(NamedTuple):
@@ -137,7 +164,11 @@ class Seen:
         """For conditions on the receipt; with all of its lines, or without."""
         found = self._receipts.get(lines)
         if found is None:
-            found = self._receipts[lines] = _RECEIPTS.Activation(self._all(lines=lines))
+            if isinstance(self._purchase, Activity):
+                found = _ACTIVITIES.Activation(dict(self.facts))
+            else:
+                found = _RECEIPTS.Activation(self._all(lines=lines))
+            self._receipts[lines] = found
         return found
 
     def _all(self, *, lines: bool) -> dict[str, object]:
@@ -178,13 +209,22 @@ def _told(purchase: Purchase) -> list[dict[str, object]]:
 
 
 def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
-    major, local = purchase.minor_per_major, purchase.local_time
+    if isinstance(purchase, Activity):
+        return {"activity": dict(purchase.attributes), **_common(purchase, member)}
+    major = purchase.minor_per_major
     return {
         "purchase.total": purchase.total_minor / major,
         "purchase.currency": purchase.currency,
         "purchase.store": purchase.store,
         "purchase.at": purchase.occurred_at,
         "purchase.items": sum(line.quantity for line in purchase.lines) / 1000,
+        **_common(purchase, member),
+    }
+
+
+def _common(purchase: Purchase, member: Facts) -> dict[str, object]:
+    local = purchase.local_time
+    return {
         "local.year": local.year,
         "local.month": local.month,
         "local.day": local.day,
@@ -194,15 +234,31 @@ def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
         "local.date": local.date().isoformat(),
         "member.visits": member.visits,
         "member.tiers": dict(member.tiers),
+        **(_noted(member) if member.attributes else _NOTHING_NOTED),
+    }
+
+
+_NOTHING_NOTED: Mapping[str, object] = {
+    "member.attributes": {}, "member.segments": [], "member.offers": [],
+}  # fmt: skip
+
+
+def _noted(member: Facts) -> dict[str, object]:
+    return {
+        "member.attributes": {k: v for k, v in member.attributes.items() if ":" not in k},
+        "member.segments": sorted(member.segments),
+        "member.offers": sorted(member.offers),
     }
 
 
 @lru_cache(maxsize=4096)
-def condition(text: str, field: str, *, of_lines: bool = False) -> Condition:
+def condition(
+    text: str, field: str, *, of_lines: bool = False, of_activity: bool = False
+) -> Condition:
     """Compile a condition. Raises BadInput naming the field, the place and what is wrong."""
     if len(text) > LONGEST or not storable(text):
         raise BadInput(f"a condition is a text of at most {LONGEST} characters", field)
-    env = _LINES if of_lines else _RECEIPTS
+    env = _LINES if of_lines else _ACTIVITIES if of_activity else _RECEIPTS
     parts = tuple((part, _compiled(env, part, text, field)) for part in _conjuncts(text))
     lines = re.search(r"(?<![\w.])lines\b", _without_texts(text)) is not None
     return Condition(text, of_lines, _compiled(env, text, text, field), parts, lines)
@@ -213,7 +269,8 @@ def _compiled(env: cel.Env, part: str, text: str, field: str) -> cel.Expression:
         expression = env.compile(part)
     except RuntimeError as error:
         raise BadInput(_said(str(error), text), field) from None
-    if expression.return_type() != _TYPES.BOOL:
+    # What was told of an activity may be anything: whether it is true is seen when it is judged.
+    if expression.return_type() not in (_TYPES.BOOL, _TYPES.DYN):
         raise BadInput(
             f"a condition is true or false; '{part[:100]}' is {expression.return_type()}", field
         )
@@ -284,11 +341,12 @@ def _value(expression: cel.Expression, activation: cel.Activation) -> object:
 
 def _shown(facts: Mapping[str, object], name: str) -> str:
     """A fact as a person reads it."""
-    if name.startswith("member.tiers"):
-        tiers = facts["member.tiers"]
-        assert isinstance(tiers, Mapping)
-        ladder = name.removeprefix("member.tiers").strip(".[]'\"")
-        return str(tiers.get(ladder, "none") if ladder else dict(tiers))
+    for several in ("member.tiers", "member.attributes", "activity"):
+        if name.startswith(several):
+            known = facts[several]
+            assert isinstance(known, Mapping)
+            one = name.removeprefix(several).strip(".[]'\"")
+            return str(known.get(one, "none") if one else dict(known))
     value = facts.get(name)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

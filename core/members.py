@@ -10,13 +10,17 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum
 
+from core import referrals
 from core.db import Connection, transaction
 from core.errors import BadInput, IdempotencyConflict
+from core.noted import Occasion
+from core.store import attributes
 from core.store import members as store
 from core.store.ids import Ids
+from laurels.activities import ENROLMENT
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,60}\Z")
 _PHONE = re.compile(r"\+?[0-9]{6,15}\Z")
@@ -76,12 +80,17 @@ class Enrolment:
     """Someone to enrol: at least one identifier; a name is welcome and not needed.
 
     `partner` is the id of the partner that enrols, if one does: it then knows the member.
+    `birthday` is month and day (423: 23 April), `referred_by` a member's code, of who is new; and
+    `greeted` is whether rules of the partner's wait for new members.
     """
 
     identifiers: Sequence[MemberRef]
     name: str | None = None
     claimed: bool = True
     partner: int | None = None
+    birthday: int | None = None
+    referred_by: str | None = None
+    greeted: bool = False
 
 
 async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tuple[int, bool]]:
@@ -95,6 +104,8 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
             raise BadInput("one of email, phone, card or reference is needed", n, "member")
         if person.name is not None and (len(person.name) > 200 or has_controls(person.name)):
             raise BadInput("a name has at most 200 characters, no controls", n, "name")
+        if person.referred_by is not None and person.partner is None:
+            raise BadInput("a member is referred to a partner: name it", n, "referredBy")
     async with transaction() as connection:
         return await _enrol(connection, ids, people, now)
 
@@ -107,7 +118,7 @@ async def _enrol(
     known = await store.find(connection, keys)
     fresh = await ids.take(len(people))
     outcome: list[tuple[int, bool]] = []
-    holders: list[tuple[int, str | None, bool]] = []
+    holders: list[tuple[int, str | None, bool, int | None]] = []
     identifiers: list[tuple[int, int, str, int]] = []
     for n, person in enumerate(people):
         owners = {known[ref.key] for ref in person.identifiers if ref.key in known}
@@ -116,7 +127,7 @@ async def _enrol(
         new = not owners
         holder = fresh[n] if new else owners.pop()
         if new:
-            holders.append((holder, person.name, person.claimed))
+            holders.append((holder, person.name, person.claimed, person.birthday))
         for ref in person.identifiers:
             if ref.key not in known:
                 known[ref.key] = holder
@@ -127,11 +138,40 @@ async def _enrol(
         for (holder, new), person in zip(outcome, people, strict=True)
         if person.partner is not None and new  # to know a card is not to know the member
     }
+    fresh_ones = [
+        (holder, person) for (holder, new), person in zip(outcome, people, strict=True) if new
+    ]
+    referred = [
+        (holder, person.partner, await referrals.referrer(connection, person.referred_by))
+        for holder, person in fresh_ones
+        if person.referred_by is not None and person.partner is not None
+    ]
     claims = {
-        holder: person.name
+        holder: (person.name, person.birthday)
         for (holder, new), person in zip(outcome, people, strict=True)
         if person.claimed and not new
     }
     await store.add(connection, holders, identifiers, sorted(met), now)
     await store.claim(connection, claims)
+    if referred:
+        await referrals.refer(connection, ids, referred, now)
+    greeted = [
+        Occasion(person.partner, f"{ENROLMENT}:{holder}", holder, ENROLMENT, {}, now)
+        for holder, person in fresh_ones
+        if person.greeted and person.partner is not None
+    ]
+    if greeted:
+        await attributes.occur(connection, greeted, now)
     return outcome
+
+
+def parse_birthday(text: str) -> int:
+    """The month and the day of `04-23`, as a number: 423. Raises BadInput."""
+    found = re.fullmatch(r"([0-9]{2})-([0-9]{2})", text)
+    try:
+        day = date(2000, int(found[1]), int(found[2])) if found else None  # a leap year
+    except ValueError:
+        day = None
+    if day is None:
+        raise BadInput("a birthday is month and day, such as 04-23", "birthday")
+    return 100 * day.month + day.day

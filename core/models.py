@@ -138,7 +138,7 @@ class MemberRow(Model):
     holder_id = fields.BigIntField(primary_key=True, generated=False)
     name = fields.CharField(200, null=True)
     claimed = fields.BooleanField(default=True)
-    #: The month and the day, 423 for 23 April: nobody needs the year.
+    # The month and the day, 423 for 23 April: nobody needs the year.
     birthday = fields.SmallIntField(null=True, db_index=True)
     enrolled_at = fields.DatetimeField()
 

@@ -15,11 +15,11 @@ from core.activities import of_occasion
 from core.db import PASSING, transaction
 from core.errors import Refusal
 from core.following import entered
-from core.noted import AttributeRow, Occasion
+from core.noted import AttributeRow
 from core.posting import Engine
 from core.rulebook import PartnerTerms
 from core.store import attributes as store
-from laurels.activities import BIRTHDAY, ENROLMENT, falls_on
+from laurels.activities import BIRTHDAY, falls_on
 from laurels.durations import at_local, zone
 from laurels.effects import SetAttribute, checked_attribute
 
@@ -126,13 +126,6 @@ def _born(day: date) -> list[int]:
     if born == [228] and (day + timedelta(days=1)).month == 3:
         born.append(229)
     return born
-
-
-def enrolled(partner: PartnerTerms, holder: int, at: datetime) -> list[Occasion]:
-    """The occasion of an enrolment by a partner, where a rule waits for that."""
-    if ENROLMENT not in partner.at(at).triggers:
-        return []
-    return [Occasion(partner.id, f"enrolment:{holder}", holder, ENROLMENT, {}, at)]
 
 
 async def note(

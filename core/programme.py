@@ -35,6 +35,7 @@ class CurrencySettings(_Terms):
     grace: str | None = None
     notices: tuple[str, ...] = ()
     redeemable: bool = True
+    badge: bool = False
 
     def declared(self) -> Currency:
         """As a declaration, checked like a partner's. Raises DeclarationError."""

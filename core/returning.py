@@ -16,7 +16,7 @@ from core.bought import Bought, Request, Returned
 from core.db import PASSING, Connection, Deadlock, transaction
 from core.entries import AHEAD
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
-from core.events import EventKind
+from core.events import CANCELLING, EventKind
 from core.folding import Batch
 from core.posting import Engine, LostRace, write
 from core.returns import Unit, read
@@ -186,10 +186,10 @@ async def _record(
     *,
     sure: bool,
 ) -> list[Outcome]:
-    asked = [(n, u.partner.id, u.purchase) for n, u in enumerate(units)]
+    asked = [(n, u.partner.id, u.purchase, int(u.of)) for n, u in enumerate(units)]
     found = await store.find_purchases(connection, asked)
     keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
-    orders = sorted({(u.partner.id, u.purchase) for u in units if u.kind is EventKind.CANCEL})
+    orders = sorted({(u.partner.id, u.order) for u in units if u.kind in CANCELLING})
     spenders = await lock_orders(connection, orders)
     holders = sorted({holder for _, holder in found.values()}.union(spenders if found else ()))
     batch = Batch(engine.rulebook, now, historical, containment=engine.containment)
@@ -287,6 +287,8 @@ def _conflict(unit: Unit) -> IdempotencyConflict:
 def _wait(unit: Unit, before: store.Waits | None, now: datetime) -> Waiting:
     if before is not None and before.content_hash != unit.digest:
         raise _conflict(unit)
+    if unit.kind is EventKind.WITHDRAWAL:
+        raise UnknownReference(f"no activity '{unit.purchase[:64]}' is recorded", "activity")
     if unit.kind is EventKind.EDIT:
         raise UnknownReference(f"no purchase '{unit.purchase[:64]}' is recorded", "purchase")
     return Waiting(unit.external_id, unit.purchase, now if before is None else before.since)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from core.activities import order_of_activity
 from core.bought import Bought
 from core.entitlement import Item
 from core.errors import BadInput
@@ -52,7 +53,10 @@ def unit_digest(purchase: str, occurred_at: datetime, content: Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What came in on a purchase, checked as far as it can be without knowing the purchase."""
+    """What came in on a purchase, checked as far as it can be without knowing the purchase.
+
+    On an activity: `of` is what the `purchase` is.
+    """
 
     partner: PartnerTerms
     kind: EventKind
@@ -61,6 +65,12 @@ class Unit:
     occurred_at: datetime
     content: Mapping[str, Any] = field(default_factory=dict)
     waited: bool = False
+    of: EventKind = EventKind.PURCHASE
+
+    @property
+    def order(self) -> str:
+        """The order on which points may have been spent that it takes back."""
+        return self.purchase if self.of is EventKind.PURCHASE else order_of_activity(self.purchase)
 
     @property
     def digest(self) -> bytes:
@@ -105,6 +115,16 @@ def _returned_line(given: ReturnedLine) -> list[object]:
 def check_cancel(partner: PartnerTerms, purchase: str, occurred_at: datetime) -> Unit:
     """The cancel of a whole purchase: its natural key is the purchase's own."""
     return _unit(partner, EventKind.CANCEL, purchase, purchase, occurred_at, {})
+
+
+def check_withdrawal(
+    partner: PartnerTerms, activity: str, occurred_at: datetime, of: EventKind = EventKind.ACTIVITY
+) -> Unit:
+    """An activity, or an occasion, that counts no more: its points are taken back."""
+    kind = EventKind.WITHDRAWAL
+    # An occasion's name is the engine's own, and may be that of somebody's activity.
+    name = activity if of is EventKind.ACTIVITY else f"occasion:{activity}"
+    return replace(_unit(partner, kind, name, activity, occurred_at, {}), of=of)
 
 
 def check_edit(

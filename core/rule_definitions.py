@@ -17,13 +17,16 @@ from pydantic import (
     model_validator,
 )
 
+from laurels.activities import PURCHASE, check_trigger
 from laurels.caps import Budget, Cap, period_of
 from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
+from laurels.effects import SetAttribute, checked_attribute
 from laurels.errors import LaurelsError, check_code, check_title
 from laurels.money import Money
 from laurels.policies import Pending
 from laurels.rules import MOST_ISSUED, check_factor
+from laurels.streaks import MOST_PERIODS
 
 
 def _held(check: Callable[[str], object]) -> AfterValidator:
@@ -50,6 +53,7 @@ _Title = Annotated[str, _held(lambda title: check_title("title", title))]
 _Pending = Annotated[str, _held(Pending.parse)]
 _Per = Annotated[str, _held(_above_zero)]
 _Period = Annotated[str, _held(lambda per: period_of("within", per))]
+_Trigger = Annotated[str, _held(check_trigger)]
 _Factor = Annotated[str, _held(lambda factor: check_factor("factor", factor))]
 
 
@@ -63,7 +67,7 @@ class AwardTerms(_Data):
     Money and units are those of the lines that count. `at_most` caps what one receipt gets. What
     `carries` keeps the money beyond full steps for the member's next receipt; points for `every` so
     many purchases (or units) are a challenge, and carry what there is of them; `within` a period of
-    the calendar, or for ever.
+    the calendar, or for ever. A `streak` is of so many such periods in a row.
     """
 
     currency: str
@@ -74,6 +78,7 @@ class AwardTerms(_Data):
     at_most: _Points | None = None
     carries: bool = False
     every: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    streak: Annotated[int, Field(ge=2, le=MOST_PERIODS)] | None = None
     within: _Period | None = None
 
     @property
@@ -85,6 +90,10 @@ class AwardTerms(_Data):
     def _one_basis(self) -> Self:
         if self.every is not None and self.per is not None:
             raise ValueError("points are for every so much money, or so many purchases or units")
+        if self.streak is not None:
+            if self.within is None or self.per is not None or self.each_unit or self.keeps:
+                raise ValueError("a streak is of periods: with within, and nothing else")
+            return self
         if self.within is not None and not self.keeps:
             raise ValueError("within is of what is carried over: with carries, or every")
         if self.carries and self.every is None and (self.per is None or not self.whole_steps):
@@ -111,6 +120,23 @@ class IssueTerms(_Data):
     quantity: Annotated[int, Field(ge=1, le=MOST_ISSUED)] = 1
     each_unit: bool = False
     currency: str | None = None
+
+
+class NoteTerms(_Data):
+    """Something noted of the member; see `laurels.SetAttribute`. No value: it stands no longer."""
+
+    name: str
+    value: str | None = None
+    lasts: str | None = None
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> SetAttribute:
+        """As plugins declare one."""
+        return checked_attribute(SetAttribute(self.name, self.value, self.lasts))
 
 
 class GroupTerms(_Data):
@@ -170,12 +196,16 @@ def _told(declared: Callable[[], object]) -> None:
         raise ValueError(str(error)) from None
 
 
-#: As many caps as one rule may have.
+#: As many caps as one rule may have, and as many things as it notes of a member.
 MOST_CAPS = 5
+MOST_NOTES = 10
 
 
 class RuleDefinition(_Data):
-    """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
+    """What a data rule says. `on` is what it judges: purchases, or an activity's type.
+
+    `when` is of the receipt, `lines` of each line: those that count. What is `offered` is for those
+    alone to whom it was. `deny` is why nothing at all is given where its condition holds.
 
     `otherwise` is what a member is told where it gives nothing; empty: the part that failed.
     `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back.
@@ -183,11 +213,16 @@ class RuleDefinition(_Data):
 
     code: _Code
     title: _Title
+    on: _Trigger = PURCHASE
     when: str = ""
     lines: str = ""
     award: AwardTerms | None = None
     multiply: MultiplyTerms | None = None
     issue: IssueTerms | None = None
+    deny: str = Field(default="", max_length=300)
+    notes: tuple[NoteTerms, ...] = Field(default=(), max_length=MOST_NOTES)
+    thanks: bool = False
+    offered: bool = False
     group: GroupTerms | None = None
     caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
     budget: BudgetTerms | None = None
@@ -205,35 +240,53 @@ class RuleDefinition(_Data):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        effects = [self.award, self.multiply, self.issue]
-        if effects.count(None) == 3 or (self.award and self.multiply):
-            raise ValueError("a rule has an effect: award, multiply, or issue; or award and issue")
+        gives = bool(self.award or self.multiply or self.issue or self.thanks)
+        if not (gives or self.deny or self.notes) or (self.award and self.multiply):
+            raise ValueError(
+                "a rule has an effect: award or multiply, issue, deny, notes, or thanks"
+            )
+        if self.deny and gives:
+            raise ValueError("what denies gives nothing: write a rule of its own for that")
+        self._fits()
         if self.issue is not None and self.multiply is not None:
             raise ValueError("a factor issues nothing: write a rule of its own for that")
         if (
-            self.issue is not None
-            and self.award is None
+            self.award is None
+            and self.multiply is None
             and (self.caps or self.budget or self.group or self.pending or self.reevaluated)
         ):
-            raise ValueError("caps, groups and the like are of points: issue beside an award")
+            raise ValueError("caps, groups and the like are of points: beside an award")
         more = self.lines or self.pending or self.reevaluated or self.group
         if self.multiply is not None and more:
             raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
         return self
 
+    def _fits(self) -> None:
+        """What isn't a purchase has no lines, and no money."""
+        if self.on == PURCHASE:
+            return
+        award = self.award
+        of_money = award is not None and (award.per is not None or award.each_unit)
+        if self.lines or of_money or (self.issue is not None and self.issue.each_unit):
+            raise ValueError(f"on {self.on} there are neither lines nor money")
+
     @property
     def currency(self) -> str | None:
-        """The code of the currency that it gives; None: it only issues."""
+        """The code of the currency that it gives; None: it gives no points."""
         effect = self.award or self.multiply
         return None if effect is None else effect.currency
 
     def terms(self) -> dict[str, Any]:
         """What is stored of it with each version, beside its code and title."""
         said = self.model_dump(exclude=_LASTING)
-        return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "")}}
+        if self.on == PURCHASE:
+            del said["on"]
+        if self.notes:
+            said["notes"] = tuple(f"{n.name}={n.value or ''} {n.lasts or ''}" for n in self.notes)
+        return {"kind": KIND, **{k: v for k, v in said.items() if v not in (None, "", (), False)}}
 
 
 #: What isn't the rule's own terms, but of what becomes of its points.
-_LASTING = {"code", "title", "pending", "reevaluated", "group", "caps", "budget"}
+_LASTING = {"code", "title", "pending", "reevaluated", "offered", "group", "caps", "budget"}
 #: Tells a data rule's stored terms from a plugin's.
 KIND = "DataRule"

@@ -66,6 +66,7 @@ class CurrencyTerms:
     sliding: bool = False
     redeemable: bool = True
     notices: tuple[Duration, ...] = ()
+    badge: bool = False
 
     @property
     def policy(self) -> Policy:

@@ -11,12 +11,13 @@ from datetime import datetime
 
 import orjson
 
+from core.activities import order_of_activity
 from core.bought import Bought, Request, Returned
 from core.decisions import FORMAT, content_of, packed
 from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
-from core.events import EventKind
+from core.events import CANCELLING, EventKind
 from core.folding import Batch, Posting, check_room
 from core.following import came_back
 from core.ledger import Ledger
@@ -48,10 +49,13 @@ def book(
         raise WrongState("the purchase was cancelled", "purchase")
     if request.kind is EventKind.EDIT:
         return _edit(batch, bought, request, number, lines, event, digest)
-    cancel = request.kind is EventKind.CANCEL
+    cancel = request.kind in CANCELLING
     if cancel:
         # First, so that points spent on this order can be taken back rather than be owed.
-        reverse_for_order(batch, spent, (bought.partner, bought.external_id), batch.now)
+        order = bought.external_id
+        if bought.activity is not None:
+            order = order_of_activity(order)
+        reverse_for_order(batch, spent, (bought.partner, order), batch.now)
     after = bought.remains.emptied() if cancel else bought.remains.less(items, number)
     return _take_back(batch, bought, request, (items, number, after), event, digest)
 
@@ -91,9 +95,9 @@ def _take_back(
     uncount(
         batch, bought, event, lost(bought.given, before, entitled), carried, nothing=after.nothing
     )
-    visit_gone = after.nothing and not bought.remains.nothing
+    visit_gone = bought.activity is None and after.nothing and not bought.remains.nothing
     bought.remains, bought.judged = after, judged
-    bought.cancelled = request.kind is EventKind.CANCEL
+    bought.cancelled = request.kind in CANCELLING
     content = orjson.dumps(
         {
             "v": FORMAT,
@@ -114,8 +118,8 @@ def _take_back(
         batch.writes.lines.add_part(event, item.line + 1, item.quantity, item.amount)
     money = after.returned - money_before
     posting.seal(
-        content, digest, request.external_id, total=money, money=bought.money,
-        purchase=bought.event,
+        content, digest, request.external_id, purchase=bought.event,
+        total=None if bought.activity else money, money=None if bought.activity else bought.money,
     )  # fmt: skip
     codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
     if request.kind is EventKind.RETURN and not batch.historical:

@@ -26,6 +26,7 @@ class Counts(StrEnum):
     """What a challenge counts."""
 
     PURCHASES = "purchases"
+    PERIODS = "periods"
     UNITS = "units"
     MONEY = "money"
 

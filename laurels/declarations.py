@@ -134,7 +134,9 @@ class Currency:
     6M on earning`; None: for ever). `returns` is how far a return may reach: `pending` points
     only, `within-balance`, or into `arrears`. `grace` is how long points last that come back after
     their time. `notices` are lead times at which members are told of what will expire. Points of a
-    currency that isn't `redeemable` count for tiers only. `time_zone` defaults to its owner's.
+    currency that isn't `redeemable` count for tiers only. A `badge` is shown as one, as often as it
+    was earned, and buys nothing; `capped(rule, Cap(times=1))` gives it once. `time_zone` defaults
+    to its owner's.
     """
 
     code: str
@@ -147,6 +149,7 @@ class Currency:
     grace: str | None = None
     notices: Sequence[str] = ()
     redeemable: bool = True
+    badge: bool = False
 
     def __post_init__(self) -> None:
         check_code("currency", self.code)
@@ -157,6 +160,10 @@ class Currency:
             within(f"{what}: time_zone", zone, self.time_zone)
         if not isinstance(self.redeemable, bool):
             raise DeclarationError(f"{what}: redeemable: yes or no, not {shown(self.redeemable)}")
+        if not isinstance(self.badge, bool):
+            raise DeclarationError(f"{what}: badge: yes or no, not {shown(self.badge)}")
+        if self.badge:
+            _frozen(self, redeemable=False)
         within(what, lambda _: self.policy(self.time_zone or "UTC"), None)
         notices = check_all(f"{what}: notices", self.notices, str)
         for notice in notices:

@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.base import get_object_definition
 
 from schema.access import Allow
+from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
 from schema.books import BooksQueries
@@ -34,6 +35,7 @@ from schema.limits import Cost, LongNumbers
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.nodes import NodeQueries
+from schema.noted import NoteMutations
 from schema.partners import PartnerQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.receipts import ReceiptQueries
@@ -57,6 +59,7 @@ class Query(
     LadderQueries,
     RewardQueries,
     PurchaseQueries,
+    ActivityQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
@@ -74,6 +77,8 @@ class Query(
 class Mutation(
     MemberMutations,
     PurchaseMutations,
+    ActivityMutations,
+    NoteMutations,
     ReturnMutations,
     EditMutations,
     RedemptionMutations,
@@ -137,7 +142,10 @@ def build_schema() -> strawberry.Schema:
         types=[Lot],
         extensions=[LongNumbers, _tokens, ParserCache, ValidationCache, OneOperation, Cost],
         exception_handlers=HANDLERS,
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+        config=StrawberryConfig(
+            scalar_map={**SCALARS, AttributeValue: ATTRIBUTE_VALUE},
+            disable_field_suggestions=True,
+        ),
     )
 
 

@@ -30,6 +30,7 @@ from schema.rule_terms import (
     RuleGroup,
     RuleIssue,
     RuleMultiply,
+    RuleNote,
     said_by,
 )
 
@@ -61,6 +62,15 @@ class DataRule:
     )
     multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
     issue: RuleIssue | None = strawberry.field(description="The reward that it issues, if any.")
+    on: str = strawberry.field(description="What it judges: purchase, or what it names instead.")
+    deny: str = strawberry.field(
+        description="Why nothing at all is given; empty: it denies nothing."
+    )
+    notes: list[RuleNote] = strawberry.field(description="What it notes of the member.")
+    thanks: bool = strawberry.field(description="Whether it thanks who referred the member.")
+    offered: bool = strawberry.field(
+        description="Whether it is for those alone to whom it is offered."
+    )
     group: RuleGroup | None = strawberry.field(
         description="The group of which one rule gives; null: it adds up with all others."
     )
@@ -87,7 +97,8 @@ class DataRule:
             code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
             when=said.when, lines=said.lines, award=RuleAward.of(said.award),
             multiply=RuleMultiply.of(said.multiply), issue=RuleIssue.of(said.issue),
-            group=RuleGroup.of(said.group),
+            group=RuleGroup.of(said.group), on=said.on, deny=said.deny, thanks=said.thanks,
+            notes=[RuleNote.of(note) for note in said.notes], offered=said.offered,
             otherwise=said.otherwise, caps=[RuleCap.of(cap) for cap in said.caps],
             budget=RuleBudget.of(said.budget),
             pending=said.pending, reevaluated=said.reevaluated, saved_at=row.saved_at,

@@ -13,6 +13,7 @@ from typing import Any
 import strawberry
 
 from core.entries import Kind, Transfer
+from laurels.activities import ACTIVITY_LINES, NO_MONEY
 from laurels.explain import Told, tell_award
 from schema.context import Info
 from schema.loaders import Receipt, RuleRecord
@@ -121,6 +122,8 @@ async def _accrual(info: Info, entry: Transfer) -> Explanation:
         if record is not None
     }
     receipt = await loaders.receipt.load(entry.event)
+    if "x" in content:
+        receipt = Receipt(NO_MONEY, ACTIVITY_LINES)
     assert receipt is not None
     currency = await currency_of(info, entry.currency)
     grant = await _grant(info, entry, given)
@@ -130,6 +133,8 @@ async def _accrual(info: Info, entry: Transfer) -> Explanation:
     award = _told(record, currency.name, receipt, grant)
     if "rev" in content:
         award = await _revised(info, entry, content, award, f"{entry.amount} {currency.name}")
+    if "x" in content:  # there are no lines to tell
+        award = replace(award, lines=())
     return award_explained(
         award,
         _rule(record, sum(grant[2]), grant[5]),

@@ -12,10 +12,12 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import receipts
-from core.store.caps import CarriedRow, carried
+from core.store import attributes, receipts
+from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
+from core.tally import UseRow
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -118,6 +120,21 @@ class StoryLoaders:
     def issued(self) -> DataLoader[tuple[int, int], list[Issue]]:
         """What rules issue for a purchase, by (holder, event)."""
         return many(of_purchases)
+
+    @cached_property
+    def noted(self) -> DataLoader[int, list[AttributeRow]]:
+        """All that partners ever noted of a holder."""
+        return many(attributes.of_holders)
+
+    @cached_property
+    def referral_code(self) -> DataLoader[int, str | None]:
+        """By what code a holder refers others."""
+        return one(attributes.codes)
+
+    @cached_property
+    def runs(self) -> DataLoader[int, list[UseRow]]:
+        """What counts in runs of a holder's."""
+        return many(runs)
 
     @cached_property
     def carried(self) -> DataLoader[int, list[CarriedRow]]:

@@ -13,10 +13,12 @@ import strawberry
 from strawberry import relay
 
 from core.errors import UnknownReference
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.members import Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
+from core.occasions import tell
 from core.purchases import find_partner
 from core.redeemed import from_row
 from core.store import lookups
+from laurels.activities import ENROLMENT
 from schema.access import allow, allow_change, check_partner, may_see, sees_currency
 from schema.context import Info
 from schema.errors import (
@@ -29,6 +31,14 @@ from schema.fields import answer, change
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
+from schema.noted import (
+    Badge,
+    MemberAttribute,
+    MemberOffer,
+    attributes_of,
+    badges_of,
+    offers_of,
+)
 from schema.notices import Notice, notices_of
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.progress import Progress, progress_of
@@ -118,6 +128,22 @@ class Member(relay.Node):
     )
     async def progress(self, info: Info) -> list[Progress]:
         return await progress_of(info, self.holder)
+
+    @answer("What partners have noted. A partner is told its own, a member none.")
+    async def attributes(self, info: Info) -> list[MemberAttribute]:
+        return await attributes_of(info, self.holder)
+
+    @answer("The rules that are offered to this member alone. A partner is told its own.")
+    async def offers(self, info: Info) -> list[MemberOffer]:
+        return await offers_of(info, self.holder)
+
+    @answer("The badges earned.")
+    async def badges(self, info: Info) -> list[Badge]:
+        return await badges_of(info, self.holder)
+
+    @answer("By what code the member refers others; null: none was asked for yet.")
+    async def referral_code(self, info: Info) -> str | None:
+        return await info.context.loaders.referral_code.load(self.holder)
 
     @answer("The redemptions, newest first. A partner is told its own.")
     async def redemptions(
@@ -215,6 +241,12 @@ class EnrolMemberInput:
     partner: strawberry.Maybe[str] = strawberry.field(
         description="The code of the partner whose reference is meant; a partner's token its own."
     )
+    birthday: strawberry.Maybe[str] = strawberry.field(
+        description="Month and day, such as 04-23; once given it stays."
+    )
+    referred_by: strawberry.Maybe[str] = strawberry.field(
+        description="The code of the member who referred this one to the partner; of who is new."
+    )
 
 
 @strawberry.type(description="The member is enrolled.")
@@ -268,15 +300,21 @@ class MemberMutations:
     ) -> EnrolResult | None:
         context = info.context
         partner = None if input.partner is None else input.partner.value
-        known = None
+        known, greeted = None, False
         if partner is not None:
             terms = find_partner(context.engine.rulebook, partner)
             check_partner(context, terms, "partner")
             known = terms.id
+            greeted = ENROLMENT in terms.at(context.instant).triggers
         name = None if input.name is None else input.name.value
         references = _references(input, scope_of(context, partner))
-        [(holder, created)] = await enrol(
-            context.engine.ids, [Enrolment(references, name, partner=known)], context.instant
-        )
+        person = Enrolment(
+            references, name, partner=known, greeted=greeted,
+            birthday=None if input.birthday is None else parse_birthday(input.birthday.value),
+            referred_by=None if input.referred_by is None else input.referred_by.value,
+        )  # fmt: skip
+        [(holder, created)] = await enrol(context.engine.ids, [person], context.instant)
+        if created and greeted:
+            await tell(context.engine, context.instant, [holder])
         member_id = strawberry.ID(str(relay.GlobalID("Member", str(holder))))
         return MemberEnrolled(created=created, member_id=member_id, holder=holder)

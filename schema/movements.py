@@ -171,7 +171,10 @@ async def _clawback(info: Info, entry: Transfer, amount: str) -> str:
 
 def came_back(story: Story, step: Step, time_zone: str) -> str:
     """What happened to a purchase: `1 of 3 of line 2 of receipt R-1 came back on 2026-03-01`."""
-    receipt, day = f"receipt {story.bought.external_id}", _day(step.occurred_at, time_zone)
+    day = _day(step.occurred_at, time_zone)
+    if step.kind is EventKind.WITHDRAWAL:
+        return f"{story.bought.trigger} {story.bought.external_id} was withdrawn on {day}"
+    receipt = f"receipt {story.bought.external_id}"
     if step.kind is EventKind.CANCEL:
         return f"{receipt} was cancelled on {day}"
     if step.kind is EventKind.EDIT:

@@ -41,6 +41,9 @@ class Currency(relay.Node):
     redeemable: bool = strawberry.field(
         description="Whether its points can be spent; those that can't count for tiers only."
     )
+    badge: bool = strawberry.field(
+        description="Whether it is shown as a badge, as often as it was earned."
+    )
     policy_version: int = strawberry.field(
         description="The version of these terms; points keep the version they were earned under."
     )
@@ -57,7 +60,7 @@ class Currency(relay.Node):
         pending, expires, returns, _, time_zone = given.policy.texts()
         return cls(
             code=given.code, name=given.name, symbol=given.symbol, pending=pending,
-            expires=expires, returns=returns, redeemable=given.redeemable,
+            expires=expires, returns=returns, redeemable=given.redeemable, badge=given.badge,
             policy_version=given.terms.version, time_zone=time_zone, shared=given.owner is None,
         )  # fmt: skip
 

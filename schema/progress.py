@@ -14,13 +14,17 @@ from core.store.caps import CarriedRow
 from laurels import money
 from laurels.challenges import Counts, Goal, goal_of
 from laurels.lasting import carried_within
+from laurels.purchase import Use
+from laurels.rules import EarnRule
+from laurels.streaks import Run
 from schema.context import Info
 from schema.partners import Partner
 
 strawberry.enum(
     Counts,
     name="ProgressMeasure",
-    description="What a rule counts: purchases, units bought, or money spent.",
+    description="What a rule counts: purchases (or activities), units bought, money spent, or "
+    "periods of the calendar in a row.",
 )
 
 
@@ -76,10 +80,48 @@ def _told(goal: Goal, amount: int) -> str:
     return f"{sign}{whole}.{rest:03}" if rest else f"{sign}{whole}"
 
 
+async def _streaks(info: Info, holder: int) -> list[Progress]:
+    """Of each streak that is alive: how many periods in a row there are."""
+    own, now = info.context.partner, info.context.instant
+    runs: dict[tuple[int, str], list[Use]] = {}
+    for row in await info.context.loaders.runs.load(holder):
+        use = Use(row.at, "", row.points, row.times)
+        runs.setdefault((row.partner, row.key), []).append(use)
+    found = []
+    for (number, key), uses in runs.items():
+        partner = info.context.engine.rulebook.partner_by_id(number)
+        if partner is None or own not in (None, partner):
+            continue
+        for terms in partner.at(now).earn:
+            if terms.run is not None and terms.run.key(terms.rule.code) == key:
+                told = _streak(partner, terms.rule, terms.run, uses, now)
+                found += [] if told is None else [told]
+    return found
+
+
+def _streak(
+    partner: PartnerTerms, rule: EarnRule, run: Run, uses: list[Use], now: datetime
+) -> Progress | None:
+    counted, length = run.length(uses, now, partner.time_zone)
+    begins, ends = run.window.period(now, partner.time_zone, now)
+    if counted:
+        # Rewarded in this very period, it begins anew with the next.
+        rewarded = sum(use.points for use in uses if begins <= use.at < ends) > 0
+        length = 0 if rewarded else length + 1
+        ends = run.window.period(ends, partner.time_zone, ends)[1]
+    if not length:
+        return None
+    return Progress(
+        partner=Partner.of(partner), rule=rule.code, title=rule.title, counts=Counts.PERIODS,
+        current=str(length), target=str(run.times), missing=str(run.times - length), currency=None,
+        until_at=ends,
+    )  # fmt: skip
+
+
 async def progress_of(info: Info, holder: int) -> list[Progress]:
     """A member's; a partner is told its own."""
     own, now = info.context.partner, info.context.instant
-    found = []
+    found = await _streaks(info, holder)
     for row in await info.context.loaders.carried.load(holder):
         partner = info.context.engine.rulebook.partner_by_id(row.partner)
         if partner is not None and own in (None, partner):

@@ -18,6 +18,7 @@ from core.folding import Outcome, Recorded
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
 from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms
+from laurels.activities import Activity
 from laurels.evaluation import Evaluation, Granted
 from laurels.explain import tell_award
 from laurels.purchase import Purchase
@@ -187,18 +188,18 @@ def _checked(context: Context, partner: str, item: PurchasesItemInput) -> Incomi
         return refusal
 
 
-def _tried(item: Incoming | Refusal, draft: DataRuleInput | None) -> Incoming | Refusal:
+def tried(item: Incoming | Refusal, draft: DataRuleInput | None) -> Incoming | Refusal:
     """To be judged by the rules of its time, and by the draft, if there is one."""
     if isinstance(item, Refusal):
         return item
-    at = item.purchase.occurred_at
+    at, trigger = item.purchase.occurred_at, item.purchase.trigger
     if draft is None:
-        return replace(item, partner=item.partner.at(at))
+        return replace(item, partner=item.partner.at(at).on(trigger))
     try:
         definition = checked(item.partner, said_by(draft), at)
     except Refusal as refusal:
         return refusal.under("draft")
-    return replace(item, partner=draft_of(item.partner, definition, at))
+    return replace(item, partner=draft_of(item.partner, definition, at).on(trigger))
 
 
 def _supposed(
@@ -223,7 +224,8 @@ def _supposed(
     return replace(item, supposed={x.ladder: x.tier for x in tiers})
 
 
-def _failed(refusal: Refusal, *prefix: str | int) -> _Failed:
+def recording_failed(refusal: Refusal, *prefix: str | int) -> _Failed:
+    """The union's member for a refusal."""
     error = as_error(refusal.under(*prefix))
     assert isinstance(error, _Failed)
     return error
@@ -250,6 +252,8 @@ def _award(partner: PartnerTerms, purchase: Purchase, granted: Granted) -> Quote
         rule.title, rule.terms, currency.name, purchase.currency, purchase.lines, granted.lines,
         base=granted.base, wanted=granted.wanted, because=granted.because, cut=granted.cut,
     )  # fmt: skip
+    if isinstance(purchase, Activity):  # there are no lines to tell
+        told = replace(told, lines=())
     explained = _rule(partner, granted.rule, granted.points, granted.because)
     return QuotedAward(
         amount=BigInt(granted.points),
@@ -287,7 +291,7 @@ def _results(
     for n, item in enumerate(items):
         outcome = item if isinstance(item, Refusal) else next(rest)
         if isinstance(outcome, Refusal):
-            results.append(_failed(outcome, "purchases", n))
+            results.append(recording_failed(outcome, "purchases", n))
         elif isinstance(item, Incoming):
             results.append(
                 PurchaseRecorded(
@@ -296,6 +300,16 @@ def _results(
                 )
             )  # fmt: skip
     return results
+
+
+async def quoted(context: Context, item: Incoming | Refusal) -> QuoteResult:
+    """What it would earn, or why it can't."""
+    if isinstance(item, Refusal):
+        return recording_failed(item)
+    [outcome] = await context.engine.quote([item], context.instant)
+    if isinstance(outcome, Refusal):
+        return recording_failed(outcome)
+    return _quoted(context, item, outcome)
 
 
 @strawberry.type(description="Queries on purchases.")
@@ -326,14 +340,9 @@ class PurchaseQueries:
         ] = None,
     ) -> QuoteResult:
         context = info.context
-        item = _tried(_checked(context, partner, purchase), draft)
+        item = tried(_checked(context, partner, purchase), draft)
         item = _supposed(context, item, tiers or ())
-        if isinstance(item, Refusal):
-            return _failed(item)
-        [outcome] = await context.engine.quote([item], context.instant)
-        if isinstance(outcome, Refusal):
-            return _failed(outcome)
-        return _quoted(context, item, outcome)
+        return await quoted(context, item)
 
 
 @strawberry.type(description="Commands on purchases.")

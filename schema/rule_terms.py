@@ -13,6 +13,7 @@ from core.rule_definitions import (
     GroupTerms,
     IssueTerms,
     MultiplyTerms,
+    NoteTerms,
 )
 from laurels.combining import Mode
 from schema.scalars import BigInt
@@ -41,6 +42,9 @@ class RuleAwardInput:
     every: strawberry.Maybe[int] = strawberry.field(
         description="A challenge: for every so many purchases, or units with `eachUnit`; what "
         "there is of them is carried over."
+    )
+    streak: strawberry.Maybe[int] = strawberry.field(
+        description="For so many periods `within` in a row, from 2 to 366."
     )
     within: strawberry.Maybe[str] = strawberry.field(
         description="Counted anew in each period of the calendar, such as calendar 1W; left out: "
@@ -121,12 +125,33 @@ class RuleBudgetInput:
     )
 
 
-@strawberry.input(description="What a data rule says: a condition, and one effect.")
+@strawberry.input(description="Something that a rule notes of the member.")
+class RuleNoteInput:
+    """What the partner's conditions find from the next event on."""
+
+    name: str = strawberry.field(
+        description="What it is, such as vip; `segment:CODE` puts the member into a segment, "
+        "`offer:CODE` offers it a rule."
+    )
+    value: strawberry.Maybe[str | None] = strawberry.field(
+        description="Its value, at most 100 characters; left out: yes; null: it stands no longer."
+    )
+    lasts: strawberry.Maybe[str] = strawberry.field(
+        description="How long it stands, such as 7D; left out: until it is taken away."
+    )
+
+
+@strawberry.input(description="What a data rule says: a condition, and its effects.")
 class DataRuleInput:
     """Checked when it is saved: types, names, the partner's contract."""
 
     code: str = strawberry.field(description="The code, unique within the partner.")
     title: str = strawberry.field(description="What it gives, in words for members.")
+    on: str = strawberry.field(
+        default="purchase",
+        description="What it judges: purchase, enrolment, birthday, return, referral, a type of "
+        "activity, segment:CODE, or schedule:daily, weekly monday, monthly 15, yearly 04-23.",
+    )
     when: str = strawberry.field(
         default="",
         description="The condition on the receipt, in CEL, such as `purchase.total >= 50.0 && "
@@ -142,6 +167,21 @@ class DataRuleInput:
     issue: strawberry.Maybe[RuleIssueInput] = strawberry.field(
         description="A reward, taken at once for the member's points; alone, or beside an award: "
         "then only where that is given."
+    )
+    deny: str = strawberry.field(
+        default="",
+        description="Where its condition holds none of the partner's rules gives anything: why, "
+        "in words for members.",
+    )
+    notes: list[RuleNoteInput] = strawberry.field(
+        default_factory=list, description="What it notes of the member."
+    )
+    thanks: bool = strawberry.field(
+        default=False,
+        description="Whether who referred the member has the occasion referral, once.",
+    )
+    offered: bool = strawberry.field(
+        default=False, description="Whether it is for those alone to whom it is offered."
     )
     group: strawberry.Maybe[RuleGroupInput] = strawberry.field(
         description="The group of which one rule gives; left out: it adds up with all others."
@@ -180,6 +220,9 @@ class RuleAward:
     every: int | None = strawberry.field(
         description="For every so many purchases, or units; null: no challenge."
     )
+    streak: int | None = strawberry.field(
+        description="For so many periods in a row; null: it isn't for a streak."
+    )
     within: str | None = strawberry.field(
         description="Counted anew in each such period; null: never."
     )
@@ -193,7 +236,7 @@ class RuleAward:
         return cls(
             currency=said.currency, points=BigInt(said.points), per=said.per,
             whole_steps=said.whole_steps, each_unit=said.each_unit, at_most=most,
-            carries=said.carries, every=said.every, within=said.within,
+            carries=said.carries, every=said.every, streak=said.streak, within=said.within,
         )  # fmt: skip
 
 
@@ -246,6 +289,20 @@ class RuleIssue:
         )  # fmt: skip
 
 
+@strawberry.type(description="Something that a rule notes of the member.")
+class RuleNote:
+    """As it was saved."""
+
+    name: str = strawberry.field(description="What it is.")
+    value: str | None = strawberry.field(description="Its value; null: it stands no longer.")
+    lasts: str | None = strawberry.field(description="How long it stands; null: without an end.")
+
+    @classmethod
+    def of(cls, said: NoteTerms) -> RuleNote:
+        """From the definition."""
+        return cls(name=said.name, value=said.value, lasts=said.lasts)
+
+
 @strawberry.type(description="The most that a rule gives one member.")
 class RuleCap:
     """As it was saved."""
@@ -286,7 +343,15 @@ def said_by(given: DataRuleInput) -> dict[str, Any]:
     """What was sent, as a definition is checked."""
     said: dict[str, Any] = {
         "code": given.code, "title": given.title, "when": given.when, "lines": given.lines,
-        "otherwise": given.otherwise, "reevaluated": given.reevaluated,
+        "otherwise": given.otherwise, "reevaluated": given.reevaluated, "on": given.on,
+        "deny": given.deny, "thanks": given.thanks, "offered": given.offered,
+        "notes": [
+            {
+                "name": x.name, "value": "yes" if x.value is None else x.value.value,
+                "lasts": None if x.lasts is None else x.lasts.value,
+            }
+            for x in given.notes
+        ],
     }  # fmt: skip
     if given.pending is not None:
         said["pending"] = given.pending.value
@@ -297,6 +362,7 @@ def said_by(given: DataRuleInput) -> dict[str, Any]:
             "whole_steps": award.whole_steps, "carries": award.carries,
             **({} if award.per is None else {"per": award.per.value}),
             **({} if award.every is None else {"every": award.every.value}),
+            **({} if award.streak is None else {"streak": award.streak.value}),
             **({} if award.within is None else {"within": award.within.value}),
             **({} if award.at_most is None else {"at_most": award.at_most.value}),
         }  # fmt: skip

@@ -147,3 +147,17 @@ async def carried(holders: Sequence[int]) -> dict[int, list[CarriedRow]]:
     for holder, *rest in rows:
         found.setdefault(holder, []).append(CarriedRow(*rest))
     return found
+
+
+async def runs(holders: Sequence[int]) -> dict[int, list[UseRow]]:
+    """What counts in these members' runs."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            f"SELECT {_USES} FROM cap_use u WHERE u.holder_id = ANY($1) AND u.key LIKE 'run:%' "
+            "ORDER BY u.holder_id, u.partner_id, u.key, u.at",
+            list(holders),
+        )
+    found: dict[int, list[UseRow]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(UseRow(*row))
+    return found

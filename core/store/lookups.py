@@ -282,7 +282,14 @@ async def currencies(ids: Sequence[int]) -> dict[int, CurrencyTerms]:
         policy = Policy.parse(p.pending, p.expires, p.returns, p.grace, p.time_zone)
         terms = PolicyTerms(p.id, policy, p.version)
         found[row.id] = CurrencyTerms(
-            row.id, row.code, row.name, row.symbol, terms, row.owner_id, redeemable=row.redeemable
+            row.id,
+            row.code,
+            row.name,
+            row.symbol,
+            terms,
+            row.owner_id,
+            redeemable=row.redeemable,
+            badge=row.badge,
         )
     return found
 

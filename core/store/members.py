@@ -22,19 +22,19 @@ JOIN identifier i ON i.kind = k.kind AND i.scope = k.scope AND i.value = k.value
 """
 _ADD = """
 WITH h AS (
-    INSERT INTO holder (id, created_at) SELECT id, $8 FROM unnest($1::bigint[]) AS h (id)
+    INSERT INTO holder (id, created_at) SELECT id, $9 FROM unnest($1::bigint[]) AS h (id)
 ), m AS (
-    INSERT INTO member (holder_id, name, claimed, enrolled_at)
-    SELECT id, name, claimed, $8 FROM unnest($1::bigint[], $2::text[], $3::bool[])
-        AS m (id, name, claimed)
+    INSERT INTO member (holder_id, name, claimed, birthday, enrolled_at)
+    SELECT id, name, claimed, birthday, $9 FROM unnest($1::bigint[], $2::text[], $3::bool[], $4::smallint[])
+        AS m (id, name, claimed, birthday)
 ), r AS (
     INSERT INTO relation (holder_id, partner_id, purchases)
-    SELECT holder_id, partner_id, 0 FROM unnest($9::bigint[], $10::int[])
+    SELECT holder_id, partner_id, 0 FROM unnest($10::bigint[], $11::int[])
         AS r (holder_id, partner_id)
     ON CONFLICT DO NOTHING
 )
 INSERT INTO identifier (kind, scope, value, holder_id)
-SELECT * FROM unnest($4::smallint[], $5::int[], $6::text[], $7::bigint[])
+SELECT * FROM unnest($5::smallint[], $6::int[], $7::text[], $8::bigint[])
 """
 
 
@@ -53,23 +53,28 @@ async def find(
 
 async def add(
     connection: Connection,
-    holders: Sequence[tuple[int, str | None, bool]],
+    holders: Sequence[tuple[int, str | None, bool, int | None]],
     identifiers: Sequence[tuple[int, int, str, int]],
     met: Sequence[tuple[int, int]],
     now: datetime,
 ) -> None:
     """Add members, identifiers, and which partner met whom by enrolling them."""
     await connection.execute(
-        _ADD, *columns(holders, 3), *columns(identifiers, 4), now, *columns(met, 2)
+        _ADD, *columns(holders, 4), *columns(identifiers, 4), now, *columns(met, 2)
     )
 
 
-async def claim(connection: Connection, names: Mapping[int, str | None]) -> None:
-    """Somebody opened by an import enrols: the member is claimed, and a missing name is filled."""
+async def claim(
+    connection: Connection, people: Mapping[int, tuple[str | None, int | None]]
+) -> None:
+    """Somebody enrols who is known: the member is claimed, and what is missing is filled in.
+
+    A name only where an import had opened the member, a birthday once and for all.
+    """
     await connection.execute(
-        "UPDATE member m SET claimed = true, name = coalesce(m.name, c.name) "
-        "FROM unnest($1::bigint[], $2::text[]) AS c (id, name) "
-        "WHERE m.holder_id = c.id AND NOT m.claimed",
-        list(names),
-        list(names.values()),
+        "UPDATE member m SET claimed = true, birthday = coalesce(m.birthday, c.birthday), "
+        "name = CASE WHEN m.claimed THEN m.name ELSE coalesce(m.name, c.name) END "
+        "FROM unnest($1::bigint[], $2::text[], $3::smallint[]) AS c (id, name, birthday) "
+        "WHERE m.holder_id = c.id AND (NOT m.claimed OR m.birthday IS NULL AND c.birthday IS NOT NULL)",
+        *columns([(holder, *known) for holder, known in people.items()], 3),
     )

@@ -50,6 +50,11 @@ _CONSTRAINTS = {
     "issue": "pkey holder_id_fkey place_check reward_check quantity_check problem_check done",
     "budget": "pkey code_check taken_check not_overdrawn",
     "carry": "pkey holder_id_fkey rule_check",
+    "attribute": "pkey holder_id_fkey name_check value_check check",
+    "occasion": "pkey holder_id_fkey external_id_check type_check attempts_check problem_check",
+    "schedule_day": "pkey trigger_check",
+    "referral_code": "pkey holder_id_fkey holder_id_key code_check",
+    "referral": "pkey holder_id_fkey referrer_id_fkey of_another",
 }
 _STANDING = ", ".join(
     f"('{table}', '{table}_{name}')"
@@ -239,8 +244,8 @@ QUESTIONS: dict[str, str] = {
         FROM qualification q LEFT JOIN event e ON e.id = q.event_id AND e.holder_id = q.holder_id
         LEFT JOIN event p ON p.id = e.purchase_id AND p.holder_id = q.holder_id
         WHERE NOT coalesce(CASE
-            WHEN e.kind IN (1, 12) THEN (q.at, q.counts_from) = (e.occurred_at, e.occurred_at)
-            WHEN e.kind IN (8, 9, 10) THEN q.at = p.occurred_at AND q.counts_from =
+            WHEN e.kind IN (1, 12, 18, 19) THEN (q.at, q.counts_from) = (e.occurred_at, e.occurred_at)
+            WHEN e.kind IN (8, 9, 10, 20) THEN q.at = p.occurred_at AND q.counts_from =
                 CASE WHEN q.amount > 0 THEN q.at ELSE greatest(q.at, e.occurred_at) END
             END, false)
         {_LIMIT}""",
@@ -320,7 +325,13 @@ FROM decision d JOIN event e ON e.id = d.event_id
 LEFT JOIN redemption r ON d.kind IN (2, 3, 4, 5, 6, 13) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
 LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at
 LEFT JOIN adjustment a ON d.kind = 12 AND a.holder_id = d.holder_id AND a.event_id = d.event_id
-WHERE d.kind NOT IN (1, 8, 9, 10, 11) -- those on purchases are another pass's
+WHERE d.kind NOT IN (1, 8, 9, 10, 11, 18, 19, 20) -- those on purchases are another pass's
+"""
+#: Activities and occasions: what was decided on each, and the hash of what was told.
+ACTIVITIES = """
+SELECT e.id, e.holder_id, e.external_id, e.occurred_at, e.content_hash, d.content
+FROM event e JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
+WHERE e.kind IN (18, 19) ORDER BY e.id
 """
 TRANSFERS = """
 SELECT t.holder_id, t.booked_at, t.currency_id, t.seq, t.occurred_at, t.kind, t.source, t.target,

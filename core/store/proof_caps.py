@@ -18,19 +18,22 @@ CAP_QUESTIONS: dict[str, str] = {
         ), given AS (
             SELECT d.id, (g ->> 0)::int AS rule_id, (g ->> 1)::int AS currency_id,
                 sum((SELECT sum(x::bigint) FROM jsonb_array_elements_text(g -> 2) x)) AS points, 1 AS times
-            FROM d CROSS JOIN LATERAL jsonb_array_elements(d.content -> 'g') g WHERE d.kind = 1 GROUP BY 1, 2, 3
+            FROM d CROSS JOIN LATERAL jsonb_array_elements(d.content -> 'g') g WHERE d.kind IN (1, 18, 19) GROUP BY 1, 2, 3
             UNION ALL
             SELECT d.id, (g ->> 0)::int, (g ->> 1)::int, sum((g ->> 3)::bigint - (g ->> 2)::bigint),
                 CASE WHEN sum((g ->> 3)::bigint) = 0 THEN -1 ELSE 0 END
-            FROM d CROSS JOIN LATERAL jsonb_array_elements(d.content -> 'e') g WHERE d.kind IN (8, 9) GROUP BY 1, 2, 3
+            FROM d CROSS JOIN LATERAL jsonb_array_elements(d.content -> 'e') g WHERE d.kind IN (8, 9, 20) GROUP BY 1, 2, 3
         )
         SELECT 'use of ' || u.key || ' by event ' || u.event_id, format(
             '%s points at %s were counted, its decision says %s at %s', u.points, u.at, g.points, d.at)
         FROM cap_use u LEFT JOIN d ON d.id = u.event_id AND d.holder_id = u.holder_id
         LEFT JOIN given g ON g.id = u.event_id AND g.rule_id = u.rule_id AND g.currency_id = u.currency_id
         WHERE d.id IS NULL OR d.partner_id <> u.partner_id OR d.at <> u.at
-            OR d.kind <> 10 AND g.points IS DISTINCT FROM u.points
-            OR d.kind = 1 AND u.times <> 1 OR d.kind IN (8, 9) AND u.times > 0
+            OR d.kind <> 10 AND (CASE WHEN u.key LIKE 'run:%' THEN coalesce(g.points, 0) ELSE g.points END)
+                IS DISTINCT FROM u.points
+            OR d.kind IN (1, 18, 19) AND u.times <> 1 OR d.kind IN (8, 9, 20) AND u.times > 0
+            OR d.kind IN (1, 18, 19) AND u.key LIKE 'run:%' AND NOT coalesce(d.content -> 'k' @>
+                jsonb_build_array(jsonb_build_array(u.rule_id, u.currency_id)), false)
         {_LIMIT}""",
     # An edit counts the difference: with its purchase and earlier ones, what the last revision gave.
     "counted after edits = what stands": f"""
@@ -65,11 +68,12 @@ CAP_QUESTIONS: dict[str, str] = {
         SELECT 'issue of event ' || i.event_id || '/' || i.place, format(
             '%s of %s for order %s; its redemption %s has %s of %s for %s', i.quantity, i.reward, i.order_id,
             i.redemption_id, r.quantity, w.code, r.order_id)
-        FROM issue i LEFT JOIN event e ON e.id = i.event_id AND e.holder_id = i.holder_id AND e.kind = 1
+        FROM issue i LEFT JOIN event e ON e.id = i.event_id AND e.holder_id = i.holder_id AND e.kind IN (1, 18, 19)
         LEFT JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
         LEFT JOIN redemption r ON r.holder_id = i.holder_id AND r.id = i.redemption_id
         LEFT JOIN reward w ON w.id = r.reward_id
-        WHERE (e.partner_id, e.external_id) IS DISTINCT FROM (i.partner_id, i.order_id)
+        WHERE (e.partner_id, CASE WHEN e.kind = 1 THEN '' ELSE 'activity:' END || e.external_id)
+                IS DISTINCT FROM (i.partner_id, i.order_id)
             OR d.content::jsonb -> 'i' -> i.place::int IS DISTINCT FROM
                 jsonb_build_array(i.rule_id, i.reward, i.quantity, i.currency)
             OR i.redemption_id IS NOT NULL
@@ -81,8 +85,26 @@ CAP_QUESTIONS: dict[str, str] = {
         FROM carry c FULL JOIN (
             SELECT d.holder_id, d.partner_id, g ->> 0 AS rule, sum((g ->> 4)::bigint) AS due
             FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'c') g
-            WHERE d.kind IN (1, 8, 9, 10) AND d.content LIKE '%"c":[[%' GROUP BY 1, 2, 3
+            WHERE d.kind IN (1, 8, 9, 10, 18, 19, 20) AND d.content LIKE '%"c":[[%' GROUP BY 1, 2, 3
         ) x ON x.holder_id = c.holder_id AND x.partner_id = c.partner_id AND x.rule = c.rule
         WHERE coalesce(c.carried, 0) <> coalesce(x.due, 0)
+        {_LIMIT}""",
+    # What a decision noted stands as it was noted; what was noted by hand, or erased, has no decision.
+    "noted = decisions": f"""
+        WITH said AS (
+            SELECT d.holder_id, d.partner_id, d.event_id, d.occurred_at, a ->> 1 AS name, a ->> 2 AS value,
+                (a ->> 3)::timestamptz AS until_at,
+                row_number() OVER (PARTITION BY d.event_id, a ->> 1 ORDER BY n DESC) AS last
+            FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'a')
+                WITH ORDINALITY AS x (a, n)
+            WHERE d.kind IN (1, 18, 19) AND d.content LIKE '%"a":[[%'
+        )
+        SELECT 'attribute ' || a.holder_id || '/' || a.partner_id || '/' || a.name, format(
+            '%s from %s until %s; its decision says %s from %s until %s', a.value, a.at, a.until_at,
+            s.value, s.occurred_at, s.until_at)
+        FROM attribute a LEFT JOIN said s ON s.event_id = a.event_id AND s.name = a.name AND s.last = 1
+            AND s.holder_id = a.holder_id AND s.partner_id = a.partner_id
+        WHERE a.event_id IS NOT NULL AND (s.event_id IS NULL OR (a.value, a.at, a.until_at, a.id)
+            IS DISTINCT FROM (s.value, s.occurred_at, s.until_at, a.event_id))
         {_LIMIT}""",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 _LIMIT = "ORDER BY 1 LIMIT 20"
 #: (kind of transfer, from, to, kinds of event that may book it; none: any may).
 _MOVES = (
-    (1, 10, "1,2", "1,10"),
+    (1, 10, "1,2", "1,10,18,19"),
     (2, 1, "11", "2"),
     (2, 3, "11", "4"),
     (3, 1, "12", ""),
@@ -16,9 +16,9 @@ _MOVES = (
     (5, 3, "1", "5,6"),
     (6, 1, "4", ""),
     (7, 2, "1", ""),
-    (8, 1, "13", "8,9,10"),
-    (8, 2, "13", "8,9,10"),
-    (8, 4, "13", "8,9,10"),
+    (8, 1, "13", "8,9,10,20"),
+    (8, 2, "13", "8,9,10,20"),
+    (8, 4, "13", "8,9,10,20"),
     (9, 2, "15", ""),
     (10, 14, "1", "12"),
     (10, 1, "14", "12"),
@@ -55,10 +55,10 @@ EVENT_QUESTIONS: dict[str, str] = {
     "events on purchases = their purchases": f"""
         SELECT 'event ' || e.id, format('of kind %s; its purchase %s is none of this member and partner before it',
             e.kind, e.purchase_id)
-        FROM event e LEFT JOIN event p ON p.id = e.purchase_id AND p.kind = 1 AND p.holder_id = e.holder_id
+        FROM event e LEFT JOIN event p ON p.id = e.purchase_id AND p.kind IN (1, 18, 19) AND p.holder_id = e.holder_id
             AND p.partner_id = e.partner_id AND p.occurred_at <= e.occurred_at AND p.booked_at < e.booked_at
-        WHERE (e.kind BETWEEN 8 AND 11) <> (e.purchase_id IS NOT NULL)
-            OR e.purchase_id IS NOT NULL AND p.id IS NULL
+        WHERE (e.kind BETWEEN 8 AND 11 OR e.kind = 20) <> (e.purchase_id IS NOT NULL)
+            OR e.purchase_id IS NOT NULL AND (p.id IS NULL OR (p.kind = 1) <> (e.kind <> 20))
         {_LIMIT}""",
     # A pending lot lives until what is left of it is activated at its instant, or lapses.
     "activations = pending lots": f"""
@@ -162,13 +162,13 @@ EVENT_QUESTIONS: dict[str, str] = {
         CROSS JOIN LATERAL (SELECT CASE
             WHEN e.kind = 12 THEN CASE WHEN a.counts AND a.currency_id = c.id THEN a.points END
             WHEN c.id IS NOT NULL THEN n.points
-            WHEN l.measure = 'visits' THEN 1
+            WHEN l.measure = 'visits' AND e.kind = 1 THEN 1
             WHEN l.measure = 'spend:' || e.money THEN e.total END AS due) x
-        WHERE e.kind IN (1, 12) AND q.amount IS DISTINCT FROM x.due
+        WHERE e.kind IN (1, 12, 18, 19) AND q.amount IS DISTINCT FROM x.due
         {_LIMIT}""",
 }
 
-_TOUCHED = """(e.purchase_id IS NOT NULL OR e.kind = 1
+_TOUCHED = """(e.purchase_id IS NOT NULL OR e.kind IN (1, 18, 19)
     AND EXISTS (SELECT FROM event x WHERE x.purchase_id = e.id))"""
 #: Purchases of which something came later, with all of it: in the columns of a history, and more.
 HISTORIES = f"""

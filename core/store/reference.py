@@ -141,7 +141,13 @@ _PARTNER = {
     "name": "text", "time_zone": "text", "plugin": "text", "plugin_version": "text",
     "installed": "bool",
 }  # fmt: skip
-_CURRENCY = {"name": "text", "symbol": "text", "redeemable": "bool", "owner_id": "int"}
+_CURRENCY = {
+    "name": "text",
+    "symbol": "text",
+    "redeemable": "bool",
+    "badge": "bool",
+    "owner_id": "int",
+}
 
 
 async def _currencies(
@@ -162,7 +168,7 @@ async def _currencies(
         if currency.code in codes:
             raise BadInput(f"two owners declare the currency {currency.code}", "currencies")
         codes.add(currency.code)
-    rows = [(c.code, c.name, c.symbol, c.redeemable, owner) for c, _, owner in wanted]
+    rows = [(c.code, c.name, c.symbol, c.redeemable, c.badge, owner) for c, _, owner in wanted]
     ids = await kept(connection, "currency", {"code": "text"}, _CURRENCY, rows)
     terms: dict[str, CurrencyTerms] = {}
     for currency, owners_zone, owner in wanted:
@@ -172,7 +178,7 @@ async def _currencies(
         terms[currency.code] = CurrencyTerms(
             number, currency.code, currency.name, currency.symbol, in_force, owner,
             policies.slid(number), currency.redeemable,
-            tuple(map(Duration.parse, currency.notices)),
+            tuple(map(Duration.parse, currency.notices)), currency.badge,
         )  # fmt: skip
     return terms
 

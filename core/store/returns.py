@@ -13,8 +13,8 @@ from core.store.posting import columns
 
 _FIND = """
 SELECT k.place, e.id, e.holder_id
-FROM unnest($1::int[], $2::int[], $3::text[]) AS k (place, partner_id, external_id)
-JOIN event e ON e.partner_id = k.partner_id AND e.kind = 1 AND e.external_id = k.external_id
+FROM unnest($1::int[], $2::int[], $3::text[], $4::smallint[]) AS k (place, partner_id, external_id, kind)
+JOIN event e ON e.partner_id = k.partner_id AND e.kind = k.kind AND e.external_id = k.external_id
 """
 _KNOWN = """
 SELECT k.place, e.id, e.holder_id, e.content_hash, e.booked_at, e.purchase_id
@@ -65,10 +65,10 @@ class Waits(NamedTuple):
 
 
 async def find_purchases(
-    connection: Connection, keys: Sequence[tuple[int, int, str]]
+    connection: Connection, keys: Sequence[tuple[int, int, str, int]]
 ) -> dict[int, tuple[int, int]]:
-    """(event, holder) of purchases asked for by (place, partner, external id), by place."""
-    rows = await connection.fetch(_FIND, *columns(keys, 3))
+    """(event, holder) of purchases asked for by (place, partner, external id, kind), by place."""
+    rows = await connection.fetch(_FIND, *columns(keys, 4))
     return {row[0]: (row[1], row[2]) for row in rows}
 
 

@@ -15,11 +15,14 @@ from core.db import Connection, Row, aside, reading
 CHANNEL = "laurels_simulation"
 #: Without a sign of life for so long a run counts as left behind: another worker begins it anew.
 LEFT_AFTER = timedelta(seconds=60)
-_PERIOD = "FROM event WHERE partner_id = $1 AND kind = 1 AND occurred_at >= $2 AND occurred_at < $3"
+_PERIOD = (
+    "FROM event WHERE partner_id = $1 AND kind IN (1, 18, 19) AND occurred_at >= $2 "
+    "AND occurred_at < $3"
+)
 
 
 async def count(connection: Connection, partner: int, begin: datetime, end: datetime) -> int:
-    """How many purchases a partner has in [begin, end)."""
+    """How many purchases and activities a partner has in [begin, end)."""
     found: int = await connection.fetchval(f"SELECT count(*) {_PERIOD}", partner, begin, end)
     return found
 
@@ -34,10 +37,10 @@ class Step(NamedTuple):
 async def events(
     connection: Connection, partner: int, begin: datetime, end: datetime, size: int
 ) -> AsyncIterator[list[Step]]:
-    """The purchases of [begin, end) and all returns and cancels of them, so many at a time."""
+    """Purchases and activities of [begin, end) and all returns and cancels of them, so many at a time."""
     cursor = await connection.cursor(
         "SELECT e.id, e.purchase_id FROM event e LEFT JOIN event p ON p.id = e.purchase_id "
-        "WHERE e.partner_id = $1 AND e.kind IN (1, 8, 9) "
+        "WHERE e.partner_id = $1 AND e.kind IN (1, 8, 9, 18, 19, 20) "
         "AND coalesce(p.occurred_at, e.occurred_at) >= $2 "
         "AND coalesce(p.occurred_at, e.occurred_at) < $3 ORDER BY e.booked_at, e.id",
         partner,
@@ -87,7 +90,7 @@ async def carried_before(connection: Connection, partner: int, before: datetime)
         "SELECT d.holder_id, g ->> 0, sum((g ->> 4)::bigint)::bigint FROM decision d "
         "JOIN event e ON e.id = d.event_id LEFT JOIN event p ON p.id = e.purchase_id "
         "CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'c') g "
-        "WHERE d.partner_id = $1 AND d.kind IN (1, 8, 9, 10) AND d.content LIKE '%\"c\":[[%' "
+        "WHERE d.partner_id = $1 AND d.kind IN (1, 8, 9, 10, 18, 19, 20) AND d.content LIKE '%\"c\":[[%' "
         "AND coalesce(p.occurred_at, e.occurred_at) < $2 "
         "AND EXISTS (SELECT FROM carry WHERE partner_id = $1) GROUP BY 1, 2",
         partner,

@@ -231,6 +231,37 @@ CONSTRAINTS = {
         HOLDER,
         "PRIMARY KEY (holder_id, kind, subject_id, due_at, lead)",
     },
+    "attribute": {
+        "CHECK (((length(name) >= 1) AND (length(name) <= 80)))",
+        "CHECK (((length(value) >= 1) AND (length(value) <= 100)))",
+        "CHECK ((until_at > at))",
+        HOLDER,
+        "PRIMARY KEY (holder_id, partner_id, name, at, id)",
+    },
+    "occasion": {
+        "CHECK (((attempts >= 0) AND (attempts <= 12)))",
+        "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 180)))",
+        "CHECK (((length(type) >= 1) AND (length(type) <= 80)))",
+        "CHECK ((length(problem) <= 1000))",
+        HOLDER,
+        "PRIMARY KEY (partner_id, external_id)",
+    },
+    "schedule_day": {
+        "CHECK (((length(trigger) >= 1) AND (length(trigger) <= 80)))",
+        "PRIMARY KEY (partner_id, trigger)",
+    },
+    "referral_code": {
+        "CHECK (((length(code) >= 6) AND (length(code) <= 32)))",
+        HOLDER,
+        "PRIMARY KEY (code)",
+        "UNIQUE (holder_id)",
+    },
+    "referral": {
+        "CHECK ((referrer_id <> holder_id))",
+        HOLDER,
+        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
+        "PRIMARY KEY (holder_id, partner_id)",
+    },
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import BadInput
 from core.expressions import FACTS, Part, Seen, condition
+from laurels.activities import Activity
 from laurels.purchase import Facts, Line, Purchase
 
 #: A Thursday, at seven in the morning in New York.
@@ -58,8 +59,14 @@ def test_every_fact_is_told_and_can_be_named() -> None:
     for name in FACTS:
         if name == "lines":
             text = "lines.size() >= 0"
-        elif name == "member.tiers":
-            text = "member.tiers.size() >= 0"
+        elif name in ("member.tiers", "member.attributes", "member.segments", "member.offers"):
+            text = f"{name}.size() >= 0"
+        elif name == "activity":
+            review = Seen(Activity.of("p", "A-1", AT, "review", {"stars": 5}), Facts())
+            there = condition("activity.stars == 5", "when", of_activity=True)
+            assert there.holds(review)
+            assert not condition("activity.stars == 4", "when", of_activity=True).holds(review)
+            continue
         else:
             text = f"{name} == {name}"
         assert condition(text, "when", of_lines=True).chosen(SEEN) == [True] * 3, name

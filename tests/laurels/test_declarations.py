@@ -102,6 +102,7 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (Currency, {"notices": [30]}, "currency STAR: notices: 30 is no str"),
     (Currency, {"notices": ["30D", "soon"]}, f"currency STAR: notices: 'soon' {NO_DURATION}"),
     (Currency, {"redeemable": 1}, "currency STAR: redeemable: yes or no, not 1"),
+    (Currency, {"badge": "gold"}, "currency STAR: badge: yes or no, not 'gold'"),
     (Currency, {"redeemable": None}, "currency STAR: redeemable: yes or no, not None"),
     (
         Measure,
@@ -312,7 +313,8 @@ def test_any_currency_can_be_measured(code: str) -> None:
 def test_a_currency_is_spendable_at_once_for_ever_and_returns_reach_into_arrears() -> None:
     plain = Currency("STAR", "Stars")
     assert plain.policy("Asia/Kolkata") == Policy(None, None, Returns.ARREARS, None, "Asia/Kolkata")
-    assert (plain.notices, plain.redeemable) == ((), True)
+    assert (plain.notices, plain.redeemable, plain.badge) == ((), True, False)
+    assert not Currency("PIN", "Pins", badge=True).redeemable  # a badge buys nothing
 
 
 def test_a_currencys_texts_make_its_policy() -> None:

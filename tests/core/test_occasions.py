@@ -1,0 +1,448 @@
+"""Occasions that the engine makes, and what rules note of members, offer, deny and thank for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.check import prove
+from core.db import reading, transaction
+from core.members import Enrolment, enrol, parse_birthday
+from core.occasions import keep_days, note, tell
+from core.posting import Engine
+from core.purchases import find_partner
+from core.referrals import code_of
+from core.returning import record
+from core.returns import ReturnInput, check_cancel, check_return
+from laurels import (
+    Activity,
+    Cap,
+    Effects,
+    Facts,
+    PointsPerVisit,
+    Purchase,
+    Streak,
+    award,
+    capped,
+    deny,
+    earn_rule,
+    enter_segment,
+    leave_segment,
+    multiply,
+    nothing,
+    offer,
+    offered,
+    on,
+    set_attribute,
+    thank_referrer,
+)
+from tests.core.club import balance, bought, forge, open_club, told
+from tests.support import DAY, NOW, books, card, enrol_cards, scalar
+
+pytestmark = pytest.mark.asyncio
+
+VISIT = PointsPerVisit("POINT", 5, code="visit", title="Five a visit")
+WELCOME = on("segment:vip", PointsPerVisit("POINT", 100, code="welcome", title="Welcome, VIP"))
+
+
+def gift(trigger: str, points: int = 7) -> Any:
+    return on(trigger, PointsPerVisit("POINT", points, code=trigger.replace(":", "-").split()[0]))
+
+
+async def waiting() -> list[tuple[str, int, str]]:
+    """What is still to be told: (name, attempts, problem)."""
+    rows = (await books(["occasion"]))["occasion"]
+    return [(r["external_id"], r["attempts"], r["problem"]) for r in rows]
+
+
+# -- noted ---------------------------------------------------------------------------------------
+
+
+async def test_what_is_noted_stands_from_the_next_event_on_until_its_time(database: str) -> None:
+    @earn_rule("fan", "Double for fans, for a week after a large basket")
+    def fan(purchase: Purchase, facts: Facts) -> Effects:
+        if purchase.total >= "50.00":
+            return [award("POINT", 1), set_attribute("fan", "much", lasts="7D")]
+        return award("POINT", 10) if facts.attributes.get("fan") == "much" else None
+
+    engine = await open_club(fan)
+    await enrol_cards(["1", "2"])
+    assert await bought(engine, "R-1", "10.00", NOW - 20 * DAY) == []
+    assert await bought(engine, "R-2", "50.00", NOW - 19 * DAY) == [1]
+    assert await bought(engine, "R-3", "10.00", NOW - 12 * DAY - timedelta(seconds=1)) == [10]
+    assert await bought(engine, "R-4", "10.00", NOW - 12 * DAY) == []
+    # One that is told late finds what stood then; another member finds nothing.
+    assert await bought(engine, "R-5", "10.00", NOW - 18 * DAY) == [10]
+    assert await bought(engine, "R-6", "10.00", NOW - 18 * DAY, "2") == []
+    assert await bought(engine, "R-7", "10.00", NOW - 19 * DAY - timedelta(seconds=1)) == []
+    assert await prove() == []
+
+
+async def test_who_enters_a_segment_has_its_occasion_once(database: str) -> None:
+    @earn_rule("climb", "A VIP from the third visit on, not after a small one")
+    def climb(purchase: Purchase, facts: Facts) -> Effects:
+        if purchase.total < "1.00":
+            return leave_segment("vip")
+        return enter_segment("vip") if facts.visits >= 2 else nothing("come again")
+
+    engine = await open_club(climb, WELCOME)
+    await enrol_cards(["1"])
+    for n in range(1, 6):
+        await bought(engine, f"R-{n}", at=NOW - (20 - n) * DAY)
+    assert await balance() == 100
+    await bought(engine, "R-6", "0.50", NOW - 10 * DAY)
+    await bought(engine, "R-7", "5.00", NOW - 9 * DAY)
+    assert await balance() == 200  # it left, and came in again
+    assert await waiting() == []
+    assert await scalar("SELECT count(*) FROM event WHERE kind = 19") == 2
+    assert await prove() == []
+
+
+async def test_a_segment_that_is_entered_by_hand_has_its_occasion_too(database: str) -> None:
+    engine = await open_club(WELCOME)
+    (holder,) = await enrol_cards(["1"])
+    terms = find_partner(engine.rulebook, "club")
+    for _ in range(2):
+        await note(engine, terms, holder, [enter_segment("vip"), set_attribute("a", "b")], NOW)
+    assert await balance() == 100
+    await note(engine, terms, holder, [enter_segment("other")], NOW)
+    assert await balance() == 100
+    assert await waiting() == []
+
+
+async def test_nothing_is_told_of_a_segment_for_which_no_rule_waits(database: str) -> None:
+    engine = await open_club(VISIT)
+    (holder,) = await enrol_cards(["1"])
+    await note(engine, find_partner(engine.rulebook, "club"), holder, [enter_segment("vip")], NOW)
+    assert (await books(["occasion", "event"])) == {"occasion": [], "event": []}
+
+
+async def test_an_offer_counts_for_whom_it_was_made_and_as_long_as_it_lasts(database: str) -> None:
+    @earn_rule("invite", "A week of doubles for a review", on="review")
+    def invite(activity: Activity, facts: Facts) -> Effects:
+        return offer("double", lasts="7D")
+
+    @earn_rule("double", "Double points")
+    def double(purchase: Purchase, facts: Facts) -> Effects:
+        return multiply("POINT", 2)
+
+    engine = await open_club(VISIT, invite, offered(double))
+    await enrol_cards(["1", "2"])
+    assert await bought(engine, "R-1", at=NOW - 30 * DAY) == [5]
+    assert await told(engine, "A-1", at=NOW - 29 * DAY) == []
+    assert await bought(engine, "R-2", at=NOW - 28 * DAY) == [5, 5]
+    assert await bought(engine, "R-3", at=NOW - 28 * DAY, member="2") == [5]
+    assert await bought(engine, "R-4", at=NOW - 20 * DAY) == [5]
+    content = await scalar("SELECT content FROM decision WHERE content LIKE '%R%' OR true LIMIT 1")
+    assert "it is for those to whom it was offered" in content
+    assert await prove() == []
+
+
+async def test_who_denies_leaves_nothing_to_any_rule_and_may_note_why(database: str) -> None:
+    @earn_rule("staff", "Staff buy without points")
+    def staff(purchase: Purchase, facts: Facts) -> Effects:
+        if facts.attributes.get("works here"):
+            return None
+        if "works-here" in facts.attributes:
+            return [deny("staff buy without points"), set_attribute("seen", "yes")]
+        return nothing("no staff")
+
+    @earn_rule("noting", "Notes each visit")
+    def noting(purchase: Purchase, facts: Facts) -> Effects:
+        return [award("POINT", 1), set_attribute("noted", "yes")]
+
+    engine = await open_club(VISIT, staff, noting)
+    (holder,) = await enrol_cards(["1"])
+    terms = find_partner(engine.rulebook, "club")
+    await note(engine, terms, holder, [set_attribute("works-here", "yes")], NOW)
+    assert await bought(engine, "R-1") == []
+    names = {row["name"] for row in (await books(["attribute"]))["attribute"]}
+    assert names == {"works-here", "seen"}
+    assert await scalar("SELECT content::jsonb -> 'n' FROM decision") == (
+        '[[1, "Staff buy without points: staff buy without points"], '
+        '[3, "Staff buy without points: staff buy without points"], '
+        '[2, "staff buy without points"]]'
+    )
+    # It is a purchase all the same.
+    assert await scalar("SELECT purchases FROM relation") == 1
+    assert await prove() == []
+
+
+FORGED = {
+    "another value": "UPDATE attribute SET value = 'less'",
+    "another time": "UPDATE attribute SET at = at - interval '1 day'",
+    "a longer life": "UPDATE attribute SET until_at = until_at + interval '1 day'",
+    "another member": "UPDATE attribute SET holder_id = holder_id + 1",
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+async def test_a_falsified_note_is_named(database: str, what: str) -> None:
+    @earn_rule("fan", "Notes fans")
+    def fan(purchase: Purchase, facts: Facts) -> Effects:
+        return set_attribute("fan", "much", lasts="7D")
+
+    engine = await open_club(fan)
+    await enrol_cards(["1", "2"])
+    await bought(engine, "R-1")
+    assert await prove() == []
+    await forge(database, FORGED[what])
+    assert {f.check for f in await prove()} == {"noted = decisions"}
+
+
+# -- who joins, who is thanked -------------------------------------------------------------------
+
+
+async def join(engine: Engine, number: str, **more: Any) -> int:
+    """Enrol at the club."""
+    terms = find_partner(engine.rulebook, "club")
+    greeted = "enrolment" in terms.triggers
+    person = Enrolment([card(number)], partner=terms.id, greeted=greeted, **more)
+    [(holder, _)] = await enrol(engine.ids, [person], NOW)
+    await tell(engine, NOW, [holder])
+    return holder
+
+
+async def test_who_enrols_is_greeted_once(database: str) -> None:
+    engine = await open_club(gift("enrolment", 50))
+    await join(engine, "1")
+    await join(engine, "1")
+    await enrol_cards(["2"])  # by nobody's partner
+    assert (await balance("1"), await balance("2")) == (50, 0)
+    assert await waiting() == []
+
+
+def referring(*, limit: int = 2) -> list[Any]:
+    @earn_rule("friend", "Twenty for who was referred, with the first 10.00")
+    def friend(purchase: Purchase, facts: Facts) -> Effects:
+        if "referred" not in facts.attributes:
+            return nothing("nobody referred this member")
+        if purchase.total < "10.00":
+            return nothing("spend 10.00")
+        return [award("POINT", 20), thank_referrer()]
+
+    thanks = capped(gift("referral", 30), Cap(times=limit, per="calendar 1Y"))
+    return [capped(friend, Cap(times=1)), thanks]
+
+
+async def test_referral_is_two_sided_with_limits(database: str) -> None:
+    engine = await open_club(*referring())
+    first = await join(engine, "1")
+    code = await code_of(first, NOW)
+    assert await code_of(first, NOW) == code
+    for n in range(2, 6):
+        await join(engine, str(n), referred_by=code.lower())
+        assert await bought(engine, f"small-{n}", "9.99", member=str(n)) == []
+        assert await balance("1") == 30 * min(n - 2, 2)
+        assert await bought(engine, f"R-{n}", "10.00", member=str(n)) == [20]
+        assert await bought(engine, f"again-{n}", "10.00", member=str(n)) == []
+    # Two of a year: the others found the cap, and stand in the books with that.
+    assert await balance("1") == 60
+    assert await scalar("SELECT count(*) FROM event WHERE kind = 19") == 4
+    assert await waiting() == []
+    assert await prove() == []
+
+
+async def test_only_who_is_new_is_referred_and_by_a_code_that_is_one(database: str) -> None:
+    engine = await open_club(*referring())
+    first = await join(engine, "1")
+    code = await code_of(first, NOW)
+    await join(engine, "2")
+    await join(engine, "2", referred_by=code)
+    await join(engine, "1", referred_by=code)
+    assert (await books(["referral"]))["referral"] == []
+    with pytest.raises(Exception, match="nobody refers by this code") as caught:
+        await join(engine, "3", referred_by="NOBODY22")
+    assert getattr(caught.value, "path", None) == ("referredBy",)
+    assert await scalar("SELECT count(*) FROM identifier") == 2
+
+
+# -- days ----------------------------------------------------------------------------------------
+
+
+async def test_birthdays_are_kept_once_a_year_at_the_partners_midnight(database: str) -> None:
+    engine = await open_club(gift("birthday", 25), time_zone="Europe/Istanbul")
+    await join(engine, "1", birthday=parse_birthday("03-15"))
+    await join(engine, "2", birthday=parse_birthday("03-16"))
+    await join(engine, "3")
+    await enrol_cards(["4"])
+    midnight = datetime(2027, 3, 14, 21, tzinfo=UTC)  # the 15th begins in Istanbul
+    for now in (midnight - timedelta(seconds=1), midnight, midnight, midnight + DAY / 2):
+        await keep_days(engine, now)
+        await tell(engine, now)
+        assert await balance("1") == (25 if now >= midnight else 0)
+    assert (await balance("2"), await balance("3"), await balance("4")) == (0, 0, 0)
+    await keep_days(engine, midnight + DAY)
+    await tell(engine, midnight + DAY)
+    assert await balance("2") == 25
+    assert await scalar("SELECT max(occurred_at) FROM event WHERE kind = 19") == midnight + DAY
+
+
+@pytest.mark.parametrize(
+    ("year", "day", "kept"), [(2027, 28, True), (2028, 28, False), (2028, 29, True)]
+)
+async def test_who_was_born_on_29_february_has_a_birthday_every_year(
+    database: str, year: int, day: int, kept: bool
+) -> None:
+    engine = await open_club(gift("birthday"))
+    await join(engine, "1", birthday=parse_birthday("02-29"))
+    now = datetime(year, 2, day, 12, tzinfo=UTC)
+    await keep_days(engine, now)
+    await tell(engine, now)
+    assert await balance() == 7 * kept
+
+
+async def test_a_schedule_reaches_each_member_once_a_day_and_makes_up_for_days_missed(
+    database: str,
+) -> None:
+    engine = await open_club(gift("schedule:weekly monday"), gift("schedule:monthly 31", 100))
+    await join(engine, "1")
+    await bought(engine, "R-1", member=str((await enrol_cards(["2"])) and 2))
+    await enrol_cards(["3"])
+    monday = datetime(2026, 3, 16, 1, tzinfo=UTC)
+    await keep_days(engine, NOW)  # a Sunday
+    assert await tell(engine, NOW) == 0
+    for now in (monday, monday + DAY):
+        await keep_days(engine, now)
+        await tell(engine, now)
+    assert [await balance(m) for m in "123"] == [7, 7, 0]
+    # Nobody looked for more than a week: the last seven days are made up for.
+    late = monday + 16 * DAY
+    await keep_days(engine, late)
+    await tell(engine, late)
+    assert [await balance(m) for m in "123"] == [114, 114, 0]
+    at = await scalar("SELECT array_agg(DISTINCT occurred_at ORDER BY 1) FROM transfer "
+                      "JOIN event e ON e.id = event_id AND e.kind = 19")  # fmt: skip
+    assert at == [datetime(2026, 3, d, tzinfo=UTC) for d in (16, 30, 31)]
+    assert await prove() == []
+
+
+async def test_what_comes_back_is_an_occasion(database: str) -> None:
+    @earn_rule("packing", "One for each full unit of money that comes back", on="return")
+    def packing(activity: Activity, facts: Facts) -> Effects:
+        amount = activity.attributes["amount"]
+        assert isinstance(amount, int)
+        return award("POINT", amount // 100, because=f"of {activity.attributes['purchase']}")
+
+    engine = await open_club(packing)
+    await enrol_cards(["1"])
+    await bought(engine, "R-1")
+    terms = find_partner(engine.rulebook, "club")
+    unit = check_return(terms, ReturnInput("B-1", "R-1", NOW, amount="3.50"))
+    for _ in range(2):
+        await record(engine, [unit], NOW)
+    await tell(engine, NOW)
+    assert await balance() == 3
+    await record(engine, [check_cancel(terms, "R-1", NOW)], NOW)
+    await tell(engine, NOW)
+    assert await balance() == 3  # a cancel is no return
+
+
+async def test_an_occasion_that_a_rule_fails_on_is_tried_again_and_given_up_at_last(
+    database: str,
+) -> None:
+    broken = True
+
+    @earn_rule("fragile", "Fails at first", on="enrolment")
+    def fragile(activity: Activity, facts: Facts) -> Effects:
+        if broken:
+            raise ValueError("not today")
+        return award("POINT", 9)
+
+    engine = await open_club(fragile, VISIT)
+    holder = await join(engine, "1")
+    name = f"enrolment:{holder}"
+    assert [(n, a) for n, a, _ in await waiting()] == [(name, 1)]
+    assert "raised ValueError" in (await waiting())[0][2]
+    assert await tell(engine, NOW) == 0  # not before its time
+    assert (await waiting())[0][1] == 1
+    broken = False
+    later = NOW + timedelta(minutes=1)
+    assert await tell(engine, later) == 1
+    assert await waiting() == []
+    assert await balance() == 9
+    # Given up after the twelfth attempt: it stays, to be seen.
+    broken = True
+    other = await join(engine, "2")
+    now = NOW
+    for _ in range(20):
+        now += timedelta(days=5)
+        await tell(engine, now)
+    ((name, attempts, problem),) = await waiting()
+    assert (name, attempts) == (f"enrolment:{other}", 12)
+    assert problem
+
+
+# -- streaks -------------------------------------------------------------------------------------
+
+WEEKS = Streak("POINT", 50, times=3, per="calendar 1W", code="weeks")
+#: A Monday, at noon.
+MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+async def week(engine: Engine, n: int, day: int = 0) -> int:
+    """Buy in the nth week: the points."""
+    return sum(await bought(engine, f"R-{n}-{day}", at=MONDAY + (7 * n + day) * DAY))
+
+
+async def test_a_streak_is_of_periods_in_a_row_and_begins_anew_after_its_points(
+    database: str,
+) -> None:
+    engine = await open_club(WEEKS)
+    await enrol_cards(["1"])
+    got = [await week(engine, n, day) for n, day in
+           [(0, 0), (0, 6), (1, 2), (2, 0), (2, 3), (3, 0), (4, 0), (5, 6), (7, 0), (8, 0), (9, 0)]]  # fmt: skip
+    assert got == [0, 0, 0, 50, 0, 0, 0, 50, 0, 0, 50]
+    assert await prove() == []
+
+
+async def test_a_purchase_that_came_back_whole_breaks_the_streak(database: str) -> None:
+    engine = await open_club(WEEKS)
+    await enrol_cards(["1"])
+    terms = find_partner(engine.rulebook, "club")
+    await week(engine, 0)
+    await week(engine, 1)
+    await record(engine, [check_return(terms, ReturnInput("B", "R-1-0", NOW, amount="9.99"))], NOW)
+    assert await week(engine, 2) == 50  # part of it counts as all of it
+    await record(engine, [check_cancel(terms, "R-2-0", NOW)], NOW)
+    assert await balance() == 0
+    assert await week(engine, 2, 1) == 50  # now it is this one that completes it
+    await week(engine, 3)
+    await record(engine, [check_cancel(terms, "R-3-0", NOW)], NOW)
+    assert await week(engine, 4) == 0
+    assert await week(engine, 5) == 0
+    assert await week(engine, 6) == 50
+    assert await prove() == []
+
+
+async def test_a_falsified_run_is_named(database: str) -> None:
+    engine = await open_club(WEEKS)
+    await enrol_cards(["1"])
+    await week(engine, 0)
+    await forge(database, "UPDATE decision SET content = replace(content, '\"k\"', '\"l\"')")
+    assert "counted under caps = what was given" in {f.check for f in await prove()}
+
+
+async def test_a_streak_of_activities_gives_a_badge_once(database: str) -> None:
+    days = Streak("PIN", 1, times=2, per="calendar 1D", code="days")
+    engine = await open_club(capped(on("check-in", days), Cap(times=1)))
+    await enrol_cards(["1"])
+    got = [await told(engine, f"A-{n}", "check-in", MONDAY + n * DAY) for n in range(5)]
+    assert got == [[], [1], [], [], []]
+    assert await balance(currency="PIN") == 1
+    assert await prove() == []
+    async with transaction() as connection:
+        assert await connection.fetchval("SELECT badge FROM currency WHERE code = 'PIN'")
+    assert not engine.rulebook.partners["club"].issues["PIN"].redeemable
+
+
+async def test_rules_without_occasions_cost_no_statement(database: str) -> None:
+    engine = await open_club(VISIT, WELCOME)
+    await enrol_cards(["1"])
+    async with reading():
+        pass
+    outcome = await bought(engine, "R-1")
+    assert outcome == [5]
+    assert (await books(["attribute", "occasion"])) == {"attribute": [], "occasion": []}
