@@ -9,7 +9,7 @@ Knows neither rules nor books.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -66,23 +66,18 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
 #: What each fact is; those of a `line.` may be named only where lines are chosen.
 FACTS: Final[Mapping[str, str]] = {name: told for name, (_, told) in _FACTS.items()}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_LINES = cel.NewEnv(
-    variables={name: kind for name, (kind, _) in _FACTS.items() if name != "activity"}
-)
-_RECEIPTS = cel.NewEnv(
-    variables={
-        name: kind
-        for name, (kind, _) in _FACTS.items()
-        if not name.startswith("line.") and name != "activity"
-    }
-)
-_ACTIVITIES = cel.NewEnv(
-    variables={
-        name: kind
-        for name, (kind, _) in _FACTS.items()
-        if name.startswith(("activity", "local.", "member."))
-    }
-)
+_NAMES_OF_LINES = [name for name in FACTS if name != "activity"]
+_NAMES_OF_RECEIPTS = [name for name in _NAMES_OF_LINES if not name.startswith("line.")]
+_NAMES_OF_ACTIVITIES = [n for n in FACTS if n.startswith(("activity", "local.", "member."))]
+
+
+def _env(names: Sequence[str]) -> cel.Env:
+    return cel.NewEnv(variables={name: _FACTS[name][0] for name in names})
+
+
+_LINES = _env(_NAMES_OF_LINES)
+_RECEIPTS = _env(_NAMES_OF_RECEIPTS)
+_ACTIVITIES = _env(_NAMES_OF_ACTIVITIES)
 _NAME = re.compile(
     r"\b(?:activity|purchase|local|member|line)\.[a-z_]+"
     r"(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?"
@@ -268,7 +263,7 @@ def _compiled(env: cel.Env, part: str, text: str, field: str) -> cel.Expression:
     try:
         expression = env.compile(part)
     except RuntimeError as error:
-        raise BadInput(_said(str(error), text), field) from None
+        raise BadInput(_said(str(error), text, env), field) from None
     # What was told of an activity may be anything: whether it is true is seen when it is judged.
     if expression.return_type() not in (_TYPES.BOOL, _TYPES.DYN):
         raise BadInput(
@@ -277,7 +272,7 @@ def _compiled(env: cel.Env, part: str, text: str, field: str) -> cel.Expression:
     return expression
 
 
-def _said(error: str, text: str) -> str:
+def _said(error: str, text: str, env: cel.Env) -> str:
     """The compiler's words without its frame, and what helps with the commonest slips."""
     found = re.search(r"<input>:(\d+):(\d+): (.*)", error)
     if found is None:
@@ -288,7 +283,8 @@ def _said(error: str, text: str) -> str:
     if "'(double, int)'" in what or "'(int, double)'" in what:
         hint = "; amounts and quantities are decimals: write 50.0 for 50"
     elif what.startswith("undeclared reference"):
-        hint = f"; there are {', '.join(FACTS)}"
+        known = _NAMES_OF_LINES if env is _LINES else _NAMES_OF_RECEIPTS
+        hint = f"; there are {', '.join(_NAMES_OF_ACTIVITIES if env is _ACTIVITIES else known)}"
     return f"{place}: {what.removesuffix(chr(92))}{hint}"
 
 

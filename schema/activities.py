@@ -34,8 +34,9 @@ from schema.fields import answer, change
 from schema.inputs import MemberIdentifier, identifier
 from schema.issued import IssuedReward
 from schema.postings import Posted
-from schema.purchase_events import MOST_ITEMS, PurchaseChanged, failed, run, stands
+from schema.purchase_events import MOST_ITEMS, failed, run
 from schema.purchases import QuoteResult, quoted, recording_failed, tried
+from schema.receipts import PointsTakenBack, taken_back
 from schema.rule_terms import DataRuleInput
 from schema.waiting import ReturnWaiting
 
@@ -128,8 +129,18 @@ class ActivityRecorded(Posted):
 
 
 @strawberry.type(description="The activity counts no more: what it had earned was taken back.")
-class ActivityWithdrawn(PurchaseChanged):
+class ActivityWithdrawn(Posted):
     """Now, or since before."""
+
+    activity: str = strawberry.field(description="The partner's own number of it.")
+    activity_event: strawberry.Private[int]
+    event: strawberry.Private[int]
+
+    @answer("What it took back, in each currency in which less is earned now.")
+    async def taken_back(self, info: Info) -> list[PointsTakenBack]:
+        story = await info.context.loaders.story.load(self.activity_event)
+        assert story is not None
+        return await taken_back(info, story, self.event)
 
 
 ActivityResult = Annotated[
@@ -276,5 +287,11 @@ class ActivityMutations:
             if isinstance(outcome, Refusal):
                 results.append(failed(outcome))
             elif not isinstance(outcome, ReturnWaiting):  # a withdrawal never waits
-                results.append(ActivityWithdrawn(**stands(item.activity, outcome)))
+                results.append(
+                    ActivityWithdrawn(
+                        activity=item.activity, replayed=outcome.replayed,
+                        booked_at=outcome.booked_at, holder=outcome.holder,
+                        activity_event=outcome.purchase, event=outcome.event,
+                    )
+                )  # fmt: skip
         return WithdrawActivitiesPayload(results=results)

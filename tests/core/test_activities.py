@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from core.activities import ActivityInput, check_activity
 from core.check import prove
 from core.errors import BadInput, IdempotencyConflict, NotAllowed, UnknownReference
 from core.folding import Recorded
@@ -26,8 +27,9 @@ from laurels import (
     nothing,
     on,
 )
+from laurels.activities import Value
 from tests.core.club import balance, bought, forge, open_club, tell, told, withdraw
-from tests.support import DAY, NOW, books, enrol_cards, scalar
+from tests.support import DAY, NOW, books, card, enrol_cards, scalar
 
 pytestmark = pytest.mark.asyncio
 
@@ -101,10 +103,14 @@ async def test_a_partner_tells_of_its_own_types_only(
         ({f"a{n}": n for n in range(31)}, "attributes: at most 30, not 31"),
     ],
 )
-async def test_attributes_are_plain(database: str, attributes: dict[str, int], words: str) -> None:
+async def test_attributes_are_plain(
+    database: str, attributes: dict[str, Value], words: str
+) -> None:
     engine = await open_club(review)
+    terms = find_partner(engine.rulebook, "club")
+    given = ActivityInput("A-1", card("1"), NOW, "review", attributes)
     with pytest.raises(BadInput, match=words) as caught:
-        await tell(engine, "A-1", **attributes)
+        check_activity(terms, given)
     assert caught.value.path == ("attributes",)
 
 
@@ -171,9 +177,8 @@ async def test_a_rule_on_money_finds_none(database: str) -> None:
     outcome = await tell(engine, "A-1", stars=4)
     assert isinstance(outcome, Recorded)
     assert outcome.evaluation is not None
-    assert [r.because for r in outcome.evaluation.refused] == [
-        "earns on USD, this receipt is in XXX"
-    ]
+    (refused,) = outcome.evaluation.refused
+    assert refused.because == "earns on USD, this receipt is in XXX"
     assert await balance() == 0
 
 

@@ -10,6 +10,7 @@ from tests.schema.tiers import ASSIGN, END
 
 AT = "2026-11-22T09:00:00Z"
 PURCHASE = receipt("new", "1", AT, ("PRODUCE", "1.00"))
+ACTIVITY = {"externalId": "A", "member": {"card": "1"}, "occurredAt": AT, "type": "review"}
 HERO: dict[str, Any] = {"key": "k", "partner": "grocer", "reward": "five-off"}
 BILL: dict[str, Any] = {
     "key": "p",
@@ -72,6 +73,34 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         RECORD,
         {"input": {"partner": "grocer", "purchases": [PURCHASE]}},
         {"partner", "admin"},
+    ),
+    "recordActivities": (
+        """mutation($input: RecordActivitiesInput!) { recordActivities(input: $input) {
+        results { __typename } } }""",
+        {"input": {"partner": "grocer", "activities": [ACTIVITY]}},
+        STAFF,
+    ),
+    "withdrawActivities": (
+        """mutation($input: WithdrawActivitiesInput!) { withdrawActivities(input: $input) {
+        results { __typename } } }""",
+        {"input": {"partner": "grocer", "withdrawals": [{"activity": "A", "occurredAt": AT}]}},
+        STAFF,
+    ),
+    "quoteActivity": (
+        """query($activity: ActivitiesItemInput!) {
+        quoteActivity(partner: "grocer", activity: $activity) { __typename } }""",
+        {"activity": ACTIVITY},
+        STAFF,
+    ),
+    "noteMember": (
+        "mutation($input: NoteMemberInput!) { noteMember(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "member": {"card": "1"}, "notes": [{"name": "vip"}]}},
+        STAFF,
+    ),
+    "createReferralCode": (
+        "mutation { createReferralCode { __typename } }",
+        {},
+        {"member", *STAFF},
     ),
     "recordReturns": (
         RETURN,

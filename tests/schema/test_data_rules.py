@@ -9,10 +9,12 @@ from tests.schema.client import Client, receipt
 from tests.support import NOW
 
 RULE = """rule { code revision state title when lines otherwise pending reevaluated
-  savedAt from until award { currency points per wholeSteps eachUnit atMost carries every within }
+  savedAt from until award { currency points per wholeSteps eachUnit atMost carries
+    every streak within }
   caps { points times per shared rejects } budget { code points per rejects }
   multiply { currency factor } group { code mode eachLine }
-  issue { reward quantity eachUnit currency } }"""
+  issue { reward quantity eachUnit currency }
+  on deny thanks offered notes { name value lasts } }"""
 CHANGED = (
     f"__typename ... on DataRuleChanged {{ replayed {RULE} }} ... on Error {{ code message path }}"
 )
@@ -67,9 +69,10 @@ async def test_staff_write_try_use_and_end_a_rule_without_a_deployment(pantry: C
         "savedAt": AT, "from": None, "until": None, "multiply": None, "group": None,
         "award": {
             "currency": "STAR", "points": 10, "per": None, "wholeSteps": True, "eachUnit": False,
-            "atMost": 50, "carries": False, "every": None, "within": None,
+            "atMost": 50, "carries": False, "every": None, "streak": None, "within": None,
         },
-        "caps": [], "budget": None, "issue": None,
+        "caps": [], "budget": None, "issue": None, "on": "purchase", "deny": "", "thanks": False,
+        "offered": False, "notes": [],
     }  # fmt: skip
     assert (await pantry.ask(STAFF, SAVE, input=saving(tea())))["replayed"]
     # Saved isn't in force.
