@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from laurels.activities import PURCHASE, RETURN, Activity, Value, check_attributes, is_own
 from laurels.deadline import evaluate_in_time
 from laurels.earning import ProductTypeRewardCalculator
 from laurels.errors import LaurelsError, RuleTooSlow
 from laurels.evaluation import Evaluation
-from laurels.lasting import unwrapped
+from laurels.lasting import trigger_of, unwrapped
 from laurels.money import to_minor
 from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load
@@ -31,6 +32,7 @@ __all__ = [
     "NOW",
     "Clock",
     "Conformance",
+    "activity",
     "brand",
     "judge",
     "member",
@@ -79,6 +81,20 @@ def purchase(
     return Purchase(partner, external_id, at, currency, made, store, time_zone)
 
 
+def activity(
+    type: str,
+    *,
+    at: datetime = NOW,
+    partner: str = "",
+    time_zone: str = "UTC",
+    external_id: str = "A-1",
+    **attributes: Value,
+) -> Activity:
+    """An activity, or an occasion: `activity("review", stars=5)`. Raises PurchaseError."""
+    check_attributes(attributes)
+    return Activity.of(partner, external_id, at, type, attributes, time_zone)
+
+
 def member(visits: int = 0, **tiers: str) -> Facts:
     """What the engine knows of a member: `member(3, bakery="gold")`."""
     return Facts(visits, tiers)
@@ -110,6 +126,12 @@ def points(plugin: object, bought: Purchase, facts: Facts | None = None) -> Mapp
 
 def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
     partner = installed.partner
+    if isinstance(bought, Activity):
+        told = Activity.of(
+            partner.code, bought.external_id, bought.occurred_at, bought.type, bought.attributes,
+            partner.time_zone,
+        )  # fmt: skip
+        return evaluate_in_time(installed.earn_rules, told, facts)
     here = Purchase(
         partner.code, bought.external_id, bought.occurred_at, bought.currency, bought.lines,
         bought.store, partner.time_zone,
@@ -195,6 +217,13 @@ def _receipts(installed: Installed) -> Iterator[tuple[str, Purchase]]:
         known = tuple(Line(kind, 1999 + n) for n, kind in enumerate(kinds))
         for name, at in _TIMES.items():
             yield f"all product types {name}, {money}", Purchase("", "R-1", at, money, known)
+    # What the engine tells of itself; what a brand tells of its own activities, it knows best.
+    for trigger in sorted({trigger_of(rule) for rule in installed.earn_rules} - {PURCHASE}):
+        if not is_own(trigger):
+            told: dict[str, Value] = {}
+            if trigger == RETURN:
+                told = {"purchase": "R-1", "money": "USD", "amount": 199}
+            yield f"the occasion {trigger}", Activity.of("", "A-1", NOW, trigger, told)
 
 
 def _named(rule: object) -> Sequence[str]:
