@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from core.data_rules import DataRule
+from core.data_rules import DataRule, expect
 from core.errors import PartnerRuleFailed
 from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
@@ -156,6 +156,8 @@ class Containment:
             )
         if left:
             rules = tuple(rule if _harmless(rule) else _SUSPENDED for rule in rules)
+        if partner.conditions is not None:
+            expect(partner.conditions, purchase, facts)
         try:
             evaluation = evaluate_in_time(rules, purchase, facts)
         except RuleError as error:

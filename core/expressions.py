@@ -12,13 +12,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cel_expr_python import cel
 
 from core.errors import BadInput
 from laurels.errors import storable
-from laurels.purchase import Facts, Purchase
+from laurels.purchase import Facts, Line, Purchase
+
+if TYPE_CHECKING:
+    from core.together import Together
 
 #: As long as one condition may be.
 LONGEST = 2000
@@ -55,8 +58,8 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
 #: What each fact is; those of a `line.` may be named only where lines are chosen.
 FACTS: Final[Mapping[str, str]] = {name: told for name, (_, told) in _FACTS.items()}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_LINES = cel.NewEnv(variables={name: kind for name, (kind, _) in _FACTS.items()})
-_RECEIPTS = cel.NewEnv(
+LINES = cel.NewEnv(variables={name: kind for name, (kind, _) in _FACTS.items()})
+RECEIPTS = cel.NewEnv(
     variables={name: kind for name, (kind, _) in _FACTS.items() if not name.startswith("line.")}
 )
 _NAME = re.compile(r"\b(?:purchase|local|member|line)\.[a-z_]+(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?")
@@ -79,22 +82,36 @@ class Condition:
     _whole: cel.Expression
     _parts: tuple[tuple[str, cel.Expression], ...]
     #: Whether it asks for the receipt's lines: few do, and it costs to hand them over.
-    _lines: bool
+    asks_lines: bool
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Of its parts."""
+        return tuple(text for text, _ in self._parts)
 
     def holds(self, seen: Seen) -> bool:
         """Whether it holds of a receipt."""
-        return _is_true(self._whole, seen.receipt(lines=self._lines))
+        return self.failed(seen) is None
+
+    def failed(self, seen: Seen) -> str | None:
+        """The first part that doesn't hold of a receipt; None where the whole holds."""
+        held = seen.held(self)
+        if held is not None:
+            return None if held == len(self._parts) else self._parts[held][0]
+        activation = seen.receipt(lines=self.asks_lines)
+        if _is_true(self._whole, activation):
+            return None
+        for text, expression in self._parts[:-1]:
+            if not _is_true(expression, activation):
+                return text
+        return self._parts[-1][0]
 
     def chosen(self, seen: Seen) -> list[bool]:
         """Of each line whether it holds of it."""
-        return [_is_true(self._whole, line) for line in seen.lines(lines=self._lines)]
-
-    def failed(self, seen: Seen) -> str:
-        """The first part that doesn't hold of a receipt of which the whole doesn't."""
-        for text, expression in self._parts[:-1]:
-            if not _is_true(expression, seen.receipt(lines=self._lines)):
-                return text
-        return self._parts[-1][0]
+        found = seen.chosen(self)
+        if found is not None:
+            return found
+        return [_is_true(self._whole, line) for line in seen.lines(lines=self.asks_lines)]
 
     def parts(self, seen: Seen) -> list[Part]:
         """Every part with the facts that it was judged by, also after the first that failed."""
@@ -111,13 +128,22 @@ class Condition:
 
 
 class Seen:
-    """What expressions see of one purchase, gathered once for all of a partner's rules."""
+    """What expressions see of one purchase, gathered once for all of a partner's rules.
 
-    __slots__ = ("_facts", "_lines", "_member", "_purchase", "_receipts")
+    And what conditions that are judged `together` come to.
+    """
 
-    def __init__(self, purchase: Purchase, member: Facts) -> None:
+    __slots__ = (
+        "_each_line", "_facts", "_lines", "_member", "_numbers", "_purchase", "_receipts",
+        "_together",
+    )  # fmt: skip
+
+    def __init__(self, purchase: Purchase, member: Facts, together: Together | None = None) -> None:
         self._purchase = purchase
         self._member = member
+        self._together = together
+        self._numbers: list[int | None] | None = None
+        self._each_line: list[list[int | None]] | None = None
         self._facts: dict[str, object] | None = None
         self._receipts: dict[bool, cel.Activation] = {}
         self._lines: dict[bool, list[cel.Activation]] = {}
@@ -137,8 +163,47 @@ class Seen:
         """For conditions on the receipt; with all of its lines, or without."""
         found = self._receipts.get(lines)
         if found is None:
-            found = self._receipts[lines] = _RECEIPTS.Activation(self._all(lines=lines))
+            found = self._receipts[lines] = RECEIPTS.Activation(self._all(lines=lines))
         return found
+
+    def held(self, condition: Condition) -> int | None:
+        """How many parts of a condition hold, from the first on; None: judge it by itself."""
+        together = self._together
+        place = None if together is None else together.receipts.places.get(condition.text)
+        if together is None or place is None:
+            return None
+        if self._numbers is None:
+            self._numbers = together.receipts.judged(self.receipt(lines=False))
+        number = self._numbers[place.number]
+        return None if number is None else place.digits(number)
+
+    def chosen(self, condition: Condition) -> list[bool] | None:
+        """Of each line whether a condition holds of it; None: judge it by itself."""
+        together = self._together
+        place = None if together is None else together.lines.places.get(condition.text)
+        if together is None or place is None:
+            return None
+        if self._each_line is None:
+            self._each_line = self._judged_lines(together)
+        numbers = [line[place.number] for line in self._each_line]
+        if not numbers or None in numbers:
+            return None
+        return [number is not None and place.digits(number) == 1 for number in numbers]
+
+    def _judged_lines(self, together: Together) -> list[list[int | None]]:
+        if not together.worth(sum(self._may_hold(when) for when, _ in together.pairs)):
+            return []
+        facts, major = self.facts, self._purchase.minor_per_major
+        named = {name: facts[name] for name in together.named if name in facts}
+        return [
+            together.lines.judged(LINES.Activation({**named, **_line(line, n, major)}))
+            for n, line in enumerate(self._purchase.lines, 1)
+        ]
+
+    def _may_hold(self, condition: Condition | None) -> bool:
+        """Whether it does, or it isn't known yet."""
+        held = None if condition is None else self.held(condition)
+        return condition is None or held is None or held == len(condition.texts)
 
     def _all(self, *, lines: bool) -> dict[str, object]:
         return {**self.facts, "lines": _told(self._purchase) if lines else ()}
@@ -149,19 +214,20 @@ class Seen:
         if found is None:
             major, facts = self._purchase.minor_per_major, self._all(lines=lines)
             found = self._lines[lines] = [
-                _LINES.Activation(
-                    {
-                        **facts,
-                        "line.type": line.product_type,
-                        "line.sku": line.sku,
-                        "line.amount": line.amount / major,
-                        "line.quantity": line.quantity / 1000,
-                        "line.number": n,
-                    }
-                )
+                LINES.Activation({**facts, **_line(line, n, major)})
                 for n, line in enumerate(self._purchase.lines, 1)
             ]
         return found
+
+
+def _line(line: Line, number: int, major: int) -> dict[str, object]:
+    return {
+        "line.type": line.product_type,
+        "line.sku": line.sku,
+        "line.amount": line.amount / major,
+        "line.quantity": line.quantity / 1000,
+        "line.number": number,
+    }
 
 
 def _told(purchase: Purchase) -> list[dict[str, object]]:
@@ -202,7 +268,7 @@ def condition(text: str, field: str, *, of_lines: bool = False) -> Condition:
     """Compile a condition. Raises BadInput naming the field, the place and what is wrong."""
     if len(text) > LONGEST or not storable(text):
         raise BadInput(f"a condition is a text of at most {LONGEST} characters", field)
-    env = _LINES if of_lines else _RECEIPTS
+    env = LINES if of_lines else RECEIPTS
     parts = tuple((part, _compiled(env, part, text, field)) for part in _conjuncts(text))
     lines = re.search(r"(?<![\w.])lines\b", _without_texts(text)) is not None
     return Condition(text, of_lines, _compiled(env, text, text, field), parts, lines)

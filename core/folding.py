@@ -215,14 +215,13 @@ def content_of(
 
     Raises PartnerRuleFailed where a rule gave what can't be stored.
     """
-    earn = partner.earn
+    earn, issues = partner.earn, partner.issues
     given = []
-    for g in evaluation.granted:
-        number, currency = earn[g.rule].id, partner.issues[g.currency].id
-        given.append([number, currency, list(g.lines), g.base, g.wanted, g.because])
-        if g.cut:
-            given[-1].append(g.cut)
-    refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
+    for rule, currency, _, lines, base, wanted, because, cut in evaluation.granted:
+        given.append([earn[rule].id, issues[currency].id, lines, base, wanted, because])
+        if cut:
+            given[-1].append(cut)
+    refused = [[earn[rule].id, because] for rule, because in evaluation.refused]
     content = {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
     if carried:
         content["c"] = [list(x) for x in carried]

@@ -15,7 +15,9 @@ from typing import NamedTuple
 import orjson
 
 from core.containment import OnFaults
+from core.data_rules import conditions_of
 from core.programme import AdjustmentSettings
+from core.together import Together
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
@@ -212,6 +214,8 @@ class PartnerTerms:
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)
     tallied: bool = field(init=False, default=False)
+    #: Of its data rules, to be judged together.
+    conditions: Together | None = field(init=False, repr=False, compare=False, default=None)
     _changes: tuple[datetime, ...] = field(init=False, repr=False, compare=False, default=())
     _at: dict[int, PartnerTerms] = field(
         init=False, repr=False, compare=False, default_factory=dict
@@ -223,6 +227,7 @@ class PartnerTerms:
         object.__setattr__(self, "carrying", carrying)
         capped = any(r.ceilings for r in self.earn)
         object.__setattr__(self, "tallied", bool(carrying) or capped)
+        object.__setattr__(self, "conditions", conditions_of(self.rules))
         changes = {at for r in self.earn for at in (r.from_at, r.until_at) if at is not None}
         object.__setattr__(self, "_changes", tuple(sorted(changes)))
 

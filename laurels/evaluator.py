@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from operator import add
 
 from laurels.caps import Restraint
 from laurels.combining import combine
@@ -51,11 +50,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             raise  # the operator's own
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
-        some: Sequence[object]
-        if isinstance(effects, list | tuple):
-            some = effects
-        else:
-            some = () if effects is None else (effects,)
+        some = (effects,) if type(effects) in _EFFECTS else _several(effects)
         if not some:
             refused.append(Refused(place, _SILENT))
         for effect in some:
@@ -125,6 +120,22 @@ def _settle(
     return granted
 
 
+#: What nearly every rule returns: one of these, by itself.
+_EFFECTS = frozenset((Award, Multiply, Nothing, Issue))
+
+
+def _several(effects: object) -> Sequence[object]:
+    """What a rule returned that is none of the effects, one by one: several, none, or nonsense."""
+    if effects is None:
+        return ()
+    # An effect is a tuple itself, and so is one of a class that a partner derived.
+    if isinstance(effects, (Award, Multiply, Nothing, Issue)) or not isinstance(
+        effects, (list, tuple)
+    ):
+        return (effects,)
+    return effects
+
+
 #: Of a rule that gives nothing and doesn't say why.
 _SILENT = "its conditions weren't met"
 
@@ -138,8 +149,6 @@ def _told(error: BaseException) -> str:
 
 
 def _words(rule: EarnRule, text: object) -> str:
-    if text == "":
-        return ""
     if not isinstance(text, str) or not storable(text):
         raise RuleError(rule.code, "gave a reason that is no text")
     return text[:500]
@@ -197,7 +206,10 @@ def _checked_issue(rule: EarnRule, place: int, effect: Issue) -> Issued:
 def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
     # Made without `multiply`, it may hold anything; a float would not be exact.
     factor: object = effect.factor
-    if type(factor) not in (int, Fraction) or not 1 <= effect.factor <= 1000:
+    # In whole numbers: a fraction compares slowly.
+    if type(factor) not in (int, Fraction) or not (
+        effect.factor.denominator <= effect.factor.numerator <= 1000 * effect.factor.denominator
+    ):
         raise RuleError(rule.code, f"multiplied by {shown(factor)}, not exactly 1 to 1000")
     if not isinstance(effect.currency, str):
         raise RuleError(rule.code, f"multiplied {shown(effect.currency)}, no currency's code")
@@ -206,7 +218,7 @@ def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
 
 def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> list[int]:
     if (
-        not isinstance(lines, list | tuple)
+        not isinstance(lines, (list, tuple))
         or len(lines) != count
         or set(map(type, lines)) != _WHOLE
         or min(lines) < 0
@@ -236,10 +248,10 @@ def _multiplied(
     count: int,
 ) -> list[Granted]:
     found: list[Granted] = []
-    base = {effect.currency: [0] * count for _, effect in multipliers}
-    for g in granted:
-        if g.currency in base:
-            base[g.currency] = list(map(add, base[g.currency], g.lines))
+    base: dict[str, list[int]] = {}
+    for currency in {effect.currency for _, effect in multipliers}:
+        given = [g.lines for g in granted if g.currency == currency]
+        base[currency] = list(map(sum, zip(*given, strict=True))) if given else [0] * count
     for place, effect in multipliers:
         because = _words(rules[place], effect.because)
         lines = base[effect.currency]

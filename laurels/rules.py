@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from laurels.caps import Budget, Cap, Ceiling, shared_by
 from laurels.combining import Group
@@ -25,8 +25,7 @@ from laurels.windows import Window
 Terms: TypeAlias = Mapping[str, "str | int | bool | Mapping[str, str | int] | Sequence[str] | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(NamedTuple):
     """Points for this purchase.
 
     `lines` says which line gave how many, in the receipt's order; without it the engine spreads
@@ -43,8 +42,7 @@ class Award:
     carry: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Multiply:
+class Multiply(NamedTuple):
     """An award of floor(base x factor) - base; base is what all awards of the currency gave."""
 
     currency: str
@@ -52,8 +50,7 @@ class Multiply:
     because: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(NamedTuple):
     """No points, and why: the first condition that failed, in a member's words.
 
     `carry` as in `Award`.
@@ -63,8 +60,7 @@ class Nothing:
     carry: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(NamedTuple):
     """A reward of this partner's, taken for the member's points as soon as the purchase is booked.
 
     With what the same rules award for it: so a rule that awards a reward's price and issues it
