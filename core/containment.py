@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
@@ -148,7 +148,7 @@ class Containment:
 
     def _judge(self, partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
         left = self.breakers.left(partner.id)
-        rules = partner.rules
+        rules: Sequence[EarnRule] = partner.rules
         if left and partner.on_faults is OnFaults.DENY:
             raise PartnerRuleFailed(
                 f"partner '{partner.code}': its rules failed again and again and are suspended; "

@@ -89,6 +89,11 @@ class Condition:
         """Of its parts."""
         return tuple(text for text, _ in self._parts)
 
+    @property
+    def count(self) -> int:
+        """Of its parts."""
+        return len(self._parts)
+
     def holds(self, seen: Seen) -> bool:
         """Whether it holds of a receipt."""
         return self.failed(seen) is None
@@ -143,7 +148,7 @@ class Seen:
         self._member = member
         self._together = together
         self._numbers: list[int | None] | None = None
-        self._each_line: list[list[int | None]] | None = None
+        self._each_line: list[list[int] | None] | None = None
         self._facts: dict[str, object] | None = None
         self._receipts: dict[bool, cel.Activation] = {}
         self._lines: dict[bool, list[cel.Activation]] = {}
@@ -175,7 +180,7 @@ class Seen:
         if self._numbers is None:
             self._numbers = together.receipts.judged(self.receipt(lines=False))
         number = self._numbers[place.number]
-        return None if number is None else place.digits(number)
+        return None if number is None else place.count(number)
 
     def chosen(self, condition: Condition) -> list[bool] | None:
         """Of each line whether a condition holds of it; None: judge it by itself."""
@@ -185,25 +190,23 @@ class Seen:
             return None
         if self._each_line is None:
             self._each_line = self._judged_lines(together)
-        numbers = [line[place.number] for line in self._each_line]
-        if not numbers or None in numbers:
-            return None
-        return [number is not None and place.digits(number) == 1 for number in numbers]
+        numbers = self._each_line[place.number] if self._each_line else None
+        return None if numbers is None else place.held(numbers)
 
-    def _judged_lines(self, together: Together) -> list[list[int | None]]:
+    def _judged_lines(self, together: Together) -> list[list[int] | None]:
         if not together.worth(sum(self._may_hold(when) for when, _ in together.pairs)):
             return []
         facts, major = self.facts, self._purchase.minor_per_major
         named = {name: facts[name] for name in together.named if name in facts}
-        return [
-            together.lines.judged(LINES.Activation({**named, **_line(line, n, major)}))
+        return together.lines.judged_each(
+            LINES.Activation({**named, **_line(line, n, major)})
             for n, line in enumerate(self._purchase.lines, 1)
-        ]
+        )
 
     def _may_hold(self, condition: Condition | None) -> bool:
         """Whether it does, or it isn't known yet."""
         held = None if condition is None else self.held(condition)
-        return condition is None or held is None or held == len(condition.texts)
+        return condition is None or held is None or held == condition.count
 
     def _all(self, *, lines: bool) -> dict[str, object]:
         return {**self.facts, "lines": _told(self._purchase) if lines else ()}

@@ -215,18 +215,18 @@ def content_of(
 
     Raises PartnerRuleFailed where a rule gave what can't be stored.
     """
-    earn, issues = partner.earn, partner.issues
+    ids, issues = partner.ids, partner.issues
     given = []
     for rule, currency, _, lines, base, wanted, because, cut in evaluation.granted:
-        given.append([earn[rule].id, issues[currency].id, lines, base, wanted, because])
+        given.append([ids[rule], issues[currency].id, lines, base, wanted, because])
         if cut:
             given[-1].append(cut)
-    refused = [[earn[rule].id, because] for rule, because in evaluation.refused]
+    refused = [[ids[rule], because] for rule, because in evaluation.refused]
     content = {"v": FORMAT, "f": [visits, dict(tiers)], "g": given, "n": refused}
     if carried:
         content["c"] = [list(x) for x in carried]
     if evaluation.issued:
-        content["i"] = [[earn[x.rule].id, *x[1:]] for x in evaluation.issued]
+        content["i"] = [[ids[x.rule], *x[1:]] for x in evaluation.issued]
     return content
 
 

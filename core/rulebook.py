@@ -21,11 +21,14 @@ from core.together import Together
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
+from laurels.plan import Plan
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule, carried_within, carries, ceilings_of
 from laurels.windows import Window, WindowKind
+
+_NO_RULES = Plan(())
 
 
 def stamp_of(policy: int, texts: Sequence[str | None]) -> bytes:
@@ -210,7 +213,9 @@ class PartnerTerms:
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
-    rules: tuple[EarnRule, ...] = field(init=False, default=())
+    #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
+    rules: Plan = field(init=False, default=_NO_RULES)
+    ids: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)
     tallied: bool = field(init=False, default=False)
@@ -222,7 +227,8 @@ class PartnerTerms:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
+        object.__setattr__(self, "rules", Plan(r.rule for r in self.earn))
+        object.__setattr__(self, "ids", tuple(r.id for r in self.earn))
         carrying = {r.code: carried_within(r) for r in self.rules if carries(r)}
         object.__setattr__(self, "carrying", carrying)
         capped = any(r.ceilings for r in self.earn)

@@ -7,7 +7,7 @@ judged, each is judged by itself: what is found is the same, whichever way. Know
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -30,9 +30,14 @@ class Place(NamedTuple):
     number: int
     shift: int
 
-    def digits(self, number: int) -> int:
-        """They alone."""
+    def count(self, number: int) -> int:
+        """What they say."""
         return number >> self.shift & (1 << _DIGITS) - 1
+
+    def held(self, numbers: Sequence[int]) -> list[bool]:
+        """Of each number whether they say one."""
+        one = 1 << self.shift
+        return [number & one == one for number in numbers]
 
 
 Pair: TypeAlias = tuple[Condition | None, Condition | None]
@@ -48,6 +53,11 @@ class Joined:
     def judged(self, activation: cel.Activation) -> list[int | None]:
         """The numbers; None for one that can't be told."""
         return [_number(expression, activation) for expression in self.numbers]
+
+    def judged_each(self, activations: Iterable[cel.Activation]) -> list[list[int] | None]:
+        """Each number for all activations; None for one that can't be told for one of them."""
+        columns = zip(*map(self.judged, activations), strict=True)
+        return [_all_told(column) for column in columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +85,8 @@ def together(pairs: tuple[Pair, ...]) -> Together:
     of_receipt = {when.text: when for when, _ in pairs if when is not None}
     of_lines = {lines.text: lines for _, lines in pairs if lines is not None}
     return Together(
-        _joined(RECEIPTS, [(x.text, _count(x)) for x in of_receipt.values() if _fits(x)]),
-        _joined(LINES, [(x.text, _bit(x)) for x in of_lines.values() if _fits(x)]),
+        _joined(RECEIPTS, {x.text: x.texts for x in of_receipt.values() if _fits(x)}),
+        _joined(LINES, {x.text: [x.text] for x in of_lines.values() if _fits(x)}),
         tuple(name for name in FACTS if any(name in text for text in of_lines)),
         tuple(pair for pair in pairs if pair[1] is not None),
     )
@@ -85,39 +95,47 @@ def together(pairs: tuple[Pair, ...]) -> Together:
 def _fits(condition: Condition) -> bool:
     # One that asks for all lines may loop over them: in one call with it none would be ended in
     # time, nor would the rule be named that is to blame.
-    return not condition.asks_lines and len(condition.texts) < 1 << _DIGITS
+    return not condition.asks_lines and condition.count < 1 << _DIGITS
 
 
-def _count(condition: Condition) -> str:
-    """How many parts hold, from the first on."""
-    parts = condition.texts
-    told = str(len(parts))
-    for n in reversed(range(len(parts))):
-        told = f"({parts[n]}\n) ? ({told}) : {n}"
-    return told
-
-
-def _bit(condition: Condition) -> str:
-    return f"({condition.text}\n) ? 1 : 0"
-
-
-def _joined(env: cel.Env, terms: Sequence[tuple[str, str]]) -> Joined:
+def _joined(env: cel.Env, conditions: Mapping[str, Sequence[str]]) -> Joined:
     places: dict[str, Place] = {}
     numbers: list[cel.Expression] = []
-    waiting = [terms[n : n + _MOST] for n in range(0, len(terms), _MOST)]
+    texts = list(conditions)
+    waiting = [texts[n : n + _MOST] for n in range(0, len(texts), _MOST)]
     while waiting:
         some = waiting.pop()
         try:
             found = env.compile(
-                " + ".join(f"(({term}) * {1 << _DIGITS * n})" for n, (_, term) in enumerate(some))
+                " + ".join(
+                    f"({_count(text, conditions[text], _DIGITS * n)})"
+                    for n, text in enumerate(some)
+                )
             )
-        except RuntimeError:  # too deep: one of them is, each for itself it isn't
+        except RuntimeError:  # too deep for the parser: that one is judged by itself
             half = len(some) // 2
             waiting += [some[:half], some[half:]] if half else []
             continue
-        places |= {text: Place(len(numbers), _DIGITS * n) for n, (text, _) in enumerate(some)}
+        places |= {text: Place(len(numbers), _DIGITS * n) for n, text in enumerate(some)}
         numbers.append(found)
     return Joined(places, tuple(numbers))
+
+
+def _count(text: str, parts: Sequence[str], shift: int) -> str:
+    """How many parts hold, from the first on, in its place: as `Condition.failed` finds it.
+
+    All where the whole holds; else the first that doesn't, and the last isn't asked.
+    """
+    told = str(len(parts) - 1 << shift)
+    for n in reversed(range(len(parts) - 1)):
+        told = f"({parts[n]}\n) ? ({told}) : {n << shift}"
+    # A text may end with a comment, and so with the line.
+    return f"({text}\n) ? {len(parts) << shift} : ({told})"
+
+
+def _all_told(numbers: Sequence[int | None]) -> list[int] | None:
+    told = [number for number in numbers if number is not None]
+    return told if len(told) == len(numbers) else None
 
 
 def _number(expression: cel.Expression, activation: cel.Activation) -> int | None:

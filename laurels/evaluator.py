@@ -6,7 +6,7 @@ nothing of ledgers: whether an award may be booked is the engine's question.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from laurels.caps import Restraint
@@ -14,6 +14,7 @@ from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, RuleError, RuleTooSlow, check_code, shown, storable
 from laurels.evaluation import Evaluation, Granted, Issued, Refused
+from laurels.plan import Plan
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
 from laurels.rules import (
@@ -22,7 +23,6 @@ from laurels.rules import (
     Award,
     EarnRule,
     Issue,
-    LastingRule,
     Multiply,
     Nothing,
     carries,
@@ -36,30 +36,35 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     PurchaseError where no till could have sent the purchase, which is no rule's fault.
     """
     check_receipt(purchase)
+    plan = rules if type(rules) is Plan else Plan(rules)
     granted: list[Granted] = []
     refused: list[Refused] = []
     multipliers: list[tuple[int, Multiply]] = []
     carried: dict[int, int] = {}
     issued: list[Issued] = []
-    for place, rule in enumerate(rules):
+    for place, judge in enumerate(plan.judges):
+        rule = plan[place]
         try:
-            effects = rule.evaluate(purchase, facts)
+            effects = judge(purchase, facts)
         except RuleTooSlow as late:
             raise RuleError(rule.code, "took longer than a rule may") from late
         except KeyboardInterrupt:
             raise  # the operator's own
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
+        if effects is None:
+            refused.append(_new(Refused, (place, _SILENT)))
+            continue
         some = (effects,) if type(effects) in _EFFECTS else _several(effects)
         if not some:
-            refused.append(Refused(place, _SILENT))
+            refused.append(_new(Refused, (place, _SILENT)))
         for effect in some:
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
                 if effect.carry is not None:
                     carried[place] = _checked_carry(rule, effect.carry)
             elif isinstance(effect, Nothing):
-                refused.append(Refused(place, _words(rule, effect.because)))
+                refused.append(_new(Refused, (place, _words(rule, effect.because))))
                 if effect.carry is not None:
                     carried[place] = _checked_carry(rule, effect.carry)
             elif isinstance(effect, Multiply):
@@ -71,11 +76,10 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             else:
                 raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
     awarding = {g.rule for g in granted} if issued else set()
-    lasting = {place: rule for place, rule in enumerate(rules) if type(rule) is LastingRule}
-    if lasting:
-        granted = _settle(rules, lasting, purchase, facts, granted, refused, carried, multipliers)
+    if plan.lasting:
+        granted = _settle(plan, purchase, facts, granted, refused, carried, multipliers)
     elif multipliers:
-        granted += _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
+        granted += _multiplied(plan, multipliers, granted, refused, len(purchase.lines))
     if issued:
         standing = {g.rule for g in granted}
         issued = [x for x in issued if x.rule in standing or x.rule not in awarding]
@@ -83,8 +87,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
 
 
 def _settle(
-    rules: Sequence[EarnRule],
-    lasting: Mapping[int, LastingRule],
+    plan: Plan,
     purchase: Purchase,
     facts: Facts,
     granted: list[Granted],
@@ -97,6 +100,7 @@ def _settle(
     A rule's own caps come before its group: where they leave nothing, a rival gives (so does
     Square's trigger limit). What several rules share is taken by those that stand.
     """
+    lasting = plan.lasting
     ceilings = {place: rule.ceilings for place, rule in lasting.items() if rule.ceilings}
     groups = {place: rule.group for place, rule in lasting.items() if rule.group is not None}
     restraint = Restraint(ceilings, {p: r.code for p, r in lasting.items()}, purchase, facts)
@@ -104,7 +108,7 @@ def _settle(
         granted, over = restraint.hold(granted, own=True, shared=False)
         refused += over
     if groups:
-        granted, over = combine(groups, granted, [rule.title for rule in rules])
+        granted, over = combine(groups, granted, [rule.title for rule in plan])
         refused += over
         for place in {r.rule for r in over}:
             carried.pop(place, None)
@@ -112,7 +116,7 @@ def _settle(
         granted, over = restraint.hold(granted, own=False, shared=True)
         refused += over
     if multipliers:
-        more = _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
+        more = _multiplied(plan, multipliers, granted, refused, len(purchase.lines))
         if ceilings:
             more, over = restraint.hold(more, own=True, shared=True)
             refused += over
@@ -120,14 +124,14 @@ def _settle(
     return granted
 
 
+#: Makes a named tuple of all its fields in half the time that its own constructor takes.
+_new = tuple.__new__
 #: What nearly every rule returns: one of these, by itself.
 _EFFECTS = frozenset((Award, Multiply, Nothing, Issue))
 
 
 def _several(effects: object) -> Sequence[object]:
     """What a rule returned that is none of the effects, one by one: several, none, or nonsense."""
-    if effects is None:
-        return ()
     # An effect is a tuple itself, and so is one of a class that a partner derived.
     if isinstance(effects, (Award, Multiply, Nothing, Issue)) or not isinstance(
         effects, (list, tuple)
@@ -181,7 +185,7 @@ def _take(
             rule.code, f"wanted {shown(wanted)}, not from the {points} awarded to {MAX_POINTS}"
         )
     because = award.because and _words(rule, award.because)
-    granted.append(Granted(place, award.currency, points, lines, None, wanted, because))
+    granted.append(_new(Granted, (place, award.currency, points, lines, None, wanted, because, "")))
 
 
 #: type() and not isinstance: True is an int, and no number of points.

@@ -108,18 +108,9 @@ def _check_time(when: object) -> None:
         raise PurchaseError(f"occurred_at: a time with its zone is wanted, not {shown(when)}")
 
 
-_LINE, _WHOLE = {Line}, {int}
-
-
 def _check_lines(lines: object) -> None:
     if not isinstance(lines, tuple) or not lines:
         raise PurchaseError(f"lines: a tuple of at least one Line, not {shown(lines)}")
-    if set(map(type, lines)) == _LINE:
-        _, amounts, quantities, _ = zip(*lines, strict=True)
-        figures = amounts + quantities
-        if set(map(type, figures)) == _WHOLE and min(figures) >= 0:
-            return
-    # One of them is wrong: which, and what of it?
     for number, line in enumerate(lines, 1):
         if not isinstance(line, Line):
             raise PurchaseError(f"line {number}: {shown(line)} is no Line")

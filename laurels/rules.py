@@ -92,7 +92,7 @@ def award(
     carry: int | None = None,
 ) -> Award:
     """Give `points` (a whole number, at least 0) of `currency`, perhaps line by line."""
-    return Award(currency_code(currency), points, lines, because, carry=carry)
+    return Award(currency_code(currency), points, lines, because, None, carry)
 
 
 def multiply(currency: Currency | str, factor: Rate, *, because: str = "") -> Multiply:
