@@ -166,26 +166,26 @@ def _take(
     granted: list[Granted],
     refused: list[Refused],
 ) -> None:
-    points = award.points
+    currency, points, lines, because, wanted, _ = award
     # type() and not isinstance: True is an int, and no number of points.
     if type(points) is not int or not 0 <= points <= MAX_POINTS:
         raise RuleError(rule.code, f"awarded {shown(points)}, not whole points to {MAX_POINTS}")
-    if not isinstance(award.currency, str):
-        raise RuleError(rule.code, f"awarded in {shown(award.currency)}, no currency's code")
+    if not isinstance(currency, str):
+        raise RuleError(rule.code, f"awarded in {shown(currency)}, no currency's code")
     if points == 0:
-        refused.append(Refused(place, _words(rule, award.because) or "it came to no whole point"))
+        refused.append(Refused(place, _words(rule, because) or "it came to no whole point"))
         return
-    if award.lines is None:
+    if lines is None:
         lines = spread(points, purchase.amounts)
     else:
-        lines = _checked_lines(rule, award.lines, points, len(purchase.lines))
-    wanted = award.wanted
+        lines = _checked_lines(rule, lines, points, len(purchase.lines))
     if wanted is not None and (type(wanted) is not int or not points <= wanted <= MAX_POINTS):
         raise RuleError(
             rule.code, f"wanted {shown(wanted)}, not from the {points} awarded to {MAX_POINTS}"
         )
-    because = award.because and _words(rule, award.because)
-    granted.append(_new(Granted, (place, award.currency, points, lines, None, wanted, because, "")))
+    if because:
+        because = _words(rule, because)
+    granted.append(_new(Granted, (place, currency, points, lines, None, wanted, because, "")))
 
 
 #: type() and not isinstance: True is an int, and no number of points.
