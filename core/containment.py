@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from core.data_rules import DataRule
+from core.data_rules import DataRule, expect
 from core.errors import PartnerRuleFailed
 from laurels.deadline import evaluate_in_time
 from laurels.earning import in_the_box
@@ -149,7 +149,7 @@ class Containment:
 
     def _judge(self, partner: PartnerTerms, purchase: Purchase, facts: Facts) -> Evaluation:
         left = self.breakers.left(partner.id)
-        rules = partner.rules
+        rules: Sequence[EarnRule] = partner.rules
         if left and partner.on_faults is OnFaults.DENY:
             raise PartnerRuleFailed(
                 f"partner '{partner.code}': its rules failed again and again and are suspended; "
@@ -157,6 +157,8 @@ class Containment:
             )
         if left:
             rules = tuple(rule if _harmless(rule) else _SUSPENDED for rule in rules)
+        if partner.conditions is not None:
+            expect(partner.conditions, purchase, facts)
         try:
             evaluation = evaluate_in_time(rules, purchase, facts)
         except RuleError as error:

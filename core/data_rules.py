@@ -6,19 +6,21 @@ same evaluator under the same deadline. Knows no table, and nothing of who may w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from core.errors import BadInput
-from core.expressions import Condition, Part, Seen, condition
+from core.expressions import Condition, Part, condition
 from core.rule_definitions import RuleDefinition
+from core.seeing import Seen
+from core.together import Together, together
 from laurels.activities import PURCHASE
 from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
 from laurels.effects import Deny, ThankReferrer
-from laurels.lasting import capped, grouped, offered, pending, reevaluated
+from laurels.lasting import capped, grouped, offered, pending, reevaluated, unwrapped
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
 from laurels.rounding import spread
@@ -125,6 +127,11 @@ class DataRule:
             self._factor = Multiply(definition.multiply.currency, factor)
 
     @property
+    def conditions(self) -> tuple[Condition | None, Condition | None]:
+        """On the receipt, and on each line."""
+        return self._when, self._lines
+
+    @property
     def terms(self) -> Terms:
         """Stored with each version, shown to members."""
         return check_terms(f"rule {self.code}", self.definition.terms())
@@ -134,8 +141,9 @@ class DataRule:
         seen = None
         if self._when is not None:
             seen = seen_of(purchase, facts)
-            if not self._when.holds(seen):
-                return Nothing(self.definition.otherwise or self._when.failed(seen))
+            failed = self._when.failed(seen)
+            if failed is not None:
+                return Nothing(self.definition.otherwise or failed)
         effects = self._given(purchase, facts, seen)
         if not self._beside:
             return effects
@@ -247,6 +255,22 @@ _last: Seen | None = None
 def seen_of(purchase: Purchase, facts: Facts) -> Seen:
     """What expressions see of a purchase: gathered once, for the rules judge one after another."""
     global _last
-    if _last is None or not _last.is_of(purchase, facts):
-        _last = Seen(purchase, facts)
-    return _last
+    seen = _last
+    if seen is None or not seen.is_of(purchase, facts):
+        seen = _last = Seen(purchase, facts)
+    return seen
+
+
+def expect(conditions: Together, purchase: Purchase, facts: Facts) -> None:
+    """Say that rules of these conditions will judge a purchase: then they do so together."""
+    global _last
+    _last = Seen(purchase, facts, conditions)
+
+
+def conditions_of(rules: Iterable[EarnRule]) -> Together | None:
+    """The conditions of data rules, to be judged together; None where there are none."""
+    own = [
+        rule for rule in map(unwrapped, rules) if isinstance(rule, DataRule) and rule.on == PURCHASE
+    ]
+    pairs = tuple(rule.conditions for rule in own)
+    return together(pairs) if pairs else None

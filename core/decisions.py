@@ -37,14 +37,13 @@ def content_of(
     thanks to who referred it, `k` what counts as one of a run (rule, currency), `x` an activity's
     type and attributes.
     """
-    earn = partner.earn
+    ids, issues = partner.ids, partner.issues
     given = []
-    for g in evaluation.granted:
-        number, currency = earn[g.rule].id, partner.issues[g.currency].id
-        given.append([number, currency, list(g.lines), g.base, g.wanted, g.because])
-        if g.cut:
-            given[-1].append(g.cut)
-    refused = [[earn[r.rule].id, r.because] for r in evaluation.refused]
+    for rule, currency, _, lines, base, wanted, because, cut in evaluation.granted:
+        given.append([ids[rule], issues[currency].id, lines, base, wanted, because])
+        if cut:
+            given[-1].append(cut)
+    refused = [[ids[rule], because] for rule, because in evaluation.refused]
     known: list[object] = [facts.visits, dict(facts.tiers)]
     if facts.attributes:
         known.append(dict(facts.attributes))
@@ -52,13 +51,13 @@ def content_of(
     if carried:
         content["c"] = [list(x) for x in carried]
     if evaluation.issued:
-        content["i"] = [[earn[x.rule].id, *x[1:]] for x in evaluation.issued]
+        content["i"] = [[ids[x.rule], *x[1:]] for x in evaluation.issued]
     if evaluation.noted:
         content["a"] = [
-            [earn[x.rule].id, x.name, x.value, until_of(x, purchase)] for x in evaluation.noted
+            [ids[x.rule], x.name, x.value, until_of(x, purchase)] for x in evaluation.noted
         ]
     if evaluation.thanks:
-        content["th"] = [earn[place].id for place in evaluation.thanks]
+        content["th"] = [ids[place] for place in evaluation.thanks]
     if evaluation.counted:
         content["k"] = [_counted(partner, place) for place in evaluation.counted]
     if isinstance(purchase, Activity):

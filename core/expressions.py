@@ -9,75 +9,30 @@ Knows neither rules nor books.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cel_expr_python import cel
 
 from core.errors import BadInput
-from laurels.activities import Activity
+from core.seeing import (
+    ACTIVITIES,
+    LINES,
+    NAMES_OF_ACTIVITIES,
+    NAMES_OF_LINES,
+    NAMES_OF_RECEIPTS,
+    RECEIPTS,
+    Seen,
+)
 from laurels.errors import storable
-from laurels.purchase import Facts, Purchase
+
+if TYPE_CHECKING:
+    pass
 
 #: As long as one condition may be.
 LONGEST = 2000
-_TYPES = cel.Type
-#: Each fact's type, and what it is for whoever writes a condition.
-_FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
-    "purchase.total": (_TYPES.DOUBLE, "what was paid in all, in major units: 49.9"),
-    "purchase.currency": (_TYPES.STRING, "the ISO 4217 code of the receipt's money"),
-    "purchase.store": (_TYPES.STRING, "the shop; may be empty"),
-    "purchase.at": (_TYPES.TIMESTAMP, "when it happened, an instant"),
-    "purchase.items": (_TYPES.DOUBLE, "the quantities of all lines added up"),
-    "local.year": (_TYPES.INT, "the year on the partner's own calendar"),
-    "local.month": (_TYPES.INT, "from 1 to 12"),
-    "local.day": (_TYPES.INT, "of the month, from 1"),
-    "local.hour": (_TYPES.INT, "on the partner's own clock, from 0 to 23"),
-    "local.minute": (_TYPES.INT, "from 0 to 59"),
-    "local.weekday": (_TYPES.STRING, "monday to sunday"),
-    "local.date": (_TYPES.STRING, "the local day as 2026-12-31: texts compare as days do"),
-    "member.visits": (_TYPES.INT, "purchases of the member at this partner before this one"),
-    "member.tiers": (
-        _TYPES.Map(_TYPES.STRING, _TYPES.STRING),
-        "by ladder the tier held just before: member.tiers.club",
-    ),
-    "member.attributes": (
-        _TYPES.Map(_TYPES.STRING, _TYPES.STRING),
-        "what the partner has noted of the member: has(member.attributes.vip)",
-    ),
-    "member.segments": (_TYPES.List(_TYPES.STRING), "the partner's segments that it is in"),
-    "member.offers": (_TYPES.List(_TYPES.STRING), "the partner's rules that are offered to it"),
-    "activity": (
-        _TYPES.Map(_TYPES.STRING, _TYPES.DYN),
-        "on anything but a purchase, what was told of it: activity.stars >= 4",
-    ),
-    "lines": (
-        _TYPES.List(_TYPES.Map(_TYPES.STRING, _TYPES.DYN)),
-        "each with type, sku, amount and quantity: lines.exists(x, x.type == 'TEA')",
-    ),
-    "line.type": (_TYPES.STRING, "the type of product"),
-    "line.sku": (_TYPES.STRING, "the article; may be empty"),
-    "line.amount": (_TYPES.DOUBLE, "what was paid for the line, in major units"),
-    "line.quantity": (_TYPES.DOUBLE, "how many, or how much of weighed goods"),
-    "line.number": (_TYPES.INT, "the line's place on the receipt, from 1"),
-}
-#: What each fact is; those of a `line.` may be named only where lines are chosen.
-FACTS: Final[Mapping[str, str]] = {name: told for name, (_, told) in _FACTS.items()}
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_NAMES_OF_LINES = [name for name in FACTS if name != "activity"]
-_NAMES_OF_RECEIPTS = [name for name in _NAMES_OF_LINES if not name.startswith("line.")]
-_NAMES_OF_ACTIVITIES = [n for n in FACTS if n.startswith(("activity", "local.", "member."))]
-
-
-def _env(names: Sequence[str]) -> cel.Env:
-    return cel.NewEnv(variables={name: _FACTS[name][0] for name in names})
-
-
-_LINES = _env(_NAMES_OF_LINES)
-_RECEIPTS = _env(_NAMES_OF_RECEIPTS)
-_ACTIVITIES = _env(_NAMES_OF_ACTIVITIES)
 _NAME = re.compile(
     r"\b(?:activity|purchase|local|member|line)\.[a-z_]+"
     r"(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?"
@@ -101,22 +56,41 @@ class Condition:
     _whole: cel.Expression
     _parts: tuple[tuple[str, cel.Expression], ...]
     #: Whether it asks for the receipt's lines: few do, and it costs to hand them over.
-    _lines: bool
+    asks_lines: bool
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Of its parts."""
+        return tuple(text for text, _ in self._parts)
+
+    @property
+    def count(self) -> int:
+        """Of its parts."""
+        return len(self._parts)
 
     def holds(self, seen: Seen) -> bool:
         """Whether it holds of a receipt."""
-        return _is_true(self._whole, seen.receipt(lines=self._lines))
+        return self.failed(seen) is None
+
+    def failed(self, seen: Seen) -> str | None:
+        """The first part that doesn't hold of a receipt; None where the whole holds."""
+        held = seen.held(self)
+        if held is not None:
+            return None if held == len(self._parts) else self._parts[held][0]
+        activation = seen.receipt(lines=self.asks_lines)
+        if _is_true(self._whole, activation):
+            return None
+        for text, expression in self._parts[:-1]:
+            if not _is_true(expression, activation):
+                return text
+        return self._parts[-1][0]
 
     def chosen(self, seen: Seen) -> list[bool]:
         """Of each line whether it holds of it."""
-        return [_is_true(self._whole, line) for line in seen.lines(lines=self._lines)]
-
-    def failed(self, seen: Seen) -> str:
-        """The first part that doesn't hold of a receipt of which the whole doesn't."""
-        for text, expression in self._parts[:-1]:
-            if not _is_true(expression, seen.receipt(lines=self._lines)):
-                return text
-        return self._parts[-1][0]
+        found = seen.chosen(self)
+        if found is not None:
+            return found
+        return [_is_true(self._whole, line) for line in seen.lines(lines=self.asks_lines)]
 
     def parts(self, seen: Seen) -> list[Part]:
         """Every part with the facts that it was judged by, also after the first that failed."""
@@ -132,120 +106,6 @@ class Condition:
         return Part(text, value, ", ".join(told))
 
 
-class Seen:
-    """What expressions see of one purchase, gathered once for all of a partner's rules."""
-
-    __slots__ = ("_facts", "_lines", "_member", "_purchase", "_receipts")
-
-    def __init__(self, purchase: Purchase, member: Facts) -> None:
-        self._purchase = purchase
-        self._member = member
-        self._facts: dict[str, object] | None = None
-        self._receipts: dict[bool, cel.Activation] = {}
-        self._lines: dict[bool, list[cel.Activation]] = {}
-
-    def is_of(self, purchase: Purchase, member: Facts) -> bool:
-        """Whether it is of these very two."""
-        return self._purchase is purchase and self._member is member
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        """By name, as expressions call them, but for the lines."""
-        if self._facts is None:
-            self._facts = _facts(self._purchase, self._member)
-        return self._facts
-
-    def receipt(self, *, lines: bool) -> cel.Activation:
-        """For conditions on the receipt; with all of its lines, or without."""
-        found = self._receipts.get(lines)
-        if found is None:
-            if isinstance(self._purchase, Activity):
-                found = _ACTIVITIES.Activation(dict(self.facts))
-            else:
-                found = _RECEIPTS.Activation(self._all(lines=lines))
-            self._receipts[lines] = found
-        return found
-
-    def _all(self, *, lines: bool) -> dict[str, object]:
-        return {**self.facts, "lines": _told(self._purchase) if lines else ()}
-
-    def lines(self, *, lines: bool) -> list[cel.Activation]:
-        """For conditions on a line, one for each; with all the others, or without."""
-        found = self._lines.get(lines)
-        if found is None:
-            major, facts = self._purchase.minor_per_major, self._all(lines=lines)
-            found = self._lines[lines] = [
-                _LINES.Activation(
-                    {
-                        **facts,
-                        "line.type": line.product_type,
-                        "line.sku": line.sku,
-                        "line.amount": line.amount / major,
-                        "line.quantity": line.quantity / 1000,
-                        "line.number": n,
-                    }
-                )
-                for n, line in enumerate(self._purchase.lines, 1)
-            ]
-        return found
-
-
-def _told(purchase: Purchase) -> list[dict[str, object]]:
-    major = purchase.minor_per_major
-    return [
-        {
-            "type": line.product_type,
-            "sku": line.sku,
-            "amount": line.amount / major,
-            "quantity": line.quantity / 1000,
-        }
-        for line in purchase.lines
-    ]
-
-
-def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
-    if isinstance(purchase, Activity):
-        return {"activity": dict(purchase.attributes), **_common(purchase, member)}
-    major = purchase.minor_per_major
-    return {
-        "purchase.total": purchase.total_minor / major,
-        "purchase.currency": purchase.currency,
-        "purchase.store": purchase.store,
-        "purchase.at": purchase.occurred_at,
-        "purchase.items": sum(line.quantity for line in purchase.lines) / 1000,
-        **_common(purchase, member),
-    }
-
-
-def _common(purchase: Purchase, member: Facts) -> dict[str, object]:
-    local = purchase.local_time
-    return {
-        "local.year": local.year,
-        "local.month": local.month,
-        "local.day": local.day,
-        "local.hour": local.hour,
-        "local.minute": local.minute,
-        "local.weekday": _WEEKDAYS[local.weekday()],
-        "local.date": local.date().isoformat(),
-        "member.visits": member.visits,
-        "member.tiers": dict(member.tiers),
-        **(_noted(member) if member.attributes else _NOTHING_NOTED),
-    }
-
-
-_NOTHING_NOTED: Mapping[str, object] = {
-    "member.attributes": {}, "member.segments": [], "member.offers": [],
-}  # fmt: skip
-
-
-def _noted(member: Facts) -> dict[str, object]:
-    return {
-        "member.attributes": {k: v for k, v in member.attributes.items() if ":" not in k},
-        "member.segments": sorted(member.segments),
-        "member.offers": sorted(member.offers),
-    }
-
-
 @lru_cache(maxsize=4096)
 def condition(
     text: str, field: str, *, of_lines: bool = False, of_activity: bool = False
@@ -253,7 +113,7 @@ def condition(
     """Compile a condition. Raises BadInput naming the field, the place and what is wrong."""
     if len(text) > LONGEST or not storable(text):
         raise BadInput(f"a condition is a text of at most {LONGEST} characters", field)
-    env = _LINES if of_lines else _ACTIVITIES if of_activity else _RECEIPTS
+    env = LINES if of_lines else ACTIVITIES if of_activity else RECEIPTS
     parts = tuple((part, _compiled(env, part, text, field)) for part in _conjuncts(text))
     lines = re.search(r"(?<![\w.])lines\b", _without_texts(text)) is not None
     return Condition(text, of_lines, _compiled(env, text, text, field), parts, lines)
@@ -265,7 +125,7 @@ def _compiled(env: cel.Env, part: str, text: str, field: str) -> cel.Expression:
     except RuntimeError as error:
         raise BadInput(_said(str(error), text, env), field) from None
     # What was told of an activity may be anything: whether it is true is seen when it is judged.
-    if expression.return_type() not in (_TYPES.BOOL, _TYPES.DYN):
+    if expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise BadInput(
             f"a condition is true or false; '{part[:100]}' is {expression.return_type()}", field
         )
@@ -283,8 +143,8 @@ def _said(error: str, text: str, env: cel.Env) -> str:
     if "'(double, int)'" in what or "'(int, double)'" in what:
         hint = "; amounts and quantities are decimals: write 50.0 for 50"
     elif what.startswith("undeclared reference"):
-        known = _NAMES_OF_LINES if env is _LINES else _NAMES_OF_RECEIPTS
-        hint = f"; there are {', '.join(_NAMES_OF_ACTIVITIES if env is _ACTIVITIES else known)}"
+        known = NAMES_OF_LINES if env is LINES else NAMES_OF_RECEIPTS
+        hint = f"; there are {', '.join(NAMES_OF_ACTIVITIES if env is ACTIVITIES else known)}"
     return f"{place}: {what.removesuffix(chr(92))}{hint}"
 
 
@@ -329,7 +189,7 @@ def _value(expression: cel.Expression, activation: cel.Activation) -> object:
         value = expression.eval(activation)
     except RuntimeError as error:
         return str(error).partition(": ")[2].partition(" [")[0] or "it can't be judged"
-    if value.type() == _TYPES.ERROR:
+    if value.type() == cel.Type.ERROR:
         return str(value.value()).partition(": ")[2]
     found: object = value.value()
     return found

@@ -15,17 +15,22 @@ from typing import NamedTuple
 import orjson
 
 from core.containment import OnFaults
+from core.data_rules import conditions_of
 from core.programme import AdjustmentSettings
+from core.together import Together
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
 from laurels.lasting import carried_within, carries, ceilings_of, trigger_of
+from laurels.plan import Plan
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
 from laurels.streaks import Run, run_of
 from laurels.windows import Window, WindowKind
+
+_NO_RULES = Plan(())
 
 
 def stamp_of(policy: int, texts: Sequence[str | None]) -> bytes:
@@ -216,12 +221,17 @@ class PartnerTerms:
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
-    rules: tuple[EarnRule, ...] = field(init=False, default=())
+    #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
+    rules: Plan = field(init=False, default=_NO_RULES)
+    ids: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)
     tallied: bool = field(init=False, default=False)
     #: What its rules judge: purchases, activities, occasions.
     triggers: frozenset[str] = field(init=False, default=frozenset())
+    _conditions: Together | bool | None = field(
+        init=False, repr=False, compare=False, default=False
+    )
     _changes: tuple[datetime, ...] = field(init=False, repr=False, compare=False, default=())
     _at: dict[int, PartnerTerms] = field(
         init=False, repr=False, compare=False, default_factory=dict
@@ -231,7 +241,8 @@ class PartnerTerms:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", tuple(r.rule for r in self.earn))
+        object.__setattr__(self, "rules", Plan(r.rule for r in self.earn))
+        object.__setattr__(self, "ids", tuple(r.id for r in self.earn))
         object.__setattr__(self, "triggers", frozenset(map(trigger_of, self.rules)))
         carrying = {r.code: carried_within(r) for r in self.rules if carries(r)}
         object.__setattr__(self, "carrying", carrying)
@@ -239,6 +250,15 @@ class PartnerTerms:
         object.__setattr__(self, "tallied", bool(carrying) or capped)
         changes = {at for r in self.earn for at in (r.from_at, r.until_at) if at is not None}
         object.__setattr__(self, "_changes", tuple(sorted(changes)))
+
+    @property
+    def conditions(self) -> Together | None:
+        """Those of its data rules, to be judged together; joined when they are first asked for."""
+        found = self._conditions
+        if isinstance(found, bool):
+            found = conditions_of(self.rules)
+            object.__setattr__(self, "_conditions", found)
+        return found
 
     def at(self, instant: datetime) -> PartnerTerms:
         """The same with the rules that were in force at an instant, and no others."""

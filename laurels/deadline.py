@@ -34,7 +34,7 @@ class _Timer:
 
     def ready(self) -> bool:
         """Whether a signal can interrupt this thread."""
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             return False
         if not self._installed:
             signal.signal(signal.SIGALRM, self._interrupt)

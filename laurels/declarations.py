@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -182,7 +183,15 @@ class Currency:
 
 def currency_code(currency: Currency | str) -> str:
     """The code of a currency given whole or, where the programme owns it, by its code."""
+    if type(currency) is str:
+        return _checked_code(currency)
     return currency.code if isinstance(currency, Currency) else check_code("currency", currency)
+
+
+@lru_cache(maxsize=1024)
+def _checked_code(code: str) -> str:
+    # Remembered: rules name the same few with every award.
+    return check_code("currency", code)
 
 
 @dataclass(frozen=True, slots=True)

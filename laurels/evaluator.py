@@ -6,17 +6,17 @@ nothing of ledgers: whether an award may be booked is the engine's question.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from operator import add
 
 from laurels.caps import Restraint
 from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
 from laurels.errors import LaurelsError, RuleError, RuleTooSlow, check_code, shown, storable
 from laurels.evaluation import Evaluation, Granted, Issued, Refused
-from laurels.lasting import LastingRule, carries, is_offered, trigger_of
+from laurels.lasting import carries
 from laurels.noting import Notes
+from laurels.plan import Plan
 from laurels.purchase import Facts, Purchase, check_receipt
 from laurels.rounding import spread
 from laurels.rules import (
@@ -38,66 +38,57 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     PurchaseError where no till could have sent the purchase, which is no rule's fault.
     """
     check_receipt(purchase)
+    plan = rules if type(rules) is Plan else Plan(rules)
     granted: list[Granted] = []
     refused: list[Refused] = []
     multipliers: list[tuple[int, Multiply]] = []
     carried: dict[int, int] = {}
     issued: list[Issued] = []
-    notes = Notes()
-    trigger = purchase.trigger
-    for place, rule in enumerate(rules):
-        if trigger_of(rule) != trigger:
-            continue
-        if is_offered(rule) and rule.code not in facts.offers:
-            refused.append(Refused(place, "it is for those to whom it was offered"))
-            continue
+    notes: Notes | None = None  # few rules need any
+    for place, judge in plan.judges.get(purchase.trigger, ()):
+        rule = plan[place]
         try:
-            effects = rule.evaluate(purchase, facts)
+            effects = judge(purchase, facts)
         except RuleTooSlow as late:
             raise RuleError(rule.code, "took longer than a rule may") from late
         except KeyboardInterrupt:
             raise  # the operator's own
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
-        some: Sequence[object]
-        if isinstance(effects, list | tuple):
-            some = effects
-        else:
-            some = () if effects is None else (effects,)
+        if effects is None:
+            refused.append(_new(Refused, (place, _SILENT)))
+            continue
+        some = (effects,) if type(effects) in _EFFECTS else _several(effects)
         if not some:
-            refused.append(Refused(place, _SILENT))
+            refused.append(_new(Refused, (place, _SILENT)))
         for effect in some:
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
-                if effect.carry is not None:
-                    carried[place] = _checked_carry(rule, effect.carry)
-                if effect.counts:
-                    notes.counted.append(_checked_run(rule, place))
+                if effect.carry is not None or effect.counts:
+                    notes = _keep(rule, place, effect, carried, notes)
             elif isinstance(effect, Nothing):
-                refused.append(Refused(place, _words(rule, effect.because)))
-                if effect.carry is not None:
-                    carried[place] = _checked_carry(rule, effect.carry)
-                if effect.counts:
-                    notes.counted.append(_checked_run(rule, place))
+                refused.append(_new(Refused, (place, _words(rule, effect.because))))
+                if effect.carry is not None or effect.counts:
+                    notes = _keep(rule, place, effect, carried, notes)
             elif isinstance(effect, Multiply):
                 multipliers.append((place, _checked_multiply(rule, effect)))
             elif isinstance(effect, Issue):
-                if len(issued) == MOST_ISSUES:
-                    raise RuleError(rule.code, f"issued more than {MOST_ISSUES} rewards at once")
-                issued.append(_checked_issue(rule, place, effect))
+                issued.append(_checked_issue(rule, place, effect, len(issued)))
             else:
+                notes = notes or Notes()
                 notes.take(rule, place, effect)
-    if notes.denials:
-        return _denied(rules, notes, granted, multipliers, refused)
+    if notes is not None and notes.denials:
+        return _denied(plan, notes, granted, multipliers, refused)
     awarding = {g.rule for g in granted} if issued else set()
-    lasting = {place: rule for place, rule in enumerate(rules) if type(rule) is LastingRule}
-    if lasting:
-        granted = _settle(rules, lasting, purchase, facts, granted, refused, carried, multipliers)
+    if plan.lasting:
+        granted = _settle(plan, purchase, facts, granted, refused, carried, multipliers)
     elif multipliers:
-        granted += _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
+        granted += _multiplied(plan, multipliers, granted, refused, len(purchase.lines))
     if issued:
         standing = {g.rule for g in granted}
         issued = [x for x in issued if x.rule in standing or x.rule not in awarding]
+    if notes is None:
+        return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued))
     return Evaluation(
         tuple(granted), tuple(refused), carried, tuple(issued), tuple(notes.noted),
         tuple(notes.thanks), tuple(notes.counted),
@@ -123,8 +114,7 @@ def _denied(
 
 
 def _settle(
-    rules: Sequence[EarnRule],
-    lasting: Mapping[int, LastingRule],
+    plan: Plan,
     purchase: Purchase,
     facts: Facts,
     granted: list[Granted],
@@ -137,6 +127,7 @@ def _settle(
     A rule's own caps come before its group: where they leave nothing, a rival gives (so does
     Square's trigger limit). What several rules share is taken by those that stand.
     """
+    lasting = plan.lasting
     ceilings = {place: rule.ceilings for place, rule in lasting.items() if rule.ceilings}
     groups = {place: rule.group for place, rule in lasting.items() if rule.group is not None}
     restraint = Restraint(ceilings, {p: r.code for p, r in lasting.items()}, purchase, facts)
@@ -144,7 +135,7 @@ def _settle(
         granted, over = restraint.hold(granted, own=True, shared=False)
         refused += over
     if groups:
-        granted, over = combine(groups, granted, [rule.title for rule in rules])
+        granted, over = combine(groups, granted, [rule.title for rule in plan])
         refused += over
         for place in {r.rule for r in over}:
             carried.pop(place, None)
@@ -152,12 +143,28 @@ def _settle(
         granted, over = restraint.hold(granted, own=False, shared=True)
         refused += over
     if multipliers:
-        more = _multiplied(rules, multipliers, granted, refused, len(purchase.lines))
+        more = _multiplied(plan, multipliers, granted, refused, len(purchase.lines))
         if ceilings:
             more, over = restraint.hold(more, own=True, shared=True)
             refused += over
         granted += more
     return granted
+
+
+#: Makes a named tuple of all its fields in half the time that its own constructor takes.
+_new = tuple.__new__
+#: What nearly every rule returns: one of these, by itself.
+_EFFECTS = frozenset((Award, Multiply, Nothing, Issue))
+
+
+def _several(effects: object) -> Sequence[object]:
+    """What a rule returned that is none of the effects, one by one: several, none, or nonsense."""
+    # An effect is a tuple itself, and so is one of a class that a partner derived.
+    if isinstance(effects, (Award, Multiply, Nothing, Issue)) or not isinstance(
+        effects, (list, tuple)
+    ):
+        return (effects,)
+    return effects
 
 
 #: Of a rule that gives nothing and doesn't say why.
@@ -173,8 +180,6 @@ def _told(error: BaseException) -> str:
 
 
 def _words(rule: EarnRule, text: object) -> str:
-    if text == "":
-        return ""
     if not isinstance(text, str) or not storable(text):
         raise RuleError(rule.code, "gave a reason that is no text")
     return text[:500]
@@ -188,33 +193,35 @@ def _take(
     granted: list[Granted],
     refused: list[Refused],
 ) -> None:
-    points = award.points
+    currency, points, lines, because, wanted, _, _ = award
     # type() and not isinstance: True is an int, and no number of points.
     if type(points) is not int or not 0 <= points <= MAX_POINTS:
         raise RuleError(rule.code, f"awarded {shown(points)}, not whole points to {MAX_POINTS}")
-    if not isinstance(award.currency, str):
-        raise RuleError(rule.code, f"awarded in {shown(award.currency)}, no currency's code")
+    if not isinstance(currency, str):
+        raise RuleError(rule.code, f"awarded in {shown(currency)}, no currency's code")
     if points == 0:
-        refused.append(Refused(place, _words(rule, award.because) or "it came to no whole point"))
+        refused.append(Refused(place, _words(rule, because) or "it came to no whole point"))
         return
-    if award.lines is None:
+    if lines is None:
         lines = spread(points, purchase.amounts)
     else:
-        lines = _checked_lines(rule, award.lines, points, len(purchase.lines))
-    wanted = award.wanted
+        lines = _checked_lines(rule, lines, points, len(purchase.lines))
     if wanted is not None and (type(wanted) is not int or not points <= wanted <= MAX_POINTS):
         raise RuleError(
             rule.code, f"wanted {shown(wanted)}, not from the {points} awarded to {MAX_POINTS}"
         )
-    because = award.because and _words(rule, award.because)
-    granted.append(Granted(place, award.currency, points, lines, None, wanted, because))
+    if because:
+        because = _words(rule, because)
+    granted.append(_new(Granted, (place, currency, points, lines, None, wanted, because, "")))
 
 
 #: type() and not isinstance: True is an int, and no number of points.
 _WHOLE = {int}
 
 
-def _checked_issue(rule: EarnRule, place: int, effect: Issue) -> Issued:
+def _checked_issue(rule: EarnRule, place: int, effect: Issue, before: int) -> Issued:
+    if before == MOST_ISSUES:
+        raise RuleError(rule.code, f"issued more than {MOST_ISSUES} rewards at once")
     try:
         check_code("reward", effect.reward)
         if effect.currency is not None:
@@ -232,7 +239,10 @@ def _checked_issue(rule: EarnRule, place: int, effect: Issue) -> Issued:
 def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
     # Made without `multiply`, it may hold anything; a float would not be exact.
     factor: object = effect.factor
-    if type(factor) not in (int, Fraction) or not 1 <= effect.factor <= 1000:
+    # In whole numbers: a fraction compares slowly.
+    if type(factor) not in (int, Fraction) or not (
+        effect.factor.denominator <= effect.factor.numerator <= 1000 * effect.factor.denominator
+    ):
         raise RuleError(rule.code, f"multiplied by {shown(factor)}, not exactly 1 to 1000")
     if not isinstance(effect.currency, str):
         raise RuleError(rule.code, f"multiplied {shown(effect.currency)}, no currency's code")
@@ -241,7 +251,7 @@ def _checked_multiply(rule: EarnRule, effect: Multiply) -> Multiply:
 
 def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> list[int]:
     if (
-        not isinstance(lines, list | tuple)
+        not isinstance(lines, (list, tuple))
         or len(lines) != count
         or set(map(type, lines)) != _WHOLE
         or min(lines) < 0
@@ -254,10 +264,23 @@ def _checked_lines(rule: EarnRule, lines: object, points: int, count: int) -> li
     return list(lines)
 
 
-def _checked_run(rule: EarnRule, place: int) -> int:
+def _keep(
+    rule: EarnRule,
+    place: int,
+    effect: Award | Nothing,
+    carried: dict[int, int],
+    notes: Notes | None,
+) -> Notes | None:
+    """What an effect carries on to the next receipt, and whether it is one of a run."""
+    if effect.carry is not None:
+        carried[place] = _checked_carry(rule, effect.carry)
+    if not effect.counts:
+        return notes
     if run_of(rule) is None:
         raise RuleError(rule.code, "counts as one of a run, and has none")
-    return place
+    notes = notes or Notes()
+    notes.counted.append(place)
+    return notes
 
 
 def _checked_carry(rule: EarnRule, carry: object) -> int:
@@ -277,10 +300,10 @@ def _multiplied(
     count: int,
 ) -> list[Granted]:
     found: list[Granted] = []
-    base = {effect.currency: [0] * count for _, effect in multipliers}
-    for g in granted:
-        if g.currency in base:
-            base[g.currency] = list(map(add, base[g.currency], g.lines))
+    base: dict[str, list[int]] = {}
+    for currency in {effect.currency for _, effect in multipliers}:
+        given = [g.lines for g in granted if g.currency == currency]
+        base[currency] = list(map(sum, zip(*given, strict=True))) if given else [0] * count
     for place, effect in multipliers:
         because = _words(rules[place], effect.because)
         lines = base[effect.currency]

@@ -178,11 +178,9 @@ def carries(rule: EarnRule) -> bool:
 
 def trigger_of(rule: EarnRule) -> str:
     """What a rule judges: purchases, or an activity's type."""
-    named = rule.on if isinstance(rule, LastingRule) else ""
-    own = named or getattr(unwrapped(rule), "on", PURCHASE)
+    while isinstance(rule, LastingRule):
+        if rule.on:
+            return rule.on
+        rule = rule.rule
+    own = getattr(rule, "on", PURCHASE)
     return own if isinstance(own, str) else PURCHASE
-
-
-def is_offered(rule: EarnRule) -> bool:
-    """Whether it is for those alone to whom it is offered."""
-    return isinstance(rule, LastingRule) and rule.offered

@@ -175,10 +175,10 @@ class Facts:
         if self.uses is not _NO_USES:
             uses = {key: tuple(some) for key, some in self.uses.items()}
             object.__setattr__(self, "uses", MappingProxyType(uses))
-        for name in ("budgets", "carried"):
-            figures = getattr(self, name)
-            if figures is not _NO_FIGURES:
-                object.__setattr__(self, name, MappingProxyType(dict(figures)))
+        if self.budgets is not _NO_FIGURES:
+            object.__setattr__(self, "budgets", MappingProxyType(dict(self.budgets)))
+        if self.carried is not _NO_FIGURES:
+            object.__setattr__(self, "carried", MappingProxyType(dict(self.carried)))
 
     @property
     def first_purchase(self) -> bool:

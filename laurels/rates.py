@@ -28,7 +28,8 @@ def rate(what: str, value: object, least: int = 0, most: int = 10**6) -> Fractio
             f"{what}: a whole number or a decimal text such as '1.5' is wanted, of at most six "
             f"places, not {shown(value)}"
         )
-    if not least <= exact <= most:
+    # In whole numbers: a fraction compares slowly.
+    if not least * exact.denominator <= exact.numerator <= most * exact.denominator:
         raise DeclarationError(f"{what}: from {least} to {most}, not {shown(value)}")
     return exact
 

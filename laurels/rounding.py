@@ -53,12 +53,19 @@ def spread(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
-    products = [total * weight for weight in weights]
-    shares = [product // whole for product in products]
-    if short := total - sum(shares):
-        remainders = [product % whole for product in products]
-        # Reversed, a sort keeps equals in their order: the earlier line comes first.
-        largest = sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)
-        for i in largest[:short]:
-            shares[i] += 1
+    remainders = [total * weight % whole for weight in weights]
+    short = sum(remainders) // whole
+    if not short:
+        return [total * weight // whole for weight in weights]
+    ordered = sorted(remainders)
+    least = ordered[-short]
+    if ordered[-short - 1] != least:
+        # A division that goes up from the least remainder on that is still rounded up.
+        up = whole - least
+        return [(total * weight + up) // whole for weight in weights]
+    shares = [total * weight // whole for weight in weights]
+    # Reversed, a sort keeps equals in their order: the earlier line comes first.
+    largest = sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)
+    for i in largest[:short]:
+        shares[i] += 1
     return shares

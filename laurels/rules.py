@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, overload, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, overload, runtime_checkable
 
 from laurels.activities import PURCHASE, Activity, check_trigger
 from laurels.declarations import Currency, currency_code
@@ -23,8 +23,7 @@ from laurels.rates import Rate, rate
 Terms: TypeAlias = Mapping[str, "str | int | bool | Mapping[str, str | int] | Sequence[str] | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(NamedTuple):
     """Points for this purchase.
 
     `lines` says which line gave how many, in the receipt's order; without it the engine spreads
@@ -43,8 +42,7 @@ class Award:
     counts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Multiply:
+class Multiply(NamedTuple):
     """An award of floor(base x factor) - base; base is what all awards of the currency gave."""
 
     currency: str
@@ -52,8 +50,7 @@ class Multiply:
     because: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(NamedTuple):
     """No points, and why: the first condition that failed, in a member's words.
 
     `carry` as in `Award`; `counts` where it is one of a run nevertheless (see `Streak`).
@@ -64,8 +61,7 @@ class Nothing:
     counts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(NamedTuple):
     """A reward of this partner's, taken for the member's points as soon as the purchase is booked.
 
     With what the same rules award for it: so a rule that awards a reward's price and issues it
@@ -97,7 +93,7 @@ def award(
     carry: int | None = None,
 ) -> Award:
     """Give `points` (a whole number, at least 0) of `currency`, perhaps line by line."""
-    return Award(currency_code(currency), points, lines, because, carry=carry)
+    return Award(currency_code(currency), points, lines, because, None, carry)
 
 
 def multiply(currency: Currency | str, factor: Rate, *, because: str = "") -> Multiply:

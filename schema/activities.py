@@ -37,7 +37,7 @@ from schema.postings import Posted
 from schema.purchase_events import MOST_ITEMS, failed, run
 from schema.purchases import QuoteResult, quoted, recording_failed, tried
 from schema.receipts import PointsTakenBack, taken_back
-from schema.rule_terms import DataRuleInput
+from schema.rule_inputs import DataRuleInput
 from schema.waiting import ReturnWaiting
 
 AttributeValue = NewType("AttributeValue", object)

@@ -13,17 +13,17 @@ import strawberry
 
 from core import rule_changes as engine
 from core.errors import BadInput
-from core.expressions import FACTS
 from core.purchases import find_partner
 from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
+from core.seeing import FACTS
 from core.store import data_rules as store
 from schema.access import allow, allow_change, check_partner
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
+from schema.rule_inputs import DataRuleInput, said_by
 from schema.rule_terms import (
-    DataRuleInput,
     RuleAward,
     RuleBudget,
     RuleCap,
@@ -31,7 +31,6 @@ from schema.rule_terms import (
     RuleIssue,
     RuleMultiply,
     RuleNote,
-    said_by,
 )
 
 MOST_LISTED = 500

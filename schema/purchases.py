@@ -39,7 +39,7 @@ from schema.issued import IssuedReward
 from schema.ladders import TierChange
 from schema.partners import Currency
 from schema.postings import Posted
-from schema.rule_terms import DataRuleInput, said_by
+from schema.rule_inputs import DataRuleInput, said_by
 from schema.scalars import BigInt
 
 MOST_PURCHASES = 1000

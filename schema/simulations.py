@@ -36,7 +36,7 @@ from schema.ladders import Tier
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, partner_of
 from schema.redemptions import LazyMember
-from schema.rule_terms import DataRuleInput, said_by
+from schema.rule_inputs import DataRuleInput, said_by
 from schema.scalars import BigInt
 
 _NEWEST = 2**63 - 1

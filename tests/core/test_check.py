@@ -40,6 +40,7 @@ REDEEMED = "redemptions = their events"
 RANKS = "ranks = tier changes"
 QUALIFIED = "qualifications = their events"
 GUARDS = "guards stand"
+ACTIVITIES = "activities = their hashes"
 RECEIPTS = "receipts = their hashes"
 REPLAY = "decisions replayed = transfers, hashes"
 COMMANDS = "commands = their events"
@@ -342,7 +343,7 @@ async def test_honest_books_hold_and_proving_them_changes_nothing(copy: str) -> 
     assert await dump() == before
     assert begun[: len(proof.QUESTIONS)] == list(proof.QUESTIONS)
     assert begun[len(proof.QUESTIONS) :] == [
-        RECEIPTS, REPLAY, COMMANDS, POLICIES, MEASURES, RETURNS,
+        RECEIPTS, ACTIVITIES, REPLAY, COMMANDS, POLICIES, MEASURES, RETURNS,
     ]  # fmt: skip
 
 

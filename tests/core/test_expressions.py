@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BadInput
-from core.expressions import FACTS, Part, Seen, condition
+from core.expressions import Part, condition
+from core.seeing import FACTS, Seen
 from laurels.activities import Activity
 from laurels.purchase import Facts, Line, Purchase
 
