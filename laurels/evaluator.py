@@ -59,8 +59,6 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             refused.append(_new(Refused, (place, _SILENT)))
             continue
         some = (effects,) if type(effects) in _EFFECTS else _several(effects)
-        if not some:
-            refused.append(_new(Refused, (place, _SILENT)))
         for effect in some:
             if isinstance(effect, Award):
                 _take(rule, place, effect, purchase, granted, refused)
@@ -164,7 +162,7 @@ def _several(effects: object) -> Sequence[object]:
         effects, (list, tuple)
     ):
         return (effects,)
-    return effects
+    return effects or (Nothing(_SILENT),)
 
 
 #: Of a rule that gives nothing and doesn't say why.

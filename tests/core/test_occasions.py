@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.check import prove
-from core.db import reading, transaction
+from core.db import reading
 from core.members import Enrolment, enrol, parse_birthday
 from core.occasions import keep_days, note, tell
 from core.posting import Engine
@@ -23,7 +23,6 @@ from laurels import (
     Facts,
     PointsPerVisit,
     Purchase,
-    Streak,
     award,
     capped,
     deny,
@@ -373,69 +372,6 @@ async def test_an_occasion_that_a_rule_fails_on_is_tried_again_and_given_up_at_l
     ((name, attempts, problem),) = await waiting()
     assert (name, attempts) == (f"enrolment:{other}", 12)
     assert problem
-
-
-# -- streaks -------------------------------------------------------------------------------------
-
-WEEKS = Streak("POINT", 50, times=3, per="calendar 1W", code="weeks")
-#: A Monday, at noon.
-MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
-
-
-async def week(engine: Engine, n: int, day: int = 0) -> int:
-    """Buy in the nth week: the points."""
-    return sum(await bought(engine, f"R-{n}-{day}", at=MONDAY + (7 * n + day) * DAY))
-
-
-async def test_a_streak_is_of_periods_in_a_row_and_begins_anew_after_its_points(
-    database: str,
-) -> None:
-    engine = await open_club(WEEKS)
-    await enrol_cards(["1"])
-    days = {(0, 0): 0, (0, 6): 0, (1, 2): 0, (2, 0): 50, (2, 3): 0, (3, 0): 0, (4, 0): 0}
-    days |= {(5, 6): 50, (7, 0): 0, (8, 0): 0, (9, 0): 50}
-    assert {day: await week(engine, *day) for day in days} == days
-    assert await prove() == []
-
-
-async def test_a_purchase_that_came_back_whole_breaks_the_streak(database: str) -> None:
-    engine = await open_club(WEEKS)
-    await enrol_cards(["1"])
-    terms = find_partner(engine.rulebook, "club")
-    await week(engine, 0)
-    await week(engine, 1)
-    await record(engine, [check_return(terms, ReturnInput("B", "R-1-0", NOW, amount="9.99"))], NOW)
-    assert await week(engine, 2) == 50  # part of it counts as all of it
-    await record(engine, [check_cancel(terms, "R-2-0", NOW)], NOW)
-    assert await balance() == 0
-    assert await week(engine, 2, 1) == 50  # now it is this one that completes it
-    await week(engine, 3)
-    await record(engine, [check_cancel(terms, "R-3-0", NOW)], NOW)
-    assert await week(engine, 4) == 0
-    assert await week(engine, 5) == 0
-    assert await week(engine, 6) == 50
-    assert await prove() == []
-
-
-async def test_a_falsified_run_is_named(database: str) -> None:
-    engine = await open_club(WEEKS)
-    await enrol_cards(["1"])
-    await week(engine, 0)
-    await forge(database, "UPDATE decision SET content = replace(content, '\"k\"', '\"l\"')")
-    assert "counted under caps = what was given" in {f.check for f in await prove()}
-
-
-async def test_a_streak_of_activities_gives_a_badge_once(database: str) -> None:
-    days = Streak("PIN", 1, times=2, per="calendar 1D", code="days")
-    engine = await open_club(capped(on("check-in", days), Cap(times=1)))
-    await enrol_cards(["1"])
-    got = [await told(engine, f"A-{n}", "check-in", MONDAY + n * DAY) for n in range(5)]
-    assert got == [[], [1], [], [], []]
-    assert await balance(currency="PIN") == 1
-    assert await prove() == []
-    async with transaction() as connection:
-        assert await connection.fetchval("SELECT badge FROM currency WHERE code = 'PIN'")
-    assert not engine.rulebook.partners["club"].issues["PIN"].redeemable
 
 
 async def test_rules_without_occasions_cost_no_statement(database: str) -> None:
