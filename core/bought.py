@@ -55,7 +55,8 @@ class Bought:
     `kept` are points, by currency, that revisions no longer gave and that weren't taken back: they
     had expired, or were let go. What a later revision gives again is these first. `carried` is what
     rules carried over by it, as it stands. `stages` are what remained after each thing that came
-    back, and when that was. Of an activity `activity` is its type and what was told of it.
+    back, and when that was. Of an activity `activity` is its type and what was told of it;
+    `thanked` is whether who referred the member was thanked for it.
     """
 
     event: int
@@ -79,6 +80,7 @@ class Bought:
     carried: dict[str, Carried] = field(default_factory=dict)
     stages: list[tuple[datetime, Remains]] = field(default_factory=list)
     activity: tuple[str, Mapping[str, Value]] | None = None
+    thanked: bool = False
 
     @property
     def trigger(self) -> str:
@@ -111,6 +113,7 @@ class Bought:
                     event, holder, partner, at, money or NO_MONEY, name, store, visits, tiers,
                     noted[0] if noted else {}, given_of(content), remains,
                     earning_events=[event], carried=carried, activity=activity,
+                    thanked="th" in content,
                 )  # fmt: skip
                 continue
             found[purchase].carried.update(carried)

@@ -14,13 +14,16 @@ from core.decisions import until_of
 from core.noted import AttributeRow, Occasion, noted_at
 from core.rulebook import PartnerTerms
 from core.store import writes as rows
-from laurels.activities import RETURN, Value
+from laurels.activities import REFERRAL, RETURN, Value
 from laurels.effects import SEGMENT
 from laurels.evaluation import Evaluation
 from laurels.purchase import Purchase
 
 if TYPE_CHECKING:
     from core.folding import Batch
+
+#: Not a trigger: an occasion that counts no more.
+WITHDRAW = "withdraw"
 
 
 def follow(
@@ -50,7 +53,9 @@ def follow(
             for x in latest.values()
         ]  # fmt: skip
         known = batch.attributes.setdefault((holder, partner.id), [])
-        batch.writes.occasions += entered(batch.rulebook.partners[partner.code], known, noted)
+        # What is noted on entering a segment is no occasion: two could chase each other for ever.
+        if not purchase.trigger.startswith(SEGMENT):
+            batch.writes.occasions += entered(batch.rulebook.partners[partner.code], known, noted)
         batch.writes.attributes += noted
         known += noted
     if evaluation.thanks and not batch.historical:
@@ -86,3 +91,9 @@ def came_back(
         return []
     told: dict[str, Value] = {"purchase": purchase, "money": money, "amount": minor}
     return [Occasion(partner.id, f"return:{event}", holder, RETURN, told, at)]
+
+
+def unthanked(partner: int, holder: int, at: datetime) -> Occasion:
+    """The thanks for a member's purchase, of which nothing is left, to be taken back."""
+    told: dict[str, Value] = {"occasion": f"{REFERRAL}:{holder}"}
+    return Occasion(partner, f"{WITHDRAW}:{REFERRAL}:{holder}", holder, WITHDRAW, told, at)

@@ -7,16 +7,20 @@ often it is tried, and by whom, it is booked once. Knows nothing of how a rule j
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 import structlog
 
 from core.activities import of_occasion
 from core.db import PASSING, transaction
-from core.errors import Refusal
-from core.following import entered
+from core.errors import Refusal, UnknownReference
+from core.events import EventKind
+from core.following import WITHDRAW, entered
 from core.noted import AttributeRow
 from core.posting import Engine
+from core.returning import record
+from core.returns import check_withdrawal
 from core.rulebook import PartnerTerms
 from core.store import attributes as store
 from laurels.activities import BIRTHDAY, falls_on
@@ -64,6 +68,8 @@ async def _book(
     """Book them together, else half and half: a fault costs what has it. Why not, for each."""
     if not rows:
         return []
+    if any(row.occasion.type == WITHDRAW for row, _ in rows):
+        return await _some_withdrawn(engine, rows, now)
     items = [of_occasion(partner, row.occasion) for row, partner in rows]
     try:
         outcomes = await engine.record_activities(items, now)
@@ -77,6 +83,25 @@ async def _book(
         _log.exception("an occasion can't be booked", occasion=rows[0][0].occasion.external_id)
         return [f"it failed: {type(error).__name__}, see the log"]
     return [x.message if isinstance(x, Refusal) else None for x in outcomes]
+
+
+async def _some_withdrawn(
+    engine: Engine, rows: Sequence[tuple[store.Due, PartnerTerms]], now: datetime
+) -> list[str | None]:
+    """Those among them that are withdrawals, each after what was told before it."""
+    first = next(n for n, (row, _) in enumerate(rows) if row.occasion.type == WITHDRAW)
+    before = await _book(engine, rows[:first], now)
+    row, partner = rows[first]
+    unit = check_withdrawal(
+        partner, str(row.occasion.attributes["occasion"]), row.occasion.at, EventKind.OCCASION
+    )
+    (outcome,) = await record(engine, [replace(unit, waited=True)], now)
+    why = None
+    if isinstance(outcome, Refusal) and not isinstance(outcome, UnknownReference):
+        why = outcome.message
+    # What was never told, for a rule fails on it, isn't told any more.
+    await store.told([(partner.id, unit.purchase)])
+    return [*before, why, *await _book(engine, rows[first + 1 :], now)]
 
 
 def _later(row: store.Due, now: datetime, why: str) -> tuple[int, str, datetime, str]:

@@ -76,14 +76,27 @@ async def _attempt(
         for attempt in range(_RETRIES):
             try:
                 async with transaction() as connection:
-                    return await _record(
+                    outcomes, followed = await _record(
                         connection, engine, units, now, historical, sure=attempt > 0
                     )
+                if followed:
+                    await _follow(engine, now, followed)
+                return outcomes
             except (LostRace, Deadlock):
                 continue
     finally:
         await engine.tell_faults(now)
     raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
+
+
+async def _follow(engine: Engine, now: datetime, holders: Sequence[int]) -> None:
+    """Tell rules of what came of it."""
+    from core.occasions import tell  # it withdraws by this: a circle, closed here
+
+    try:
+        await tell(engine, now, holders)
+    except Exception:  # it is booked, and every minute the rest is tried again
+        _log.exception("what followed couldn't be told to rules; it is tried again")
 
 
 async def match_waiting(
@@ -185,7 +198,8 @@ async def _record(
     historical: bool,
     *,
     sure: bool,
-) -> list[Outcome]:
+) -> tuple[list[Outcome], list[int]]:
+    """The outcomes, and the members of whom something is to be told to rules."""
     asked = [(n, u.partner.id, u.purchase, int(u.of)) for n, u in enumerate(units)]
     found = await store.find_purchases(connection, asked)
     keys = [(n, u.partner.id, int(u.kind), u.external_id) for n, u in enumerate(units)]
@@ -235,7 +249,7 @@ async def _record(
                 del first[keys[n][1:]]
     await write(connection, batch)
     await _keep_what_waits(connection, units, outcomes, waiting)
-    return outcomes
+    return outcomes, sorted({o.holder for o in batch.writes.occasions})
 
 
 async def _keep_what_waits(

@@ -111,6 +111,21 @@ async def test_a_segment_that_is_entered_by_hand_has_its_occasion_too(database: 
     assert await waiting() == []
 
 
+async def test_two_rules_on_segments_dont_chase_each_other(database: str) -> None:
+    def moves(code: str, to: str) -> Any:
+        @earn_rule(code, "From one to the other", on=f"segment:{code}")
+        def moving(activity: Activity, facts: Facts) -> Effects:
+            return [award("POINT", 1), leave_segment(code), enter_segment(to)]
+
+        return moving
+
+    engine = await open_club(moves("a", "b"), moves("b", "a"))
+    (holder,) = await enrol_cards(["1"])
+    await note(engine, find_partner(engine.rulebook, "club"), holder, [enter_segment("a")], NOW)
+    assert await balance() == 1
+    assert await waiting() == []
+
+
 async def test_nothing_is_told_of_a_segment_for_which_no_rule_waits(database: str) -> None:
     engine = await open_club(VISIT)
     (holder,) = await enrol_cards(["1"])
@@ -238,6 +253,41 @@ async def test_referral_is_two_sided_with_limits(database: str) -> None:
     # Two of a year: the others found the cap, and stand in the books with that.
     assert await balance("1") == 60
     assert await scalar("SELECT count(*) FROM event WHERE kind = 19") == 4
+    assert await waiting() == []
+    assert await prove() == []
+
+
+async def test_thanks_are_taken_back_with_the_purchase_and_not_given_again(database: str) -> None:
+    engine = await open_club(*referring())
+    code = await code_of(await join(engine, "1"), NOW)
+    await join(engine, "2", referred_by=code)
+    await bought(engine, "R-1", "10.00", member="2")
+    assert (await balance("1"), await balance("2")) == (30, 20)
+    terms = find_partner(engine.rulebook, "club")
+    some = check_return(terms, ReturnInput("B-1", "R-1", NOW, amount="4.00"))
+    await record(engine, [some], NOW)
+    assert (await balance("1"), await balance("2")) == (30, 12)
+    await record(engine, [check_cancel(terms, "R-1", NOW)], NOW)
+    assert (await balance("1"), await balance("2")) == (0, 0)
+    assert await bought(engine, "R-2", "10.00", member="2") == [20]
+    await tell(engine, NOW + DAY)
+    assert (await balance("1"), await balance("2")) == (0, 20)
+    assert await waiting() == []
+    assert await prove() == []
+
+
+async def test_thanks_that_were_never_booked_are_let_go_with_the_purchase(database: str) -> None:
+    @earn_rule("broken", "Fails", on="referral")
+    def broken(activity: Activity, facts: Facts) -> Effects:
+        raise ValueError
+
+    engine = await open_club(referring()[0], broken)
+    code = await code_of(await join(engine, "1"), NOW)
+    await join(engine, "2", referred_by=code)
+    await bought(engine, "R-1", "10.00", member="2")
+    assert [attempts for _, attempts, _ in await waiting()] == [1]
+    terms = find_partner(engine.rulebook, "club")
+    await record(engine, [check_cancel(terms, "R-1", NOW)], NOW)
     assert await waiting() == []
     assert await prove() == []
 
