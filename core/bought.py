@@ -15,6 +15,7 @@ import orjson
 from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.events import EventKind
 from core.judging import TierMove
+from core.lines import line_of
 from core.rulebook import PartnerTerms
 from core.tally import Carried, carried_of
 from laurels.purchase import Line, Purchase
@@ -90,7 +91,7 @@ class Bought:
             carried = carried_of(content)
             if kind == EventKind.PURCHASE:
                 visits, tiers = content["f"]
-                remains = Remains.whole([_line(row) for row in own])
+                remains = Remains.whole([line_of(row[2:]) for row in own])
                 found[purchase] = cls(
                     event, holder, partner, at, money, name, store, visits, tiers,
                     given_of(content), remains, earning_events=[event], carried=carried,
@@ -102,7 +103,7 @@ class Bought:
                 after = given_of(content)
                 bought.correct(changes_of(bought.given, after), content["t"])
                 bought.given, bought.revision = after, content["rev"]
-                bought.remains = Remains.whole([_line(row) for row in own])
+                bought.remains = Remains.whole([line_of(row[2:]) for row in own])
                 bought.earning_events.append(event)
             elif kind in (EventKind.RETURN, EventKind.CANCEL):
                 bought = found[purchase]
@@ -139,7 +140,3 @@ class Bought:
     def entitled(self) -> tuple[int, ...]:
         """The points of each award that are still earned."""
         return self.remains.entitled(self.given, self.judged)
-
-
-def _line(row: Any) -> Line:
-    return Line(row[2], row[3], row[4], row[5])

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from core.errors import BadInput
 from core.expressions import Condition, Part, Seen, condition
 from core.rule_definitions import RuleDefinition
+from laurels.based import based
 from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
 from laurels.money import Money
@@ -59,6 +60,9 @@ def rule_of(definition: RuleDefinition) -> EarnRule:
         ceilings.append(definition.budget.declared())
     if ceilings:
         rule = capped(rule, *ceilings)
+    if definition.basis is not None:
+        said = definition.basis
+        rule = based(rule, said.of, without=said.without, except_types=said.except_types)
     if definition.reevaluated:
         rule = reevaluated(rule)
     return rule if definition.pending is None else pending(definition.pending, rule)
@@ -125,6 +129,10 @@ class DataRule:
             chosen = self._lines.chosen(seen or seen_of(purchase, facts))
             if True not in chosen:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
+            if purchase.counts is not None:
+                chosen = [yes and own for yes, own in zip(chosen, purchase.counts, strict=True)]
+                if True not in chosen:
+                    return Nothing(self.definition.otherwise or "no line that is one counts")
         if self._award is None:
             return self._issued(purchase, chosen)
         award = self._awarded(purchase, chosen, facts)
@@ -214,6 +222,7 @@ _last: Seen | None = None
 def seen_of(purchase: Purchase, facts: Facts) -> Seen:
     """What expressions see of a purchase: gathered once, for the rules judge one after another."""
     global _last
+    purchase = purchase.whole  # conditions see the receipt as it is, on whatever basis
     if _last is None or not _last.is_of(purchase, facts):
         _last = Seen(purchase, facts)
     return _last

@@ -26,6 +26,9 @@ _TYPES = cel.Type
 #: Each fact's type, and what it is for whoever writes a condition.
 _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
     "purchase.total": (_TYPES.DOUBLE, "what was paid in all, in major units: 49.9"),
+    "purchase.gross": (_TYPES.DOUBLE, "what it would have cost without discounts"),
+    "purchase.discount": (_TYPES.DOUBLE, "the discounts of all lines added up"),
+    "purchase.points_paid": (_TYPES.DOUBLE, "what of the total points paid"),
     "purchase.currency": (_TYPES.STRING, "the ISO 4217 code of the receipt's money"),
     "purchase.store": (_TYPES.STRING, "the shop; may be empty"),
     "purchase.at": (_TYPES.TIMESTAMP, "when it happened, an instant"),
@@ -44,11 +47,16 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
     ),
     "lines": (
         _TYPES.List(_TYPES.Map(_TYPES.STRING, _TYPES.DYN)),
-        "each with type, sku, amount and quantity: lines.exists(x, x.type == 'TEA')",
+        "each with type, sku, kind, amount, quantity, discount, tax and points_paid: "
+        "lines.exists(x, x.type == 'TEA')",
     ),
     "line.type": (_TYPES.STRING, "the type of product"),
     "line.sku": (_TYPES.STRING, "the article; may be empty"),
-    "line.amount": (_TYPES.DOUBLE, "what was paid for the line, in major units"),
+    "line.kind": (_TYPES.STRING, "goods, delivery, gift-card or fee"),
+    "line.amount": (_TYPES.DOUBLE, "what was due for the line, in major units"),
+    "line.discount": (_TYPES.DOUBLE, "what had been taken off before"),
+    "line.tax": (_TYPES.DOUBLE, "the part of the amount that is tax"),
+    "line.points_paid": (_TYPES.DOUBLE, "the part of the amount that points paid"),
     "line.quantity": (_TYPES.DOUBLE, "how many, or how much of weighed goods"),
     "line.number": (_TYPES.INT, "the line's place on the receipt, from 1"),
 }
@@ -154,7 +162,11 @@ class Seen:
                         **facts,
                         "line.type": line.product_type,
                         "line.sku": line.sku,
+                        "line.kind": str(line.kind),
                         "line.amount": line.amount / major,
+                        "line.discount": line.discount / major,
+                        "line.tax": line.tax / major,
+                        "line.points_paid": line.points_paid / major,
                         "line.quantity": line.quantity / 1000,
                         "line.number": n,
                     }
@@ -170,8 +182,12 @@ def _told(purchase: Purchase) -> list[dict[str, object]]:
         {
             "type": line.product_type,
             "sku": line.sku,
+            "kind": str(line.kind),
             "amount": line.amount / major,
             "quantity": line.quantity / 1000,
+            "discount": line.discount / major,
+            "tax": line.tax / major,
+            "points_paid": line.points_paid / major,
         }
         for line in purchase.lines
     ]
@@ -179,8 +195,12 @@ def _told(purchase: Purchase) -> list[dict[str, object]]:
 
 def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
     major, local = purchase.minor_per_major, purchase.local_time
+    discount = sum(line.discount for line in purchase.lines)
     return {
         "purchase.total": purchase.total_minor / major,
+        "purchase.gross": (purchase.total_minor + discount) / major,
+        "purchase.discount": discount / major,
+        "purchase.points_paid": sum(line.points_paid for line in purchase.lines) / major,
         "purchase.currency": purchase.currency,
         "purchase.store": purchase.store,
         "purchase.at": purchase.occurred_at,

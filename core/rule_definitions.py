@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from laurels.basis import Basis, Of
 from laurels.caps import Budget, Cap, period_of
 from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
@@ -92,6 +93,29 @@ class AwardTerms(_Data):
         if self.per is not None and self.each_unit:
             raise ValueError("points are for money or for units, not for both")
         return self
+
+
+class BasisTerms(_Data):
+    """On what of a receipt it counts; see `laurels.Basis`."""
+
+    of: str = Of.PAID
+    without: tuple[str, ...] = ()
+    except_types: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> Basis:
+        """As plugins declare one."""
+        return Basis(self.of, self.without, self.except_types)
+
+    @classmethod
+    def of_basis(cls, basis: Basis) -> BasisTerms:
+        """What a plugin declared, as a data rule says it."""
+        without, types = tuple(map(str, basis.without)), tuple(basis.except_types)
+        return cls(of=str(basis.of), without=without, except_types=types)
 
 
 class MultiplyTerms(_Data):
@@ -178,7 +202,8 @@ class RuleDefinition(_Data):
     """What a data rule says. `when` is of the receipt, `lines` of each line: those that count.
 
     `otherwise` is what a member is told where it gives nothing; empty: the part that failed.
-    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back.
+    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back. The
+    conditions see the receipt as it is, whatever of it is on the award's `basis`.
     """
 
     code: _Code
@@ -188,6 +213,7 @@ class RuleDefinition(_Data):
     award: AwardTerms | None = None
     multiply: MultiplyTerms | None = None
     issue: IssueTerms | None = None
+    basis: BasisTerms | None = None
     group: GroupTerms | None = None
     caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
     budget: BudgetTerms | None = None
@@ -213,13 +239,26 @@ class RuleDefinition(_Data):
         if (
             self.issue is not None
             and self.award is None
-            and (self.caps or self.budget or self.group or self.pending or self.reevaluated)
+            and (
+                self.caps
+                or self.budget
+                or self.group
+                or self.pending
+                or self.reevaluated
+                or self.basis
+            )
         ):
             raise ValueError("caps, groups and the like are of points: issue beside an award")
-        more = self.lines or self.pending or self.reevaluated or self.group
+        more = self.lines or self.pending or self.reevaluated or self.group or self.basis
         if self.multiply is not None and more:
             raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
         return self
+
+    def on(self, usual: Basis | None) -> RuleDefinition:
+        """The same on its partner's usual basis, where it names none and awards something."""
+        if usual is None or self.basis is not None or self.award is None:
+            return self
+        return self.model_copy(update={"basis": BasisTerms.of_basis(usual)})
 
     @property
     def currency(self) -> str | None:
@@ -234,6 +273,6 @@ class RuleDefinition(_Data):
 
 
 #: What isn't the rule's own terms, but of what becomes of its points.
-_LASTING = {"code", "title", "pending", "reevaluated", "group", "caps", "budget"}
+_LASTING = {"code", "title", "pending", "reevaluated", "group", "caps", "budget", "basis"}
 #: Tells a data rule's stored terms from a plugin's.
 KIND = "DataRule"

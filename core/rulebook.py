@@ -16,6 +16,7 @@ import orjson
 
 from core.containment import OnFaults
 from core.programme import AdjustmentSettings
+from laurels.basis import Basis
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
@@ -193,7 +194,8 @@ class PartnerTerms:
     `issues` and `accepts` map a currency's code to its terms: what this partner's rules may award,
     and what its rewards may cost. `late` is how old an event may be (imports are
     exempt), `on_faults` what becomes of its purchases while its rules are suspended. `earn` are the
-    rules of all times; judge by those of `at` an instant.
+    rules of all times; judge by those of `at` an instant. `basis` is what data rules are saved on
+    that name none.
     """
 
     id: int
@@ -208,6 +210,7 @@ class PartnerTerms:
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
+    basis: Basis | None = None
     rules: tuple[EarnRule, ...] = field(init=False, default=())
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)

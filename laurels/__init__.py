@@ -3,6 +3,8 @@
 It imports nothing of the application; everything public stands in `__all__`.
 """
 
+from laurels.based import based
+from laurels.basis import Basis
 from laurels.caps import Budget, Cap
 from laurels.challenges import Challenge
 from laurels.combining import Group, Mode
@@ -29,7 +31,7 @@ from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.money import Money, MoneyError
 from laurels.policies import Activity, Expiry, Pending, Policy, Returns
-from laurels.purchase import Facts, Line, Purchase, PurchaseError, Use
+from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
 from laurels.rewards import CodeSource, Reward, RewardKind
 from laurels.rounding import Rounding
@@ -59,6 +61,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Activity",
     "Award",
+    "Basis",
     "Budget",
     "Cap",
     "Challenge",
@@ -84,6 +87,7 @@ __all__ = [
     "LastingRule",
     "LaurelsError",
     "Line",
+    "LineKind",
     "Measure",
     "Mode",
     "Money",
@@ -111,6 +115,7 @@ __all__ = [
     "TierMultiplier",
     "Use",
     "award",
+    "based",
     "capped",
     "earn_rule",
     "evaluate",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from operator import add
 
+from laurels.basis import Basis, placed
 from laurels.caps import Restraint
 from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
@@ -42,9 +43,15 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     multipliers: list[tuple[int, Multiply]] = []
     carried: dict[int, int] = {}
     issued: list[Issued] = []
+    views: dict[Basis, Purchase] = {}
     for place, rule in enumerate(rules):
+        seen: Purchase | None = purchase
+        if type(rule) is LastingRule and rule.basis is not None:
+            seen = _seen(rule.basis, place, purchase, views, refused)
+        if seen is None:
+            continue
         try:
-            effects = rule.evaluate(purchase, facts)
+            effects = rule.evaluate(seen, facts)
         except RuleTooSlow as late:
             raise RuleError(rule.code, "took longer than a rule may") from late
         except KeyboardInterrupt:
@@ -60,7 +67,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             refused.append(Refused(place, _SILENT))
         for effect in some:
             if isinstance(effect, Award):
-                _take(rule, place, effect, purchase, granted, refused)
+                _take(rule, place, effect, seen, granted, refused)
                 if effect.carry is not None:
                     carried[place] = _checked_carry(rule, effect.carry)
             elif isinstance(effect, Nothing):
@@ -125,6 +132,23 @@ def _settle(
     return granted
 
 
+def _seen(
+    basis: Basis,
+    place: int,
+    purchase: Purchase,
+    views: dict[Basis, Purchase],
+    refused: list[Refused],
+) -> Purchase | None:
+    """What a rule on this basis is shown, made once for all of them; None where nothing counts."""
+    if basis not in views:
+        views[basis] = purchase if basis.plain else basis.view(purchase)
+    seen = views[basis]
+    if seen.counts is not None and True not in seen.counts:
+        refused.append(Refused(place, f"nothing here counts: it is for {basis}"))
+        return None
+    return seen
+
+
 #: Of a rule that gives nothing and doesn't say why.
 _SILENT = "its conditions weren't met"
 
@@ -166,6 +190,8 @@ def _take(
         lines = spread(points, purchase.amounts)
     else:
         lines = _checked_lines(rule, award.lines, points, len(purchase.lines))
+    if purchase.counts is not None:
+        lines = placed(lines, purchase.amounts, purchase.counts)
     wanted = award.wanted
     if wanted is not None and (type(wanted) is not int or not points <= wanted <= MAX_POINTS):
         raise RuleError(

@@ -12,6 +12,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from laurels.basis import Basis
 from laurels.caps import Budget, Cap, Ceiling, shared_by
 from laurels.combining import Group
 from laurels.declarations import Currency, currency_code
@@ -213,7 +214,7 @@ def earn_rule(
 class LastingRule:
     """A rule with words on what becomes of its points.
 
-    See `pending`, `reevaluated`, `grouped` and `capped`.
+    See `pending`, `reevaluated`, `grouped`, `capped` and `based`.
     """
 
     rule: EarnRule
@@ -221,6 +222,7 @@ class LastingRule:
     reevaluates: bool = False
     group: Group | None = None
     ceilings: tuple[Ceiling, ...] = ()
+    basis: Basis | None = None
 
     @property
     def code(self) -> str:
@@ -246,6 +248,8 @@ class LastingRule:
             more["caps"] = tuple(
                 f"{x}; all or nothing" if x.rejects else str(x) for x in self.ceilings
             )
+        if self.basis is not None:
+            more |= self.basis.terms
         return MappingProxyType({**self.rule.terms, **more})
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
@@ -258,7 +262,7 @@ def pending(until: str, rule: EarnRule) -> LastingRule:
 
     `until` reads as `Currency.pending` does. Raises DeclarationError.
     """
-    lasting = _lasting("pending", rule)
+    lasting = as_lasting("pending", rule)
     return replace(lasting, pending=within(f"earn rule {rule.code}: pending", Pending.parse, until))
 
 
@@ -268,7 +272,7 @@ def reevaluated(rule: EarnRule) -> LastingRule:
     Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
     DeclarationError.
     """
-    return replace(_lasting("reevaluated", rule), reevaluates=True)
+    return replace(as_lasting("reevaluated", rule), reevaluates=True)
 
 
 def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
@@ -278,7 +282,7 @@ def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
     """
     if not isinstance(group, Group):
         raise DeclarationError(f"grouped: a Group is wanted first, not {shown(group)}")
-    return [replace(_lasting("grouped", rule), group=group) for rule in rules]
+    return [replace(as_lasting("grouped", rule), group=group) for rule in rules]
 
 
 def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
@@ -286,7 +290,7 @@ def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
 
     Beside those that it has. Raises DeclarationError.
     """
-    lasting = _lasting("capped", rule)
+    lasting = as_lasting("capped", rule)
     if not ceilings:
         raise DeclarationError(f"earn rule {rule.code}: capped: a Cap or a Budget is wanted")
     for ceiling in ceilings:
@@ -302,8 +306,11 @@ def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
     return replace(lasting, ceilings=both)
 
 
-def _lasting(what: str, rule: object) -> LastingRule:
-    """The rule with its words; a class, or a function without @earn_rule, is none yet."""
+def as_lasting(what: str, rule: object) -> LastingRule:
+    """The rule with its words; a class, or a function without @earn_rule, is none yet.
+
+    Raises DeclarationError.
+    """
     if isinstance(rule, type) or not isinstance(rule, EarnRule):
         raise DeclarationError(f"{what}: an earn rule is wanted, not {shown(rule)}")
     return rule if isinstance(rule, LastingRule) else LastingRule(rule)

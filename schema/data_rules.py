@@ -22,6 +22,7 @@ from schema.access import allow, allow_change, check_partner
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
+from schema.rule_basis import RuleBasis
 from schema.rule_terms import (
     DataRuleInput,
     RuleAward,
@@ -61,6 +62,9 @@ class DataRule:
     )
     multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
     issue: RuleIssue | None = strawberry.field(description="The reward that it issues, if any.")
+    basis: RuleBasis | None = strawberry.field(
+        description="On what of a receipt its award counts; null: on what was paid."
+    )
     group: RuleGroup | None = strawberry.field(
         description="The group of which one rule gives; null: it adds up with all others."
     )
@@ -87,7 +91,7 @@ class DataRule:
             code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
             when=said.when, lines=said.lines, award=RuleAward.of(said.award),
             multiply=RuleMultiply.of(said.multiply), issue=RuleIssue.of(said.issue),
-            group=RuleGroup.of(said.group),
+            group=RuleGroup.of(said.group), basis=RuleBasis.of_terms(said.basis),
             otherwise=said.otherwise, caps=[RuleCap.of(cap) for cap in said.caps],
             budget=RuleBudget.of(said.budget),
             pending=said.pending, reevaluated=said.reevaluated, saved_at=row.saved_at,

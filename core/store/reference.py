@@ -287,7 +287,7 @@ async def _terms(
             issues, _named(partner, "accepts", own, contract, currencies), tuple(earn),
             tuple(d.redeem_rules),
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
-            contract.late, contract.on_faults,
+            contract.late, contract.on_faults, partner.basis,
         )  # fmt: skip
     return terms
 

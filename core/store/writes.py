@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.ledger import Ledger
+from core.lines import more_of
 from core.redeemed import Settled
 from laurels.purchase import Line
 
@@ -121,13 +122,14 @@ class Lines:
         """Part of a receipt's line that an event is about; either figure is 0."""
         self._parts.append((event, line, amount, quantity))
 
-    def rows(self) -> Iterator[tuple[int, int, int, int, str, str]]:
+    def rows(self) -> Iterator[tuple[int | str | None, ...]]:
         """Rows of `event_line`, in the order of `posting.LINES`."""
         for event, lines in self._receipts:
-            for n, (product_type, amount, quantity, sku) in enumerate(lines, 1):
-                yield event, n, amount, quantity, product_type, sku
+            for n, line in enumerate(lines, 1):
+                product_type, amount, quantity, sku = line[:4]
+                yield event, n, amount, quantity, product_type, sku, *more_of(line)
         for event, n, amount, quantity in self._parts:
-            yield event, n, amount, quantity, "", ""
+            yield event, n, amount, quantity, "", "", None, None, None, None
 
 
 @dataclass(slots=True)
