@@ -255,10 +255,14 @@ class RuleDefinition(_Data):
         return self
 
     def on(self, usual: Basis | None) -> RuleDefinition:
-        """The same on its partner's usual basis, where it names none and awards something."""
-        if usual is None or self.basis is not None or self.award is None:
+        """The same on its partner's usual basis, where it names none and awards something.
+
+        One that it names is said in one way, so that the same is the same.
+        """
+        basis = usual if self.basis is None else self.basis.declared()
+        if basis is None or self.award is None:
             return self
-        return self.model_copy(update={"basis": BasisTerms.of_basis(usual)})
+        return self.model_copy(update={"basis": BasisTerms.of_basis(basis)})
 
     @property
     def currency(self) -> str | None:

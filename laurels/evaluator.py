@@ -58,11 +58,9 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
             raise  # the operator's own
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
             raise RuleError(rule.code, _told(error)) from error
-        some: Sequence[object]
+        some: Sequence[object] = () if effects is None else (effects,)
         if isinstance(effects, list | tuple):
             some = effects
-        else:
-            some = () if effects is None else (effects,)
         if not some:
             refused.append(Refused(place, _SILENT))
         for effect in some:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from laurels.based import on_basis
 from laurels.deadline import evaluate_in_time
 from laurels.earning import ProductTypeRewardCalculator
 from laurels.errors import LaurelsError, RuleTooSlow
@@ -117,7 +118,8 @@ def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
         partner.code, bought.external_id, bought.occurred_at, bought.currency, bought.lines,
         bought.store, partner.time_zone,
     )  # fmt: skip
-    return evaluate_in_time(installed.earn_rules, here, facts)
+    rules = [on_basis(rule, partner.basis) for rule in installed.earn_rules]
+    return evaluate_in_time(rules, here, facts)
 
 
 class Conformance:

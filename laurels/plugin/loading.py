@@ -14,7 +14,6 @@ from typing import TypeVar
 from pluggy import PluginManager
 
 from laurels import hookspecs
-from laurels.based import on_basis
 from laurels.plugin.checks import (
     check_earn_rules,
     check_ladders,
@@ -44,14 +43,12 @@ def load(name: str, plugin: object, version: str = "0", dist: str | None = None)
     Raises RefusalError naming the hook, and what to do about it.
     """
     manager = guarded(None, "can't be registered:", lambda: _register(name, plugin))
-    partner = _ask(manager, "laurels_partner", check_partner)
-    rules = _ask(manager, "laurels_earn_rules", check_earn_rules)
     installed = Installed(
         name=name,
         version=version,
         dist=dist,
-        partner=partner,
-        earn_rules=tuple(on_basis(rule, partner.basis) for rule in rules),
+        partner=_ask(manager, "laurels_partner", check_partner),
+        earn_rules=_ask(manager, "laurels_earn_rules", check_earn_rules),
         redeem_rules=_ask(manager, "laurels_redeem_rules", check_redeem_rules),
         rewards=_ask(manager, "laurels_rewards", check_rewards),
         ladders=_ask(manager, "laurels_ladders", check_ladders),
