@@ -21,13 +21,10 @@ _NUMBERS: Mapping[LineKind, int] = {
 }
 _KINDS = {number: kind for kind, number in _NUMBERS.items()}
 _NAMES = ("discount", "tax", "points_paid", "kind")
-_NOTHING_MORE = (None, None, None, None)
 
 
 def more_of(line: Line) -> tuple[int | None, int | None, int | None, int | None]:
     """Discount, tax, points paid and kind as they are stored."""
-    if line.plain:
-        return _NOTHING_MORE
     _, _, _, _, discount, tax, paid, kind = line
     return discount or None, tax or None, paid or None, _NUMBERS.get(kind)
 

@@ -60,6 +60,7 @@ class Basis:
     of: str = Of.PAID
     without: Sequence[str] = ()
     except_types: Sequence[str] = ()
+    _kinds: tuple[LineKind, ...] = field(init=False, repr=False, compare=False, default=())
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
@@ -72,7 +73,9 @@ class Basis:
         for kind in types:
             check_title("basis: except_types", kind, 200)
         object.__setattr__(self, "except_types", tuple(sorted(set(types))))
-        # Worked out once: the evaluator asks for each rule of each receipt.
+        # Worked out once: the evaluator asks for each rule of each receipt, and of each line.
+        kinds = tuple(_LEFT_OUT[x] for x in self.without if x in _LEFT_OUT)
+        object.__setattr__(self, "_kinds", kinds)
         object.__setattr__(self, "_hash", hash((self.of, self.without, self.except_types)))
 
     def __hash__(self) -> int:
@@ -89,11 +92,6 @@ class Basis:
         return told
 
     @property
-    def plain(self) -> bool:
-        """Whether it is what every rule counts on that names none."""
-        return self == _PLAIN
-
-    @property
     def terms(self) -> dict[str, str | Sequence[str]]:
         """As it is stored with a rule's terms."""
         told: dict[str, str | Sequence[str]] = {"basis": str(self.of)}
@@ -105,14 +103,14 @@ class Basis:
 
     def counts(self, line: Line) -> bool:
         """Whether a line counts, with whatever amount."""
-        if line.product_type in self.except_types:
-            return False
-        return not any(_LEFT_OUT.get(x) is line.kind for x in self.without)
+        return line.kind not in self._kinds and line.product_type not in self.except_types
 
     def line(self, line: Line) -> Line:
         """The line as a rule on this basis sees it; all its parts still fit its amount."""
         if not self.counts(line):
             return line._replace(amount=0, quantity=0, discount=0, tax=0, points_paid=0)
+        if line.plain:
+            return line
         _, amount, _, _, discount, tax, paid, _ = line
         if self.of is Of.GROSS:
             amount, discount = amount + discount, 0
@@ -125,11 +123,14 @@ class Basis:
         return line._replace(amount=amount, discount=discount, tax=tax, points_paid=paid)
 
     def view(self, purchase: Purchase) -> Purchase:
-        """The purchase as a rule on this basis sees it."""
+        """The purchase as a rule on this basis sees it: itself, where all of it counts as it is."""
         counts = tuple(map(self.counts, purchase.lines))
+        lines = tuple(map(self.line, purchase.lines))
+        if lines == purchase.lines and all(counts):
+            return purchase
         return Purchase(
             purchase.partner, purchase.external_id, purchase.occurred_at, purchase.currency,
-            tuple(map(self.line, purchase.lines)), purchase.store, purchase.time_zone,
+            lines, purchase.store, purchase.time_zone,
             counts=None if all(counts) else counts, _whole=purchase.whole,
         )  # fmt: skip
 
@@ -179,6 +180,3 @@ def _texts(field: str, values: object) -> tuple[str, ...]:
 def _joined(words: Sequence[str]) -> str:
     """One, two and three."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-_PLAIN = Basis()

@@ -139,7 +139,7 @@ def _seen(
 ) -> Purchase | None:
     """What a rule on this basis is shown, made once for all of them; None where nothing counts."""
     if basis not in views:
-        views[basis] = purchase if basis.plain else basis.view(purchase)
+        views[basis] = basis.view(purchase)
     seen = views[basis]
     if seen.counts is not None and True not in seen.counts:
         refused.append(Refused(place, f"nothing here counts: it is for {basis}"))

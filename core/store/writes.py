@@ -10,7 +10,7 @@ from typing import NamedTuple
 from core.ledger import Ledger
 from core.lines import more_of
 from core.redeemed import Settled
-from laurels.purchase import Line
+from laurels.purchase import Line, LineKind
 
 
 class Tip(NamedTuple):
@@ -126,8 +126,11 @@ class Lines:
         """Rows of `event_line`, in the order of `posting.LINES`."""
         for event, lines in self._receipts:
             for n, line in enumerate(lines, 1):
-                product_type, amount, quantity, sku = line[:4]
-                yield event, n, amount, quantity, product_type, sku, *more_of(line)
+                product_type, amount, quantity, sku, discount, tax, paid, kind = line
+                if kind is LineKind.GOODS and not (discount or tax or paid):  # as most are
+                    yield event, n, amount, quantity, product_type, sku, None, None, None, None
+                else:
+                    yield event, n, amount, quantity, product_type, sku, *more_of(line)
         for event, n, amount, quantity in self._parts:
             yield event, n, amount, quantity, "", "", None, None, None, None
 

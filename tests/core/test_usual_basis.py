@@ -1,4 +1,4 @@
-"""A partner's usual basis, and data rules on one: what is stored of them, what they see and give."""
+"""A partner's usual basis, and data rules on one: what is stored of them, and what they give."""
 
 from __future__ import annotations
 

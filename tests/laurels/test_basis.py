@@ -13,6 +13,7 @@ from laurels import (
     Basis,
     DeclarationError,
     Line,
+    LineKind,
     ProductTypeRewardCalculator,
     based,
 )
@@ -63,10 +64,21 @@ def test_a_view_has_the_same_lines_in_the_same_places_with_their_amounts_on_the_
         0 if out else x.quantity for x, out in zip(purchase.lines, gone, strict=True)
     ]
     assert view.counts == (tuple(not out for out in gone) if any(gone) else None)
+    assert (view is purchase) is (basis == Basis())
     assert view.whole is purchase
     assert (purchase.whole, purchase.counts) == (purchase, None)
     check_receipt(view)  # its parts fit its amounts still
     assert purchase.amounts == (1000, 490, 5000, 25)
+
+
+def test_of_what_counts_as_it_is_no_view_is_made() -> None:
+    plain = bought(Line("tea", 500), Line("ale", 300))
+    goods = Basis("net-of-points", ["tax", "delivery", "gift-cards", "fees"], ["wine"])
+    assert goods.view(plain) is plain
+    assert goods.view(bought(SHIRT)).lines != (SHIRT,)
+    # A line that doesn't count doesn't where it cost nothing, either.
+    nothing = Line("", 0, 0, kind=LineKind.DELIVERY)
+    assert goods.view(bought(Line("tea", 500), nothing)).counts == (True, False)
 
 
 def test_the_parts_of_a_view_fit_its_amounts() -> None:
@@ -112,8 +124,7 @@ def test_one_basis_is_another_however_it_was_said() -> None:
     assert basis == Basis("gross", ("tax", "fees"), ("ale", "tea"))
     assert hash(basis) == hash(Basis("gross", ("tax", "fees"), ("ale", "tea")))
     assert basis != Basis("gross", ("tax",), ("ale", "tea"))
-    assert Basis("paid", []).plain
-    assert not any(b.plain for b, _ in BASES.values() if b != Basis())
+    assert Basis("paid", []) == Basis()
 
 
 def test_a_rule_tells_its_basis_by_its_terms() -> None:
