@@ -22,7 +22,8 @@ from core.errors import BadInput
 #: The columns by our names, in the order of a `Row`.
 COLUMNS = (
     "external_id", "member", "occurred_at", "currency", "store", "kind", "returns",
-    "product_type", "sku", "quantity", "amount", "line",
+    "product_type", "sku", "quantity", "amount", "line", "discount", "tax", "points_paid",
+    "line_kind",
 )  # fmt: skip
 REQUIRED = ("external_id", "member", "occurred_at", "currency", "product_type", "amount")
 #: Longer than any honest row; the rest of such a line is passed over unread.

@@ -31,6 +31,7 @@ from core.purchases import (
     check_purchase,
     check_text,
     find_partner,
+    parse_parts,
     parse_quantity,
 )
 from core.rulebook import PartnerTerms
@@ -293,6 +294,7 @@ def _quickly_checked(partner: PartnerTerms, member: MemberRef, found: Receipt) -
                     amount,
                     _quantity(given.quantity),
                     _kept_text(given.sku, "sku", 100),
+                    *(() if given.plain else parse_parts(given, amount, currency)),
                 )
             )
         external_id = check_text(found.external_id, "externalId", 200, least=1)

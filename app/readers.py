@@ -125,6 +125,8 @@ _NAMES = {
     "occurredAt": "occurred_at",
     "productType": "product_type",
     "lines": "line",
+    "pointsPaid": "points_paid",
+    "kind": "line_kind",
     "purchase": "returns",
 }
 
@@ -228,7 +230,7 @@ class _Grouping:
         if self._returning:
             self._add_part(number, row)
             return
-        _, _, _, _, _, _, _, product_type, sku, quantity, amount, line = row
+        product_type, sku, quantity, amount, line, discount, tax, paid, kind = row[_SHARED:]
         if amount is None or amount == "":
             self._fail(number, "amount", "there is none")
             return
@@ -241,10 +243,15 @@ class _Grouping:
             self._fail(number, "line", f"this receipt has more than {MAX_LINES} lines")
             return
         self._rows.append(number)
-        self._lines.append(LineInput(product_type or "", amount, quantity or "1", sku or ""))
+        self._lines.append(
+            LineInput(
+                product_type or "", amount, quantity or "1", sku or "", discount or "0", tax or "0",
+                paid or None, kind or "goods",
+            )
+        )  # fmt: skip
 
     def _add_part(self, number: int, row: Row) -> None:
-        product_type, sku, quantity, amount, line = row[_SHARED:]
+        product_type, sku, quantity, amount, line = row[_SHARED:][:5]
         if quantity and not quantity.strip("0."):
             quantity = None
         if not quantity and not amount:

@@ -15,6 +15,7 @@ import orjson
 from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.events import CANCELLING, EARNING, EventKind
 from core.judging import TierMove
+from core.lines import line_of
 from core.rulebook import PartnerTerms
 from core.tally import Carried, carried_of
 from laurels.activities import ACTIVITY_LINES, NO_MONEY, PURCHASE, Activity, Value
@@ -107,7 +108,7 @@ class Bought:
             if kind in EARNING:
                 visits, tiers, *noted = content["f"]
                 activity = tuple(content["x"]) if "x" in content else None
-                sold = [_line(row) for row in own] if activity is None else ACTIVITY_LINES
+                sold = [line_of(row[2:]) for row in own] if activity is None else ACTIVITY_LINES
                 remains = Remains.whole(sold)
                 found[purchase] = cls(
                     event, holder, partner, at, money or NO_MONEY, name, store, visits, tiers,
@@ -122,7 +123,7 @@ class Bought:
                 after = given_of(content)
                 bought.correct(changes_of(bought.given, after), content["t"])
                 bought.given, bought.revision = after, content["rev"]
-                bought.remains = Remains.whole([_line(row) for row in own])
+                bought.remains = Remains.whole([line_of(row[2:]) for row in own])
                 bought.earning_events.append(event)
             elif kind == EventKind.RETURN or kind in CANCELLING:
                 bought = found[purchase]
@@ -163,7 +164,3 @@ class Bought:
     def entitled(self) -> tuple[int, ...]:
         """The points of each award that are still earned."""
         return self.remains.entitled(self.given, self.judged)
-
-
-def _line(row: Any) -> Line:
-    return Line(row[2], row[3], row[4], row[5])

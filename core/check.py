@@ -23,6 +23,7 @@ from core.digests import proven as proven_digests
 from core.entries import Allocation, Kind, LotChange, Transfer
 from core.events import EARNING, EventKind
 from core.ledger import Ledger
+from core.lines import line_of
 from core.measures import Qualified
 from core.purchases import content_hash
 from core.qualifying import floors_from
@@ -38,7 +39,7 @@ from core.tiers import proven
 from laurels.declarations import Ladder, Measure, Tier
 from laurels.errors import LaurelsError
 from laurels.policies import Policy
-from laurels.purchase import Line, Purchase
+from laurels.purchase import Purchase
 
 #: Told the name of each check as it begins, and then how many rows it has read.
 Progress = Callable[[str, int], None]
@@ -102,7 +103,7 @@ async def _receipts(connection: Connection, count: Count) -> Found:
         n += 1
         if n % PREFETCH == 0:
             count(n)
-        own = tuple([Line(r[1], r[2], r[3], r[4]) async for r in lines.until(event[0])])
+        own = tuple([line_of(tuple(r)[1:]) async for r in lines.until(event[0])])
         try:
             purchase = Purchase("", event[7], event[2], event[3] or "", own, event[4])
         except LaurelsError as error:

@@ -21,6 +21,7 @@ from core.entitlement import Given
 from core.entries import Account, Kind
 from core.errors import Refusal
 from core.events import EARNING, EventKind
+from core.lines import line_of, said_of
 from core.returns import unit_digest
 from core.store import proof_events as store
 from laurels.errors import LaurelsError
@@ -178,7 +179,7 @@ def _said(
             whole = past.steps[0].kind == EventKind.ACTIVITY
             return purchase if whole else f"occasion:{purchase}", {}
         case EventKind.EDIT:
-            lines = [[r[3], r[4], r[5], r[6]] for r in past.lines if r[1] == step.event]
+            lines = [said_of(line_of(r[3:])) for r in past.lines if r[1] == step.event]
             said = {"revision": content["rev"], "money": step.money, "lines": lines}
             return f"{purchase}#{content['rev']}", said
         case EventKind.FULFILMENT:

@@ -17,6 +17,7 @@ from core.rule_definitions import RuleDefinition
 from core.seeing import Seen
 from core.together import Together, together
 from laurels.activities import PURCHASE
+from laurels.based import based
 from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
 from laurels.effects import Deny, ThankReferrer
@@ -61,6 +62,9 @@ def rule_of(definition: RuleDefinition) -> EarnRule:
         ceilings.append(definition.budget.declared())
     if ceilings:
         rule = capped(rule, *ceilings)
+    if definition.basis is not None:
+        said = definition.basis
+        rule = based(rule, said.of, without=said.without, except_types=said.except_types)
     if definition.reevaluated:
         rule = reevaluated(rule)
     if definition.offered:
@@ -164,6 +168,10 @@ class DataRule:
             chosen = self._lines.chosen(seen or seen_of(purchase, facts))
             if True not in chosen:
                 return Nothing(self.definition.otherwise or f"no line is one: {self._lines.text}")
+            if purchase.counts is not None:
+                chosen = [yes and own for yes, own in zip(chosen, purchase.counts, strict=True)]
+                if True not in chosen:
+                    return Nothing(self.definition.otherwise or "no line that is one counts")
         if self._award is None:
             return None if self._issue is None else self._issued(purchase, chosen)
         if self._streak is not None:
@@ -255,6 +263,7 @@ _last: Seen | None = None
 def seen_of(purchase: Purchase, facts: Facts) -> Seen:
     """What expressions see of a purchase: gathered once, for the rules judge one after another."""
     global _last
+    purchase = purchase.whole  # conditions see the receipt as it is, on whatever basis
     seen = _last
     if seen is None or not seen.is_of(purchase, facts):
         seen = _last = Seen(purchase, facts)

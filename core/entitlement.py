@@ -156,9 +156,20 @@ class Remains:
         weights = [int(line.amount * part * 1_000_000) for line, part in kept]
         amounts = spread(int(self.worth - self.amount), weights)
         return tuple(
-            line._replace(amount=amount, quantity=int(line.quantity * part))
-            for (line, part), amount in zip(kept, amounts, strict=True)
+            _left(line, part, amount) for (line, part), amount in zip(kept, amounts, strict=True)
         )
+
+
+def _left(line: Line, part: Fraction, amount: int) -> Line:
+    """What is left of a line, with this amount: its parts in proportion to that, rounded down."""
+    quantity = int(line.quantity * part)
+    if line.plain:
+        return line._replace(amount=amount, quantity=quantity)
+    share = Fraction(amount, line.amount) if line.amount else part
+    discount, tax, paid = (int(x * share) for x in (line.discount, line.tax, line.points_paid))
+    return line._replace(
+        amount=amount, quantity=quantity, discount=discount, tax=tax, points_paid=paid
+    )
 
 
 def _total(parts: Sequence[Fraction]) -> Fraction:

@@ -6,11 +6,11 @@ Folds into a batch in memory; carried out with the batch, or right after it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from core.activities import order_of
 from core.decisions import until_of
+from core.events import EventKind
 from core.noted import AttributeRow, Occasion, noted_at
 from core.rulebook import PartnerTerms
 from core.store import writes as rows
@@ -20,6 +20,7 @@ from laurels.evaluation import Evaluation
 from laurels.purchase import Purchase
 
 if TYPE_CHECKING:
+    from core.bought import Bought, Request
     from core.folding import Batch
 
 #: Not a trigger: an occasion that counts no more.
@@ -78,22 +79,22 @@ def entered(
 
 
 def came_back(
-    partner: PartnerTerms,
-    holder: int,
-    event: int,
-    purchase: str,
-    money: str,
-    minor: int,
-    at: datetime,
+    batch: Batch, request: Request, bought: Bought, event: int, money: int
 ) -> list[Occasion]:
-    """The occasion of a return, where a rule waits for one."""
-    if RETURN not in partner.at(at).triggers:
-        return []
-    told: dict[str, Value] = {"purchase": purchase, "money": money, "amount": minor}
-    return [Occasion(partner.id, f"return:{event}", holder, RETURN, told, at)]
+    """The occasion of a return, where a rule waits for one; and thanks for it that are void now.
 
-
-def unthanked(partner: int, holder: int, at: datetime) -> Occasion:
-    """The thanks for a member's purchase, of which nothing is left, to be taken back."""
-    told: dict[str, Value] = {"occasion": f"{REFERRAL}:{holder}"}
-    return Occasion(partner, f"{WITHDRAW}:{REFERRAL}:{holder}", holder, WITHDRAW, told, at)
+    `money` is what came back by this, in minor units; the purchase is as it stands after it.
+    """
+    found = []
+    at, partner = request.occurred_at, request.partner
+    returned = request.kind is EventKind.RETURN and not batch.historical
+    if returned and RETURN in partner.at(at).triggers:
+        told: dict[str, Value] = {
+            "purchase": bought.external_id, "money": bought.money, "amount": money,
+        }  # fmt: skip
+        found.append(Occasion(partner.id, f"return:{event}", bought.holder, RETURN, told, at))
+    if bought.thanked and bought.remains.nothing:
+        whose = f"{REFERRAL}:{bought.holder}"
+        told = {"occasion": whose}
+        found.append(Occasion(partner.id, f"{WITHDRAW}:{whose}", bought.holder, WITHDRAW, told, at))
+    return found

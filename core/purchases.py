@@ -15,10 +15,12 @@ import orjson
 
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.events import EventKind
+from core.lines import said_of
 from core.members import MemberRef
 from core.rulebook import PartnerTerms, Rulebook
-from laurels.money import MoneyError, to_minor
-from laurels.purchase import Line, Purchase
+from laurels.money import MoneyError, to_major, to_minor
+from laurels.purchase import Line, LineKind, Purchase
+from laurels.rounding import spread
 
 MAX_LINES = 10_000
 _MAX_QUANTITY = 10**12
@@ -26,17 +28,32 @@ _MAX_QUANTITY = 10**12
 
 @dataclass(frozen=True, slots=True)
 class LineInput:
-    """A line as a till sends it: amount in decimal major units, quantity up to three places."""
+    """A line as a till sends it: money in decimal major units, quantity up to three places.
+
+    Of `points_paid` None leaves open what of a payment for the whole receipt falls on the line.
+    """
 
     product_type: str
     amount: str
     quantity: str = "1"
     sku: str = ""
+    discount: str = "0"
+    tax: str = "0"
+    points_paid: str | None = None
+    kind: str = "goods"
+
+    @property
+    def plain(self) -> bool:
+        """Whether it says no more than what, how many and how much."""
+        return (self.discount, self.tax, self.points_paid, self.kind) == _PLAIN
+
+
+_PLAIN = ("0", "0", None, "goods")
 
 
 @dataclass(frozen=True, slots=True)
 class PurchaseInput:
-    """A purchase as a till sends it."""
+    """A purchase as a till sends it; `points_paid` is what of it all points paid."""
 
     external_id: str
     member: MemberRef
@@ -44,6 +61,7 @@ class PurchaseInput:
     currency: str
     lines: Sequence[LineInput]
     store: str = ""
+    points_paid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,7 @@ def check_purchase(partner: PartnerTerms, given: PurchaseInput) -> Incoming:
         raise NotAllowed(
             f"partner '{partner.code}' trades in {traded}, not {given.currency[:20]!r}", "currency"
         )
-    lines = parse_lines(given.lines, given.currency)
+    lines = parse_lines(given.lines, given.currency, given.points_paid)
     return Incoming(
         partner,
         given.member,
@@ -107,11 +125,35 @@ def check_purchase(partner: PartnerTerms, given: PurchaseInput) -> Incoming:
     )
 
 
-def parse_lines(given: Sequence[LineInput], currency: str) -> tuple[Line, ...]:
-    """A receipt's lines, checked one by one. Raises BadInput naming the line and the field."""
+def parse_lines(
+    given: Sequence[LineInput], currency: str, points_paid: str | None = None
+) -> tuple[Line, ...]:
+    """A receipt's lines, checked one by one. Raises BadInput naming the line and the field.
+
+    What `points_paid` of the whole receipt falls on the lines that don't say their own, by their
+    amounts.
+    """
     if not 1 <= len(given) <= MAX_LINES:
         raise BadInput(f"a receipt has 1 to {MAX_LINES} lines, not {len(given)}", "lines")
-    return tuple(_line(n, line, currency) for n, line in enumerate(given))
+    lines = tuple(_line(n, line, currency) for n, line in enumerate(given))
+    if points_paid is None:
+        return lines
+    open_ones = [n for n, line in enumerate(given) if line.points_paid is None]
+    paid = _part(points_paid, "pointsPaid", currency, sum(line.amount for line in lines))
+    rest = paid - sum(line.points_paid for line in lines)
+    amounts = [lines[n].amount for n in open_ones]
+    if not 0 <= rest <= sum(amounts):
+        raise BadInput(
+            f"of the points' {points_paid} its lines name other parts: what they leave is "
+            f"{to_major(rest, currency)}, and the lines that name none come to "
+            f"{to_major(sum(amounts), currency)}",
+            "pointsPaid",
+        )
+    shares = dict(zip(open_ones, spread(rest, amounts), strict=True))
+    return tuple(
+        line._replace(points_paid=shares[n]) if n in shares else line
+        for n, line in enumerate(lines)
+    )
 
 
 def _line(n: int, line: LineInput, currency: str) -> Line:
@@ -125,12 +167,39 @@ def _line(n: int, line: LineInput, currency: str) -> Line:
             amount,
             quantity,
             check_text(line.sku, "sku", 100),
+            *(() if line.plain else parse_parts(line, amount, currency)),
         )
     except MoneyError as error:
         raise BadInput(str(error), "lines", n, "amount") from error
     except BadInput as error:
         error.under("lines", n)
         raise
+
+
+def parse_parts(line: LineInput, amount: int, currency: str) -> tuple[int, int, int, LineKind]:
+    """Discount, tax, points paid and kind of a line of this amount. Raises BadInput."""
+    discount = _part(line.discount, "discount", currency, None)
+    tax = _part(line.tax, "tax", currency, amount)
+    paid = _part(line.points_paid or "0", "pointsPaid", currency, amount)
+    try:
+        return discount, tax, paid, LineKind(line.kind)
+    except ValueError:
+        raise BadInput(f"{line.kind!r:.40} is none of {', '.join(LineKind)}", "kind") from None
+
+
+def _part(text: str, field: str, currency: str, most: int | None) -> int:
+    """A part of an amount, in minor units. Raises BadInput."""
+    if text == "0":
+        return 0
+    try:
+        minor = to_minor(text, currency)
+    except MoneyError as error:
+        raise BadInput(str(error), field) from error
+    if minor < 0:
+        raise BadInput("it is never negative", field)
+    if most is not None and minor > most:
+        raise BadInput(f"it is part of what is due, which is {to_major(most, currency)}", field)
+    return minor
 
 
 def parse_quantity(text: str) -> int:
@@ -156,7 +225,7 @@ def content_hash(purchase: Purchase, holder: int) -> bytes:
             purchase.occurred_at,
             purchase.currency,
             purchase.store,
-            list(map(tuple, purchase.lines)),
+            [line[:4] if line.plain else said_of(line) for line in purchase.lines],
         ]
     )
     return hashlib.blake2b(content, digest_size=16).digest()

@@ -14,6 +14,7 @@ import orjson
 
 from core.bought import Bought
 from core.events import EventKind
+from core.lines import line_of
 from core.store import receipts as store
 from laurels.purchase import Line
 
@@ -79,6 +80,6 @@ def _step(row: Any, lines: Sequence[Any]) -> Step:
     sold = kind in (EventKind.PURCHASE, EventKind.EDIT)
     return Step(
         row[1], kind, row[8], row[4], row[5], orjson.loads(row[10]), row[11] or 0,
-        tuple(Line(x[2], x[3], x[4], x[5]) for x in lines) if sold else (),
+        tuple(line_of(x[2:]) for x in lines) if sold else (),
         () if sold else tuple(Part(x[1], x[4], x[3]) for x in lines),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from core.bought import Bought
 from core.entitlement import Item
 from core.errors import BadInput
 from core.events import EventKind
+from core.lines import heard, said_of
 from core.purchases import LineInput, check_text, parse_lines, parse_quantity
 from core.rulebook import PartnerTerms
 from laurels.errors import LaurelsError, check_code
@@ -134,12 +135,13 @@ def check_edit(
     occurred_at: datetime,
     lines: Sequence[LineInput],
     currency: str,
+    points_paid: str | None = None,
 ) -> Unit:
     """A new revision of a purchase, from 2 on: all its lines as they are now."""
     if not 2 <= revision <= 10_000:
         raise BadInput("the purchase itself is revision 1; the next is 2", "revision")
-    parsed = parse_lines(lines, currency)
-    content = {"revision": revision, "money": currency, "lines": [list(x) for x in parsed]}
+    parsed = parse_lines(lines, currency, points_paid)
+    content = {"revision": revision, "money": currency, "lines": [said_of(x) for x in parsed]}
     return _unit(partner, EventKind.EDIT, f"{purchase}#{revision}", purchase, occurred_at, content)
 
 
@@ -181,7 +183,7 @@ def read(unit: Unit, bought: Bought) -> tuple[list[Item], int, tuple[Line, ...],
     if unit.kind is EventKind.EDIT:
         if content["money"] != money:
             raise BadInput(f"the purchase was in {money}", "currency")
-        return [], content["revision"], tuple(Line(*x) for x in content["lines"]), ""
+        return [], content["revision"], tuple(heard(x) for x in content["lines"]), ""
     items = [_item(n, x, bought) for n, x in enumerate(content.get("lines", ()))]
     amount = content.get("amount")
     whole = 0 if amount is None else _minor(amount, money, "amount")

@@ -41,9 +41,14 @@ class Changed(NamedTuple):
 def checked(partner: PartnerTerms, given: Mapping[str, Any], since: datetime) -> RuleDefinition:
     """What a rule says, held against its partner's contract and the rules in force since then.
 
-    Raises BadInput naming the field.
+    One that names no basis is on its partner's usual one of now. Raises BadInput naming the field.
     """
-    definition = parse(given)
+    definition = parse(given).with_basis(partner.basis)
+    _check(partner, definition, since)
+    return definition
+
+
+def _check(partner: PartnerTerms, definition: RuleDefinition, since: datetime) -> None:
     if definition.issue is not None and definition.issue.reward not in partner.rewards:
         raise BadInput(
             f"'{partner.code}' offers no reward '{definition.issue.reward}'", "issue", "reward"
@@ -60,7 +65,6 @@ def checked(partner: PartnerTerms, given: Mapping[str, Any], since: datetime) ->
     others = [r for r in partner.earn if r.until_at is None or r.until_at > since]
     _check_group(others, definition)
     _check_shared([(r.rule.code, r.ceilings) for r in others], definition)
-    return definition
 
 
 def _check_group(others: Sequence[RuleTerms], definition: RuleDefinition) -> None:
@@ -171,7 +175,8 @@ async def activate(
             if _same(row, from_at, until_at):
                 return Changed(row, replayed=True)
             raise WrongState("this revision was in force already: save it again", "revision")
-        definition = checked(terms, row.definition, start)
+        definition = parse(row.definition)
+        _check(terms, definition, start)
         # As it stands now: another server may have put one in force of which this one hasn't heard.
         others = [
             RuleTerms(0, rule)

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from laurels.activities import PURCHASE, check_trigger
+from laurels.basis import Basis, Of
 from laurels.caps import Budget, Cap, period_of
 from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
@@ -101,6 +102,29 @@ class AwardTerms(_Data):
         if self.per is not None and self.each_unit:
             raise ValueError("points are for money or for units, not for both")
         return self
+
+
+class BasisTerms(_Data):
+    """On what of a receipt it counts; see `laurels.Basis`."""
+
+    of: str = Of.PAID
+    without: tuple[str, ...] = ()
+    except_types: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        _told(self.declared)
+        return self
+
+    def declared(self) -> Basis:
+        """As plugins declare one."""
+        return Basis(self.of, self.without, self.except_types)
+
+    @classmethod
+    def of_basis(cls, basis: Basis) -> BasisTerms:
+        """What a plugin declared, as a data rule says it."""
+        without, types = tuple(map(str, basis.without)), tuple(basis.except_types)
+        return cls(of=str(basis.of), without=without, except_types=types)
 
 
 class MultiplyTerms(_Data):
@@ -208,7 +232,8 @@ class RuleDefinition(_Data):
     alone to whom it was. `deny` is why nothing at all is given where its condition holds.
 
     `otherwise` is what a member is told where it gives nothing; empty: the part that failed.
-    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back.
+    `pending` reads as a currency's; `reevaluated` rules are judged again when goods come back. The
+    conditions see the receipt as it is, whatever of it is on the award's `basis`.
     """
 
     code: _Code
@@ -223,6 +248,7 @@ class RuleDefinition(_Data):
     notes: tuple[NoteTerms, ...] = Field(default=(), max_length=MOST_NOTES)
     thanks: bool = False
     offered: bool = False
+    basis: BasisTerms | None = None
     group: GroupTerms | None = None
     caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
     budget: BudgetTerms | None = None
@@ -253,10 +279,17 @@ class RuleDefinition(_Data):
         if (
             self.award is None
             and self.multiply is None
-            and (self.caps or self.budget or self.group or self.pending or self.reevaluated)
+            and (
+                self.caps
+                or self.budget
+                or self.group
+                or self.pending
+                or self.reevaluated
+                or self.basis
+            )
         ):
             raise ValueError("caps, groups and the like are of points: beside an award")
-        more = self.lines or self.pending or self.reevaluated or self.group
+        more = self.lines or self.pending or self.reevaluated or self.group or self.basis
         if self.multiply is not None and more:
             raise ValueError("a factor is for the whole receipt, and lives as what it multiplies")
         return self
@@ -267,8 +300,23 @@ class RuleDefinition(_Data):
             return
         award = self.award
         of_money = award is not None and (award.per is not None or award.each_unit)
-        if self.lines or of_money or (self.issue is not None and self.issue.each_unit):
+        if (
+            self.lines
+            or self.basis
+            or of_money
+            or (self.issue is not None and self.issue.each_unit)
+        ):
             raise ValueError(f"on {self.on} there are neither lines nor money")
+
+    def with_basis(self, usual: Basis | None) -> RuleDefinition:
+        """The same on its partner's usual basis, where it names none and awards something.
+
+        One that it names is said in one way, so that the same is the same.
+        """
+        basis = usual if self.basis is None else self.basis.declared()
+        if basis is None or self.award is None or self.on != PURCHASE:
+            return self
+        return self.model_copy(update={"basis": BasisTerms.of_basis(basis)})
 
     @property
     def currency(self) -> str | None:
@@ -287,6 +335,8 @@ class RuleDefinition(_Data):
 
 
 #: What isn't the rule's own terms, but of what becomes of its points.
-_LASTING = {"code", "title", "pending", "reevaluated", "offered", "group", "caps", "budget"}
+_LASTING = {
+    "code", "title", "pending", "reevaluated", "offered", "group", "caps", "budget", "basis",
+}  # fmt: skip
 #: Tells a data rule's stored terms from a plugin's.
 KIND = "DataRule"

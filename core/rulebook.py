@@ -18,6 +18,7 @@ from core.containment import OnFaults
 from core.data_rules import conditions_of
 from core.programme import AdjustmentSettings
 from core.together import Together
+from laurels.basis import Basis
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
@@ -206,7 +207,8 @@ class PartnerTerms:
     `issues` and `accepts` map a currency's code to its terms: what this partner's rules may award,
     and what its rewards may cost. `late` is how old an event may be (imports are
     exempt), `on_faults` what becomes of its purchases while its rules are suspended. `earn` are the
-    rules of all times; judge by those of `at` an instant.
+    rules of all times; judge by those of `at` an instant. `basis` is what data rules are saved on
+    that name none.
     """
 
     id: int
@@ -221,6 +223,7 @@ class PartnerTerms:
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
+    basis: Basis | None = None
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)
     ids: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())

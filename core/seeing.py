@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Each fact's type, and what it is for whoever writes a condition.
 _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
     "purchase.total": (cel.Type.DOUBLE, "what was paid in all, in major units: 49.9"),
+    "purchase.gross": (cel.Type.DOUBLE, "what it would have cost without discounts"),
+    "purchase.discount": (cel.Type.DOUBLE, "the discounts of all lines added up"),
+    "purchase.points_paid": (cel.Type.DOUBLE, "what of the total points paid"),
     "purchase.currency": (cel.Type.STRING, "the ISO 4217 code of the receipt's money"),
     "purchase.store": (cel.Type.STRING, "the shop; may be empty"),
     "purchase.at": (cel.Type.TIMESTAMP, "when it happened, an instant"),
@@ -49,11 +52,16 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
     ),
     "lines": (
         cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN)),
-        "each with type, sku, amount and quantity: lines.exists(x, x.type == 'TEA')",
+        "each with type, sku, kind, amount, quantity, discount, tax and points_paid: "
+        "lines.exists(x, x.type == 'TEA')",
     ),
     "line.type": (cel.Type.STRING, "the type of product"),
     "line.sku": (cel.Type.STRING, "the article; may be empty"),
-    "line.amount": (cel.Type.DOUBLE, "what was paid for the line, in major units"),
+    "line.kind": (cel.Type.STRING, "goods, delivery, gift-card or fee"),
+    "line.amount": (cel.Type.DOUBLE, "what was due for the line, in major units"),
+    "line.discount": (cel.Type.DOUBLE, "what had been taken off before"),
+    "line.tax": (cel.Type.DOUBLE, "the part of the amount that is tax"),
+    "line.points_paid": (cel.Type.DOUBLE, "the part of the amount that points paid"),
     "line.quantity": (cel.Type.DOUBLE, "how many, or how much of weighed goods"),
     "line.number": (cel.Type.INT, "the line's place on the receipt, from 1"),
 }
@@ -173,7 +181,11 @@ def _line(line: Line, number: int, major: int) -> dict[str, object]:
     return {
         "line.type": line.product_type,
         "line.sku": line.sku,
+        "line.kind": str(line.kind),
         "line.amount": line.amount / major,
+        "line.discount": line.discount / major,
+        "line.tax": line.tax / major,
+        "line.points_paid": line.points_paid / major,
         "line.quantity": line.quantity / 1000,
         "line.number": number,
     }
@@ -185,8 +197,12 @@ def _told(purchase: Purchase) -> list[dict[str, object]]:
         {
             "type": line.product_type,
             "sku": line.sku,
+            "kind": str(line.kind),
             "amount": line.amount / major,
             "quantity": line.quantity / 1000,
+            "discount": line.discount / major,
+            "tax": line.tax / major,
+            "points_paid": line.points_paid / major,
         }
         for line in purchase.lines
     ]
@@ -196,8 +212,12 @@ def _facts(purchase: Purchase, member: Facts) -> dict[str, object]:
     if isinstance(purchase, Activity):
         return {"activity": dict(purchase.attributes), **_common(purchase, member)}
     major = purchase.minor_per_major
+    discount = sum(line.discount for line in purchase.lines)
     return {
         "purchase.total": purchase.total_minor / major,
+        "purchase.gross": (purchase.total_minor + discount) / major,
+        "purchase.discount": discount / major,
+        "purchase.points_paid": sum(line.points_paid for line in purchase.lines) / major,
         "purchase.currency": purchase.currency,
         "purchase.store": purchase.store,
         "purchase.at": purchase.occurred_at,

@@ -19,7 +19,7 @@ from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import CANCELLING, EventKind
 from core.folding import Batch, Posting, check_room
-from core.following import came_back, unthanked
+from core.following import came_back
 from core.ledger import Ledger
 from core.qualifying import disqualify
 from core.rejudging import carried_again, judge_again
@@ -122,13 +122,7 @@ def _take_back(
         total=None if bought.activity else money, money=None if bought.activity else bought.money,
     )  # fmt: skip
     codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
-    if request.kind is EventKind.RETURN and not batch.historical:
-        batch.writes.occasions += came_back(
-            request.partner, bought.holder, event, bought.external_id, bought.money, money,
-            request.occurred_at,
-        )  # fmt: skip
-    if bought.thanked and after.nothing:
-        batch.writes.occasions.append(unthanked(bought.partner, bought.holder, request.occurred_at))
+    batch.writes.occasions += came_back(batch, request, bought, event, money)
     moves = disqualify(
         batch, bought.holder, posting.cause, bought.occurred_at, bought.partner,
         {codes[c]: fall for c, fall in falls.items() if c in codes},

@@ -4,6 +4,8 @@ It imports nothing of the application; everything public stands in `__all__`.
 """
 
 from laurels.activities import Activity
+from laurels.based import based
+from laurels.basis import Basis
 from laurels.caps import Budget, Cap
 from laurels.challenges import Challenge
 from laurels.combining import Group, Mode
@@ -42,7 +44,7 @@ from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.money import Money, MoneyError
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
-from laurels.purchase import Facts, Line, Purchase, PurchaseError, Use
+from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
 from laurels.rewards import CodeSource, Reward, RewardKind
 from laurels.rounding import Rounding
@@ -68,6 +70,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Activity",
     "Award",
+    "Basis",
     "Budget",
     "Cap",
     "Challenge",
@@ -94,6 +97,7 @@ __all__ = [
     "LastingRule",
     "LaurelsError",
     "Line",
+    "LineKind",
     "Measure",
     "Mode",
     "Money",
@@ -126,6 +130,7 @@ __all__ = [
     "TierMultiplier",
     "Use",
     "award",
+    "based",
     "capped",
     "deny",
     "earn_rule",

@@ -100,6 +100,8 @@ class Challenge(BoxRule):
         if least is not None and purchase.total < least:
             return Nothing(f"counts receipts of {least} or more, this was {purchase.total}")
         chosen = [not self._of or line.product_type in self._of for line in purchase.lines]
+        if purchase.counts is not None:
+            chosen = [yes and own for yes, own in zip(chosen, purchase.counts, strict=True)]
         if self.counts is Counts.UNITS:
             figures = [line.quantity for line in purchase.lines]
         else:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
+from laurels.basis import Basis
 from laurels.durations import Duration, zone
 from laurels.errors import DeclarationError, check_code, check_title, shown, storable, within
 from laurels.money import check_money_code
@@ -289,7 +290,8 @@ class Partner:
 
     `trades_in` lists the ISO 4217 currencies of its receipts; `issues` and `accepts` ask for
     currencies that the programme owns (its own currencies it issues and accepts anyway). The
-    programme's contract, where there is one, decides.
+    programme's contract, where there is one, decides. `basis` is on what its rules count that
+    name none (see `Basis`).
     """
 
     code: str
@@ -299,6 +301,7 @@ class Partner:
     trades_in: Sequence[str] = ("USD",)
     issues: Sequence[str] = ()
     accepts: Sequence[str] = ()
+    basis: Basis | None = None
 
     def __post_init__(self) -> None:
         what = f"partner {check_code('partner', self.code)}"
@@ -312,6 +315,8 @@ class Partner:
         check_distinct(f"{what}: trades_in", trades)
         currencies = check_all(f"{what}: currencies", self.currencies, Currency)
         check_distinct(f"{what}: currencies", [currency.code for currency in currencies])
+        if self.basis is not None and not isinstance(self.basis, Basis):
+            raise DeclarationError(f"{what}: basis: {shown(self.basis)} is no Basis")
         _frozen(
             self,
             trades_in=trades,

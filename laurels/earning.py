@@ -255,6 +255,7 @@ class TierMultiplier(BoxRule):
     """
 
     __slots__ = ("_effects", "ladder")
+    multiplies = True
 
     def __init__(
         self,

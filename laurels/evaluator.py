@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from laurels.basis import Basis, placed
 from laurels.caps import Restraint
 from laurels.combining import combine
 from laurels.declarations import MAX_POINTS
@@ -45,23 +46,25 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     carried: dict[int, int] = {}
     issued: list[Issued] = []
     notes: Notes | None = None  # few rules need any
+    views: dict[Basis, Purchase] = {}
     for place, judge in plan.judges.get(purchase.trigger, ()):
         rule = plan[place]
+        seen: Purchase | None = purchase
+        if place in plan.bases:
+            seen = _seen(plan.bases[place], place, purchase, views, refused)
+        if seen is None:
+            continue
         try:
-            effects = judge(purchase, facts)
-        except RuleTooSlow as late:
-            raise RuleError(rule.code, "took longer than a rule may") from late
-        except KeyboardInterrupt:
-            raise  # the operator's own
+            effects = judge(seen, facts)
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
-            raise RuleError(rule.code, _told(error)) from error
+            raise _fault(rule, error) from error
         if effects is None:
             refused.append(_new(Refused, (place, _SILENT)))
             continue
         some = (effects,) if type(effects) in _EFFECTS else _several(effects)
         for effect in some:
             if isinstance(effect, Award):
-                _take(rule, place, effect, purchase, granted, refused)
+                _take(rule, place, effect, seen, granted, refused)
                 if effect.carry is not None or effect.counts:
                     notes = _keep(rule, place, effect, carried, notes)
             elif isinstance(effect, Nothing):
@@ -83,14 +86,16 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     elif multipliers:
         granted += _multiplied(plan, multipliers, granted, refused, len(purchase.lines))
     if issued:
-        standing = {g.rule for g in granted}
-        issued = [x for x in issued if x.rule in standing or x.rule not in awarding]
+        issued = _standing(issued, granted, awarding)
     if notes is None:
         return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued))
-    return Evaluation(
-        tuple(granted), tuple(refused), carried, tuple(issued), tuple(notes.noted),
-        tuple(notes.thanks), tuple(notes.counted),
-    )  # fmt: skip
+    return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued), *notes.told)
+
+
+def _standing(issued: list[Issued], granted: list[Granted], awarding: set[int]) -> list[Issued]:
+    """What is issued of rules that give nothing else, or whose award stands."""
+    standing = {g.rule for g in granted}
+    return [x for x in issued if x.rule in standing or x.rule not in awarding]
 
 
 def _denied(
@@ -165,6 +170,32 @@ def _several(effects: object) -> Sequence[object]:
     return effects or (Nothing(_SILENT),)
 
 
+def _seen(
+    basis: Basis,
+    place: int,
+    purchase: Purchase,
+    views: dict[Basis, Purchase],
+    refused: list[Refused],
+) -> Purchase | None:
+    """What a rule on this basis is shown, made once for all of them; None where nothing counts."""
+    if basis not in views:
+        views[basis] = basis.view(purchase)
+    seen = views[basis]
+    if seen.counts is not None and True not in seen.counts:
+        refused.append(Refused(place, f"nothing here counts: it is for {basis}"))
+        return None
+    return seen
+
+
+def _fault(rule: EarnRule, error: BaseException) -> RuleError:
+    """What a rule raised, told by its name; raises what is the operator's own."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    if isinstance(error, RuleTooSlow):
+        return RuleError(rule.code, "took longer than a rule may")
+    return RuleError(rule.code, _told(error))
+
+
 #: Of a rule that gives nothing and doesn't say why.
 _SILENT = "its conditions weren't met"
 
@@ -204,6 +235,8 @@ def _take(
         lines = spread(points, purchase.amounts)
     else:
         lines = _checked_lines(rule, lines, points, len(purchase.lines))
+    if purchase.counts is not None:
+        lines = placed(lines, purchase.amounts, purchase.counts)
     if wanted is not None and (type(wanted) is not int or not points <= wanted <= MAX_POINTS):
         raise RuleError(
             rule.code, f"wanted {shown(wanted)}, not from the {points} awarded to {MAX_POINTS}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from laurels.basis import basis_of
 from laurels.money import Money
 from laurels.purchase import Line
 from laurels.rounding import Rounding
@@ -18,7 +19,10 @@ _BY_TYPE = "ProductTypeRewardCalculator"
 
 @dataclass(frozen=True, slots=True)
 class LineTold:
-    """One line of a receipt and what it earned by one rule; `rate` is None where there is none."""
+    """One line of a receipt and what it earned by one rule; `rate` is None where there is none.
+
+    `amount` is what of the line counted, on the rule's basis.
+    """
 
     number: int
     product_type: str
@@ -57,10 +61,11 @@ def tell_award(
     stored = terms.get("rates") if by_type else None
     rates: Mapping[str, object] = stored if isinstance(stored, Mapping) else {}
     default = terms.get("default", "0") if by_type else None
+    basis = None if base is not None else basis_of(terms)
     told = []
     for number, (line, share) in enumerate(zip(lines, points, strict=True), 1):
         at = rates.get(line.product_type, default)
-        amount = Money(line.amount, money)
+        amount = Money((line if basis is None else basis.line(line)).amount, money)
         text = None if at is None else str(at)
         told.append(LineTold(number, line.product_type, amount, text, share))
     rate = _rate(terms, money)
@@ -73,6 +78,7 @@ def tell_award(
     detail = because.rstrip(" .") or _detail(terms, told, base, total, rate)
     if detail:
         parts.append(detail)
+    parts += [] if basis is None else [f"on {basis}"]
     parts += [rounding] if rounding else []
     parts += caps
     return Told("; ".join(parts) + ".", tuple(told), rate, rounding, caps)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from laurels.activities import PURCHASE, check_trigger
+from laurels.basis import Basis
 from laurels.caps import Budget, Cap, Ceiling, shared_by
 from laurels.combining import Group
 from laurels.errors import DeclarationError, shown, within
@@ -23,7 +24,7 @@ from laurels.windows import Window
 class LastingRule:
     """A rule with words on what becomes of its points.
 
-    See `pending`, `reevaluated`, `grouped`, `capped`, `on` and `offered`.
+    See `pending`, `reevaluated`, `grouped`, `capped`, `based`, `on` and `offered`.
     """
 
     rule: EarnRule
@@ -31,6 +32,7 @@ class LastingRule:
     reevaluates: bool = False
     group: Group | None = None
     ceilings: tuple[Ceiling, ...] = ()
+    basis: Basis | None = None
     on: str = ""
     offered: bool = False
 
@@ -58,6 +60,8 @@ class LastingRule:
             more["caps"] = tuple(
                 f"{x}; all or nothing" if x.rejects else str(x) for x in self.ceilings
             )
+        if self.basis is not None:
+            more |= self.basis.terms
         if self.on:
             more["on"] = self.on
         if self.offered:
@@ -74,7 +78,7 @@ def pending(until: str, rule: EarnRule) -> LastingRule:
 
     `until` reads as `Currency.pending` does. Raises DeclarationError.
     """
-    lasting = _lasting("pending", rule)
+    lasting = as_lasting("pending", rule)
     return replace(lasting, pending=within(f"earn rule {rule.code}: pending", Pending.parse, until))
 
 
@@ -84,7 +88,7 @@ def reevaluated(rule: EarnRule) -> LastingRule:
     Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
     DeclarationError.
     """
-    return replace(_lasting("reevaluated", rule), reevaluates=True)
+    return replace(as_lasting("reevaluated", rule), reevaluates=True)
 
 
 def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
@@ -94,7 +98,7 @@ def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:
     """
     if not isinstance(group, Group):
         raise DeclarationError(f"grouped: a Group is wanted first, not {shown(group)}")
-    return [replace(_lasting("grouped", rule), group=group) for rule in rules]
+    return [replace(as_lasting("grouped", rule), group=group) for rule in rules]
 
 
 def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
@@ -102,7 +106,7 @@ def capped(rule: EarnRule, *ceilings: Ceiling) -> LastingRule:
 
     Beside those that it has. Raises DeclarationError.
     """
-    lasting = _lasting("capped", rule)
+    lasting = as_lasting("capped", rule)
     if not ceilings:
         raise DeclarationError(f"earn rule {rule.code}: capped: a Cap or a Budget is wanted")
     for ceiling in ceilings:
@@ -124,17 +128,20 @@ def on(trigger: str, rule: EarnRule) -> LastingRule:
     Raises DeclarationError.
     """
     return replace(
-        _lasting("on", rule), on=within(f"earn rule {rule.code}", check_trigger, trigger)
+        as_lasting("on", rule), on=within(f"earn rule {rule.code}", check_trigger, trigger)
     )
 
 
 def offered(rule: EarnRule) -> LastingRule:
     """The rule, for those alone to whom it is offered (see `offer`). Raises DeclarationError."""
-    return replace(_lasting("offered", rule), offered=True)
+    return replace(as_lasting("offered", rule), offered=True)
 
 
-def _lasting(what: str, rule: object) -> LastingRule:
-    """The rule with its words; a class, or a function without @earn_rule, is none yet."""
+def as_lasting(what: str, rule: object) -> LastingRule:
+    """The rule with its words; a class, or a function without @earn_rule, is none yet.
+
+    Raises DeclarationError.
+    """
     if isinstance(rule, type) or not isinstance(rule, EarnRule):
         raise DeclarationError(f"{what}: an earn rule is wanted, not {shown(rule)}")
     return rule if isinstance(rule, LastingRule) else LastingRule(rule)

@@ -45,6 +45,11 @@ class Notes:
         else:
             raise RuleError(rule.code, f"returned {type(effect).__name__}, which is no effect")
 
+    @property
+    def told(self) -> tuple[tuple[Noted, ...], tuple[int, ...], tuple[int, ...]]:
+        """As an evaluation tells it: noted, thanks, counted."""
+        return tuple(self.noted), tuple(self.thanks), tuple(self.counted)
+
     def denied(self) -> None:
         """Of what the others wanted nothing stands; who denies may note something."""
         deniers = {place for place, _ in self.denials}

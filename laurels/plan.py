@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self, TypeAlias
 
+from laurels.basis import Basis
 from laurels.lasting import LastingRule, trigger_of
 from laurels.purchase import Facts, Purchase
 from laurels.rules import EarnRule, Effects, FunctionRule, Nothing
@@ -19,11 +20,12 @@ Judge: TypeAlias = Callable[[Purchase, Facts], Effects]
 class Plan(tuple[EarnRule, ...]):
     """Rules in their order; by trigger the places of those that judge it, and to each what judges.
 
-    Those with words on their points are there by place.
+    Those with words on their points are there by place, and the bases that some count on.
     """
 
     judges: Mapping[str, Sequence[tuple[int, Judge]]]
     lasting: Mapping[int, LastingRule]
+    bases: Mapping[int, Basis]
 
     def __new__(cls, rules: Iterable[EarnRule]) -> Self:
         """Of these rules, each as it is."""
@@ -33,6 +35,7 @@ class Plan(tuple[EarnRule, ...]):
             judges.setdefault(trigger_of(rule), []).append((n, _judge(rule)))
         made.judges = judges
         made.lasting = {n: rule for n, rule in enumerate(made) if type(rule) is LastingRule}
+        made.bases = {n: rule.basis for n, rule in made.lasting.items() if rule.basis is not None}
         return made
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -21,17 +22,42 @@ class PurchaseError(LaurelsError, ValueError):
     """A purchase or facts that the engine would never hand to a rule."""
 
 
+class LineKind(StrEnum):
+    """What a line of a receipt is for."""
+
+    GOODS = "goods"
+    DELIVERY = "delivery"
+    GIFT_CARD = "gift-card"
+    FEE = "fee"
+
+
 class Line(NamedTuple):
     """One line of a receipt.
 
-    `amount` is what was paid for the whole line, in minor units (cents) of the purchase's money;
-    `quantity` counts thousandths, so that weighed goods are exact: 1.250 kg is 1250.
+    `amount` is what was due for the whole line after discounts, with tax, before points paid any of
+    it, in minor units (cents) of the purchase's money; `quantity` counts thousandths, so that
+    weighed goods are exact: 1.250 kg is 1250. `discount` had been taken off before; of the amount
+    `tax` is tax, and `points_paid` was paid with points. All of it in minor units, from 0.
     """
 
     product_type: str
     amount: int
     quantity: int = 1000
     sku: str = ""
+    discount: int = 0
+    tax: int = 0
+    points_paid: int = 0
+    kind: LineKind = LineKind.GOODS
+
+    @property
+    def plain(self) -> bool:
+        """Whether it says no more than what, how many and how much: as most lines do."""
+        return self[4:] == _PLAIN  # one comparison: every line of every receipt is asked
+
+    @property
+    def gross(self) -> int:
+        """What it would have cost without discounts, in minor units."""
+        return self.amount + self.discount
 
     @property
     def units(self) -> Decimal:
@@ -39,11 +65,17 @@ class Line(NamedTuple):
         return Decimal(self.quantity).scaleb(-3)
 
 
+_PLAIN = (0, 0, 0, LineKind.GOODS)
+
+
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """A receipt: what was bought, when and for how much. Never negative, never empty.
 
     Making one checks nothing: whoever proves the books rebuilds a damaged one too, to name it.
+
+    A rule on a basis of its own (`laurels.Basis`) is shown a view of it, with the same lines in the
+    same places: `whole` is the receipt as it is, `counts` says which lines count (None: all do).
     """
 
     partner: str
@@ -53,8 +85,15 @@ class Purchase:
     lines: tuple[Line, ...]
     store: str = ""
     time_zone: str = "UTC"
+    counts: tuple[bool, ...] | None = field(default=None, kw_only=True, repr=False, compare=False)
+    _whole: Purchase | None = field(default=None, kw_only=True, repr=False, compare=False)
     _amounts: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
     _total: int = field(default=0, init=False, repr=False, compare=False)
+
+    @property
+    def whole(self) -> Purchase:
+        """The receipt as it is, whatever of it counts for the rule that is asked."""
+        return self if self._whole is None else self._whole
 
     @property
     def total(self) -> Money:
@@ -128,6 +167,22 @@ def _check_lines(lines: object) -> None:
             raise PurchaseError(
                 f"line {number}: quantity: whole thousandths from 0, not {shown(line.quantity)}"
             )
+        if not line.plain:
+            _check_parts(number, line)
+
+
+def _check_parts(number: int, line: Line) -> None:
+    for name, most in (("discount", None), ("tax", line.amount), ("points_paid", line.amount)):
+        minor = getattr(line, name)
+        if type(minor) is not int or minor < 0 or (most is not None and minor > most):
+            to = "" if most is None else f" to the line's {most}"
+            raise PurchaseError(
+                f"line {number}: {name}: whole minor units from 0{to}, not {shown(minor)}"
+            )
+    if not isinstance(line.kind, LineKind):
+        raise PurchaseError(
+            f"line {number}: kind: {shown(line.kind)} is none of {', '.join(LineKind)}"
+        )
 
 
 class Use(NamedTuple):

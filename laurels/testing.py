@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from laurels.activities import PURCHASE, RETURN, Activity, Value, check_attributes, is_own
+from laurels.based import on_basis
 from laurels.deadline import evaluate_in_time
 from laurels.earning import ProductTypeRewardCalculator
 from laurels.errors import LaurelsError, RuleTooSlow
@@ -26,7 +27,7 @@ from laurels.money import to_minor
 from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load
 from laurels.plugin.refusal import RefusalError
-from laurels.purchase import Facts, Line, Purchase
+from laurels.purchase import Facts, Line, LineKind, Purchase
 
 __all__ = [
     "NOW",
@@ -62,7 +63,7 @@ class Clock:
 
 
 def purchase(
-    *lines: tuple[str, str] | tuple[str, str, str],
+    *lines: tuple[str, str] | tuple[str, str, str] | Line,
     currency: str = "USD",
     at: datetime = NOW,
     partner: str = "",
@@ -72,12 +73,11 @@ def purchase(
 ) -> Purchase:
     """A receipt of lines (product type, amount in major units, quantity): `("bread", "8.40", "2")`.
 
+    A `Line` stands as it is, in minor units: `Line("bread", 840, tax=64)`.
+
     Raises MoneyError where an amount is none, ArithmeticError where a quantity is.
     """
-    made = tuple(
-        Line(kind, to_minor(amount, currency), int(Decimal(more[0]).scaleb(3)) if more else 1000)
-        for kind, amount, *more in lines
-    )
+    made = tuple(line if isinstance(line, Line) else _line(currency, *line) for line in lines)
     return Purchase(partner, external_id, at, currency, made, store, time_zone)
 
 
@@ -93,6 +93,10 @@ def activity(
     """An activity, or an occasion: `activity("review", stars=5)`. Raises PurchaseError."""
     check_attributes(attributes)
     return Activity.of(partner, external_id, at, type, attributes, time_zone)
+
+
+def _line(currency: str, kind: str, amount: str, quantity: str = "1") -> Line:
+    return Line(kind, to_minor(amount, currency), int(Decimal(quantity).scaleb(3)))
 
 
 def member(visits: int = 0, **tiers: str) -> Facts:
@@ -136,7 +140,8 @@ def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
         partner.code, bought.external_id, bought.occurred_at, bought.currency, bought.lines,
         bought.store, partner.time_zone,
     )  # fmt: skip
-    return evaluate_in_time(installed.earn_rules, here, facts)
+    rules = [on_basis(rule, partner.basis) for rule in installed.earn_rules]
+    return evaluate_in_time(rules, here, facts)
 
 
 class Conformance:
@@ -241,6 +246,14 @@ _LINES: Mapping[str, tuple[Line, ...]] = {
     "nothing of something": (Line("bread", 0, 0),),
     "strange words": (Line("ekmek 🥖 «çörek»", 999, 1000, "SKU/\u200f1"),),
     "a fortune": (Line("gold", 10**12), Line("silver", 10**12 - 1)),
+    "goods with all there is": (Line("bread", 1200, 2000, "B1", 300, 111, 450),),
+    "what points paid for": (Line("bread", 500, points_paid=500),),
+    "a gift card alone": (Line("gift card", 5000, kind=LineKind.GIFT_CARD),),
+    "delivery and a fee": (
+        Line("", 490, kind=LineKind.DELIVERY),
+        Line("bag", 25, kind=LineKind.FEE),
+        Line("bread", 350),
+    ),
     "five hundred lines": tuple(Line(f"type {n % 7}", 100 + n, 1000 * (n % 3)) for n in range(500)),
 }
 _TIMES: Mapping[str, datetime] = {

@@ -22,6 +22,7 @@ from schema.access import allow, allow_change, check_partner
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
+from schema.rule_basis import RuleBasis
 from schema.rule_inputs import DataRuleInput, said_by
 from schema.rule_terms import (
     RuleAward,
@@ -61,6 +62,9 @@ class DataRule:
     )
     multiply: RuleMultiply | None = strawberry.field(description="By what; null: it gives points.")
     issue: RuleIssue | None = strawberry.field(description="The reward that it issues, if any.")
+    basis: RuleBasis | None = strawberry.field(
+        description="On what of a receipt its award counts; null: on what was paid."
+    )
     on: str = strawberry.field(description="What it judges: purchase, or what it names instead.")
     deny: str = strawberry.field(
         description="Why nothing at all is given; empty: it denies nothing."
@@ -96,7 +100,8 @@ class DataRule:
             code=row.code, revision=row.revision, state=_state(row, now), title=said.title,
             when=said.when, lines=said.lines, award=RuleAward.of(said.award),
             multiply=RuleMultiply.of(said.multiply), issue=RuleIssue.of(said.issue),
-            group=RuleGroup.of(said.group), on=said.on, deny=said.deny, thanks=said.thanks,
+            group=RuleGroup.of(said.group), basis=RuleBasis.of_terms(said.basis), on=said.on,
+            deny=said.deny, thanks=said.thanks,
             notes=[RuleNote.of(note) for note in said.notes], offered=said.offered,
             otherwise=said.otherwise, caps=[RuleCap.of(cap) for cap in said.caps],
             budget=RuleBudget.of(said.budget),

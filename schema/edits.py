@@ -12,7 +12,6 @@ import strawberry
 
 from core import returns as engine
 from core.errors import PartnerRuleFailed, Refusal
-from core.purchases import LineInput
 from core.rulebook import PartnerTerms
 from schema.access import allow_change
 from schema.context import Info
@@ -28,7 +27,7 @@ from schema.errors import (
 from schema.fields import answer, change
 from schema.money import Money
 from schema.purchase_events import MOST_ITEMS, PurchaseChanged, failed, run, stands
-from schema.purchases import PurchaseLineInput
+from schema.receipt_lines import PurchaseLineInput, lines_of
 from schema.waiting import ReturnWaiting
 
 
@@ -41,6 +40,9 @@ class EditsItemInput:
     occurred_at: datetime = strawberry.field(description="When it was changed, with its zone.")
     currency: str = strawberry.field(description="The ISO 4217 code of the receipt's money.")
     lines: list[PurchaseLineInput] = strawberry.field(description="All lines, at least one.")
+    points_paid: strawberry.Maybe[str] = strawberry.field(
+        description="What of it all points paid, as in a purchase."
+    )
 
 
 @strawberry.input(description="A batch of edits of one partner.")
@@ -129,10 +131,11 @@ class FulfilPurchasesPayload:
 
 
 def _edit(partner: PartnerTerms, item: EditsItemInput) -> engine.Unit:
-    lines = [LineInput(x.product_type, x.amount, x.quantity, x.sku) for x in item.lines]
+    paid = None if item.points_paid is None else item.points_paid.value
     return engine.check_edit(
-        partner, item.purchase, item.revision, item.occurred_at, lines, item.currency
-    )
+        partner, item.purchase, item.revision, item.occurred_at, lines_of(item.lines),
+        item.currency, paid,
+    )  # fmt: skip
 
 
 def _fulfilment(partner: PartnerTerms, item: FulfilmentsItemInput) -> engine.Unit:

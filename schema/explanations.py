@@ -29,7 +29,7 @@ class ExplainedLine:
 
     number: int = strawberry.field(description="The line's place on the receipt, from 1.")
     product_type: str = strawberry.field(description="The type of product.")
-    amount: Money = strawberry.field(description="What was paid for the line.")
+    amount: Money = strawberry.field(description="What of the line counted.")
     rate: str | None = strawberry.field(description="The rate of its type; null without rates.")
     points: BigInt = strawberry.field(description="What the line earned.")
 

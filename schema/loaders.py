@@ -16,6 +16,7 @@ from strawberry.dataloader import DataLoader
 from core.db import Row
 from core.eligibility import Eligibility, eligibility
 from core.entries import Transfer
+from core.lines import line_of
 from core.models import PartnerRow, RewardRow
 from core.posting import Engine
 from core.rulebook import CurrencyTerms, PartnerTerms
@@ -182,9 +183,9 @@ class Loaders(StoryLoaders):
         async def fetch(events: list[int]) -> Mapping[int, Receipt]:
             money: dict[int, str] = {}
             lines: dict[int, list[Line]] = {}
-            for event, kind, amount, quantity, sku, currency in await reads.lines(events):
+            for event, currency, *columns in await reads.lines(events):
                 money[event] = currency
-                lines.setdefault(event, []).append(Line(kind, amount, quantity, sku))
+                lines.setdefault(event, []).append(line_of(columns))
             return {event: Receipt(money[event], tuple(lines[event])) for event in money}
 
         return one(fetch)

@@ -14,6 +14,7 @@ from strawberry import relay
 from core.models import PartnerRow
 from core.rulebook import CurrencyTerms, PartnerTerms
 from core.store import faults
+from laurels.based import basis_of_rule
 from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
 from schema.access import allow
@@ -71,11 +72,15 @@ class EarnRule:
 
     code: str = strawberry.field(description="The code, unique within the partner.")
     title: str = strawberry.field(description="What it gives, in words for members.")
+    basis: str | None = strawberry.field(
+        description="On what of a receipt it counts, in words; null: on what was paid."
+    )
 
     @classmethod
     def of(cls, rule: EarnRuleTerms) -> EarnRule:
         """From the rulebook."""
-        return cls(code=rule.code, title=rule.title)
+        basis = basis_of_rule(rule)
+        return cls(code=rule.code, title=rule.title, basis=None if basis is None else str(basis))
 
 
 @strawberry.type(description="A rule by which points pay part of a bill at a partner's till.")

@@ -15,7 +15,7 @@ import strawberry
 
 from core.errors import BadInput, Refusal, UnknownReference
 from core.folding import Outcome, Recorded
-from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase, find_partner
+from core.purchases import Incoming, PurchaseInput, check_purchase, find_partner
 from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms
 from laurels.activities import Activity
@@ -39,25 +39,11 @@ from schema.issued import IssuedReward
 from schema.ladders import TierChange
 from schema.partners import Currency
 from schema.postings import Posted
+from schema.receipt_lines import PurchaseLineInput, lines_of
 from schema.rule_inputs import DataRuleInput, said_by
 from schema.scalars import BigInt
 
 MOST_PURCHASES = 1000
-
-
-@strawberry.input(description="A line of a receipt.")
-class PurchaseLineInput:
-    """Never negative: a return is a thing of its own."""
-
-    amount: str = strawberry.field(description='What was paid for the line, such as "3.49".')
-    product_type: str = strawberry.field(
-        description="The type of product, by which rules tell lines apart; may be empty.",
-        default="",
-    )
-    quantity: str = strawberry.field(
-        description='How many, or how much of weighed goods: "2", "1.250".', default="1"
-    )
-    sku: str = strawberry.field(description="The article; may be empty.", default="")
 
 
 @strawberry.input(description="A purchase, as the till sends it.")
@@ -70,6 +56,10 @@ class PurchasesItemInput:
     currency: str = strawberry.field(description="The ISO 4217 code of the receipt's money.")
     lines: list[PurchaseLineInput] = strawberry.field(description="The lines, at least one.")
     store: str = strawberry.field(description="The shop; may be empty.", default="")
+    points_paid: strawberry.Maybe[str] = strawberry.field(
+        description="What of it all points paid, in money: it falls on the lines that don't say "
+        "their own, by their amounts."
+    )
 
 
 @strawberry.input(description="A batch of purchases of one partner.")
@@ -179,10 +169,10 @@ def _checked(context: Context, partner: str, item: PurchasesItemInput) -> Incomi
         terms = find_partner(context.engine.rulebook, partner)
         check_partner(context, terms, "partner")
         member = identifier(item.member, terms.id)
-        lines = [LineInput(x.product_type, x.amount, x.quantity, x.sku) for x in item.lines]
         given = PurchaseInput(
-            item.external_id, member, item.occurred_at, item.currency, lines, item.store
-        )
+            item.external_id, member, item.occurred_at, item.currency, lines_of(item.lines),
+            item.store, None if item.points_paid is None else item.points_paid.value,
+        )  # fmt: skip
         return check_purchase(terms, given)
     except Refusal as refusal:
         return refusal

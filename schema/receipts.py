@@ -23,6 +23,7 @@ from schema.ledgers import LedgerEntry
 from schema.money import Money
 from schema.movements import quantity_text
 from schema.partners import Currency, Partner, currency_of, partner_of
+from schema.receipt_lines import PurchaseLine
 from schema.redemptions import LazyMember
 from schema.scalars import BigInt
 from schema.why_not import WhyNot, why_not
@@ -43,24 +44,6 @@ strawberry.enum(
     "does, a new revision of its lines is sent, or an event comes that pending points waited for.",
 )
 _AFTER = tuple(EventKind(kind.value) for kind in PurchaseEventKind)
-
-
-@strawberry.type(description="A line of a receipt, as its last revision has it.")
-class PurchaseLine:
-    """What came back is told by quantity where goods came back, and always by money."""
-
-    number: int = strawberry.field(description="The line's place on the receipt, from 1.")
-    product_type: str = strawberry.field(description="The type of product; may be empty.")
-    sku: str = strawberry.field(description="The article; may be empty.")
-    quantity: str = strawberry.field(description='How many, or how much: "2", "1.250".')
-    amount: Money = strawberry.field(description="What was paid for the line.")
-    returned_quantity: str = strawberry.field(
-        description="How many came back. Returns of an amount of the line aren't in it."
-    )
-    returned_amount: Money = strawberry.field(
-        description="What of the line's money came back, by its quantity or by its amount. "
-        "What came back as an amount of the whole receipt is in the purchase's `returned` only."
-    )
 
 
 @strawberry.type(description="Part of a line that came back.")
@@ -285,6 +268,8 @@ def _lines(story: Story) -> list[PurchaseLine]:
         PurchaseLine(
             number=number, product_type=line.product_type, sku=line.sku,
             quantity=quantity_text(line.quantity), amount=_money(line.amount, code),
+            kind=line.kind, discount=_money(line.discount, code), tax=_money(line.tax, code),
+            points_paid=_money(line.points_paid, code),
             returned_quantity=quantity_text(
                 line.quantity if story.bought.cancelled else back.get(number, 0)
             ),

@@ -7,6 +7,7 @@ from typing import Any
 import strawberry
 
 from laurels.combining import Mode
+from schema.rule_basis import RuleBasisInput, basis_said
 from schema.scalars import BigInt
 
 
@@ -174,6 +175,10 @@ class DataRuleInput:
     offered: bool = strawberry.field(
         default=False, description="Whether it is for those alone to whom it is offered."
     )
+    basis: strawberry.Maybe[RuleBasisInput] = strawberry.field(
+        description="On what of the receipt an award counts; left out: as its partner's rules "
+        "usually do."
+    )
     group: strawberry.Maybe[RuleGroupInput] = strawberry.field(
         description="The group of which one rule gives; left out: it adds up with all others."
     )
@@ -231,6 +236,8 @@ def said_by(given: DataRuleInput) -> dict[str, Any]:
             "reward": issue.reward, "quantity": issue.quantity, "each_unit": issue.each_unit,
             **({} if issue.currency is None else {"currency": issue.currency.value}),
         }  # fmt: skip
+    if given.basis is not None:
+        said["basis"] = basis_said(given.basis.value)
     if given.group is not None:
         group = given.group.value
         said["group"] = {"code": group.code, "mode": group.mode, "each_line": group.each_line}

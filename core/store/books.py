@@ -33,7 +33,14 @@ CREATE TABLE event_line (
     quantity bigint NOT NULL CHECK (quantity >= 0),
     product_type text NOT NULL,
     sku text NOT NULL,
-    PRIMARY KEY (event_id, line)
+    -- What few lines say; NULL is none, and goods.
+    discount bigint CHECK (discount > 0),
+    tax bigint,
+    points_paid bigint,
+    kind smallint CHECK (kind BETWEEN 2 AND 4),
+    PRIMARY KEY (event_id, line),
+    CONSTRAINT event_line_tax CHECK (tax BETWEEN 1 AND amount),
+    CONSTRAINT event_line_points_paid CHECK (points_paid BETWEEN 1 AND amount)
 );
 
 CREATE TABLE holder (

@@ -128,7 +128,10 @@ SELECT (SELECT count(*) FROM e), EXISTS (
 )
 """
 
-LINES = ("event_id", "line", "amount", "quantity", "product_type", "sku")
+LINES = (
+    "event_id", "line", "amount", "quantity", "product_type", "sku", "discount", "tax",
+    "points_paid", "kind",
+)  # fmt: skip
 
 _holders = _Arrays()
 HOLDERS = f"""

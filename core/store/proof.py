@@ -5,6 +5,7 @@ Every statement returns (where, problem) of the first differences, and nothing w
 
 from __future__ import annotations
 
+from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
@@ -16,7 +17,8 @@ _REFUSAL = GUARDS.split("$$")[1]
 #: Of each table of the books, the constraints that must stand.
 _CONSTRAINTS = {
     "event": "pkey natural_key total_check content_hash_check external_id_check",
-    "event_line": "pkey event_id_fkey line_check amount_check quantity_check",
+    "event_line": "pkey event_id_fkey line_check amount_check quantity_check discount_check tax "
+    "points_paid kind_check",
     "holder": "pkey head",
     "decision": "pkey holder_id_fkey head_check",
     "ledger": "pkey holder_id_fkey seq_check active_check reserved_check pending_check "
@@ -344,9 +346,7 @@ EVENTS = """
 SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id
 FROM event e WHERE e.kind = 1 ORDER BY e.id
 """
-LINES = (
-    "SELECT event_id, product_type, amount, quantity, sku FROM event_line ORDER BY event_id, line"
-)
+LINES = f"SELECT l.event_id, {COLUMNS} FROM event_line l ORDER BY l.event_id, l.line"
 LOTS = """
 SELECT o.holder_id, o.currency_id, o.seq, o.occurred_at, nullif(o.active_at, 'infinity'),
     nullif(o.expires_at, 'infinity'), nullif(o.lapses_at, 'infinity'), t.kind = 1,

@@ -5,6 +5,8 @@ Like `core.store.proof`, which asks them; here stands what came with returns, ni
 
 from __future__ import annotations
 
+from core.lines import COLUMNS
+
 _LIMIT = "ORDER BY 1 LIMIT 20"
 #: (kind of transfer, from, to, kinds of event that may book it; none: any may).
 _MOVES = (
@@ -178,7 +180,7 @@ FROM event e LEFT JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at =
 WHERE {_TOUCHED} ORDER BY 1, e.booked_at, e.id
 """
 HISTORY_LINES = f"""
-SELECT coalesce(e.purchase_id, e.id) AS p, l.event_id, l.line, l.product_type, l.amount, l.quantity, l.sku
+SELECT coalesce(e.purchase_id, e.id) AS p, l.event_id, l.line, {COLUMNS}
 FROM event e JOIN event_line l ON l.event_id = e.id WHERE {_TOUCHED} ORDER BY 1, 2, 3
 """
 #: What each of their events moved: (purchase, event, currency, kind, source, instant, points).

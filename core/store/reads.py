@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.db import Row, reading
+from core.lines import COLUMNS
 from core.store.lots import DUE
 from core.store.posting import columns
 
@@ -164,8 +165,8 @@ FROM unnest($1::bigint[], $2::timestamptz[]) AS k (holder_id, booked_at)
 JOIN decision d USING (holder_id, booked_at)
 """
 
-_LINES = """
-SELECT l.event_id, l.product_type, l.amount, l.quantity, l.sku, e.money
+_LINES = f"""
+SELECT l.event_id, e.money, {COLUMNS}
 FROM event e JOIN event_line l ON l.event_id = e.id
 WHERE e.id = ANY($1) ORDER BY l.event_id, l.line
 """
@@ -232,7 +233,7 @@ async def decisions(keys: Sequence[tuple[int, datetime]]) -> list[Row]:
 
 
 async def lines(events: Sequence[int]) -> list[Row]:
-    """(event, product type, amount, quantity, sku, money) of these receipts, in their order."""
+    """(event, money, and `core.lines.COLUMNS`) of these receipts, in their order."""
     async with reading() as connection:
         return list(await connection.fetch(_LINES, list(events)))
 

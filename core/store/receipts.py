@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from core.db import Row, reading
+from core.lines import COLUMNS
 from core.store.posting import columns
 
 _FIND = """
@@ -26,8 +27,8 @@ FROM event e JOIN decision d ON d.holder_id = e.holder_id AND d.event_id = e.id
 WHERE e.id = ANY($1) OR e.purchase_id = ANY($1)
 ORDER BY e.booked_at
 """
-_LINES = """
-SELECT l.event_id, l.line, l.product_type, l.amount, l.quantity, l.sku
+_LINES = f"""
+SELECT l.event_id, l.line, {COLUMNS}
 FROM event e JOIN event_line l ON l.event_id = e.id
 WHERE e.id = ANY($1) OR e.purchase_id = ANY($1)
 ORDER BY l.event_id, l.line

@@ -27,6 +27,7 @@ from core.store import rules
 from core.store.keeping import kept
 from core.store.posting import columns as arrays
 from core.store.rules import Policies
+from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
 from laurels.redeeming import RedeemRule
@@ -48,6 +49,11 @@ class Declared:
     redeem_rules: Sequence[RedeemRule] = ()
     rewards: Sequence[Reward] = ()
     ladders: Sequence[Ladder] = ()
+
+    @property
+    def rules(self) -> list[EarnRule]:
+        """The earn rules as they judge: on their partner's usual basis where they name none."""
+        return [on_basis(rule, self.partner.basis) for rule in self.earn_rules]
 
 
 async def _seed(connection: Connection, programme: Programme, now: datetime) -> Programme:
@@ -270,7 +276,7 @@ async def _terms(
     wanted = [
         rules.Wanted(partners[d.partner.code], d.version, rule)
         for d in declared
-        for rule in d.earn_rules
+        for rule in d.rules
     ]
     numbers = iter(await rules.versions(connection, wanted, policies.now))
     written = await rules.activated(connection)
@@ -281,9 +287,7 @@ async def _terms(
         number, contract = partners[partner.code], programme.contract(partner.code)
         own = [c.code for c in partner.currencies]
         issues = _named(partner, "issues", own, contract, currencies)
-        earn = [
-            await rules.terms_of(policies, rule, next(numbers), issues) for rule in d.earn_rules
-        ]
+        earn = [await rules.terms_of(policies, rule, next(numbers), issues) for rule in d.rules]
         offered = {reward.code for reward in d.rewards}
         data = written.get(number, ())
         earn += await rules.judging(policies, partner.code, data, issues, offered)
@@ -293,7 +297,7 @@ async def _terms(
             issues, _named(partner, "accepts", own, contract, currencies), tuple(earn),
             tuple(d.redeem_rules),
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
-            contract.late, contract.on_faults,
+            contract.late, contract.on_faults, partner.basis,
         )  # fmt: skip
     return terms
 

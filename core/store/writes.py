@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.ledger import Ledger
+from core.lines import more_of
 from core.noted import AttributeRow, Occasion
 from core.redeemed import Settled
-from laurels.purchase import Line
+from laurels.purchase import Line, LineKind
 
 
 class Tip(NamedTuple):
@@ -122,13 +123,17 @@ class Lines:
         """Part of a receipt's line that an event is about; either figure is 0."""
         self._parts.append((event, line, amount, quantity))
 
-    def rows(self) -> Iterator[tuple[int, int, int, int, str, str]]:
+    def rows(self) -> Iterator[tuple[int | str | None, ...]]:
         """Rows of `event_line`, in the order of `posting.LINES`."""
         for event, lines in self._receipts:
-            for n, (product_type, amount, quantity, sku) in enumerate(lines, 1):
-                yield event, n, amount, quantity, product_type, sku
+            for n, line in enumerate(lines, 1):
+                product_type, amount, quantity, sku, discount, tax, paid, kind = line
+                if kind is LineKind.GOODS and not (discount or tax or paid):  # as most are
+                    yield event, n, amount, quantity, product_type, sku, None, None, None, None
+                else:
+                    yield event, n, amount, quantity, product_type, sku, *more_of(line)
         for event, n, amount, quantity in self._parts:
-            yield event, n, amount, quantity, "", ""
+            yield event, n, amount, quantity, "", "", None, None, None, None
 
 
 @dataclass(slots=True)

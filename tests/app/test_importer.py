@@ -270,3 +270,48 @@ def test_no_members_order_changes(told: list[tuple[str, bool]]) -> None:
             order.setdefault(members[n], []).append(n)
     assert sum(map(len, order.values())) == len(told)
     assert all(found == sorted(found) for found in order.values())
+
+
+MORE = ("discount", "tax", "points_paid", "line_kind")
+
+
+async def test_a_row_may_say_what_was_taken_off_what_is_tax_and_what_points_paid(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Rows that don't say it are as ever; in a return's row it says nothing."""
+    rows = [
+        line("R-1", "10.00", discount="2.50", tax="1.67", points_paid="4.00"),
+        line("R-1", "4.90", line_kind="delivery"),
+        line("R-2", "5.00", **dict.fromkeys(MORE, "")),
+        returned("B-1", returns="R-1", line="2", amount="4.90", tax="0.90"),
+    ]
+    for n, write in enumerate((write_csv, write_json)):
+        path = write(tmp_path / ("rows.csv", "rows.jsonl")[n], rows)
+        report = await run_import(engine, path, "bakery", now=NOW, unknown_members="open")
+        assert (report.booked, report.returned, report.replayed) == ((2, 1, 0), (0, 0, 3))[n]
+    async with reading() as connection:
+        said = await connection.fetch(
+            "SELECT e.external_id, l.discount, l.tax, l.points_paid, l.kind FROM event_line l "
+            "JOIN event e ON e.id = l.event_id ORDER BY e.external_id, l.line"
+        )
+    assert [tuple(row) for row in said] == [
+        ("B-1", None, None, None, None),
+        ("R-1", 250, 167, 400, None),
+        ("R-1", None, None, None, 2),
+        ("R-2", None, None, None, None),
+    ]
+    assert await prove() == []
+
+
+async def test_what_fits_no_line_is_refused_by_its_column(engine: Engine, tmp_path: Path) -> None:
+    wrong = {"discount": "-1", "tax": "3.50", "points_paid": "some", "line_kind": "present"}
+    rows = [line(f"R-{name}", "3.49", **{name: value}) for name, value in wrong.items()]
+    errors = tmp_path / "errors.csv"
+    path = write_csv(tmp_path / "rows.csv", [*rows, line("R-good")])
+    report = await run_import(
+        engine, path, "bakery", now=NOW, unknown_members="open", errors_path=errors
+    )
+    assert (report.booked, report.refused) == (1, 4)
+    with errors.open() as file:
+        told = {row["field"]: (row["row"], row["external_id"]) for row in csv.DictReader(file)}
+    assert told == {name: (str(n), f"R-{name}") for n, name in enumerate(MORE, 2)}

@@ -11,15 +11,17 @@ import asyncpg
 from core.activities import ActivityInput, check_activity
 from core.bought import Returned
 from core.folding import Outcome, Recorded
+from core.members import Enrolment, enrol
+from core.occasions import tell as tell_due
 from core.posting import Engine
 from core.programme import Programme
 from core.purchases import find_partner
 from core.returning import record
 from core.returns import check_withdrawal
 from core.store.reference import Declared, install
-from laurels import Currency, EarnRule, Partner, Reward
+from laurels import Currency, EarnRule, LastingRule, Partner, PointsPerVisit, Reward, on
 from laurels.activities import Value
-from tests.support import NOW, card, receipt, scalar
+from tests.support import NOW, books, card, receipt, scalar
 
 POINT = Currency("POINT", "Points")
 BADGE = Currency("PIN", "Pins", badge=True)
@@ -94,3 +96,25 @@ async def balance(member: str = "1", currency: str = "POINT") -> int:
         currency,
     )
     return int(found or 0)
+
+
+async def join(engine: Engine, number: str, **more: Any) -> int:
+    """Enrol at the club: the member's holder."""
+    terms = find_partner(engine.rulebook, "club")
+    greeted = "enrolment" in terms.triggers
+    person = Enrolment([card(number)], partner=terms.id, greeted=greeted, **more)
+    [(holder, _)] = await enrol(engine.ids, [person], NOW)
+    await tell_due(engine, NOW, [holder])
+    return holder
+
+
+def gift(trigger: str, points: int = 7) -> LastingRule:
+    """So many points on an occasion."""
+    code = trigger.replace(":", "-").split()[0]
+    return on(trigger, PointsPerVisit("POINT", points, code=code))
+
+
+async def waiting() -> list[tuple[str, int, str]]:
+    """What is still to be told: (name, attempts, problem)."""
+    rows = (await books(["occasion"]))["occasion"]
+    return [(r["external_id"], r["attempts"], r["problem"]) for r in rows]

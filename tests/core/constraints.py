@@ -71,8 +71,12 @@ CONSTRAINTS = {
     },
     "event_line": {
         "CHECK ((amount >= 0))",
+        "CHECK ((discount > 0))",
+        "CHECK (((kind >= 2) AND (kind <= 4)))",
         "CHECK ((line >= 1))",
+        "CHECK (((points_paid >= 1) AND (points_paid <= amount)))",
         "CHECK ((quantity >= 0))",
+        "CHECK (((tax >= 1) AND (tax <= amount)))",
         "FOREIGN KEY (event_id) REFERENCES event(id)",
         "PRIMARY KEY (event_id, line)",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from core.entitlement import Given, Item, Remains
 from core.errors import NotAllowed
-from laurels import Line
+from laurels import Line, Purchase
+from laurels.purchase import check_receipt
 
 LINES = (Line("BREAD", 1000, 3000), Line("MILK", 500, 1000), Line("GIFT", 0, 2000))
 GIVEN = (
@@ -137,6 +139,42 @@ def test_any_order_of_returns_ends_at_the_same(
         assert earned == sorted(earned, reverse=True), "a return never gives points"
         ends.add((after.entitled(given_), after.returned))
     assert len(ends) == 1
+
+
+@st.composite
+def said(draw: st.DrawFn) -> Line:
+    """A line that says all there is to say."""
+    amount = draw(st.integers(0, 5000))
+    part, units = st.integers(0, amount), draw(st.integers(1, 5000))
+    return Line("X", amount, units, "", draw(st.integers(0, 900)), draw(part), draw(part))
+
+
+@given(st.lists(said(), min_size=1, max_size=4), st.data())
+def test_of_what_is_left_the_parts_are_in_proportion_and_fit_its_amounts(
+    lines: list[Line], data: st.DataObject
+) -> None:
+    after = Remains.whole(lines)
+    items = [Item(n, data.draw(st.integers(0, x.quantity))) for n, x in enumerate(lines)]
+    after = after.less([item for item in items if item.quantity], 0)
+    after = after.less([], data.draw(st.integers(0, int(after.worth))))
+    left = after.receipt()
+    if left:
+        check_receipt(Purchase("p", "r", datetime(2026, 1, 1, tzinfo=UTC), "USD", left))
+    whole = [x for x, gone in zip(lines, after.gone, strict=True) if gone < 1]
+    for was, now in zip(whole, left, strict=False):
+        assert now.discount <= was.discount
+        for before, then in ((was.tax, now.tax), (was.points_paid, now.points_paid)):
+            # Rounded down, by less than one.
+            assert then * was.amount <= before * now.amount < (then + 1) * max(1, was.amount)
+    plain = tuple(Line(*line[:4]) for line in lines)
+    without = Remains(plain, after.gone, after.amount).receipt()
+    assert [Line(*x[:4]) for x in left] == list(without)
+
+
+def test_a_line_that_was_free_for_its_discount_keeps_its_share_of_it() -> None:
+    free = Line("X", 0, 2000, "", 900)
+    (left,) = Remains.whole([free]).less([Item(0, 1000)], 0).receipt()
+    assert left == Line("X", 0, 1000, "", 450)
 
 
 def test_a_rule_that_rounds_each_return_by_itself_would_show_the_order() -> None:

@@ -8,21 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.data_rules import seen_of
 from core.errors import BadInput
 from core.expressions import Part, condition
 from core.seeing import FACTS, Seen
 from laurels.activities import Activity
-from laurels.purchase import Facts, Line, Purchase
+from laurels.basis import Basis
+from laurels.purchase import Facts, Line, LineKind, Purchase
 
 #: A Thursday, at seven in the morning in New York.
 AT = datetime(2026, 11, 26, 12, 5, tzinfo=UTC)
-LINES = (Line("TEA", 1250, 2000, "T-1"), Line("WINE", 4900, 750), Line("TEA", 0, 1000))
+LINES = (
+    Line("TEA", 1250, 2000, "T-1", 250, 208, 500),
+    Line("WINE", 4900, 750, tax=900),
+    Line("TEA", 0, 1000),
+)
+CARD = Line("", 1000, kind=LineKind.GIFT_CARD)
 PURCHASE = Purchase("grocer", "R1", AT, "USD", LINES, "Main Street", "America/New_York")
 SEEN = Seen(PURCHASE, Facts(3, {"club": "gold"}))
 
 HOLDS = {
     "purchase.total == 61.5": True,
     "purchase.total >= 61.51": False,
+    "purchase.gross == 64.0 && purchase.discount == 2.5 && purchase.points_paid == 5.0": True,
     "purchase.currency == 'USD' && purchase.store.startsWith('Main')": True,
     "purchase.items == 3.75": True,
     "purchase.at < timestamp('2026-11-26T12:05:01Z')": True,
@@ -33,6 +41,8 @@ HOLDS = {
     "member.tiers.club in ['gold', 'platinum']": True,
     "has(member.tiers.club) && !has(member.tiers.house)": True,
     "lines.exists(x, x.type == 'WINE' && x.amount > 40.0)": True,
+    "lines.exists(x, x.kind == 'goods' && x.discount == 2.5 && x.tax == 2.08)": True,
+    "lines.exists(x, x.kind != 'goods') || lines.all(x, x.points_paid == 0.0)": False,
     "lines.filter(x, x.type == 'TEA').size() == 2": True,
     "lines.all(x, x.sku != '')": False,
     # What can't be judged doesn't hold.
@@ -54,6 +64,22 @@ def test_of_lines_it_is_told_which_hold() -> None:
     assert heavy.chosen(SEEN) == [False, True, False]
     mixed = condition("line.sku == 'T-1' && member.visits > 5", "lines", of_lines=True)
     assert mixed.chosen(SEEN) == [False, False, False]
+
+
+def test_a_line_tells_what_was_taken_off_what_is_tax_and_what_points_paid() -> None:
+    seen = Seen(Purchase("grocer", "R1", AT, "USD", (*LINES, CARD)), Facts())
+    for text, expected in {
+        "line.kind == 'gift-card'": [False, False, False, True],
+        "line.discount == 2.5 && line.points_paid == 5.0": [True, False, False, False],
+        "line.tax > 2.0": [True, True, False, False],
+    }.items():
+        assert condition(text, "lines", of_lines=True).chosen(seen) == expected
+
+
+def test_whatever_counts_for_a_rule_it_sees_the_receipt_as_it_is() -> None:
+    view = Basis("net-of-points", ["tax"], ["WINE"]).view(PURCHASE)
+    assert view.total_minor < PURCHASE.total_minor
+    assert seen_of(view, Facts()).facts["purchase.total"] == 61.5
 
 
 def test_every_fact_is_told_and_can_be_named() -> None:

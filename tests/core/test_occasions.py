@@ -9,22 +9,18 @@ import pytest
 
 from core.check import prove
 from core.db import reading
-from core.members import Enrolment, enrol, parse_birthday
+from core.members import parse_birthday
 from core.occasions import keep_days, note, tell
-from core.posting import Engine
 from core.purchases import find_partner
-from core.referrals import code_of
 from core.returning import record
 from core.returns import ReturnInput, check_cancel, check_return
 from laurels import (
     Activity,
-    Cap,
     Effects,
     Facts,
     PointsPerVisit,
     Purchase,
     award,
-    capped,
     deny,
     earn_rule,
     enter_segment,
@@ -35,25 +31,14 @@ from laurels import (
     offered,
     on,
     set_attribute,
-    thank_referrer,
 )
-from tests.core.club import balance, bought, forge, open_club, told
-from tests.support import DAY, NOW, books, card, enrol_cards, scalar
+from tests.core.club import balance, bought, forge, gift, join, open_club, told, waiting
+from tests.support import DAY, NOW, books, enrol_cards, scalar
 
 pytestmark = pytest.mark.asyncio
 
 VISIT = PointsPerVisit("POINT", 5, code="visit", title="Five a visit")
 WELCOME = on("segment:vip", PointsPerVisit("POINT", 100, code="welcome", title="Welcome, VIP"))
-
-
-def gift(trigger: str, points: int = 7) -> Any:
-    return on(trigger, PointsPerVisit("POINT", points, code=trigger.replace(":", "-").split()[0]))
-
-
-async def waiting() -> list[tuple[str, int, str]]:
-    """What is still to be told: (name, attempts, problem)."""
-    rows = (await books(["occasion"]))["occasion"]
-    return [(r["external_id"], r["attempts"], r["problem"]) for r in rows]
 
 
 # -- noted ---------------------------------------------------------------------------------------
@@ -207,16 +192,6 @@ async def test_a_falsified_note_is_named(database: str, what: str) -> None:
 # -- who joins, who is thanked -------------------------------------------------------------------
 
 
-async def join(engine: Engine, number: str, **more: Any) -> int:
-    """Enrol at the club."""
-    terms = find_partner(engine.rulebook, "club")
-    greeted = "enrolment" in terms.triggers
-    person = Enrolment([card(number)], partner=terms.id, greeted=greeted, **more)
-    [(holder, _)] = await enrol(engine.ids, [person], NOW)
-    await tell(engine, NOW, [holder])
-    return holder
-
-
 async def test_who_enrols_is_greeted_once(database: str) -> None:
     engine = await open_club(gift("enrolment", 50))
     await join(engine, "1")
@@ -224,86 +199,6 @@ async def test_who_enrols_is_greeted_once(database: str) -> None:
     await enrol_cards(["2"])  # by nobody's partner
     assert (await balance("1"), await balance("2")) == (50, 0)
     assert await waiting() == []
-
-
-def referring(*, limit: int = 2) -> list[Any]:
-    @earn_rule("friend", "Twenty for who was referred, with the first 10.00")
-    def friend(purchase: Purchase, facts: Facts) -> Effects:
-        if "referred" not in facts.attributes:
-            return nothing("nobody referred this member")
-        if purchase.total < "10.00":
-            return nothing("spend 10.00")
-        return [award("POINT", 20), thank_referrer()]
-
-    thanks = capped(gift("referral", 30), Cap(times=limit, per="calendar 1Y"))
-    return [capped(friend, Cap(times=1)), thanks]
-
-
-async def test_referral_is_two_sided_with_limits(database: str) -> None:
-    engine = await open_club(*referring())
-    first = await join(engine, "1")
-    code = await code_of(first, NOW)
-    assert await code_of(first, NOW) == code
-    for n in range(2, 6):
-        await join(engine, str(n), referred_by=code.lower())
-        assert await bought(engine, f"small-{n}", "9.99", member=str(n)) == []
-        assert await balance("1") == 30 * min(n - 2, 2)
-        assert await bought(engine, f"R-{n}", "10.00", member=str(n)) == [20]
-        assert await bought(engine, f"again-{n}", "10.00", member=str(n)) == []
-    # Two of a year: the others found the cap, and stand in the books with that.
-    assert await balance("1") == 60
-    assert await scalar("SELECT count(*) FROM event WHERE kind = 19") == 4
-    assert await waiting() == []
-    assert await prove() == []
-
-
-async def test_thanks_are_taken_back_with_the_purchase_and_not_given_again(database: str) -> None:
-    engine = await open_club(*referring())
-    code = await code_of(await join(engine, "1"), NOW)
-    await join(engine, "2", referred_by=code)
-    await bought(engine, "R-1", "10.00", member="2")
-    assert (await balance("1"), await balance("2")) == (30, 20)
-    terms = find_partner(engine.rulebook, "club")
-    some = check_return(terms, ReturnInput("B-1", "R-1", NOW, amount="4.00"))
-    await record(engine, [some], NOW)
-    assert (await balance("1"), await balance("2")) == (30, 12)
-    await record(engine, [check_cancel(terms, "R-1", NOW)], NOW)
-    assert (await balance("1"), await balance("2")) == (0, 0)
-    assert await bought(engine, "R-2", "10.00", member="2") == [20]
-    await tell(engine, NOW + DAY)
-    assert (await balance("1"), await balance("2")) == (0, 20)
-    assert await waiting() == []
-    assert await prove() == []
-
-
-async def test_thanks_that_were_never_booked_are_let_go_with_the_purchase(database: str) -> None:
-    @earn_rule("broken", "Fails", on="referral")
-    def broken(activity: Activity, facts: Facts) -> Effects:
-        raise ValueError
-
-    engine = await open_club(referring()[0], broken)
-    code = await code_of(await join(engine, "1"), NOW)
-    await join(engine, "2", referred_by=code)
-    await bought(engine, "R-1", "10.00", member="2")
-    assert [attempts for _, attempts, _ in await waiting()] == [1]
-    terms = find_partner(engine.rulebook, "club")
-    await record(engine, [check_cancel(terms, "R-1", NOW)], NOW)
-    assert await waiting() == []
-    assert await prove() == []
-
-
-async def test_only_who_is_new_is_referred_and_by_a_code_that_is_one(database: str) -> None:
-    engine = await open_club(*referring())
-    first = await join(engine, "1")
-    code = await code_of(first, NOW)
-    await join(engine, "2")
-    await join(engine, "2", referred_by=code)
-    await join(engine, "1", referred_by=code)
-    assert (await books(["referral"]))["referral"] == []
-    with pytest.raises(Exception, match="nobody refers by this code") as caught:
-        await join(engine, "3", referred_by="NOBODY22")
-    assert getattr(caught.value, "path", None) == ("referredBy",)
-    assert await scalar("SELECT count(*) FROM identifier") == 2
 
 
 # -- days ----------------------------------------------------------------------------------------

@@ -49,7 +49,9 @@ LINE = [
 purchases = st.builds(
     lambda lines: Purchase("p", "r", AT, "EUR", tuple(lines)),
     st.lists(
-        st.builds(Line, st.sampled_from(["TEA", "MUG"]), st.integers(0, 300), st.integers(0, 3000)),
+        st.tuples(st.sampled_from(["TEA", "MUG"]), st.integers(0, 300), st.integers(0, 3000)).map(
+            lambda line: Line(*line)
+        ),
         min_size=1, max_size=4,
     ),
 )  # fmt: skip

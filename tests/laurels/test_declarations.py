@@ -241,6 +241,7 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (Partner, {"issues": [STAR]}, f"partner cafe: issues: {repr(STAR)[:60]} is no str"),
     (Partner, {"issues": ["a b"]}, f"partner cafe: issues 'a b': {CHARACTERS}"),
     (Partner, {"accepts": [""]}, f"partner cafe: accepts: {CODE} ''"),
+    (Partner, {"basis": "paid"}, "partner cafe: basis: 'paid' is no Basis"),
     (Partner, {"accepts": ["A", "A"]}, "partner cafe: accepts: A stands there twice"),
 ]
 

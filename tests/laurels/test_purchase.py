@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from laurels.money import Money
-from laurels.purchase import Facts, Line, Purchase, PurchaseError, check_receipt
+from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, check_receipt
 
 WHEN = datetime(2025, 7, 1, 9, 30, tzinfo=UTC)
 
@@ -28,7 +28,11 @@ def bought(**fields: Any) -> Purchase:
 def test_a_line_counts_thousandths() -> None:
     assert Line("cheese", 500, 1250).units == Decimal("1.250")
     assert Line("coffee", 350).units == 1
-    assert Line("coffee", 350) == ("coffee", 350, 1000, "")
+    assert Line("coffee", 350) == ("coffee", 350, 1000, "", 0, 0, 0, LineKind.GOODS)
+    assert Line("coffee", 350, discount=50).gross == 400
+    assert Line("coffee", 350).plain
+    for more in ({"discount": 1}, {"tax": 1}, {"points_paid": 1}, {"kind": LineKind.FEE}):
+        assert not Line("coffee", 350, **more).plain
 
 
 def test_totals() -> None:

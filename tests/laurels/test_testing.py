@@ -14,12 +14,16 @@ import plugins.partners.cafe
 import plugins.partners.grocer
 import plugins.partners.outfitter
 from laurels import (
+    Basis,
     Currency,
     EarnRule,
     Effects,
     Facts,
     Ladder,
+    Line,
+    LineKind,
     Partner,
+    PointsPerAmount,
     PointsPerVisit,
     Purchase,
     RuleError,
@@ -167,3 +171,18 @@ def test_receipts_members_and_a_clock() -> None:
     assert [g.points for g in judged.granted] == [3]
     with pytest.raises(RuleError, match="ZeroDivisionError"):
         testing.points(plugin(rule(lambda p, f: award(POINT, 1 // 0))), bought)
+
+
+def test_a_receipt_of_lines_as_they_are_and_a_partners_usual_basis() -> None:
+    @hookimpl
+    def laurels_partner() -> Partner:
+        basis = Basis("net-of-points", ["delivery"])
+        return Partner("shop", "The Shop", currencies=[POINT], basis=basis)
+
+    shop = plugin(PointsPerAmount(POINT, 1, "1.00 USD"), laurels_partner=laurels_partner)
+    delivery = Line("", 500, kind=LineKind.DELIVERY)
+    bought = testing.purchase(("bread", "8.40", "2"), Line("tea", 300, points_paid=100), delivery)
+    assert bought.lines == (Line("bread", 840, 2000), Line("tea", 300, points_paid=100), delivery)
+    assert testing.points(shop, bought) == {"POINT": 10}
+    assert testing.points(plugin(PointsPerAmount(POINT, 1, "1.00 USD")), bought) == {"POINT": 16}
+    assert testing.problems(shop) == []

@@ -27,6 +27,9 @@ RECORD = """mutation($input: RecordPurchasesInput!) { recordPurchases(input: $in
       caps rules { code points because } } }
     tierChanges { ladder { code } from { code } to { code } } }
   ... on Error { code message path } } } }"""
+LINES = """query($id: String!) { purchase(partner: "grocer", externalId: $id) {
+  total { amount } lines { number kind amount { amount } discount { amount } tax { amount }
+    pointsPaid { amount } returnedAmount { amount } } } }"""
 REDEEM = """mutation($input: RedeemRewardInput!) { redeemReward(input: $input) { __typename
   ... on RewardRedeemed { replayed redemption { id status codes points holdUntil settledAt
     reward { title } partner { code } currency { code } ledger { balance { active reserved } }
