@@ -25,6 +25,7 @@ from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
 from core.store.jobs import alone_tonight
+from core.store.shadows import prune
 from laurels.durations import start_of
 
 P = ParamSpec("P")
@@ -97,7 +98,7 @@ def told(job: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     """The jobs as procrastinate knows them, on this connection.
 
-    The six of every minute need no retry, for the next minute is one. Their queueing locks keep
+    The seven of every minute need no retry, for the next minute is one. Their queueing locks keep
     them from piling up behind a slow one. They have no other lock, which a killed worker would keep
     until `requeue` frees it, and `requeue` is one of them.
     """
@@ -169,6 +170,14 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if taken := await issue(work.engine, work.clock()):
             _log.info("issued rewards taken", count=taken)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="shadows", queueing_lock="shadows")
+    @told
+    async def shadows(timestamp: int) -> None:
+        """What shadow rules came to is kept of the newest only."""
+        del timestamp
+        await prune()
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="simulations", queueing_lock="simulations")

@@ -27,13 +27,14 @@ from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
 from core.sealing import seal
+from core.shadowing import Shadows
 from core.store import writes as rows
 from core.tally import Carried, Tally, carried_by
 from core.tiers import Standing, TierMove
 from laurels.declarations import MAX_POINTS
 from laurels.evaluation import Evaluation
 from laurels.policies import Activity
-from laurels.purchase import Purchase
+from laurels.purchase import Facts, Purchase
 
 _TICK = timedelta(microseconds=1)
 #: The version of a decision's stored form, hashed with it.
@@ -74,6 +75,8 @@ class Batch:
     awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
     containment: Containment = field(default_factory=Containment)
     tentative: bool = False
+    #: What judges in shadow what is booked; None: nothing does.
+    shadows: Shadows | None = None
     tally: Tally = field(default_factory=Tally)
     #: Of these it is known that what they wait for has happened in time: it is booked next.
     spared: list[Lot] = field(default_factory=list)
@@ -188,7 +191,25 @@ def fold_purchase(batch: Batch, item: Incoming, holder: int, event: int) -> Reco
     batch.relations[holder, partner.id] = visits + 1
     batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
+    if partner.shadow is not None and batch.shadows is not None:
+        _shadow(batch, partner, purchase, facts, evaluation, (event, holder, cause.booked_at))
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
+
+
+def _shadow(
+    batch: Batch,
+    partner: PartnerTerms,
+    purchase: Purchase,
+    facts: Facts,
+    evaluation: Evaluation,
+    booked: tuple[int, int, datetime],
+) -> None:
+    """Last of all: nothing that shadow rules do can reach what is booked.
+
+    Of a partner that is suspended its own rules didn't judge: there is nothing to compare.
+    """
+    if batch.shadows is not None and not batch.containment.breakers.left(partner.id):
+        batch.shadows.judge(batch.writes, partner, purchase, facts, evaluation, booked)
 
 
 def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None:

@@ -23,7 +23,8 @@ from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.settling import end_holds
-from core.store import caps, faults, issues, redemptions
+from core.shadowing import Shadows
+from core.store import caps, faults, issues, redemptions, shadows
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
@@ -73,6 +74,7 @@ class Engine:
         self.install = install
         self.ids = Ids()
         self.containment = Containment()
+        self.shadows = Shadows()
         self._renewing = asyncio.Lock()
 
     async def renew(self, now: datetime) -> None:
@@ -146,7 +148,7 @@ class Engine:
 
     async def tell_faults(self, now: datetime) -> None:
         """Keep what partners' rules did wrong since, for whoever looks for the culprit."""
-        if found := self.containment.take_faults():
+        if found := self.containment.take_faults() + self.shadows.take_faults():
             try:
                 await faults.add(found, now)
             except Exception:  # what was booked is booked, and is answered
@@ -169,8 +171,9 @@ class Engine:
         what is left of budgets, nobody else draws on them until the end.
         """
         batch = Batch(
-            self.rulebook, now, historical, containment=self.containment, tentative=not book
-        )
+            self.rulebook, now, historical, containment=self.containment, tentative=not book,
+            shadows=self.shadows if book and not historical else None,
+        )  # fmt: skip
         places = await store.lock_members(
             connection, [(n, *item.member.key) for n, item in enumerate(items)]
         )
@@ -257,6 +260,8 @@ async def write(connection: Connection, batch: Batch) -> None:
     await store.write_holders(connection, writes)
     if writes.issues:
         await issues.add(connection, writes.issues)
+    if writes.shadowed or writes.paused:
+        await shadows.write(connection, writes, batch.now)
     if not await caps.write(connection, batch.tally):
         raise LostRace  # another drew on a budget since: less is left of it
     if writes.settled:  # last: stock is given back there, for which others wait

@@ -187,6 +187,21 @@ class RewardTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowTerms:
+    """Other rules that judge beside a partner's own and book nothing: its next version, or drafts.
+
+    `terms` is the partner with these in place of its own. What they come to is counted under the
+    number of their `run`, `since` then; once it is `paused_at` they judge no more.
+    """
+
+    run: int
+    version: str
+    since: datetime
+    terms: PartnerTerms
+    paused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PartnerTerms:
     """A partner with its contract and its rules.
 
@@ -208,6 +223,7 @@ class PartnerTerms:
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
+    shadow: ShadowTerms | None = None
     rules: tuple[EarnRule, ...] = field(init=False, default=())
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)

@@ -26,7 +26,7 @@ from laurels.earning import (
 from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluation import Evaluation, Granted, Issued, Refused
 from laurels.evaluator import evaluate
-from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
+from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.money import Money, MoneyError
 from laurels.policies import Activity, Expiry, Pending, Policy, Returns
 from laurels.purchase import Facts, Line, Purchase, PurchaseError, Use
@@ -57,6 +57,7 @@ from laurels.rules import (
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "SHADOW_GROUP",
     "Activity",
     "Award",
     "Budget",

@@ -50,6 +50,10 @@ _CONSTRAINTS = {
     "issue": "pkey holder_id_fkey place_check reward_check quantity_check problem_check done",
     "budget": "pkey code_check taken_check not_overdrawn",
     "carry": "pkey holder_id_fkey rule_check",
+    "shadow_run": "pkey digest_check version_check alone",
+    "shadow_count": "pkey slice_check currency_check same_check different_check faults_check "
+    "live_check shadow_check of",
+    "shadow_difference": "pkey differs",
 }
 _STANDING = ", ".join(
     f"('{table}', '{table}_{name}')"

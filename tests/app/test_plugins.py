@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 from core.containment import Fault
+from core.db import reading
 from core.rulebook import Rulebook
-from core.store import faults
+from core.store import faults, shadows
+from core.store.writes import ShadowRow, Writes
 from tests.app.working import SECRET
 from tests.support import NOW
 
@@ -36,3 +38,23 @@ async def test_the_culprits_are_named_on_request(database: str, coalition: Ruleb
     ]
     silent = plugins(database)
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, told.stdout, "")
+
+
+async def test_what_shadow_rules_came_to_is_told_on_request(
+    database: str, coalition: Rulebook
+) -> None:
+    number = coalition.partners["grocer"].id
+    async with reading() as connection:
+        run = (await shadows.runs(connection, [(number, "a" * 40, "2.0")], NOW))[number].id
+        writes = Writes(paused={run})
+        row = ShadowRow(run, 1, 1, NOW, {"BASKET": (1200, 1500)})
+        writes.shadowed += [row, row, row._replace(event=2, live="[1]", shadow="[2]")]
+        writes.shadowed.append(ShadowRow(run, 3, 1, NOW, {}, failed=True))
+        await shadows.write(connection, writes, NOW)
+    told = plugins(database, "--shadow")
+    assert told.returncode == 0, told.stderr
+    table = told.stdout[told.stdout.index("judged") :]
+    words = " ".join(table.replace("│", " ").split())
+    assert "grocer 2.0 2026-03-15 12:00 UTC 3 2 1 1 3,600 BASKET 4,500 BASKET" in words
+    assert "paused 2026-03-15 12:00 UTC" in words
+    assert "judged" not in plugins(database).stdout

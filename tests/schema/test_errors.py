@@ -243,6 +243,7 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "MoveLotsResult": ["LotsMoved"],
         "SaveRuleResult": ["DataRuleChanged"],
         "RuleInForceResult": ["DataRuleChanged"],
+        "ResetShadowResult": ["ShadowReset"],
         "SimulateRulesResult": ["SimulationAsked"],
         "CancelSimulationResult": ["SimulationCancelled"],
     }
