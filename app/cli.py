@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from app import codes as codes_file
-from app import demo, importer, serving, tokens, work
+from app import demo, importer, serving, tokens, whatif, work
 from app import sandbox as sandboxes
 from app.runtime import database, running
 from app.shown import Steps, bars, done_table, month_tables, plugin_table, shadow_table
@@ -31,6 +31,7 @@ from plugins.host import collect
 from schema.build import build_schema
 
 commands = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+commands.command()(whatif.simulate)
 
 
 @commands.command()
