@@ -55,7 +55,7 @@ class Shadows:
         try:
             terms = shadow.terms.at(purchase.occurred_at)
             judged = self._containment.judge(terms, purchase, facts, tentative=True)
-            row = _row(run, booked, given(partner, evaluation), given(terms, judged))
+            row = _row(run, booked, (partner, evaluation), (terms, judged))
         except PartnerRuleFailed:
             row = self._fault(writes, run, booked)
         except Exception:  # a title of a rule's own, say, which runs its code when it is read
@@ -81,45 +81,48 @@ class _UntoldError(Exception):
     """What shadow rules gave can't be written down."""
 
 
-def given(partner: PartnerTerms, evaluation: Evaluation) -> list[Given]:
-    """What each rule gave, in the order of the rules; its awards of a currency are added up."""
-    points: dict[tuple[int, str], int] = {}
-    for granted in evaluation.granted:
-        key = (granted.rule, granted.currency)
-        points[key] = points.get(key, 0) + granted.points
-    pieces: dict[tuple[int, str], int] = {}
-    for issued in evaluation.issued:
-        key = (issued.rule, issued.reward)
-        pieces[key] = pieces.get(key, 0) + issued.quantity
-    rules = partner.rules
-    found = [
-        (place, Given(rules[place].code, rules[place].title, n, currency))
-        for (place, currency), n in points.items()
-    ]
-    found += [
-        (place, Given(rules[place].code, rules[place].title, n, None, reward))
-        for (place, reward), n in pieces.items()
-    ]
-    return [x for _, x in sorted(found, key=lambda pair: pair[0])]
-
-
 def _row(
-    run: int, booked: tuple[int, int, datetime], live: Sequence[Given], shadow: Sequence[Given]
+    run: int,
+    booked: tuple[int, int, datetime],
+    live: tuple[PartnerTerms, Evaluation],
+    shadow: tuple[PartnerTerms, Evaluation],
 ) -> ShadowRow:
     """Both beside each other. What a member gets is compared, whichever rules give it."""
-    sums: dict[str, tuple[int, int]] = {}
-    pieces: dict[str, tuple[int, int]] = {}
-    for own, side in ((True, live), (False, shadow)):
-        for x in side:
-            told, name = (sums, x.currency) if x.reward is None else (pieces, x.reward)
-            assert name is not None
-            a, b = told.get(name, (0, 0))
-            told[name] = (a + x.amount, b) if own else (a, b + x.amount)
-    if any(b > MAX_POINTS for _, b in sums.values()):
+    points, pieces = _gets(live[1])
+    others, other_pieces = _gets(shadow[1])
+    if any(n > MAX_POINTS for n in others.values()):
         raise _UntoldError
-    if all(a == b for a, b in (*sums.values(), *pieces.values())):
+    sums = {code: (points.get(code, 0), others.get(code, 0)) for code in {**points, **others}}
+    if points == others and pieces == other_pieces:
         return ShadowRow(run, *booked, sums)
-    return ShadowRow(run, *booked, sums, _told(live), _told(shadow))
+    return ShadowRow(run, *booked, sums, _told(given(*live)), _told(given(*shadow)))
+
+
+def _gets(evaluation: Evaluation) -> tuple[dict[str, int], dict[str, int]]:
+    """Points by currency, and pieces by reward."""
+    points: dict[str, int] = {}
+    for granted in evaluation.granted:
+        points[granted.currency] = points.get(granted.currency, 0) + granted.points
+    pieces: dict[str, int] = {}
+    for issued in evaluation.issued:
+        pieces[issued.reward] = pieces.get(issued.reward, 0) + issued.quantity
+    return points, pieces
+
+
+def given(partner: PartnerTerms, evaluation: Evaluation) -> list[Given]:
+    """What each rule gave, in the order of the rules; its awards of a currency are added up."""
+    amounts: dict[tuple[int, str | None, str | None], int] = {}
+    for granted in evaluation.granted:
+        key = (granted.rule, granted.currency, None)
+        amounts[key] = amounts.get(key, 0) + granted.points
+    for issued in evaluation.issued:
+        piece = (issued.rule, None, issued.reward)
+        amounts[piece] = amounts.get(piece, 0) + issued.quantity
+    rules = partner.rules
+    return [
+        Given(rules[place].code, rules[place].title, amount, currency, reward)
+        for (place, currency, reward), amount in sorted(amounts.items(), key=lambda x: x[0][0])
+    ]
 
 
 def _told(side: Sequence[Given]) -> str:

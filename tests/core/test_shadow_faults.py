@@ -77,7 +77,7 @@ FAULTS: dict[str, tuple[Callable[[], EarnRule], tuple[str, str]]] = {
         ("slow", "issued what its contract doesn't name in shadow"),
     ),
     "no effect": (lambda: made(lambda p, f: 7), ("slow", "answered what no rule may in shadow")),
-    "too much": (lambda: made(lambda p, f: [award(STAR, 10**15)] * 9300), UNTOLD),
+    "too much": (lambda: made(lambda p, f: [award(STAR, 10**15)] * 2), UNTOLD),
     "no title": (Renamed, UNTOLD),
     "title raises": (Untitled, UNTOLD),
 }
