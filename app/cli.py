@@ -6,84 +6,32 @@ errors say the next step. Knows nothing of how points are counted.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import asyncpg
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
 from app import codes as codes_file
-from app import demo, importer, serving, tokens, work
+from app import demo, importer, serving, tokens, whatif, work
 from app import sandbox as sandboxes
-from app.postgres import EmbeddedPostgresError
 from app.runtime import database, running
-from app.settings import Settings
-from app.shown import Steps, bars, done_table, month_tables, plugin_table
+from app.shown import Steps, bars, done_table, month_tables, plugin_table, shadow_table
+from app.terminal import Database, Now, err, out, parse_now
+from app.terminal import run as _run
+from app.terminal import settings as _settings
 from core import check as proof
 from core import db, digests
-from core.errors import Refusal
 from core.posting import Engine
+from core.store import shadows
 from core.store.faults import RuleFault, all_by_code
 from plugins.host import collect
 from schema.build import build_schema
 
 commands = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
-out = Console()
-err = Console(stderr=True, soft_wrap=True)
-T = TypeVar("T")
-
-Database = Annotated[
-    str | None, typer.Option("--database", help="Another database of the same server, made if new.")
-]
-Now = Annotated[
-    str | None,
-    typer.Option(help="The time to take for now, with its zone: 2018-01-01T04:01:20Z (history)."),
-]
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "LAURELS_" + "_".join(str(p) for p in problem["loc"]).upper()
-            err.print(f"[red]{name if problem['loc'] else 'settings'}[/]: {problem['msg']}")
-        raise typer.Exit(2) from None
-
-
-def _run(work_: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what was refused on purpose is told in a line, not as a traceback."""
-    try:
-        return asyncio.run(work_)
-    except (Refusal, EmbeddedPostgresError) as error:
-        err.print(Text(str(error), style="red"))
-        raise typer.Exit(1) from None
-    except (OSError, asyncpg.PostgresError) as error:
-        err.print(Text(f"{type(error).__name__}: {error}", style="red"))
-        err.print("Is PostgreSQL up, and may LAURELS_DATABASE_URL log in? Unset: the embedded one.")
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def parse_now(text: str | None) -> datetime:
-    """The instant of `--now`, or the clock's. Exits with 2 where it has no zone."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = datetime.min  # noqa: DTZ901  # refused in the next line
-    if at.tzinfo is None:
-        raise typer.BadParameter("an instant with its zone is wanted, such as 2018-01-01T04:01:20Z")
-    return at.astimezone(UTC)
+commands.command()(whatif.simulate)
 
 
 @commands.command()
@@ -334,13 +282,25 @@ def plugins(
     faults: Annotated[
         bool, typer.Option("--faults", help="Ask the database whose rules failed, too.")
     ] = False,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Ask the database what shadow rules came to, too.")
+    ] = False,
 ) -> None:
     """What is installed, with versions, rules and rewards; what was refused, and why.
 
-    Example: laurels plugins --faults
+    A shadow is a next version, found by an entry point of the group laurels.shadows, or a draft of
+    a data rule: it judges every new purchase beside the rules in force, and books nothing.
+
+    Examples:
+
+      laurels plugins --faults
+
+      laurels plugins --shadow
     """
     collected = collect(blocked=_settings().blocked_plugins)
     out.print(plugin_table(collected.installed))
+    for next_ in collected.shadows:
+        out.print(f"shadow: {next_.name} {next_.version}, of {next_.partner.name}")
     for name in collected.blocked:
         out.print(f"blocked: {name}")
     for refused in collected.refused:
@@ -350,8 +310,15 @@ def plugins(
         times = f"{fault.faults} time{'s' if fault.faults > 1 else ''}"
         last = f"last on {fault.last_at:%Y-%m-%d %H:%M} UTC"
         err.print(f"[red]failed[/] partner '{code}': {rule} {fault.what}, {times}, {last}")
+    if shadow:
+        out.print(shadow_table(_run(_shadows(database_name))))
     if collected.refused:
         raise typer.Exit(1)
+
+
+async def _shadows(database_name: str | None) -> list[shadows.Shadowed]:
+    async with database(_settings(), database_name) as url, db.connected(url):
+        return await shadows.all_by_code()
 
 
 async def _faults(database_name: str | None) -> list[tuple[str, RuleFault]]:

@@ -26,6 +26,7 @@ from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
 from core.store.jobs import alone_tonight
+from core.store.shadows import prune
 from laurels.durations import start_of
 
 P = ParamSpec("P")
@@ -181,6 +182,14 @@ def _look_each_minute(app: App, work: Work) -> None:
         await keep_days(work.engine, now)
         if booked := await tell(work.engine, now):
             _log.info("occasions told", count=booked)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="shadows", queueing_lock="shadows")
+    @told
+    async def shadows(timestamp: int) -> None:
+        """What shadow rules came to is kept of the newest only."""
+        del timestamp
+        await prune()
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="simulations", queueing_lock="simulations")

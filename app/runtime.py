@@ -21,6 +21,7 @@ from app.settings import CHECKOUT, Settings
 from core import db, programme
 from core.digests import DigestKey
 from core.posting import Engine
+from core.store.casting import Understudy
 from core.store.data_rules import CHANNEL
 from core.store.reference import Declared, install
 from plugins.host import Collected, Installed, collect
@@ -96,7 +97,8 @@ async def running(
     terms = programme.read(programme_file)
     async with database(settings, name) as url, db.connected(url):
         declared = [_declared(plugin) for plugin in plugins.installed]
-        build = partial(install, terms, declared)
+        shadows = [Understudy(_declared(plugin)) for plugin in plugins.shadows]
+        build = partial(install, terms, declared, shadows=shadows)
         engine = Engine(await build(now or datetime.now(UTC)), build)
         seal = DigestKey.of(settings.signing_secret())
         yield Runtime(engine, plugins, url, seal)

@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from app.sandbox import Month
 from core.nightly import Night
+from core.store.shadows import Shadowed
 from laurels.plugin.installed import Installed
 
 _STEPS = {
@@ -114,4 +115,23 @@ def plugin_table(installed: Sequence[Installed]) -> Table:
             ", ".join(r.code for r in p.redeem_rules),
             ", ".join(r.code for r in p.rewards),
         )
+    return table
+
+
+def shadow_table(found: Sequence[Shadowed]) -> Table:
+    """What the partners' shadow rules came to."""
+    heads = ("judged", "same", "different", "faults", "points in force", "points in shadow")
+    columns = [Column(head, justify="right") for head in heads]
+    table = Table("partner", Column("shadow", no_wrap=True), "since", *columns)
+    for x in found:
+        t = x.totals
+        counts = (t.same + t.different, t.same, t.different, t.faults)
+        live, shadow = (
+            "\n".join(f"{points[side]:,} {code}" for code, points in sorted(t.points.items()))
+            for side in (0, 1)
+        )
+        since = f"{x.since:%Y-%m-%d %H:%M} UTC"
+        if x.paused_at is not None:
+            since += f"\npaused {x.paused_at:%Y-%m-%d %H:%M} UTC"
+        table.add_row(x.partner, x.version, since, *(f"{n:,}" for n in counts), live, shadow)
     return table

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
@@ -20,12 +20,13 @@ import structlog
 
 from core.data_rules import DataRule, expect
 from core.errors import PartnerRuleFailed
-from laurels.deadline import evaluate_in_time
+from laurels.deadline import ask_in_time, evaluate_in_time
 from laurels.earning import in_the_box
 from laurels.errors import RuleError, RuleTooSlow, storable
 from laurels.evaluation import Evaluation
 from laurels.lasting import unwrapped
 from laurels.purchase import Facts, Purchase
+from laurels.redeeming import Answer, Checkout, RedeemRule
 from laurels.rules import EarnRule, Effects, Nothing, Terms
 
 if TYPE_CHECKING:
@@ -65,12 +66,15 @@ class _Breaker:
 
 @dataclass(slots=True)
 class Breakers:
-    """Who is suspended, in this process. `clock` is monotonic: it moves with no event's time."""
+    """Who is suspended, in this process. `clock` is monotonic: it moves with no event's time.
+
+    A partner's earn rules by its id, a redeem rule of it by (id, code).
+    """
 
     clock: Callable[[], float] = time.monotonic
-    _breakers: dict[int, _Breaker] = field(default_factory=dict)
+    _breakers: dict[Hashable, _Breaker] = field(default_factory=dict)
 
-    def left(self, partner: int) -> float:
+    def left(self, partner: Hashable) -> float:
         """Seconds that a partner is suspended for; 0 where it isn't.
 
         After them its rules are tried once more.
@@ -80,7 +84,7 @@ class Breakers:
             return 0.0
         return max(0.0, breaker.until - self.clock())
 
-    def failed(self, partner: int) -> float:
+    def failed(self, partner: Hashable) -> float:
         """Its rules failed; returns for how many seconds that suspends it, 0: it doesn't."""
         breaker = self._breakers.setdefault(partner, _Breaker())
         breaker.failures += 1
@@ -91,7 +95,7 @@ class Breakers:
         breaker.pause = min(2 * pause, LONGEST_PAUSE)
         return pause
 
-    def passed(self, partner: int) -> None:
+    def passed(self, partner: Hashable) -> None:
         """Its rules worked: whatever they did before is forgotten."""
         self._breakers.pop(partner, None)
 
@@ -196,11 +200,38 @@ class Containment:
         harmless = any(r.code == rule and _harmless(r) for r in partner.rules)
         spared = tentative or harmless or self.breakers.left(partner.id)
         pause = 0.0 if spared else self.breakers.failed(partner.id)
+        self._log(partner, rule, what, pause)
+
+    def _log(self, partner: PartnerTerms, rule: str, what: str, pause: float) -> None:
         if not self._silent:
             _log.warning(
                 "a partner's rule failed", partner=partner.code, rule=rule, what=what,
                 suspended_for=pause or None,
             )  # fmt: skip
+
+    def ask(self, partner: PartnerTerms, rule: RedeemRule, checkout: Checkout) -> Answer:
+        """Ask a redeem rule, under the deadline; what it answers fits what was handed to it.
+
+        One that fails again and again is suspended by itself: its partner's purchases and other
+        rules go on. Raises PartnerRuleFailed, naming it.
+        """
+        name, key = f"partner '{partner.code}', rule '{rule.code}'", (partner.id, rule.code)
+        if left := self.breakers.left(key):
+            raise PartnerRuleFailed(
+                f"{name}: it failed again and again and is suspended; "
+                f"send it again in {ceil(left)} seconds"
+            )
+        try:
+            answer = ask_in_time(rule, checkout)
+        except RuleError as error:
+            # An earn rule may have the same code.
+            what = f"{_kind(error)} on a payment"
+            self._faults[Fault(partner.id, rule.code, what)] += 1
+            pause = self.breakers.failed(key)
+            self._log(partner, rule.code, what, pause)
+            raise PartnerRuleFailed(f"partner '{partner.code}', {error}") from error
+        self.breakers.passed(key)
+        return answer
 
     def take_faults(self) -> list[tuple[Fault, int]]:
         """What went wrong since this was asked last, and how often."""

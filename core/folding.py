@@ -29,6 +29,7 @@ from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
 from core.sealing import seal
+from core.shadowing import Shadows
 from core.store import writes as rows
 from core.tally import Tally, carried_by
 from core.tiers import Standing, TierMove
@@ -75,6 +76,8 @@ class Batch:
     awaiting: dict[tuple[int, str], dict[str, datetime]] = field(default_factory=dict)
     containment: Containment = field(default_factory=Containment)
     tentative: bool = False
+    #: What judges in shadow what is booked; None: nothing does.
+    shadows: Shadows | None = None
     tally: Tally = field(default_factory=Tally)
     #: Of these it is known that what they wait for has happened in time: it is booked next.
     spared: list[Lot] = field(default_factory=list)
@@ -186,6 +189,8 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     batch.relations[holder, partner.id] = facts.visits + bought
     batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
+    if bought and partner.shadow is not None and batch.shadows is not None:
+        _shadow(batch, partner, purchase, facts, evaluation, (event, holder, cause.booked_at))
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
 
 
@@ -202,6 +207,22 @@ def _facts(
     attributes = noted_at(noted, item.purchase.occurred_at) if noted else {}
     visits = batch.relations.get((holder, partner.id), 0)
     return batch.tally.facts(partner, item.purchase, holder, visits, tiers, attributes)
+
+
+def _shadow(
+    batch: Batch,
+    partner: PartnerTerms,
+    purchase: Purchase,
+    facts: Facts,
+    evaluation: Evaluation,
+    booked: tuple[int, int, datetime],
+) -> None:
+    """Last of all: nothing that shadow rules do can reach what is booked.
+
+    Of a partner that is suspended its own rules didn't judge: there is nothing to compare.
+    """
+    if batch.shadows is not None and not batch.containment.breakers.left(partner.id):
+        batch.shadows.judge(batch.writes, partner, purchase, facts, evaluation, booked)
 
 
 def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None:

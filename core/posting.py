@@ -23,7 +23,8 @@ from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import Rulebook
 from core.settling import end_holds
-from core.store import attributes, caps, faults, issues, redemptions
+from core.shadowing import Shadows
+from core.store import attributes, caps, faults, issues, redemptions, shadows
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
@@ -75,6 +76,7 @@ class Engine:
         self.install = install
         self.ids = Ids()
         self.containment = Containment()
+        self.shadows = Shadows()
         self._renewing = asyncio.Lock()
 
     async def renew(self, now: datetime) -> None:
@@ -175,7 +177,7 @@ class Engine:
 
     async def tell_faults(self, now: datetime) -> None:
         """Keep what partners' rules did wrong since, for whoever looks for the culprit."""
-        if found := self.containment.take_faults():
+        if found := self.containment.take_faults() + self.shadows.take_faults():
             try:
                 await faults.add(found, now)
             except Exception:  # what was booked is booked, and is answered
@@ -198,8 +200,9 @@ class Engine:
         what is left of budgets, nobody else draws on them until the end.
         """
         batch = Batch(
-            self.rulebook, now, historical, containment=self.containment, tentative=not book
-        )
+            self.rulebook, now, historical, containment=self.containment, tentative=not book,
+            shadows=self.shadows if book and not historical else None,
+        )  # fmt: skip
         holders, batch.tips = await _lock(connection, items)
         if holders:
             await self._load(connection, batch, items, holders)
@@ -300,6 +303,8 @@ async def write(connection: Connection, batch: Batch) -> None:
     if writes.issues:
         await issues.add(connection, writes.issues)
     await attributes.write(connection, writes, batch.now)
+    if writes.shadowed or writes.paused:
+        await shadows.write(connection, writes, batch.now)
     if not await caps.write(connection, batch.tally):
         raise LostRace  # another drew on a budget since: less is left of it
     if writes.settled:  # last: stock is given back there, for which others wait

@@ -19,13 +19,24 @@ from core.purchases import check_text, find_partner
 from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms, RuleTerms
 from core.store import data_rules as store
+from core.store import shadows
 from core.store.data_rules import DataRuleRow
 from core.store.rules import Wanted, versions
 from laurels.caps import Budget, Ceiling, shared_by
 from laurels.lasting import ceilings_of, group_of, unwrapped
 from laurels.rules import EarnRule
 
-__all__ = ["Changed", "DataRuleRow", "activate", "checked", "draft_of", "end", "save"]
+__all__ = [
+    "Changed",
+    "DataRuleRow",
+    "activate",
+    "checked",
+    "draft_of",
+    "end",
+    "reset",
+    "save",
+    "shadow",
+]
 
 #: As many revisions as one rule may have.
 MOST_REVISIONS = 1000
@@ -200,7 +211,32 @@ async def activate(
         await store.put_in_force(connection, row, number, start, until_at)
         await store.tell(connection)
     await engine.renew(now)
-    return Changed(row._replace(rule=number, from_at=start, until_at=until_at))
+    in_force = row._replace(rule=number, from_at=start, until_at=until_at, shadow_at=None)
+    return Changed(in_force)
+
+
+async def shadow(
+    engine: Engine, partner: str, code: str, revision: int, now: datetime, *, on: bool
+) -> Changed:
+    """Let a draft judge in shadow, in place of its rule and of other drafts of it; or no more.
+
+    Raises UnknownReference, BadInput (it says what it may not, by now) or WrongState.
+    """
+    terms = find_partner(engine.rulebook, partner)
+    async with transaction() as connection:
+        rows = await store.lock(connection, terms.id, _code(code))
+        row = _revision(rows, revision)
+        if (row.shadow_at is not None) == on:
+            return Changed(row, replayed=True)
+        if on and row.from_at is not None:
+            raise WrongState("this revision was in force already: save it again", "revision")
+        if on:
+            checked(terms, row.definition, now)
+        since = now if on else None
+        await store.shadow(connection, row, since)
+        await store.tell(connection)
+    await engine.renew(now)
+    return Changed(row._replace(shadow_at=since))
 
 
 async def end(
@@ -228,6 +264,19 @@ async def end(
         await store.tell(connection)
     await engine.renew(now)
     return Changed(row._replace(until_at=stop))
+
+
+async def reset(engine: Engine, partner: str, now: datetime) -> PartnerTerms:
+    """Begin a partner's shadow anew: another run, that isn't paused. Returns the partner with it.
+
+    Raises UnknownReference; WrongState where nothing of it is in shadow.
+    """
+    terms = find_partner(engine.rulebook, partner)
+    if terms.shadow is None:
+        raise WrongState(f"nothing of '{terms.code}' judges in shadow", "partner")
+    await shadows.end(terms.id, now)
+    await engine.renew(now)
+    return find_partner(engine.rulebook, partner)
 
 
 def _code(code: str) -> str:

@@ -201,6 +201,21 @@ class RewardTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowTerms:
+    """Other rules that judge beside a partner's own and book nothing: its next version, or drafts.
+
+    `terms` is the partner with these in place of its own. What they come to is counted under the
+    number of their `run`, `since` then; once it is `paused_at` they judge no more.
+    """
+
+    run: int
+    version: str
+    since: datetime
+    terms: PartnerTerms
+    paused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PartnerTerms:
     """A partner with its contract and its rules.
 
@@ -224,6 +239,7 @@ class PartnerTerms:
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
     basis: Basis | None = None
+    shadow: ShadowTerms | None = None
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)
     ids: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())

@@ -104,8 +104,8 @@ async def cancel(number: int) -> Run:
 _working = asyncio.Lock()
 
 
-async def work(engine: Engine, now: datetime) -> int:
-    """Do the runs that wait, or were left behind, one after another; returns how many.
+async def work(engine: Engine, now: datetime, *, only: int | None = None) -> int:
+    """Do the runs (or this one) that wait, or were left behind, one by one; returns how many.
 
     One at a time in this process: where another call is at it, that one does them all.
     """
@@ -113,7 +113,7 @@ async def work(engine: Engine, now: datetime) -> int:
         return 0
     done = 0
     async with _working:
-        while (run := await store.claim()) is not None:
+        while (run := await store.claim(only)) is not None:
             done += 1
             await _do(engine, run, now)
     return done

@@ -40,7 +40,7 @@ from laurels.effects import (
 from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluation import Evaluation, Granted, Issued, Noted, Refused
 from laurels.evaluator import evaluate
-from laurels.hookspecs import ENTRY_POINT_GROUP, hookimpl
+from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.money import Money, MoneyError
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
@@ -68,6 +68,7 @@ from laurels.streaks import Streak
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "SHADOW_GROUP",
     "Activity",
     "Award",
     "Basis",

@@ -1,4 +1,4 @@
-"""A deadline for each evaluation: a rule that loops is stopped by a timer signal.
+"""A deadline for whatever runs a rule: one that loops is stopped by a timer signal.
 
 It works in the main thread alone, where the engine evaluates; it stops pure Python, regular
 expressions and big powers. A single long call in C ends late, and is the engine's watchdog's.
@@ -9,16 +9,21 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
+from typing import TypeVar
 
-from laurels.errors import RuleTooSlow
+from laurels.errors import RuleError, RuleTooSlow
 from laurels.evaluation import Evaluation
 from laurels.evaluator import evaluate
 from laurels.purchase import Facts, Purchase
+from laurels.redeeming import Answer, Checkout, RedeemRule, ask
 from laurels.rules import EarnRule
 
-#: Seconds that all rules of a partner may take for one receipt, and more for each of its lines.
+T = TypeVar("T")
+#: Seconds that all rules of a partner may take for one receipt, and more for each of its lines;
+#: and that a redeem rule may take for one bill.
 DEADLINE = 0.25
 EACH_LINE = 0.0002
 #: Seconds after which a rule that swallowed the signal gets it again.
@@ -62,19 +67,19 @@ class _Timer:
 _timer = _Timer()
 
 
-def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
-    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule.
+def in_time(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` returns. Raises what that does, or RuleTooSlow where it takes longer.
 
     Meanwhile no garbage is collected: the signal would end some other object's finalizer instead
     of the rule.
     """
     if not _timer.ready():
-        return evaluate(rules, purchase, facts)
+        return call()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _timer.start(DEADLINE + EACH_LINE * len(purchase.lines))
-        return evaluate(rules, purchase, facts)
+        _timer.start(seconds)
+        return call()
     finally:
         # Here and not by a call: the interpreter hands signals out where a function is entered, and
         # one that came there would leave the timer on.
@@ -82,3 +87,17 @@ def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts
         _timer.stop()
         if collecting:
             gc.enable()
+
+
+def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
+    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
+    seconds = DEADLINE + EACH_LINE * len(purchase.lines)
+    return in_time(seconds, partial(evaluate, rules, purchase, facts))
+
+
+def ask_in_time(rule: RedeemRule, checkout: Checkout) -> Answer:
+    """`ask` a redeem rule under the deadline. Raises RuleError, of what is late too."""
+    try:
+        return in_time(DEADLINE, partial(ask, rule, checkout))
+    except RuleTooSlow as late:
+        raise RuleError(rule.code, "took longer than a rule may") from late

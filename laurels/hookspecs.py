@@ -15,6 +15,8 @@ from laurels.rules import EarnRule
 #: The name of the plugin system, and the group of entry points that the host looks through.
 PROJECT = "laurels"
 ENTRY_POINT_GROUP = "laurels.partners"
+#: Where a partner's next version stands that judges in shadow: compared, and never booked.
+SHADOW_GROUP = "laurels.shadows"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -9,10 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from laurels.declarations import Currency, check_points, currency_code
-from laurels.errors import DeclarationError, check_code, check_title, shown, within
+from laurels.errors import (
+    DeclarationError,
+    RuleError,
+    RuleTooSlow,
+    check_code,
+    check_title,
+    shown,
+    storable,
+    within,
+)
 from laurels.money import Money
 from laurels.rates import rate, rate_text
 from laurels.rewards import REVERSIBLE, check_reversible
@@ -54,6 +63,61 @@ class RedeemRule(Protocol):
 
     def discount(self, checkout: Checkout) -> Discount | Nothing:
         """The money off, or why there is none. Never more points than the balance or the offer."""
+
+
+class Answer(NamedTuple):
+    """What a redeem rule said of a bill, and how long after completion that may be taken back.
+
+    `reversible` None: never.
+    """
+
+    said: Discount | Nothing
+    reversible: str | None
+
+
+def ask(rule: RedeemRule, checkout: Checkout) -> Answer:
+    """Ask a redeem rule, and hold its answer against what was handed to it.
+
+    Raises RuleError, naming the rule, where it raises, takes more than there is or was offered,
+    gives no money of the bill's or more than the bill, or answers anything else. What is returned
+    is a copy: nothing of the rule's own runs when it is read.
+    """
+    try:
+        said: object = rule.discount(checkout)
+        reversible: object = getattr(rule, "reversible", REVERSIBLE)
+    except (RuleTooSlow, KeyboardInterrupt):
+        raise  # the clock's, and the operator's own
+    except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
+        raise RuleError(rule.code, f"raised {type(error).__name__}") from error
+    try:
+        lasts = check_reversible("reversible", reversible)
+    except DeclarationError as error:
+        raise RuleError(rule.code, str(error)) from None
+    if type(said) is Nothing:
+        because: object = said.because
+        if type(because) is not str or not storable(because):
+            raise RuleError(rule.code, "gave a reason that is no text")
+        return Answer(Nothing(because[:500]), lasts)
+    if type(said) is not Discount:
+        raise RuleError(rule.code, f"answered {type(said).__name__}, no Discount and no Nothing")
+    return Answer(_held(rule, said, checkout), lasts)
+
+
+def _held(rule: RedeemRule, said: Discount, checkout: Checkout) -> Discount:
+    points: object = said.points
+    worth: object = said.worth
+    most = checkout.balance
+    if checkout.offered is not None:
+        most = min(most, checkout.offered)
+    # type() and not isinstance: True is an int, and no number of points.
+    if type(points) is not int or not 0 < points <= most:
+        raise RuleError(rule.code, f"took {shown(points)} of {most} points")
+    if type(worth) is not Money or type(worth.currency) is not str or type(worth.minor) is not int:
+        raise RuleError(rule.code, f"gave {shown(worth)}, which is no money")
+    total = checkout.total
+    if worth.currency != total.currency or not 0 < worth.minor <= total.minor:
+        raise RuleError(rule.code, f"gave {worth.minor} of {worth.currency[:8]} off {total}")
+    return Discount(points, worth)
 
 
 class PayWithPoints:

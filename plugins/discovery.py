@@ -1,4 +1,4 @@
-"""Finds the entry points of the group `laurels.partners`, one distribution at a time.
+"""Finds the entry points of partners and of their shadows, one distribution at a time.
 
 `importlib.metadata.entry_points` reads all distributions in one go, so that a single broken file of
 metadata hides every partner. Knows nothing of what the entry points lead to: imports none of them.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from importlib.metadata import Distribution, EntryPoint, distributions
 
-from laurels import ENTRY_POINT_GROUP
+from laurels import ENTRY_POINT_GROUP, SHADOW_GROUP
 from laurels.plugin.refusal import told
 from plugins.collected import Refused
 
 UNKNOWN = "unknown"
+_GROUPS = (ENTRY_POINT_GROUP, SHADOW_GROUP)
 
 
 def origin(entry: EntryPoint) -> tuple[str, str | None]:
@@ -35,7 +36,7 @@ def discover() -> tuple[list[EntryPoint], list[Refused]]:
         if key:
             seen.add(key)
         try:
-            found.extend(dist.entry_points.select(group=ENTRY_POINT_GROUP))
+            found += [e for group in _GROUPS for e in dist.entry_points.select(group=group)]
         except Exception as error:
             if _names_group(dist):
                 reason = f"its entry_points.txt can't be read: {told(error)}"
@@ -54,6 +55,7 @@ def _version_and_name(dist: Distribution) -> tuple[str, str | None]:
 def _names_group(dist: Distribution) -> bool:
     """Whether broken metadata are of a partner at all: others are no business of ours."""
     try:
-        return ENTRY_POINT_GROUP in (dist.read_text("entry_points.txt") or "")
+        text = dist.read_text("entry_points.txt") or ""
+        return any(group in text for group in _GROUPS)
     except Exception:
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from importlib.metadata import EntryPoint
 
+from laurels import SHADOW_GROUP
 from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load
 from laurels.plugin.refusal import RefusalError, guarded
@@ -26,42 +27,53 @@ def collect(
     """Load, check and ask every plugin but those `blocked`, in the order of their names.
 
     Without `entry_points` it takes those of all installed distributions. Never raises for what a
-    plugin does. Where two claim the same name or code, the first keeps it.
+    plugin does. Where two claim the same name or code, the first keeps it. Shadows come last: each
+    is of a partner that is installed.
     """
     if isinstance(blocked, str):
         raise TypeError("blocked is a collection of names, not one text")
     found, refused = discover() if entry_points is None else (list(entry_points), [])
     installed: list[Installed] = []
+    shadows: list[Installed] = []
     kept_out: set[str] = set()
-    names: dict[str, str] = {}
+    names: dict[tuple[bool, str], str] = {}
     taken = Taken()
     for entry in sorted(found, key=_order):
         if entry.name in blocked:
             kept_out.add(entry.name)
             continue
         version, dist = origin(entry)
+        shadow = _is_shadow(entry)
         try:
             _claim_name(names, entry)
             plugin = load(entry.name, _imported(entry), version, dist)
-            taken.take(plugin)
+            if shadow:
+                taken.cast(plugin)
+            else:
+                taken.take(plugin)
         except RefusalError as refusal:
-            refused.append(Refused(entry.name, version, refusal.hook, refusal.reason))
+            refused.append(Refused(entry.name, version, refusal.hook, refusal.reason, shadow))
         else:
-            installed.append(plugin)
+            (shadows if shadow else installed).append(plugin)
     refused.sort(key=lambda r: r.name)
-    return Collected(tuple(installed), tuple(refused), tuple(sorted(kept_out)))
+    return Collected(tuple(installed), tuple(refused), tuple(sorted(kept_out)), tuple(shadows))
 
 
-def _order(entry: EntryPoint) -> tuple[str, str, str]:
-    return entry.name, origin(entry)[1] or "", entry.value
+def _is_shadow(entry: EntryPoint) -> bool:
+    return entry.group == SHADOW_GROUP
 
 
-def _claim_name(names: dict[str, str], entry: EntryPoint) -> None:
-    first = names.get(entry.name)
+def _order(entry: EntryPoint) -> tuple[bool, str, str, str]:
+    return _is_shadow(entry), entry.name, origin(entry)[1] or "", entry.value
+
+
+def _claim_name(names: dict[tuple[bool, str], str], entry: EntryPoint) -> None:
+    key = (_is_shadow(entry), entry.name)
+    first = names.get(key)
     if first is not None:
         raise RefusalError(None, f"another plugin has this name already ({first})")
     dist = origin(entry)[1]
-    names[entry.name] = f"{entry.value} of {dist}" if dist else entry.value
+    names[key] = f"{entry.value} of {dist}" if dist else entry.value
 
 
 def _imported(entry: EntryPoint) -> object:

@@ -23,6 +23,18 @@ class Taken:
         for _, noun, code in _claims(plugin):
             self._owners[noun, code] = plugin.name
 
+    def cast(self, plugin: Installed) -> None:
+        """Note a shadow. Raises RefusalError where its partner isn't installed, or has one already.
+
+        It claims no code of its own: nothing of it is booked.
+        """
+        code = plugin.partner.code
+        if ("partner", code) not in self._owners:
+            raise RefusalError("laurels_partner", f"no partner {code!r} is installed to shadow")
+        owner = self._owners.setdefault(("shadow", code), plugin.name)
+        if owner != plugin.name:
+            raise RefusalError("laurels_partner", f"partner {code!r} has the shadow {owner!r}")
+
 
 def _claims(plugin: Installed) -> Iterator[tuple[str, str, str]]:
     yield "laurels_partner", "partner", plugin.partner.code

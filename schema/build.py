@@ -44,6 +44,7 @@ from schema.returns import ReturnMutations
 from schema.reversals import ReversalMutations
 from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
+from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
@@ -88,6 +89,7 @@ class Mutation(
     AdjustmentMutations,
     LotMoveMutations,
     DataRuleMutations,
+    ShadowMutations,
     SimulationMutations,
 ):
     """Every field names the roles that may call it."""

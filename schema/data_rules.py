@@ -42,6 +42,9 @@ class DataRuleState(enum.Enum):
     """By the instant of the request."""
 
     DRAFT = strawberry.enum_value("draft", description="Saved, and never in force.")
+    SHADOW = strawberry.enum_value(
+        "shadow", description="A draft that judges in shadow: compared, and never booked."
+    )
     SCHEDULED = strawberry.enum_value("scheduled", description="Will be in force.")
     ACTIVE = strawberry.enum_value("active", description="Judges what happens now.")
     ENDED = strawberry.enum_value("ended", description="Was in force.")
@@ -112,7 +115,7 @@ class DataRule:
 
 def _state(row: store.DataRuleRow, now: datetime) -> DataRuleState:
     if row.from_at is None:
-        return DataRuleState.DRAFT
+        return DataRuleState.DRAFT if row.shadow_at is None else DataRuleState.SHADOW
     if row.until_at is not None and row.until_at <= max(now, row.from_at):
         return DataRuleState.ENDED
     return DataRuleState.SCHEDULED if now < row.from_at else DataRuleState.ACTIVE
@@ -177,6 +180,19 @@ class ActivateRuleInput:
     )
     until_at: strawberry.Maybe[datetime] = strawberry.field(
         name="until", description="Until when, exclusive; left out: without an end."
+    )
+
+
+@strawberry.input(description="A draft that is to judge in shadow, or no more.")
+class ShadowRuleInput:
+    """Safe to send again."""
+
+    partner: str = strawberry.field(description="The code of the partner whose rule it is.")
+    code: str = strawberry.field(description="The rule's code.")
+    revision: int = strawberry.field(description="Which revision; it was never in force.")
+    on: bool = strawberry.field(
+        description="Whether it judges there, in place of the rule in force and of other drafts "
+        "of it."
     )
 
 
@@ -253,6 +269,23 @@ class DataRuleMutations:
             from_at=None if input.from_at is None else input.from_at.value,
             until_at=None if input.until_at is None else input.until_at.value,
         )  # fmt: skip
+        return DataRuleChanged.of(info, done)
+
+    @change(
+        "Let a draft judge in shadow: every new purchase is judged by it too, and nothing of that "
+        "is booked. See Partner.shadow.",
+        extensions=allow_change("partner", "admin"),
+    )
+    async def shadow_rule(
+        self,
+        info: Info,
+        input: Annotated[ShadowRuleInput, strawberry.argument(description="Which.")],
+    ) -> ForceResult | None:
+        context = info.context
+        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        done = await engine.shadow(
+            context.engine, input.partner, input.code, input.revision, context.instant, on=input.on
+        )
         return DataRuleChanged.of(info, done)
 
     @change(

@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, receipts
+from core.store import attributes, receipts, shadows
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
 from core.tally import UseRow
@@ -140,6 +140,27 @@ class StoryLoaders:
     def carried(self) -> DataLoader[int, list[CarriedRow]]:
         """What rules carry over to a member's next receipts."""
         return many(carried)
+
+    @cached_property
+    def shadow_totals(self) -> DataLoader[int, shadows.Totals | None]:
+        """What a run of shadow rules counted."""
+        return one(shadows.totals)
+
+    @cached_property
+    def shadow_differences(self) -> DataLoader[tuple[int, int], list[shadows.Difference]]:
+        """The newest differences of a run, by (run, limit)."""
+
+        async def fetch(
+            keys: list[tuple[int, int]],
+        ) -> Mapping[tuple[int, int], list[shadows.Difference]]:
+            found: dict[tuple[int, int], list[shadows.Difference]] = {}
+            for limit in dict.fromkeys(key[1] for key in keys):
+                group = [key[0] for key in keys if key[1] == limit]
+                rows = await shadows.differences(group, limit)
+                found |= {(run, limit): rows[run] for run in rows}
+            return found
+
+        return many(fetch)
 
     @cached_property
     def notices(self) -> DataLoader[NoticeKey, list[receipts.Notice]]:

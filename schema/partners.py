@@ -6,7 +6,7 @@ Knows nothing of members.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
 from strawberry import relay
@@ -21,6 +21,11 @@ from schema.access import allow
 from schema.context import Info
 from schema.fields import answer
 from schema.scalars import BigInt
+
+if TYPE_CHECKING:
+    from schema.shadows import Shadow
+
+LazyShadow: TypeAlias = Annotated["Shadow", strawberry.lazy("schema.shadows")]
 
 
 @strawberry.type(description="A separately balanced unit: points, stars, stamps.")
@@ -173,6 +178,17 @@ class Partner(relay.Node):
             return None
         left = info.context.engine.containment.breakers.left(self.terms.id)
         return info.context.instant + timedelta(seconds=left) if left else None
+
+    @answer(
+        "What its next version, or drafts of its data rules, came to that judge in shadow. Null: "
+        "there is nothing of the kind, or you aren't told."
+    )
+    def shadow(self, info: Info) -> LazyShadow | None:
+        from schema.shadows import Shadow  # it shows purchases, and they partners: a circle
+
+        if self.terms is None or not _may_see_faults(info, self.terms):
+            return None
+        return Shadow.of(self.terms)
 
     @classmethod
     def of(cls, terms: PartnerTerms) -> Partner:

@@ -59,5 +59,6 @@ def test_an_example_that_does_not_conform_would_be_seen() -> None:
 def test_what_it_says_of_the_kit_is_there() -> None:
     assert load("all", module(EXAMPLES[3])).rewards[1].codes is laurels.CodeSource.POOL
     assert f"`{hookspecs.ENTRY_POINT_GROUP}`" in GUIDE
+    assert f"`{hookspecs.SHADOW_GROUP}`" in GUIDE
     assert "quarter of a second" in GUIDE
     assert laurels.deadline.DEADLINE == 0.25

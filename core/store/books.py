@@ -379,7 +379,7 @@ REVOKE DELETE ON holder, ledger, lot, standing, relation, redemption, voucher, r
 """
     # What a revision says never changes; when it is in force does.
     + "REVOKE UPDATE, DELETE, TRUNCATE ON data_rule FROM laurels_app;\n"
-    + "GRANT UPDATE (rule_id, from_at, until_at) ON data_rule TO laurels_app;\n"
+    + "GRANT UPDATE (rule_id, from_at, until_at, shadow_at) ON data_rule TO laurels_app;\n"
     + f"REVOKE UPDATE, DELETE, TRUNCATE ON {', '.join(_APPEND_ONLY)} FROM laurels_app;\n"
 )
 APPEND_ONLY = _APPEND_ONLY

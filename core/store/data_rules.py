@@ -11,11 +11,15 @@ from core.db import Connection, reading
 
 #: On this channel every process hears that the rulebook has changed.
 CHANNEL = "laurels_rulebook"
-_COLUMNS = "partner_id, code, revision, definition, saved_by, saved_at, rule_id, from_at, until_at"
+_COLUMNS = """partner_id, code, revision, definition, saved_by, saved_at, rule_id, from_at, until_at,
+    shadow_at"""
 
 
 class DataRuleRow(NamedTuple):
-    """A revision of a data rule; `from_at` None: it was never activated."""
+    """A revision of a data rule; `from_at` None: it was never activated.
+
+    A draft judges in shadow since `shadow_at`; None: it doesn't.
+    """
 
     partner: int
     code: str
@@ -26,6 +30,7 @@ class DataRuleRow(NamedTuple):
     rule: int | None
     from_at: datetime | None
     until_at: datetime | None
+    shadow_at: datetime | None = None
 
 
 async def lock(connection: Connection, partner: int, code: str) -> list[DataRuleRow]:
@@ -71,15 +76,31 @@ async def put_in_force(
     from_at: datetime,
     until_at: datetime | None,
 ) -> None:
-    """A revision judges from then on, by this stored version."""
+    """A revision judges from then on, by this stored version, and no more in shadow."""
     await connection.execute(
-        "UPDATE data_rule SET rule_id = $4, from_at = $5, until_at = $6 "
+        "UPDATE data_rule SET rule_id = $4, from_at = $5, until_at = $6, shadow_at = NULL "
         "WHERE partner_id = $1 AND code = $2 AND revision = $3",
         *row[:3],
         rule,
         from_at,
         until_at,
     )
+
+
+async def shadow(connection: Connection, row: DataRuleRow, since: datetime | None) -> None:
+    """A draft judges in shadow, and no other revision of its rule does; None: nor does it."""
+    await connection.execute(
+        "UPDATE data_rule SET shadow_at = NULL "
+        "WHERE partner_id = $1 AND code = $2 AND shadow_at IS NOT NULL",
+        *row[:2],
+    )
+    if since is not None:
+        await connection.execute(
+            "UPDATE data_rule SET shadow_at = $4 "
+            "WHERE partner_id = $1 AND code = $2 AND revision = $3",
+            *row[:3],
+            since,
+        )
 
 
 async def end(connection: Connection, row: DataRuleRow, until_at: datetime) -> None:

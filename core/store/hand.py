@@ -69,9 +69,14 @@ CREATE TABLE data_rule (
     rule_id integer UNIQUE,
     from_at timestamptz,
     until_at timestamptz CHECK (until_at >= from_at),
+    -- Since when a draft judges in shadow.
+    shadow_at timestamptz,
     CONSTRAINT data_rule_revision UNIQUE (partner_id, code, revision),
     CONSTRAINT data_rule_activated CHECK ((rule_id IS NULL) = (from_at IS NULL)
         AND (from_at IS NOT NULL OR until_at IS NULL)),
+    CONSTRAINT data_rule_shadow CHECK (shadow_at IS NULL OR from_at IS NULL),
+    CONSTRAINT data_rule_shadow_alone EXCLUDE USING btree (partner_id WITH =, code WITH =)
+        WHERE (shadow_at IS NOT NULL),
     -- Of one rule at most one revision is in force at an instant; the code by its hash, for a text
     -- would need an extension.
     CONSTRAINT data_rule_alone EXCLUDE USING gist (
@@ -79,6 +84,43 @@ CREATE TABLE data_rule (
         int8range(hashtextextended(code, 7), hashtextextended(code, 7), '[]') WITH &&,
         tstzrange(from_at, until_at) WITH &&) WHERE (from_at IS NOT NULL)
 );
+-- Rules that judge in shadow, and book nothing: a run for each set of them, of which a partner has one
+-- open. Its counts of purchases (currency '') and of points stand in slices, for many transactions
+-- count at once. Of what differs, the newest are kept.
+CREATE TABLE shadow_run (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    partner_id integer NOT NULL,
+    digest text NOT NULL CHECK (length(digest) = 40),
+    version text NOT NULL CHECK (length(version) >= 1),
+    since timestamptz NOT NULL,
+    paused_at timestamptz,
+    ended_at timestamptz,
+    CONSTRAINT shadow_run_alone EXCLUDE USING btree (partner_id WITH =) WHERE (ended_at IS NULL)
+);
+CREATE TABLE shadow_count (
+    run_id bigint NOT NULL,
+    slice smallint NOT NULL CHECK (slice BETWEEN 0 AND 63),
+    currency text NOT NULL CHECK (length(currency) <= 64),
+    same bigint NOT NULL CHECK (same >= 0),
+    different bigint NOT NULL CHECK (different >= 0),
+    faults bigint NOT NULL CHECK (faults >= 0),
+    live numeric NOT NULL CHECK (live >= 0),
+    shadow numeric NOT NULL CHECK (shadow >= 0),
+    PRIMARY KEY (run_id, slice, currency),
+    CONSTRAINT shadow_count_of CHECK (CASE currency WHEN '' THEN live + shadow = 0
+        ELSE same + different + faults = 0 END)
+) WITH (fillfactor = 50);
+CREATE TABLE shadow_difference (
+    run_id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    holder_id bigint NOT NULL,
+    at timestamptz NOT NULL,
+    live jsonb NOT NULL,
+    shadow jsonb NOT NULL,
+    PRIMARY KEY (run_id, event_id),
+    CONSTRAINT shadow_difference_differs CHECK (live <> shadow)
+);
+CREATE INDEX shadow_difference_newest ON shadow_difference (run_id, at, event_id);
 -- Runs that judge a partner's history again by other rules: 1 waits, 2 runs, 3 done, 4 cancelled,
 -- 5 failed. They book nothing; a worker that runs one gives signs of life.
 CREATE TABLE simulation (

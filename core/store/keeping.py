@@ -11,6 +11,9 @@ from typing import Any
 from core.db import Connection
 from core.store.posting import columns as arrays
 
+#: One process at a time brings the reference rows up to date.
+INSTALL_LOCK = 5287358
+
 
 async def kept(
     connection: Connection,

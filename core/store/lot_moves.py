@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from core.db import Connection, Row, reading, transaction
 from core.rulebook import PolicyTerms
-from core.store.reference import INSTALL_LOCK
+from core.store.keeping import INSTALL_LOCK
 from core.store.rules import Policies
 from laurels.policies import Policy, Renewal
 

@@ -24,7 +24,8 @@ from core.rulebook import (
     Rulebook,
 )
 from core.store import rules
-from core.store.keeping import kept
+from core.store.casting import Understudy, cast
+from core.store.keeping import INSTALL_LOCK, kept
 from core.store.posting import columns as arrays
 from core.store.rules import Policies
 from laurels.based import on_basis
@@ -34,7 +35,6 @@ from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
 
-INSTALL_LOCK = 5287358
 _STOCK_SLICES = 4
 
 
@@ -71,8 +71,13 @@ async def _seed(connection: Connection, programme: Programme, now: datetime) -> 
     return programme
 
 
-async def install(programme: Programme, declared: Sequence[Declared], now: datetime) -> Rulebook:
-    """Bring the reference rows up to date and build the rulebook in force.
+async def install(
+    programme: Programme,
+    declared: Sequence[Declared],
+    now: datetime,
+    shadows: Sequence[Understudy] = (),
+) -> Rulebook:
+    """Bring the reference rows up to date and build the rulebook in force; `shadows` book nothing.
 
     Several processes may start at once: one at a time does this, on one connection alone: who waits
     for another's turn mustn't hold what that one needs. Raises BadInput where a contract
@@ -87,6 +92,7 @@ async def install(programme: Programme, declared: Sequence[Declared], now: datet
         currencies = await _currencies(connection, programme, declared, partners, policies)
         ladders = await _ladders(connection, programme, declared, partners)
         terms = await _terms(connection, declared, programme, partners, currencies, policies)
+        terms = await cast(connection, terms, declared, shadows, now)
         version = await connection.fetchval(
             "INSERT INTO rulebook (digest, at) VALUES ($1, $2) "
             "ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING version",

@@ -179,16 +179,25 @@ async def judging(
     """A partner's data rules. One that can't judge is left out, or issues what isn't `offered`."""
     found = []
     for row in rows:
-        try:
-            definition = RuleDefinition.model_validate_json(row.definition)
-            if definition.currency is not None and definition.currency not in issues:
-                raise BadInput(f"its contract no longer lets it issue {definition.currency}")
-            if definition.issue is not None and definition.issue.reward not in offered:
-                raise BadInput(f"{definition.issue.reward} is no longer offered")
-            rule = rule_of(definition)
-        except (BadInput, ValueError) as error:
-            _log.warning("a data rule is left out", partner=partner, rule=row.code, why=str(error))
+        rule = readable(partner, row.code, row.definition, issues, offered)
+        if rule is None:
             continue
         in_force = (row.from_at, row.until_at)
         found.append(await terms_of(policies, rule, row.number, issues, in_force))
     return tuple(found)
+
+
+def readable(
+    partner: str, code: str, said: str, issues: Collection[str], offered: Collection[str]
+) -> EarnRule | None:
+    """A stored data rule; None where it can't judge, which is logged."""
+    try:
+        definition = RuleDefinition.model_validate_json(said)
+        if definition.currency is not None and definition.currency not in issues:
+            raise BadInput(f"its contract no longer lets it issue {definition.currency}")
+        if definition.issue is not None and definition.issue.reward not in offered:
+            raise BadInput(f"{definition.issue.reward} is no longer offered")
+        return rule_of(definition)
+    except (BadInput, ValueError) as error:
+        _log.warning("a data rule is left out", partner=partner, rule=code, why=str(error))
+        return None

@@ -194,8 +194,8 @@ async def ask(
     await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
-async def claim() -> Run | None:
-    """Take a run that waits, or that was left behind; None: there is none.
+async def claim(only: int | None = None) -> Run | None:
+    """Take a run (or this one) that waits, or that was left behind; None: there is none.
 
     Each claim is an attempt: whoever made an earlier one is told to stop by its number.
     """
@@ -203,9 +203,11 @@ async def claim() -> Run | None:
         row = await connection.fetchrow(
             "UPDATE simulation SET state = 2, done = 0, beat_at = now(), attempts = attempts + 1 "
             "WHERE id = (SELECT id FROM simulation "
-            "WHERE state = 1 OR state = 2 AND beat_at < now() - $1::interval "
+            "WHERE (state = 1 OR state = 2 AND beat_at < now() - $1::interval) "
+            "AND ($2::bigint IS NULL OR id = $2) "
             f"ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING {_RUN}",
             LEFT_AFTER,
+            only,
         )
     return None if row is None else _run(row)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -68,6 +68,33 @@ class IssueRow(NamedTuple):
     currency: str | None
     order: str
     at: datetime
+
+
+class Given(NamedTuple):
+    """What one rule gave: an amount of a currency, or pieces of a reward that it issues."""
+
+    rule: str
+    title: str
+    amount: int
+    currency: str | None
+    reward: str | None = None
+
+
+class ShadowRow(NamedTuple):
+    """What a run of shadow rules made of one purchase.
+
+    `points` are those of the rules in force and of the shadow's, by currency. `live` and `shadow`
+    are JSON of who gave what, where they differ. `failed`: the shadow's rules did; then neither.
+    """
+
+    run: int
+    event: int
+    holder: int
+    at: datetime
+    points: Mapping[str, tuple[int, int]]
+    live: str | None = None
+    shadow: str | None = None
+    failed: bool = False
 
 
 class QualifiedRow(NamedTuple):
@@ -155,4 +182,7 @@ class Writes:
     occasions: list[Occasion] = field(default_factory=list)
     #: (holder, partner, instant): who referred the holder there is thanked.
     thanks: list[tuple[int, int, datetime]] = field(default_factory=list)
+    shadowed: list[ShadowRow] = field(default_factory=list)
+    #: Runs of shadow rules that failed too often in a row: they judge no more.
+    paused: set[int] = field(default_factory=set)
     awaited: bool = False

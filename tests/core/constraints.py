@@ -43,6 +43,8 @@ CONSTRAINTS = {
     },
     "currency": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "data_rule": {
+        "CHECK (((shadow_at IS NULL) OR (from_at IS NULL)))",
+        "EXCLUDE USING btree (partner_id WITH =, code WITH =) WHERE ((shadow_at IS NOT NULL))",
         "CHECK (((length(code) >= 1) AND (length(code) <= 64)))",
         "CHECK (((length(saved_by) >= 1) AND (length(saved_by) <= 200)))",
         "CHECK ((((rule_id IS NULL) = (from_at IS NULL)) AND ((from_at IS NOT NULL) OR "
@@ -154,6 +156,28 @@ CONSTRAINTS = {
         "PRIMARY KEY (partner_id, rule, what)",
     },
     "seal": {"PRIMARY KEY (at)"},
+    "shadow_run": {
+        "CHECK ((length(digest) = 40))",
+        "CHECK ((length(version) >= 1))",
+        "EXCLUDE USING btree (partner_id WITH =) WHERE ((ended_at IS NULL))",
+        "PRIMARY KEY (id)",
+    },
+    "shadow_count": {
+        "CHECK (((slice >= 0) AND (slice <= 63)))",
+        "CHECK ((different >= 0))",
+        "CHECK ((faults >= 0))",
+        "CHECK ((length(currency) <= 64))",
+        "CHECK ((live >= (0)::numeric))",
+        "CHECK ((same >= 0))",
+        "CHECK ((shadow >= (0)::numeric))",
+        "CHECK (\nCASE currency\n    WHEN ''::text THEN ((live + shadow) = (0)::numeric)\n"
+        "    ELSE (((same + different) + faults) = 0)\nEND)",
+        "PRIMARY KEY (run_id, slice, currency)",
+    },
+    "shadow_difference": {
+        "CHECK ((live <> shadow))",
+        "PRIMARY KEY (run_id, event_id)",
+    },
     "simulation": {
         "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
         "CHECK (((state >= 1) AND (state <= 5)))",

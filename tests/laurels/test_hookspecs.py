@@ -33,6 +33,7 @@ def plugin(**hooks: Any) -> SimpleNamespace:
 
 def test_names() -> None:
     assert (hookspecs.PROJECT, hookspecs.ENTRY_POINT_GROUP) == ("laurels", "laurels.partners")
+    assert hookspecs.SHADOW_GROUP == "laurels.shadows"
     assert {name for name in vars(host().hook) if not name.startswith("_")} == HOOKS
 
 

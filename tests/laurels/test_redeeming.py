@@ -1,5 +1,6 @@
 """Paying with points: never beyond offer, balance or ceiling, always as much as these allow."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -7,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laurels.declarations import Currency
-from laurels.errors import DeclarationError
+from laurels.errors import DeclarationError, RuleError
 from laurels.money import Money
-from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
+from laurels.redeeming import Answer, Checkout, Discount, PayWithPoints, RedeemRule, ask
 from laurels.rules import Nothing
 
 relaxed = settings(deadline=None)
@@ -156,3 +157,60 @@ def test_refuses(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(DeclarationError) as caught:
         PayWithPoints(**{**PLAIN, **fields})
     assert str(caught.value) == problem
+
+
+class Own:
+    """A rule that answers by a function, and says nothing of taking back."""
+
+    code = "own"
+    title = "Own"
+    currency = "STAR"
+    terms: Mapping[str, Any] = {}
+
+    def __init__(self, answer: Callable[[Checkout], Any]) -> None:
+        self.answer = answer
+
+    def discount(self, checkout: Checkout) -> Discount | Nothing:
+        return self.answer(checkout)  # type: ignore[no-any-return]  # it may answer anything
+
+
+@relaxed
+@given(
+    points=st.one_of(st.integers(-5, 30), st.booleans(), st.none(), st.floats(0, 30)),
+    worth=st.one_of(
+        st.builds(Money, st.integers(-5, 130), st.sampled_from(["EUR", "USD"])), st.none()
+    ),
+    balance=st.integers(0, 20),
+    offered=st.none() | st.integers(1, 20),
+)
+def test_an_answer_is_taken_exactly_where_it_fits(
+    points: Any, worth: Any, balance: int, offered: int | None
+) -> None:
+    checkout = Checkout(eur(100), balance, offered)
+    fits = (
+        type(points) is int
+        and 1 <= points <= min(balance, balance if offered is None else offered)
+        and worth is not None
+        and worth.currency == "EUR"
+        and 1 <= worth.minor <= 100
+    )
+    rule = Own(lambda _: Discount(points, worth))
+    if fits:
+        assert ask(rule, checkout) == Answer(Discount(points, worth), "30D")
+    else:
+        with pytest.raises(RuleError, match=r"^rule 'own': (took|gave) "):
+            ask(rule, checkout)
+
+
+def test_what_a_kits_rule_answers_always_fits() -> None:
+    rule = PayWithPoints(STAR, 100, "1 EUR", reversible=None)
+    assert ask(rule, Checkout(eur(500), 1000)) == Answer(Discount(500, eur(500)), None)
+    assert ask(rule, Checkout(eur(50), 1000)).said == rule.discount(Checkout(eur(50), 1000))
+
+
+def test_the_operator_can_still_interrupt() -> None:
+    def interrupted(checkout: Checkout) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(Own(interrupted), Checkout(eur(1), 1))

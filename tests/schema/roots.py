@@ -62,6 +62,16 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"partner": "grocer", "code": "tea", "revision": 1}},
         STAFF,
     ),
+    "shadowRule": (
+        "mutation($input: ShadowRuleInput!) { shadowRule(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "tea", "revision": 1, "on": True}},
+        STAFF,
+    ),
+    "resetShadow": (
+        "mutation($input: ResetShadowInput!) { resetShadow(input: $input) { __typename } }",
+        {"input": {"partner": "grocer"}},
+        STAFF,
+    ),
     "endRule": (
         "mutation($input: EndRuleInput!) { endRule(input: $input) { __typename } }",
         {"input": {"partner": "grocer", "code": "tea"}},

@@ -247,6 +247,7 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "ReferralCodeResult": ["ReferralCode"],
         "SaveRuleResult": ["DataRuleChanged"],
         "RuleInForceResult": ["DataRuleChanged"],
+        "ResetShadowResult": ["ShadowReset"],
         "SimulateRulesResult": ["SimulationAsked"],
         "CancelSimulationResult": ["SimulationCancelled"],
     }
