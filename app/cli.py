@@ -22,10 +22,11 @@ from rich.text import Text
 from app import codes as codes_file
 from app import demo, importer, serving, tokens, work
 from app import sandbox as sandboxes
+from app.plugin_settings import from_environment
 from app.postgres import EmbeddedPostgresError
 from app.runtime import database, running
 from app.settings import Settings
-from app.shown import Steps, bars, done_table, month_tables, plugin_table
+from app.shown import Steps, bars, done_table, month_tables, plugin_table, setting_table
 from core import check as proof
 from core import db, digests
 from core.errors import Refusal
@@ -337,10 +338,14 @@ def plugins(
 ) -> None:
     """What is installed, with versions, rules and rewards; what was refused, and why.
 
+    Also what each plugin is set to, and by which variable; secrets are masked.
+
     Example: laurels plugins --faults
     """
-    collected = collect(blocked=_settings().blocked_plugins)
+    collected = collect(blocked=_settings().blocked_plugins, values=from_environment)
     out.print(plugin_table(collected.installed))
+    if any(plugin.settings for plugin in collected.installed):
+        out.print(setting_table(collected.installed))
     for name in collected.blocked:
         out.print(f"blocked: {name}")
     for refused in collected.refused:

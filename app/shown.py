@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 from app.sandbox import Month
 from core.nightly import Night
@@ -114,4 +115,14 @@ def plugin_table(installed: Sequence[Installed]) -> Table:
             ", ".join(r.code for r in p.redeem_rules),
             ", ".join(r.code for r in p.rewards),
         )
+    return table
+
+
+def setting_table(installed: Sequence[Installed]) -> Table:
+    """What each plugin is set to, and by which variable; its secrets are masked already."""
+    table = Table("plugin", "setting", "value", Column("variable", overflow="fold"), "what it is")
+    for p in installed:
+        for s in p.settings:
+            # As texts: a brand's brackets are no markup.
+            table.add_row(*map(Text, (p.name, s.name, s.value or "", s.variable, s.description)))
     return table

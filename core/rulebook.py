@@ -23,6 +23,7 @@ from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule, carried_within, carries, ceilings_of
+from laurels.settings import Setting
 from laurels.windows import Window, WindowKind
 
 
@@ -193,7 +194,8 @@ class PartnerTerms:
     `issues` and `accepts` map a currency's code to its terms: what this partner's rules may award,
     and what its rewards may cost. `late` is how old an event may be (imports are
     exempt), `on_faults` what becomes of its purchases while its rules are suspended. `earn` are the
-    rules of all times; judge by those of `at` an instant.
+    rules of all times; judge by those of `at` an instant. `settings` is what its plugin was set to
+    in this process, secrets masked.
     """
 
     id: int
@@ -208,6 +210,7 @@ class PartnerTerms:
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
+    settings: tuple[Setting, ...] = ()
     rules: tuple[EarnRule, ...] = field(init=False, default=())
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)

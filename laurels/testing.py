@@ -84,26 +84,39 @@ def member(visits: int = 0, **tiers: str) -> Facts:
     return Facts(visits, tiers)
 
 
-def brand(plugin: object) -> Installed:
+def brand(plugin: object, settings: Mapping[str, object] | None = None) -> Installed:
     """All that a plugin declares, as the engine's host reads it.
 
+    `settings` stand for what an operator sets: `{"api_key": "…"}`, checked by the plugin's model.
     Raises RefusalError in the very words with which the host would leave it out.
     """
-    return load(getattr(plugin, "__name__", type(plugin).__name__), plugin)
+    name = getattr(plugin, "__name__", type(plugin).__name__)
+    return load(name, plugin, values=lambda _, __: settings or {})
 
 
-def judge(plugin: object, bought: Purchase, facts: Facts | None = None) -> Evaluation:
+def judge(
+    plugin: object,
+    bought: Purchase,
+    facts: Facts | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Evaluation:
     """What a plugin's rules make of a purchase, by the engine's own evaluator and deadline.
 
-    The purchase is taken as one at this partner, by its clock on the wall. Raises RuleError.
+    The purchase is taken as one at this partner, by its clock on the wall. Raises RuleError, and
+    RefusalError where the plugin itself is refused.
     """
-    return _judge(brand(plugin), bought, facts or Facts())
+    return _judge(brand(plugin, settings), bought, facts or Facts())
 
 
-def points(plugin: object, bought: Purchase, facts: Facts | None = None) -> Mapping[str, int]:
-    """The points of a purchase by currency: `{"CRUMB": 234}`. Raises RuleError."""
+def points(
+    plugin: object,
+    bought: Purchase,
+    facts: Facts | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Mapping[str, int]:
+    """The points of a purchase by currency: `{"CRUMB": 234}`. Raises as `judge` does."""
     total: Counter[str] = Counter()
-    for granted in judge(plugin, bought, facts).granted:
+    for granted in judge(plugin, bought, facts, settings).granted:
         total[granted.currency] += granted.points
     return dict(total)
 
@@ -118,29 +131,33 @@ def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
 
 
 class Conformance:
-    """What the engine asks of every plugin, as tests: set `plugin` in a class of your own."""
+    """What the engine asks of every plugin, as tests: set `plugin` in a class of your own.
+
+    And `settings`, where it can't do without.
+    """
 
     plugin: object
+    settings: Mapping[str, object] | None = None
 
     def test_its_declarations_are_accepted(self) -> None:
         """As the host accepts them when it starts."""
-        brand(self.plugin)
+        brand(self.plugin, self.settings)
 
     def test_its_rules_keep_their_word_on_every_receipt(self) -> None:
         """Over receipts small, large and strange, for members of every tier."""
-        found = problems(self.plugin)
+        found = problems(self.plugin, self.settings)
         if found:
             raise AssertionError("\n".join(found))
 
 
-def problems(plugin: object) -> list[str]:
+def problems(plugin: object, settings: Mapping[str, object] | None = None) -> list[str]:
     """What is wrong with a plugin, in words; nothing where it conforms.
 
     Each rule is asked twice of receipts of every kind: it must answer in time and alike, in whole
     points of currencies that its partner issues, without input or output of its own.
     """
     try:
-        installed = brand(plugin)
+        installed = brand(plugin, settings)
     except RefusalError as refusal:
         return [refusal.told]
     found: dict[str, None] = {}

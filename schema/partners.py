@@ -16,6 +16,7 @@ from core.rulebook import CurrencyTerms, PartnerTerms
 from core.store import faults
 from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
+from laurels.settings import Setting
 from schema.access import allow
 from schema.context import Info
 from schema.fields import answer
@@ -108,6 +109,25 @@ class RuleFault:
         )  # fmt: skip
 
 
+@strawberry.type(description="What the operator set for a partner's plugin.")
+class PluginSetting:
+    """As `laurels.settings` has it: a secret is masked before it comes here."""
+
+    name: str = strawberry.field(description="The field's name; nested ones joined by dots.")
+    value: str | None = strawberry.field(description="Its value; a secret's is masked. Null: none.")
+    secret: bool = strawberry.field(description="Whether it is a secret.")
+    variable: str = strawberry.field(description="The environment variable that sets it.")
+    description: str = strawberry.field(description="What it is for; may be empty.")
+
+    @classmethod
+    def of(cls, setting: Setting) -> PluginSetting:
+        """From the rulebook."""
+        return cls(
+            name=setting.name, value=setting.value, secret=setting.secret,
+            variable=setting.variable, description=setting.description,
+        )  # fmt: skip
+
+
 @strawberry.type(description="A business in the coalition.")
 class Partner(relay.Node):
     """By its code."""
@@ -165,6 +185,15 @@ class Partner(relay.Node):
             return None
         left = info.context.engine.containment.breakers.left(self.terms.id)
         return info.context.instant + timedelta(seconds=left) if left else None
+
+    @answer(
+        "What its plugin is set to in the process that answers, secrets masked. Null: only admins "
+        "are told."
+    )
+    def settings(self, info: Info) -> list[PluginSetting] | None:
+        if self.terms is None or info.context.viewer.role != "admin":
+            return None
+        return [PluginSetting.of(setting) for setting in self.terms.settings]
 
     @classmethod
     def of(cls, terms: PartnerTerms) -> Partner:

@@ -32,6 +32,7 @@ from laurels.durations import Duration
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
+from laurels.settings import Setting
 
 INSTALL_LOCK = 5287358
 _STOCK_SLICES = 4
@@ -48,6 +49,7 @@ class Declared:
     redeem_rules: Sequence[RedeemRule] = ()
     rewards: Sequence[Reward] = ()
     ladders: Sequence[Ladder] = ()
+    settings: Sequence[Setting] = ()
 
 
 async def _seed(connection: Connection, programme: Programme, now: datetime) -> Programme:
@@ -287,7 +289,7 @@ async def _terms(
             issues, _named(partner, "accepts", own, contract, currencies), tuple(earn),
             tuple(d.redeem_rules),
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
-            contract.late, contract.on_faults,
+            contract.late, contract.on_faults, tuple(d.settings),
         )  # fmt: skip
     return terms
 
