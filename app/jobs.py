@@ -19,6 +19,7 @@ from procrastinate.jobs import Job, Status
 
 from core import nightly, simulating
 from core.digests import DigestKey
+from core.inbound import work as inbound_work
 from core.issuing import issue
 from core.nightly import Night
 from core.posting import Engine
@@ -97,7 +98,7 @@ def told(job: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     """The jobs as procrastinate knows them, on this connection.
 
-    The six of every minute need no retry, for the next minute is one. Their queueing locks keep
+    The seven of every minute need no retry, for the next minute is one. Their queueing locks keep
     them from piling up behind a slow one. They have no other lock, which a killed worker would keep
     until `requeue` frees it, and `requeue` is one of them.
     """
@@ -169,6 +170,15 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if taken := await issue(work.engine, work.clock()):
             _log.info("issued rewards taken", count=taken)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="inbound", queueing_lock="inbound")
+    @told
+    async def inbound(timestamp: int) -> None:
+        """Webhooks that came too early, and those whose process died before it did them."""
+        del timestamp
+        if done := await inbound_work(work.engine, work.clock()):
+            _log.info("webhooks done", count=done)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="simulations", queueing_lock="simulations")

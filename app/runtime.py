@@ -134,4 +134,5 @@ def _declared(plugin: Installed) -> Declared:
         plugin.rewards,
         plugin.ladders,
         plugin.settings,
+        plugin.adapters,
     )

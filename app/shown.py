@@ -38,6 +38,7 @@ _DONE = {
     "expired": "points expired",
     "matched": "returns matched",
     "notices": "notices written",
+    "forgotten": "webhooks forgotten",
 }
 
 

@@ -21,6 +21,7 @@ from core.db import Connection, transaction
 from core.entries import Kind
 from core.events import EventKind
 from core.folding import FORMAT, Batch, Posting
+from core.inbound import forget
 from core.notices import announce
 from core.posting import Engine, write
 from core.redemptions import time_out
@@ -40,7 +41,10 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a run booked: holds let go, points, ranks, returns that were matched, notices."""
+    """What a run booked: holds let go, points, ranks, returns that were matched, notices.
+
+    `forgotten` are webhooks whose bodies were dropped, for their time is over.
+    """
 
     released: int = 0
     activated: int = 0
@@ -49,6 +53,7 @@ class Night:
     expired: int = 0
     matched: int = 0
     notices: int = 0
+    forgotten: int = 0
 
     def __bool__(self) -> bool:
         return self != Night()
@@ -74,6 +79,7 @@ async def run(
     second = await _age(engine, now, "expire", progress)
     progress("notices", 0, 0)
     notices = await announce(engine, now)
+    forgotten = await forget(now)
     if key is not None:
         progress("digest", 0, 0)
         await digests.take(key, now, engine.rulebook.version)
@@ -85,6 +91,7 @@ async def run(
         first[Kind.EXPIRY] + second[Kind.EXPIRY],
         matched,
         notices,
+        forgotten,
     )
 
 

@@ -16,6 +16,7 @@ import orjson
 
 from core.containment import OnFaults
 from core.programme import AdjustmentSettings
+from laurels.adapters import Adapter
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
@@ -211,6 +212,7 @@ class PartnerTerms:
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
     settings: tuple[Setting, ...] = ()
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
     rules: tuple[EarnRule, ...] = field(init=False, default=())
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import TypeVar
 
 from laurels.errors import RuleTooSlow
 from laurels.evaluation import Evaluation
@@ -18,6 +19,7 @@ from laurels.evaluator import evaluate
 from laurels.purchase import Facts, Purchase
 from laurels.rules import EarnRule
 
+T = TypeVar("T")
 #: Seconds that all rules of a partner may take for one receipt, and more for each of its lines.
 DEADLINE = 0.25
 EACH_LINE = 0.0002
@@ -63,18 +65,24 @@ _timer = _Timer()
 
 
 def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
-    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule.
+    """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
+    more = EACH_LINE * len(purchase.lines)
+    return in_time(lambda: evaluate(rules, purchase, facts), more)
 
-    Meanwhile no garbage is collected: the signal would end some other object's finalizer instead
-    of the rule.
+
+def in_time(call: Callable[[], T], more: float = 0.0) -> T:
+    """What a partner's code answers within the deadline, and so many seconds more.
+
+    Raises what it does, or RuleTooSlow. Meanwhile no garbage is collected: the signal would end
+    some other object's finalizer instead of that code.
     """
     if not _timer.ready():
-        return evaluate(rules, purchase, facts)
+        return call()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _timer.start(DEADLINE + EACH_LINE * len(purchase.lines))
-        return evaluate(rules, purchase, facts)
+        _timer.start(DEADLINE + more)
+        return call()
     finally:
         # Here and not by a call: the interpreter hands signals out where a function is entered, and
         # one that came there would leave the timer on.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pluggy
 from pydantic import BaseModel
 
+from laurels.adapters import Adapter
 from laurels.declarations import Ladder, Partner
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
@@ -51,3 +52,8 @@ def laurels_rewards(settings: BaseModel | None) -> Sequence[Reward]:  # type: ig
 @hookspec
 def laurels_ladders(settings: BaseModel | None) -> Sequence[Ladder]:  # type: ignore[empty-body]  # as above
     """Tier ladders of the partner's own, beside those that the programme shares."""
+
+
+@hookspec
+def laurels_adapters(settings: BaseModel | None) -> Sequence[Adapter]:  # type: ignore[empty-body]  # as above
+    """End points that take the webhooks of the partner's own shop or tills."""

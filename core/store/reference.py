@@ -27,6 +27,7 @@ from core.store import rules
 from core.store.keeping import kept
 from core.store.posting import columns as arrays
 from core.store.rules import Policies
+from laurels.adapters import Adapter
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
 from laurels.redeeming import RedeemRule
@@ -50,6 +51,7 @@ class Declared:
     rewards: Sequence[Reward] = ()
     ladders: Sequence[Ladder] = ()
     settings: Sequence[Setting] = ()
+    adapters: Sequence[Adapter] = ()
 
 
 async def _seed(connection: Connection, programme: Programme, now: datetime) -> Programme:
@@ -290,6 +292,7 @@ async def _terms(
             tuple(d.redeem_rules),
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
             contract.late, contract.on_faults, tuple(d.settings),
+            {adapter.code: adapter for adapter in d.adapters},
         )  # fmt: skip
     return terms
 

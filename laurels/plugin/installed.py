@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from laurels import EarnRule, Ladder, Partner, RedeemRule, Reward
+from laurels import Adapter, EarnRule, Ladder, Partner, RedeemRule, Reward
 from laurels.settings import Setting
 
 
@@ -13,8 +13,8 @@ class Installed:
     """A plugin that passed every check.
 
     `name` is its entry point's, `dist` the distribution that brought it (None where none did);
-    `version` is that distribution's, and is stored with every decision its rules make. `settings` are
-    what it was set to, secrets masked.
+    `version` is that distribution's, and is stored with every decision its rules make. `settings`
+    are what it was set to, secrets masked.
     """
 
     name: str
@@ -26,3 +26,4 @@ class Installed:
     rewards: tuple[Reward, ...]
     ladders: tuple[Ladder, ...]
     settings: tuple[Setting, ...] = ()
+    adapters: tuple[Adapter, ...] = ()

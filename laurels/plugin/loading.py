@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from laurels import hookspecs
 from laurels.plugin.checks import (
+    check_adapters,
     check_earn_rules,
     check_ladders,
     check_partner,
@@ -39,6 +40,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_redeem_rules": lambda manager, s: manager.hook.laurels_redeem_rules(settings=s),
     "laurels_rewards": lambda manager, s: manager.hook.laurels_rewards(settings=s),
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
+    "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -88,6 +90,7 @@ def _asked(
         rewards=_ask(manager, "laurels_rewards", check_rewards, settings),
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
         settings=described(name, settings),
+        adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
     )
     check_fit(installed)
     return installed

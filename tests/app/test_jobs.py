@@ -32,7 +32,9 @@ from core.store.jobs import UP_TO, alone_tonight, bring_up_to_date, package_migr
 from core.store.returns import Waits, wait
 from tests.support import DAY, NOW, enrol_cards, receipt, scalar, small_rulebook
 
-MINUTELY = ("holds", "waiting", "issues", "simulations", "calendar", "requeue")
+MINUTELY = (
+    "holds", "waiting", "issues", "inbound", "simulations", "calendar", "requeue",
+)  # fmt: skip
 
 
 @dataclass
