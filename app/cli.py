@@ -20,7 +20,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from app import codes as codes_file
-from app import demo, importer, serving, tokens, work
+from app import demo, importer, inbound_cli, serving, tokens, work
 from app import sandbox as sandboxes
 from app.plugin_settings import from_environment
 from app.postgres import EmbeddedPostgresError
@@ -395,3 +395,6 @@ def token(
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""
     typer.echo(build_schema().as_str())
+
+
+inbound_cli.add_to(commands, _settings, _run, out)

@@ -7,7 +7,7 @@ subject are done in the order of their versions, those of many subjects together
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -18,8 +18,9 @@ from core.booking import Outcome, book_together
 from core.commands import WHOLE, Booking, checked, is_edit, revised
 from core.db import PASSING
 from core.errors import BadInput, PartnerRuleFailed, Refusal, UnknownReference
+from core.members import Enrolment
 from core.posting import Engine
-from core.purchases import Incoming
+from core.purchases import Incoming, check_text
 from core.returns import Unit
 from core.rulebook import PartnerTerms
 from core.store import inbound as store
@@ -354,7 +355,7 @@ def _conclude(run: _Run, job: _Job, command: Command, booking: Booking, outcome:
     whole = isinstance(command, WHOLE)
     if not isinstance(outcome, Refusal):
         job.whole = job.whole or whole
-        job.enrolled = job.enrolled or not isinstance(booking, Unit | Incoming)
+        job.enrolled |= isinstance(booking, Enrolment) and not outcome.known
         job.say(command, "known" if outcome.known else "booked", **outcome.told(booking))
     elif isinstance(booking, Incoming) and _unknown_member(outcome):
         job.wait(_NOBODY, run.later(job))
@@ -375,11 +376,16 @@ def _told(refusal: Refusal) -> str:
     return f"{where}: {refusal.message}" if where else refusal.message
 
 
-async def replay(engine: Engine, ids: Sequence[int], now: datetime) -> Mapping[int, Inbound]:
-    """Do deliveries once more by the present version of `read`; as they are after it, by id.
+async def replay(
+    engine: Engine, ids: Sequence[int], now: datetime, key: tuple[str, str] | None = None
+) -> bool:
+    """Do deliveries once more by the present version of `read`; False where `key` did before.
 
-    Raises BadInput naming the first whose body was dropped.
+    `key` is a caller with its idempotency key. Raises BadInput naming the first whose body was
+    dropped, IdempotencyConflict where the key was used for others.
     """
+    if key is not None:
+        check_text(key[1], "key", 255, least=1)
     rows = await store.read(ids)
     for row in rows:
         if row.body is None:
@@ -387,6 +393,7 @@ async def replay(engine: Engine, ids: Sequence[int], now: datetime) -> Mapping[i
                 f"delivery {row.delivery}: its body was dropped {KEPT.days} days after it was done",
                 "ids", list(ids).index(row.id),
             )  # fmt: skip
-    await store.replay([row.id for row in rows], now)
+    if not await store.replay([row.id for row in rows], now, key):
+        return False
     await work(engine, now, sorted({row.partner for row in rows}))
-    return {row.id: row for row in await store.read(ids)}
+    return True

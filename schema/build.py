@@ -28,6 +28,7 @@ from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.inbound import InboundMutations, InboundQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
@@ -65,6 +66,7 @@ class Query(
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
+    InboundQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -84,6 +86,7 @@ class Mutation(
     LotMoveMutations,
     DataRuleMutations,
     SimulationMutations,
+    InboundMutations,
 ):
     """Every field names the roles that may call it."""
 

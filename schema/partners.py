@@ -128,6 +128,14 @@ class PluginSetting:
         )  # fmt: skip
 
 
+@strawberry.type(description="An end point for the webhooks of a partner's own shop.")
+class InboundAdapter:
+    """As its plugin declares it."""
+
+    code: str = strawberry.field(description="The code, unique within the partner.")
+    path: str = strawberry.field(description="The path to post to, on this server.")
+
+
 @strawberry.type(description="A business in the coalition.")
 class Partner(relay.Node):
     """By its code."""
@@ -194,6 +202,18 @@ class Partner(relay.Node):
         if self.terms is None or info.context.viewer.role != "admin":
             return None
         return [PluginSetting.of(setting) for setting in self.terms.settings]
+
+    @answer(
+        "Where its own shop's webhooks are taken. Null: only admins and the partner itself are "
+        "told."
+    )
+    def adapters(self, info: Info) -> list[InboundAdapter] | None:
+        if self.terms is None or not _may_see_faults(info, self.terms):
+            return None
+        return [
+            InboundAdapter(code=code, path=f"/in/{self.terms.code}/{code}")
+            for code in sorted(self.terms.adapters)
+        ]
 
     @classmethod
     def of(cls, terms: PartnerTerms) -> Partner:

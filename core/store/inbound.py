@@ -5,6 +5,7 @@ Personal data: bodies, and what was said of them, are dropped a while after they
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,8 +14,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core.db import Row, reading
+from core.db import Row, reading, transaction
+from core.errors import IdempotencyConflict
 from core.store.posting import columns
+from core.store.redemptions import claim_key
 
 #: With a partner's id: who processes what came for it. No other lock of this database has it.
 _LOCK = 52873572
@@ -253,15 +256,26 @@ async def hurry(partner: int, problem: str, since: datetime, now: datetime) -> N
         )
 
 
-async def replay(ids: Sequence[int], now: datetime) -> None:
-    """Have these done once more, where they are done and their bodies are still there."""
-    async with reading() as connection:
+async def replay(ids: Sequence[int], now: datetime, key: tuple[str, str] | None) -> bool:
+    """Have these done once more, where their bodies are still there; False: `key` did before.
+
+    Raises IdempotencyConflict where the key was used for something else.
+    """
+    digest = hashlib.blake2b(orjson.dumps(["replay", *ids]), digest_size=16).digest()
+    async with transaction() as connection:
+        if key is not None:
+            known = await claim_key(connection, *key, digest, [], now)
+            if known is not None and known[0] != digest:
+                raise IdempotencyConflict("this key was used before for another request", "key")
+            if known is not None:
+                return False
         await connection.execute(
             "UPDATE inbound SET state = 1, problem = '', next_at = $2, done_at = NULL "
             "WHERE id = ANY($1) AND body IS NOT NULL",
             list(ids),
             now,
         )
+    return True
 
 
 async def forget(before: datetime) -> int:
