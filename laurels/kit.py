@@ -237,5 +237,6 @@ def _told(name: str, settings: Mapping[str, object]) -> str:
     what = brand(importlib.import_module(name), settings)
     return (
         f"{what.partner.name}: {len(what.earn_rules)} earn rules, {len(what.redeem_rules)} redeem "
-        f"rules, {len(what.rewards)} rewards, {len(what.ladders)} ladders"
+        f"rules, {len(what.rewards)} rewards, {len(what.ladders)} ladders, "
+        f"{len(what.adapters)} adapters"
     )

@@ -11,6 +11,7 @@ from laurels.declarations import Partner
 from laurels.earning import PointsPerVisit
 
 HOOKS = {
+    "laurels_adapters",
     "laurels_earn_rules",
     "laurels_ladders",
     "laurels_partner",
