@@ -306,7 +306,7 @@ async def _step(run: _Run, some: Sequence[tuple[_Job, Command]]) -> None:
     ready: list[tuple[_Job, Command, Booking]] = []
     for job, command in some:
         try:
-            booking = checked(run.partner, command, waited=job.row.attempts > 0)
+            booking = checked(run.partner, command, waited=job.row.state is State.WAITING)
         except Refusal as refusal:
             job.refuse(_told(refusal))
             continue

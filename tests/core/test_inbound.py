@@ -241,6 +241,18 @@ async def test_a_replay_doubles_nothing(shop: Engine) -> None:
     assert await points() == 15
 
 
+async def test_a_replay_reports_no_later_than_the_contract_allows(shop: Engine) -> None:
+    """What waited is late by no fault of its own; what is merely done again isn't."""
+    late = NOW + timedelta(days=91)
+    await arrive(shop, created(1, 1, ("10.00", 1)))
+    await arrive(shop, refunded(1, 2, 9, (1, 1)), now=late)
+    row = (await log())[2]
+    assert row.state is State.REFUSED
+    assert "may report up to 90 days late" in row.problem
+    await replay(shop, [row.id], late)
+    assert (await log())[2].state is State.REFUSED
+
+
 async def test_a_name_that_is_learnt_later_may_be_known(database: str) -> None:
     def blind(message: Message) -> Received:
         raise RuntimeError
