@@ -23,6 +23,8 @@ from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
+from app.answers import failure
+from app.inbox import Inbox
 from app.tokens import TokenError, verify
 from core.db import reading
 from core.posting import Engine
@@ -53,6 +55,7 @@ def create_app(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
             Route("/graphql", graphql),
+            Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             *ide_routes,
@@ -233,8 +236,3 @@ class Endpoint(GraphQL[Context, None]):
         return Response(
             self.encode_json(response_data), status, headers, media_type=sub_response.media_type
         )
-
-
-def failure(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """A refusal of the request as a whole, in the shape of GraphQL's errors."""
-    return JSONResponse({"errors": [{"message": message}]}, status, headers)

@@ -15,10 +15,19 @@ from rich.progress import Progress
 from rich.text import Text
 
 from app import codes as codes_file
-from app import demo, importer, serving, tokens, whatif, work
+from app import demo, importer, inbound_cli, serving, tokens, whatif, work
 from app import sandbox as sandboxes
+from app.plugin_settings import from_environment
 from app.runtime import database, running
-from app.shown import Steps, bars, done_table, month_tables, plugin_table, shadow_table
+from app.shown import (
+    Steps,
+    bars,
+    done_table,
+    month_tables,
+    plugin_table,
+    setting_table,
+    shadow_table,
+)
 from app.terminal import Database, Now, err, out, parse_now
 from app.terminal import run as _run
 from app.terminal import settings as _settings
@@ -288,6 +297,7 @@ def plugins(
 ) -> None:
     """What is installed, with versions, rules and rewards; what was refused, and why.
 
+    Also what each plugin is set to, and by which variable; secrets are masked.
     A shadow is a next version, found by an entry point of the group laurels.shadows, or a draft of
     a data rule: it judges every new purchase beside the rules in force, and books nothing.
 
@@ -297,8 +307,10 @@ def plugins(
 
       laurels plugins --shadow
     """
-    collected = collect(blocked=_settings().blocked_plugins)
+    collected = collect(blocked=_settings().blocked_plugins, values=from_environment)
     out.print(plugin_table(collected.installed))
+    if any(plugin.settings for plugin in collected.installed):
+        out.print(setting_table(collected.installed))
     for next_ in collected.shadows:
         out.print(f"shadow: {next_.name} {next_.version}, of {next_.partner.name}")
     for name in collected.blocked:
@@ -357,3 +369,6 @@ def token(
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""
     typer.echo(build_schema().as_str())
+
+
+inbound_cli.add_to(commands, _settings, _run, out)

@@ -19,6 +19,7 @@ from procrastinate.jobs import Job, Status
 
 from core import nightly, simulating
 from core.digests import DigestKey
+from core.inbound import work as inbound_work
 from core.issuing import issue
 from core.nightly import Night
 from core.occasions import keep_days, tell
@@ -190,6 +191,15 @@ def _look_each_minute(app: App, work: Work) -> None:
         """What shadow rules came to is kept of the newest only."""
         del timestamp
         await prune()
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="inbound", queueing_lock="inbound")
+    @told
+    async def inbound(timestamp: int) -> None:
+        """Webhooks that came too early, and those whose process died before it did them."""
+        del timestamp
+        if done := await inbound_work(work.engine, work.clock()):
+            _log.info("webhooks done", count=done)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="simulations", queueing_lock="simulations")

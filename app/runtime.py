@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 
 from app import postgres
+from app.plugin_settings import from_environment
 from app.settings import CHECKOUT, Settings
 from core import db, programme
 from core.digests import DigestKey
@@ -93,7 +94,7 @@ async def running(
     now: datetime | None = None,
 ) -> AsyncIterator[Runtime]:
     """Everything up: database, plugins, reference rows, engine. Taken down on leaving."""
-    plugins = collect(blocked=settings.blocked_plugins)
+    plugins = collect(blocked=settings.blocked_plugins, values=from_environment)
     terms = programme.read(programme_file)
     async with database(settings, name) as url, db.connected(url):
         declared = [_declared(plugin) for plugin in plugins.installed]
@@ -134,4 +135,6 @@ def _declared(plugin: Installed) -> Declared:
         plugin.redeem_rules,
         plugin.rewards,
         plugin.ladders,
+        plugin.settings,
+        plugin.adapters,
     )

@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 from app.sandbox import Month
 from core.nightly import Night
@@ -38,6 +39,7 @@ _DONE = {
     "expired": "points expired",
     "matched": "returns matched",
     "notices": "notices written",
+    "forgotten": "webhooks forgotten",
 }
 
 
@@ -134,4 +136,14 @@ def shadow_table(found: Sequence[Shadowed]) -> Table:
         if x.paused_at is not None:
             since += f"\npaused {x.paused_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(x.partner, x.version, since, *(f"{n:,}" for n in counts), live, shadow)
+    return table
+
+
+def setting_table(installed: Sequence[Installed]) -> Table:
+    """What each plugin is set to, and by which variable; its secrets are masked already."""
+    table = Table("plugin", "setting", "value", Column("variable", overflow="fold"), "what it is")
+    for p in installed:
+        for s in p.settings:
+            # As texts: a brand's brackets are no markup.
+            table.add_row(*map(Text, (p.name, s.name, s.value or "", s.variable, s.description)))
     return table

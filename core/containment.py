@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from math import ceil
 from types import MappingProxyType
@@ -20,9 +21,10 @@ import structlog
 
 from core.data_rules import DataRule, expect
 from core.errors import PartnerRuleFailed
-from laurels.deadline import ask_in_time, evaluate_in_time
+from laurels.adapters import Adapter, DeliveryError, Message, Received, check_received
+from laurels.deadline import ask_in_time, evaluate_in_time, in_time
 from laurels.earning import in_the_box
-from laurels.errors import RuleError, RuleTooSlow, storable
+from laurels.errors import DeclarationError, RuleError, RuleTooSlow, storable
 from laurels.evaluation import Evaluation
 from laurels.lasting import unwrapped
 from laurels.purchase import Facts, Purchase
@@ -131,6 +133,8 @@ class Containment:
 
     def __init__(self, breakers: Breakers | None = None, *, silent: bool = False) -> None:
         self.breakers = breakers or Breakers()
+        #: Of adapters, by partner and code: one that can't read suspends itself, and no rule.
+        self.reading = Breakers(self.breakers.clock)
         self._silent = silent
         self._faults: Counter[Fault] = Counter()
 
@@ -193,6 +197,63 @@ class Containment:
                     f"partner '{partner.code}', rule '{rule}': there is no reward {issued.reward}",
                 )
         return evaluation
+
+    def read(
+        self, partner: PartnerTerms, adapter: Adapter, message: Message, *, tentative: bool = False
+    ) -> Received:
+        """What an adapter makes of a message, within the deadline. Raises DeliveryError.
+
+        Raises PartnerRuleFailed where its `read` fails; one that does so again and again is
+        suspended. A `tentative` reading, which is followed by another, is held against nobody.
+        """
+        key = (partner.id, adapter.code)
+        if left := self.reading.left(key):
+            raise PartnerRuleFailed(
+                f"adapter '{adapter.code}' failed again and again and is suspended for "
+                f"{ceil(left)} seconds"
+            )
+        try:
+            received = check_received(in_time(lambda: adapter.read(message)))
+        except DeliveryError:
+            raise
+        except RuleTooSlow:
+            what = _TOO_SLOW
+        except DeclarationError:
+            what = "answered what no adapter may"
+        except Exception as error:  # its words might quote a customer
+            what = f"raised {_type_of(error)}"
+        else:
+            if not tentative:
+                self.reading.passed(key)
+            return received
+        if not tentative:
+            self._note_adapter(partner, adapter, what)
+        raise PartnerRuleFailed(f"adapter '{adapter.code}': its read {what}")
+
+    def verified(
+        self,
+        partner: PartnerTerms,
+        adapter: Adapter,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+    ) -> bool:
+        """Whether a message is genuine; False too where a brand's own verifier fails."""
+        try:
+            return in_time(lambda: adapter.verify.verify(headers, body, now)) is True
+        except RuleTooSlow:
+            what = _TOO_SLOW
+        except Exception as error:
+            what = f"raised {_type_of(error)}"
+        self._note_adapter(partner, adapter, f"verify {what}")
+        return False
+
+    def _note_adapter(self, partner: PartnerTerms, adapter: Adapter, what: str) -> None:
+        self._faults[Fault(partner.id, f"in/{adapter.code}"[:64], what)] += 1
+        _log.warning(
+            "a partner's adapter failed", partner=partner.code, adapter=adapter.code, what=what,
+            suspended_for=self.reading.failed((partner.id, adapter.code)) or None,
+        )  # fmt: skip
 
     def _note(self, partner: PartnerTerms, rule: str, what: str, *, tentative: bool) -> None:
         self._faults[Fault(partner.id, rule, what)] += 1

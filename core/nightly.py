@@ -22,6 +22,7 @@ from core.decisions import FORMAT
 from core.entries import Kind
 from core.events import EventKind
 from core.folding import Batch, Posting
+from core.inbound import forget
 from core.notices import announce
 from core.posting import Engine, write
 from core.redemptions import time_out
@@ -41,7 +42,10 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What a run booked: holds let go, points, ranks, returns that were matched, notices."""
+    """What a run booked: holds let go, points, ranks, returns that were matched, notices.
+
+    `forgotten` are webhooks whose bodies were dropped, for their time is over.
+    """
 
     released: int = 0
     activated: int = 0
@@ -50,6 +54,7 @@ class Night:
     expired: int = 0
     matched: int = 0
     notices: int = 0
+    forgotten: int = 0
 
     def __bool__(self) -> bool:
         return self != Night()
@@ -75,6 +80,7 @@ async def run(
     second = await _age(engine, now, "expire", progress)
     progress("notices", 0, 0)
     notices = await announce(engine, now)
+    forgotten = await forget(now)
     if key is not None:
         progress("digest", 0, 0)
         await digests.take(key, now, engine.rulebook.version)
@@ -86,6 +92,7 @@ async def run(
         first[Kind.EXPIRY] + second[Kind.EXPIRY],
         matched,
         notices,
+        forgotten,
     )
 
 

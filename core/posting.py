@@ -78,6 +78,8 @@ class Engine:
         self.containment = Containment()
         self.shadows = Shadows()
         self._renewing = asyncio.Lock()
+        #: Whoever holds a connection while waiting for another takes a turn: few may.
+        self.turns = asyncio.Semaphore(2)
 
     async def renew(self, now: datetime) -> None:
         """Take up the rulebook as it is stored by now; what is under way keeps its own."""

@@ -18,6 +18,7 @@ from core.containment import OnFaults
 from core.data_rules import conditions_of
 from core.programme import AdjustmentSettings
 from core.together import Together
+from laurels.adapters import Adapter
 from laurels.basis import Basis
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
@@ -28,6 +29,7 @@ from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
+from laurels.settings import Setting
 from laurels.streaks import Run, run_of
 from laurels.windows import Window, WindowKind
 
@@ -223,7 +225,7 @@ class PartnerTerms:
     and what its rewards may cost. `late` is how old an event may be (imports are
     exempt), `on_faults` what becomes of its purchases while its rules are suspended. `earn` are the
     rules of all times; judge by those of `at` an instant. `basis` is what data rules are saved on
-    that name none.
+    that name none. `settings` is what its plugin was set to in this process, secrets masked.
     """
 
     id: int
@@ -239,6 +241,8 @@ class PartnerTerms:
     late: timedelta = timedelta(days=90)
     on_faults: OnFaults = OnFaults.DENY
     basis: Basis | None = None
+    settings: tuple[Setting, ...] = ()
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
     shadow: ShadowTerms | None = None
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)

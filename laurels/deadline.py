@@ -67,18 +67,18 @@ class _Timer:
 _timer = _Timer()
 
 
-def in_time(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` returns. Raises what that does, or RuleTooSlow where it takes longer.
+def in_time(call: Callable[[], T], more: float = 0.0) -> T:
+    """What a partner's code answers within the deadline, and so many seconds more.
 
-    Meanwhile no garbage is collected: the signal would end some other object's finalizer instead
-    of the rule.
+    Raises what it does, or RuleTooSlow. Meanwhile no garbage is collected: the signal would end
+    some other object's finalizer instead of that code.
     """
     if not _timer.ready():
         return call()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _timer.start(seconds)
+        _timer.start(DEADLINE + more)
         return call()
     finally:
         # Here and not by a call: the interpreter hands signals out where a function is entered, and
@@ -91,13 +91,13 @@ def in_time(seconds: float, call: Callable[[], T]) -> T:
 
 def evaluate_in_time(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Evaluation:
     """`evaluate` under the deadline. Raises what that does, or RuleTooSlow, blaming no rule."""
-    seconds = DEADLINE + EACH_LINE * len(purchase.lines)
-    return in_time(seconds, partial(evaluate, rules, purchase, facts))
+    more = EACH_LINE * len(purchase.lines)
+    return in_time(partial(evaluate, rules, purchase, facts), more)
 
 
 def ask_in_time(rule: RedeemRule, checkout: Checkout) -> Answer:
     """`ask` a redeem rule under the deadline. Raises RuleError, of what is late too."""
     try:
-        return in_time(DEADLINE, partial(ask, rule, checkout))
+        return in_time(partial(ask, rule, checkout))
     except RuleTooSlow as late:
         raise RuleError(rule.code, "took longer than a rule may") from late

@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from laurels.activities import PURCHASE, RETURN, Activity, Value, check_attributes, is_own
+from laurels.adapters import Adapter, DeliveryError, Received, check_received
 from laurels.based import on_basis
-from laurels.deadline import evaluate_in_time
+from laurels.deadline import evaluate_in_time, in_time
 from laurels.earning import ProductTypeRewardCalculator
 from laurels.errors import LaurelsError, RuleTooSlow
 from laurels.evaluation import Evaluation
@@ -28,6 +29,7 @@ from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load
 from laurels.plugin.refusal import RefusalError
 from laurels.purchase import Facts, Line, LineKind, Purchase
+from laurels.verifying import Hmac, StandardWebhooks
 
 __all__ = [
     "NOW",
@@ -40,6 +42,8 @@ __all__ = [
     "points",
     "problems",
     "purchase",
+    "received",
+    "signed",
 ]
 
 #: Where a test's clock stands unless one moves it: a Sunday, at noon in UTC.
@@ -104,26 +108,39 @@ def member(visits: int = 0, **tiers: str) -> Facts:
     return Facts(visits, tiers)
 
 
-def brand(plugin: object) -> Installed:
+def brand(plugin: object, settings: Mapping[str, object] | None = None) -> Installed:
     """All that a plugin declares, as the engine's host reads it.
 
+    `settings` stand for what an operator sets: `{"api_key": "…"}`, checked by the plugin's model.
     Raises RefusalError in the very words with which the host would leave it out.
     """
-    return load(getattr(plugin, "__name__", type(plugin).__name__), plugin)
+    name = getattr(plugin, "__name__", type(plugin).__name__)
+    return load(name, plugin, values=lambda _, __: settings or {})
 
 
-def judge(plugin: object, bought: Purchase, facts: Facts | None = None) -> Evaluation:
+def judge(
+    plugin: object,
+    bought: Purchase,
+    facts: Facts | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Evaluation:
     """What a plugin's rules make of a purchase, by the engine's own evaluator and deadline.
 
-    The purchase is taken as one at this partner, by its clock on the wall. Raises RuleError.
+    The purchase is taken as one at this partner, by its clock on the wall. Raises RuleError, and
+    RefusalError where the plugin itself is refused.
     """
-    return _judge(brand(plugin), bought, facts or Facts())
+    return _judge(brand(plugin, settings), bought, facts or Facts())
 
 
-def points(plugin: object, bought: Purchase, facts: Facts | None = None) -> Mapping[str, int]:
-    """The points of a purchase by currency: `{"CRUMB": 234}`. Raises RuleError."""
+def points(
+    plugin: object,
+    bought: Purchase,
+    facts: Facts | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Mapping[str, int]:
+    """The points of a purchase by currency: `{"CRUMB": 234}`. Raises as `judge` does."""
     total: Counter[str] = Counter()
-    for granted in judge(plugin, bought, facts).granted:
+    for granted in judge(plugin, bought, facts, settings).granted:
         total[granted.currency] += granted.points
     return dict(total)
 
@@ -144,33 +161,80 @@ def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
     return evaluate_in_time(rules, here, facts)
 
 
+def signed(
+    plugin: object,
+    adapter: str,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
+    at: datetime = NOW,
+) -> dict[str, str]:
+    """The headers with which a shop would send this body to an adapter, its signature among them.
+
+    Raises KeyError where the plugin has no such adapter, TypeError where its verifier can't sign.
+    """
+    made = _adapter(brand(plugin, settings), adapter)
+    if not isinstance(made.verify, Hmac | StandardWebhooks):
+        raise TypeError(f"{type(made.verify).__name__} can't sign: sign it yourself")
+    lower = {name.lower(): value for name, value in (headers or {}).items()}
+    return lower | made.verify.sign(body, at)
+
+
+def received(
+    plugin: object,
+    adapter: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    settings: Mapping[str, object] | None = None,
+    at: datetime = NOW,
+) -> Received:
+    """What an adapter makes of a message, as the engine asks it: verified, then read in time.
+
+    Raises DeliveryError where it isn't genuine or can't be understood, and what `read` raises.
+    """
+    made = _adapter(brand(plugin, settings), adapter)
+    lower = {name.lower(): value for name, value in headers.items()}
+    if not made.verify.verify(lower, body, at):
+        raise DeliveryError("the signature isn't good")
+    return check_received(in_time(lambda: made.read(made.message(lower, body))))
+
+
+def _adapter(installed: Installed, code: str) -> Adapter:
+    return {made.code: made for made in installed.adapters}[code]
+
+
 class Conformance:
-    """What the engine asks of every plugin, as tests: set `plugin` in a class of your own."""
+    """What the engine asks of every plugin, as tests: set `plugin` in a class of your own.
+
+    And `settings`, where it can't do without.
+    """
 
     plugin: object
+    settings: Mapping[str, object] | None = None
 
     def test_its_declarations_are_accepted(self) -> None:
         """As the host accepts them when it starts."""
-        brand(self.plugin)
+        brand(self.plugin, self.settings)
 
     def test_its_rules_keep_their_word_on_every_receipt(self) -> None:
         """Over receipts small, large and strange, for members of every tier."""
-        found = problems(self.plugin)
+        found = problems(self.plugin, self.settings)
         if found:
             raise AssertionError("\n".join(found))
 
 
-def problems(plugin: object) -> list[str]:
+def problems(plugin: object, settings: Mapping[str, object] | None = None) -> list[str]:
     """What is wrong with a plugin, in words; nothing where it conforms.
 
     Each rule is asked twice of receipts of every kind: it must answer in time and alike, in whole
-    points of currencies that its partner issues, without input or output of its own.
+    points of currencies that its partner issues, without input or output of its own. Adapters are
+    asked of strange messages: they let none in, and answer alike, in time, without input or output.
     """
     try:
-        installed = brand(plugin)
+        installed = brand(plugin, settings)
     except RefusalError as refusal:
         return [refusal.told]
-    found: dict[str, None] = {}
+    found: dict[str, None] = dict.fromkeys(_adapters_problems(installed))
     for name, bought in _receipts(installed):
         for facts in _members(installed):
             for problem in _misbehaviour(installed, bought, facts):
@@ -181,6 +245,36 @@ def problems(plugin: object) -> list[str]:
 
 
 _MOST_PROBLEMS = 20
+_MESSAGES = (b"", b"{}", b"[]", b"null", b'"\\u0000"', b"\xff", b"[" * 5000, b'{"id": 1}')
+
+
+def _adapters_problems(installed: Installed) -> Iterator[str]:
+    for adapter in installed.adapters:
+        for body in _MESSAGES:
+            yield from _misreading(adapter, body)
+
+
+def _misreading(adapter: Adapter, body: bytes) -> Iterator[str]:
+    """That it raises is no problem: such a message is refused, and kept."""
+    what = f"adapter '{adapter.code}'"
+    headers = dict.fromkeys(adapter.headers, "")
+    message = adapter.message(headers, body)
+    answers: list[object] = []
+    with _watched() as done:
+        if in_time(lambda: adapter.verify.verify(headers, body, NOW)):
+            yield f"{what}: takes a message without a signature"
+        for _ in range(2):
+            try:
+                answers.append(in_time(lambda: adapter.read(message)))
+            except RuleTooSlow:
+                yield f"{what}: its read took longer than it may"
+                return
+            except Exception as error:
+                answers.append(type(error))
+    if answers[0] != answers[1]:
+        yield f"{what}: read the same message otherwise the second time: it is pure"
+    for kind in done:
+        yield f"{what}: does input or output ({kind}): it is pure"
 
 
 def _misbehaviour(installed: Installed, bought: Purchase, facts: Facts) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 Whatever one plugin does wrong is named and costs that plugin alone. How one is looked at is the
 SDK's (`laurels.plugin`), so that a brand's own tests meet the same; it happens at start, never on a
-request. It must not know what the engine makes of the results.
+request. It must not know what the engine makes of the results, nor read the environment: what is
+set for a plugin it is handed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from laurels import SHADOW_GROUP
 from laurels.plugin.installed import Installed
 from laurels.plugin.loading import load
 from laurels.plugin.refusal import RefusalError, guarded
+from laurels.settings import Values, nothing_set
 from plugins.collected import Collected, Refused
 from plugins.discovery import discover, origin
 from plugins.taken import Taken
@@ -22,10 +24,14 @@ __all__ = ["Collected", "Installed", "Refused", "collect"]
 
 
 def collect(
-    *, blocked: Collection[str] = (), entry_points: Iterable[EntryPoint] | None = None
+    *,
+    blocked: Collection[str] = (),
+    entry_points: Iterable[EntryPoint] | None = None,
+    values: Values = nothing_set,
 ) -> Collected:
     """Load, check and ask every plugin but those `blocked`, in the order of their names.
 
+    `values` says what is set for a plugin of a name and model, as a plain mapping.
     Without `entry_points` it takes those of all installed distributions. Never raises for what a
     plugin does. Where two claim the same name or code, the first keeps it. Shadows come last: each
     is of a partner that is installed.
@@ -46,7 +52,7 @@ def collect(
         shadow = _is_shadow(entry)
         try:
             _claim_name(names, entry)
-            plugin = load(entry.name, _imported(entry), version, dist)
+            plugin = load(entry.name, _imported(entry), version, dist, values)
             if shadow:
                 taken.cast(plugin)
             else:

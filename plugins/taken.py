@@ -42,3 +42,6 @@ def _claims(plugin: Installed) -> Iterator[tuple[str, str, str]]:
         yield "laurels_partner", "currency", currency.code
     for ladder in plugin.ladders:
         yield "laurels_ladders", "ladder", ladder.code
+    # `a` with a field `b_c` and `a-b` with a field `c` would share what sets them.
+    for setting in plugin.settings:
+        yield "laurels_settings", "variable", setting.variable

@@ -29,6 +29,7 @@ from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.inbound import InboundMutations, InboundQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
@@ -69,6 +70,7 @@ class Query(
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
+    InboundQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -91,6 +93,7 @@ class Mutation(
     DataRuleMutations,
     ShadowMutations,
     SimulationMutations,
+    InboundMutations,
 ):
     """Every field names the roles that may call it."""
 

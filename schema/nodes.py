@@ -16,6 +16,7 @@ from schema.access import allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
 from schema.context import Info
 from schema.fields import answer
+from schema.inbound import visible_delivery
 from schema.inputs import numbers, parse_id
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
@@ -152,6 +153,7 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "LotMove": _lot_move,
     "Simulation": _simulation,
     "ReturnWaiting": _waiting,
+    "InboundDelivery": visible_delivery,
     "Notice": _notice,
     "Partner": _partner,
     "Currency": _currency,

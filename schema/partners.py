@@ -17,6 +17,7 @@ from core.store import faults
 from laurels.based import basis_of_rule
 from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
+from laurels.settings import Setting
 from schema.access import allow
 from schema.context import Info
 from schema.fields import answer
@@ -121,6 +122,33 @@ class RuleFault:
         )  # fmt: skip
 
 
+@strawberry.type(description="What the operator set for a partner's plugin.")
+class PluginSetting:
+    """As `laurels.settings` has it: a secret is masked before it comes here."""
+
+    name: str = strawberry.field(description="The field's name; nested ones joined by dots.")
+    value: str | None = strawberry.field(description="Its value; a secret's is masked. Null: none.")
+    secret: bool = strawberry.field(description="Whether it is a secret.")
+    variable: str = strawberry.field(description="The environment variable that sets it.")
+    description: str = strawberry.field(description="What it is for; may be empty.")
+
+    @classmethod
+    def of(cls, setting: Setting) -> PluginSetting:
+        """From the rulebook."""
+        return cls(
+            name=setting.name, value=setting.value, secret=setting.secret,
+            variable=setting.variable, description=setting.description,
+        )  # fmt: skip
+
+
+@strawberry.type(description="An end point for the webhooks of a partner's own shop.")
+class InboundAdapter:
+    """As its plugin declares it."""
+
+    code: str = strawberry.field(description="The code, unique within the partner.")
+    path: str = strawberry.field(description="The path to post to, on this server.")
+
+
 @strawberry.type(description="A business in the coalition.")
 class Partner(relay.Node):
     """By its code."""
@@ -189,6 +217,27 @@ class Partner(relay.Node):
         if self.terms is None or not _may_see_faults(info, self.terms):
             return None
         return Shadow.of(self.terms)
+
+    @answer(
+        "What its plugin is set to in the process that answers, secrets masked. Null: only admins "
+        "are told."
+    )
+    def settings(self, info: Info) -> list[PluginSetting] | None:
+        if self.terms is None or info.context.viewer.role != "admin":
+            return None
+        return [PluginSetting.of(setting) for setting in self.terms.settings]
+
+    @answer(
+        "Where its own shop's webhooks are taken. Null: only admins and the partner itself are "
+        "told."
+    )
+    def adapters(self, info: Info) -> list[InboundAdapter] | None:
+        if self.terms is None or not _may_see_faults(info, self.terms):
+            return None
+        return [
+            InboundAdapter(code=code, path=f"/in/{self.terms.code}/{code}")
+            for code in sorted(self.terms.adapters)
+        ]
 
     @classmethod
     def of(cls, terms: PartnerTerms) -> Partner:

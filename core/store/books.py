@@ -375,7 +375,7 @@ GRANT USAGE ON SCHEMA public TO laurels_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO laurels_app;
 GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO laurels_app;
 REVOKE DELETE ON holder, ledger, lot, standing, relation, redemption, voucher, reward_stock, budget,
-    carry, issue FROM laurels_app;
+    carry, issue, inbound FROM laurels_app;
 """
     # What a revision says never changes; when it is in force does.
     + "REVOKE UPDATE, DELETE, TRUNCATE ON data_rule FROM laurels_app;\n"

@@ -161,6 +161,37 @@ CREATE TABLE issue (
     CONSTRAINT issue_done CHECK ((done_at IS NOT NULL) = (redemption_id IS NOT NULL OR problem <> ''))
 );
 CREATE INDEX issue_open ON issue (at, event_id, place) WHERE done_at IS NULL;
+-- Webhooks of partners' own shops as they came: 1 received, 2 done, 3 waiting (it came too early),
+-- 4 superseded, 5 refused, 6 ignored. The delivery's name tells one that is sent again; the version
+-- orders those of a subject. Personal data: body and headers are dropped a month after it is done.
+CREATE TABLE inbound (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    partner_id integer NOT NULL,
+    adapter text NOT NULL CHECK (length(adapter) BETWEEN 1 AND 64),
+    delivery text NOT NULL CHECK (length(delivery) BETWEEN 1 AND 200),
+    body_hash bytea NOT NULL CHECK (length(body_hash) = 32),
+    subject text NOT NULL CHECK (length(subject) <= 200),
+    version bigint,
+    received_at timestamptz NOT NULL,
+    headers jsonb NOT NULL,
+    body bytea,
+    state smallint NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 6),
+    attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    problem text NOT NULL DEFAULT '' CHECK (length(problem) <= 1000),
+    next_at timestamptz,
+    done_at timestamptz,
+    outcome jsonb NOT NULL DEFAULT '[]',
+    whole boolean NOT NULL DEFAULT false,
+    conflicts integer NOT NULL DEFAULT 0 CHECK (conflicts >= 0),
+    CONSTRAINT inbound_delivery UNIQUE (partner_id, adapter, delivery),
+    CONSTRAINT inbound_open CHECK ((state IN (1, 3)) = (done_at IS NULL)
+        AND (next_at IS NULL) = (done_at IS NOT NULL)),
+    CONSTRAINT inbound_body CHECK (body IS NOT NULL OR done_at IS NOT NULL),
+    CONSTRAINT inbound_problem CHECK ((state IN (3, 5)) = (problem <> ''))
+);
+CREATE INDEX inbound_due ON inbound (next_at) WHERE done_at IS NULL;
+CREATE INDEX inbound_of_subject ON inbound (partner_id, adapter, subject, version, id);
+CREATE INDEX inbound_bodies ON inbound (done_at) WHERE body IS NOT NULL;
 -- What each purchase counted under caps (cap:…, or a rule's code) and budgets (budget:…), by rule and
 -- currency; what came back of it, and what an edit changed, has rows of its own.
 CREATE TABLE cap_use (

@@ -49,6 +49,8 @@ _CONSTRAINTS = {
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",
     "cap_use": "pkey holder_id_fkey key_check times_check counts period",
+    "inbound": "pkey adapter_check delivery_check body_hash_check subject_check state_check "
+    "attempts_check problem_check conflicts_check delivery open body problem",
     "issue": "pkey holder_id_fkey place_check reward_check quantity_check problem_check done",
     "budget": "pkey code_check taken_check not_overdrawn",
     "carry": "pkey holder_id_fkey rule_check",
@@ -288,7 +290,7 @@ QUESTIONS: dict[str, str] = {
         UNION ALL
         SELECT 'table ' || x.t, 'the application may DELETE its rows'
         FROM unnest(ARRAY['holder', 'ledger', 'lot', 'standing', 'relation', 'redemption', 'voucher',
-            'reward_stock', 'budget', 'carry', 'issue']) AS x (t)
+            'reward_stock', 'budget', 'carry', 'issue', 'inbound']) AS x (t)
         WHERE has_table_privilege('laurels_app', x.t, 'DELETE')
         UNION ALL
         SELECT 'constraint ' || c.n, 'is missing'

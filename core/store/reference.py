@@ -28,12 +28,14 @@ from core.store.casting import Understudy, cast
 from core.store.keeping import INSTALL_LOCK, kept
 from core.store.posting import columns as arrays
 from core.store.rules import Policies
+from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
+from laurels.settings import Setting
 
 _STOCK_SLICES = 4
 
@@ -49,6 +51,8 @@ class Declared:
     redeem_rules: Sequence[RedeemRule] = ()
     rewards: Sequence[Reward] = ()
     ladders: Sequence[Ladder] = ()
+    settings: Sequence[Setting] = ()
+    adapters: Sequence[Adapter] = ()
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -303,7 +307,8 @@ async def _terms(
             issues, _named(partner, "accepts", own, contract, currencies), tuple(earn),
             tuple(d.redeem_rules),
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
-            contract.late, contract.on_faults, partner.basis,
+            contract.late, contract.on_faults, partner.basis, tuple(d.settings),
+            {adapter.code: adapter for adapter in d.adapters},
         )  # fmt: skip
     return terms
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from laurels import DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
+from laurels import Adapter, DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
 from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
 from laurels.lasting import LastingRule, ceilings_of, group_of
@@ -102,6 +102,17 @@ def check_ladders(value: object) -> tuple[Ladder, ...]:
     ladders = _each("ladder", _sequence("ladders", value), Ladder)
     _unique("ladder", (ladder.code for ladder in ladders))
     return ladders
+
+
+def check_adapters(value: object) -> tuple[Adapter, ...]:
+    """The end points that `laurels_adapters` returned."""
+    adapters = _each("adapter", _sequence("adapters", value), Adapter)
+    _unique("adapter", (adapter.code for adapter in adapters))
+    for adapter in adapters:
+        what = f"adapter {adapter.code!r}"
+        _check_method(f"{what}: read", adapter.read, ("message",))
+        _check_method(f"{what}: verify", adapter.verify.verify, ("headers", "body", "now"))
+    return adapters
 
 
 def _kind(value: object) -> str:

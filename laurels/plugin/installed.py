@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from laurels import EarnRule, Ladder, Partner, RedeemRule, Reward
+from laurels import Adapter, EarnRule, Ladder, Partner, RedeemRule, Reward
+from laurels.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,8 @@ class Installed:
     """A plugin that passed every check.
 
     `name` is its entry point's, `dist` the distribution that brought it (None where none did);
-    `version` is that distribution's, and is stored with every decision its rules make.
+    `version` is that distribution's, and is stored with every decision its rules make. `settings`
+    are what it was set to, secrets masked.
     """
 
     name: str
@@ -23,3 +25,5 @@ class Installed:
     redeem_rules: tuple[RedeemRule, ...]
     rewards: tuple[Reward, ...]
     ladders: tuple[Ladder, ...]
+    settings: tuple[Setting, ...] = ()
+    adapters: tuple[Adapter, ...] = ()

@@ -85,6 +85,22 @@ CONSTRAINTS = {
     "holder": {"CHECK (((head IS NULL) = (booked_at IS NULL)))", "PRIMARY KEY (id)"},
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
+    "inbound": {
+        "CHECK (((body IS NOT NULL) OR (done_at IS NOT NULL)))",
+        "CHECK (((length(adapter) >= 1) AND (length(adapter) <= 64)))",
+        "CHECK (((length(delivery) >= 1) AND (length(delivery) <= 200)))",
+        "CHECK (((state >= 1) AND (state <= 6)))",
+        "CHECK ((((state = ANY (ARRAY[1, 3])) = (done_at IS NULL)) AND ((next_at IS NULL) = "
+        "(done_at IS NOT NULL))))",
+        "CHECK (((state = ANY (ARRAY[3, 5])) = (problem <> ''::text)))",
+        "CHECK ((attempts >= 0))",
+        "CHECK ((conflicts >= 0))",
+        "CHECK ((length(body_hash) = 32))",
+        "CHECK ((length(problem) <= 1000))",
+        "CHECK ((length(subject) <= 200))",
+        "PRIMARY KEY (id)",
+        "UNIQUE (partner_id, adapter, delivery)",
+    },
     "issue": {
         "CHECK (((done_at IS NOT NULL) = ((redemption_id IS NOT NULL) OR (problem <> ''::text))))",
         "CHECK (((length(reward) >= 1) AND (length(reward) <= 64)))",

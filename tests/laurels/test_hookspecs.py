@@ -11,11 +11,13 @@ from laurels.declarations import Partner
 from laurels.earning import PointsPerVisit
 
 HOOKS = {
+    "laurels_adapters",
     "laurels_earn_rules",
     "laurels_ladders",
     "laurels_partner",
     "laurels_redeem_rules",
     "laurels_rewards",
+    "laurels_settings",
 }
 
 
@@ -42,9 +44,9 @@ def test_a_plugin_is_asked() -> None:
     partner, rules = Partner("cafe", "Cafe"), [PointsPerVisit("STAR")]
     manager.register(plugin(laurels_partner=lambda: partner, laurels_earn_rules=lambda: rules))
     manager.check_pending()
-    assert manager.hook.laurels_partner() == [partner]
-    assert manager.hook.laurels_earn_rules() == [rules]
-    assert manager.hook.laurels_rewards() == []
+    assert manager.hook.laurels_partner(settings=None) == [partner]
+    assert manager.hook.laurels_earn_rules(settings=None) == [rules]
+    assert manager.hook.laurels_rewards(settings=None) == []
 
 
 def test_a_misspelt_hook_is_found() -> None:
@@ -54,6 +56,9 @@ def test_a_misspelt_hook_is_found() -> None:
         manager.check_pending()
 
 
-def test_a_hook_takes_no_arguments() -> None:
+def test_a_hook_takes_settings_and_nothing_else() -> None:
+    manager = host()
+    manager.register(plugin(laurels_partner=lambda settings: Partner(settings, "Cafe")))
+    assert manager.hook.laurels_partner(settings="cafe") == [Partner("cafe", "Cafe")]
     with pytest.raises(pluggy.PluginValidationError, match="laurels_partner"):
         host().register(plugin(laurels_partner=lambda request: None))

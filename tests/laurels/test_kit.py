@@ -38,16 +38,34 @@ def test_a_new_package_conforms(name: str, tmp_path: Path) -> None:
         cwd=root, capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
     assert own.returncode == 0, own.stdout
-    assert "3 passed" in own.stdout
+    assert "4 passed" in own.stdout
 
 
 def test_what_does_not_conform_is_said_and_fails(tmp_path: Path) -> None:
     kit("new", "shop", cwd=tmp_path)
     source = tmp_path / "shop" / "shop" / "__init__.py"
-    source.write_text(source.read_text().replace("price={POINTS: 100}", 'price={"GOLD": 100}'))
+    source.write_text(source.read_text().replace("{POINTS: settings", '{"GOLD": settings'))
     asked = kit("test", "shop", cwd=tmp_path / "shop")
     assert asked.returncode == 1
     assert "✗ shop: hook laurels_rewards: reward 'welcome' is in 'GOLD'" in asked.stdout
+
+
+def test_settings_are_handed_over_in_a_file(tmp_path: Path) -> None:
+    kit("new", "shop", cwd=tmp_path)
+    root = tmp_path / "shop"
+    (root / "good.json").write_text('{"welcome_price": "250"}')
+    (root / "bad.json").write_text('{"welcome_price": -4242}')
+    assert kit("test", "shop", "--settings", "good.json", cwd=root).returncode == 0
+    asked = kit("test", "shop", "--settings", "bad.json", cwd=root)
+    assert asked.returncode == 1
+    assert asked.stdout == (
+        "✗ shop: hook laurels_settings: welcome_price (LAURELS_PLUGIN_SHOP_WELCOME_PRICE): "
+        "input should be greater than or equal to 1\n"
+    )
+    (root / "none.json").write_text("[1]")
+    asked = kit("test", "shop", "--settings", "none.json", cwd=root)
+    assert asked.returncode == 2
+    assert "holds no object of JSON" in asked.stderr
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,8 @@ def test_a_package_that_the_kit_wrote_installs_registers_and_passes(
     run(*pip, *wheels.iterdir(), cwd=tmp_path)
     told = run(laurels, "plugin", "test", cwd=tmp_path).splitlines()
     assert told == [
-        "✓ corner_bakery: Corner Bakery: 3 earn rules, 1 redeem rules, 1 rewards, 1 ladders",
-        "✓ corner_books: Corner Books: 1 earn rules, 0 redeem rules, 1 rewards, 0 ladders",
+        "✓ corner_bakery: Corner Bakery: 3 earn rules, 1 redeem rules, 1 rewards, 1 ladders, "
+        "0 adapters",
+        "✓ corner_books: Corner Books: 1 earn rules, 0 redeem rules, 1 rewards, 0 ladders, "
+        "0 adapters",
     ]

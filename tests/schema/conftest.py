@@ -16,6 +16,7 @@ from core.rulebook import Rulebook
 from tests.core.counter import open_counter
 from tests.core.market import open_market
 from tests.core.pantry import open_pantry
+from tests.core.webshop import open_webshop
 from tests.schema.client import SECRET, Client, Clock
 from tests.support import NOW
 
@@ -46,6 +47,13 @@ async def counter(database: str) -> AsyncIterator[Client]:
 async def pantry(database: str) -> AsyncIterator[Client]:
     """The same with the coalition of `tests.core.pantry`, whose rules may change."""
     async with _client(await open_pantry(), NOW, ("grocer", "cafe")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def webshop(database: str) -> AsyncIterator[Client]:
+    """The same with the brand of `tests.core.webshop`, whose shop sends webhooks."""
+    async with _client(await open_webshop(), NOW, ("webshop", "nobody")) as made:
         yield made
 
 

@@ -77,6 +77,12 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"partner": "grocer", "code": "tea"}},
         STAFF,
     ),
+    "inbound": ("{ inbound { edges { node { id } } } }", {}, STAFF),
+    "replayInbound": (
+        "mutation($input: ReplayInboundInput!) { replayInbound(input: $input) { __typename } }",
+        {"input": {"ids": ["SW5ib3VuZERlbGl2ZXJ5OjE="]}},
+        STAFF,
+    ),
     "waitingReturns": (WAITING, {}, {"partner", "admin"}),
     "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),
     "recordPurchases": (

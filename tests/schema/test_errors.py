@@ -250,6 +250,7 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "ResetShadowResult": ["ShadowReset"],
         "SimulateRulesResult": ["SimulationAsked"],
         "CancelSimulationResult": ["SimulationCancelled"],
+        "ReplayInboundResult": ["InboundReplayed"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

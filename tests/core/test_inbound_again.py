@@ -1,0 +1,62 @@
+"""Webhooks that are done in several places at once, or whose process dies in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from core.check import prove
+from core.inbound import work
+from core.posting import Engine
+from tests.core.webshop import arrive, created, customer, edited, open_webshop, put, states
+from tests.support import NOW, figures, scalar
+
+
+@pytest.fixture
+async def shop(database: str) -> Engine:
+    """The web shop on a fresh database, with the customer 7."""
+    engine = await open_webshop()
+    await arrive(engine, customer(7))
+    return engine
+
+
+async def points() -> int:
+    """The one member's active points."""
+    holder = await scalar("SELECT min(holder_id) FROM member")
+    return sum(row[2] for row in await figures([holder], NOW))
+
+
+async def test_many_at_once_do_each_once_and_wait_for_nobody_in_a_circle(shop: Engine) -> None:
+    """More than there are connections: who holds one while it waits for another takes turns."""
+    other = await open_webshop()
+    for order in range(1, 21):
+        await put(shop, edited(order, 2, ("20.00", 1)))
+        await put(shop, created(order, 1, ("10.00", 1)))
+    partner = shop.rulebook.partners["webshop"].id
+    done = await asyncio.gather(*(work(engine, NOW, [partner]) for engine in [shop, other] * 12))
+    assert sum(done) == 40
+    assert {state for _, state in await states()} == {"done"}
+    assert await points() == 20 * 20
+    assert await scalar("SELECT max(attempts) FROM inbound") == 1
+    assert await prove() == []
+
+
+async def test_what_was_booked_and_not_noted_is_known(shop: Engine, database: str) -> None:
+    """The process dies between the booking and the note of it: the database refuses the note."""
+    await put(shop, created(1, 1, ("10.00", 1)))
+    await put(shop, edited(1, 2, ("20.00", 1)))
+    owner: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(database)
+    try:
+        await owner.execute("REVOKE UPDATE ON inbound FROM laurels_app")
+        assert await work(shop, NOW) == 0
+        assert {state for _, state in (await states())[1:]} == {"received"}
+        assert await points() == 20
+        await owner.execute("GRANT UPDATE ON inbound TO laurels_app")
+    finally:
+        await owner.close()
+    assert await work(shop, NOW) == 2
+    assert {state for _, state in await states()} == {"done"}
+    assert await points() == 20
+    assert await scalar("SELECT count(*) FROM event WHERE kind IN (1, 10)") == 2
