@@ -108,6 +108,7 @@ def jobs_app(work: Work, connector: PsycopgConnector) -> App:
     manager = app.job_manager
 
     _look_each_minute(app, work)
+    _ask_brands_each_minute(app, work)
 
     # One at a time by its lock, once for each midnight by its timestamp. No queueing lock: a job
     # that has one can't be put back while another waits, and would hold the night up for good.
@@ -172,6 +173,10 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if taken := await issue(work.engine, work.clock()):
             _log.info("issued rewards taken", count=taken)
+
+
+def _ask_brands_each_minute(app: App, work: Work) -> None:
+    """What brands' own code is asked of."""
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="occasions", queueing_lock="occasions")

@@ -19,6 +19,7 @@ from core.errors import IdempotencyConflict, Refusal
 from core.events import EventKind
 from core.folding import Recorded
 from core.members import Enrolment, enrol
+from core.occasions import tell
 from core.posting import Engine
 from core.purchases import Incoming
 from core.returning import Waiting, record
@@ -38,6 +39,8 @@ class Booked:
     def told(self, booking: Booking) -> dict[str, object]:
         """What is kept of it beside."""
         if isinstance(booking, Incoming):
+            if booking.kind is EventKind.ACTIVITY:
+                return {"activity": booking.purchase.external_id, "event": str(self.event)}
             return {"purchase": booking.purchase.external_id, "event": str(self.event)}
         if isinstance(booking, Unit):
             revision = booking.content.get("revision")
@@ -63,18 +66,30 @@ async def book_together(
         found = await engine.record_purchases(items, now)
         return [_booked(outcome) for outcome in found]
 
+    async def told(items: Sequence[Incoming]) -> list[Outcome]:
+        found = await engine.record_activities(items, now)
+        return [_booked(outcome) for outcome in found]
+
     async def changed(units: Sequence[Unit]) -> list[Outcome]:
         return [_booked(outcome) for outcome in await record(engine, units, now)]
 
-    async def those(kind: type[B], call: Call[B]) -> None:
-        places = [n for n, booking in enumerate(bookings) if isinstance(booking, kind)]
-        some = [booking for booking in bookings if isinstance(booking, kind)]
-        if some:
+    async def those(kind: type[B], call: Call[B], of: EventKind | None = None) -> None:
+        chosen = [
+            (n, booking)
+            for n, booking in enumerate(bookings)
+            if isinstance(booking, kind)
+            and (not isinstance(booking, Incoming) or booking.kind is of)
+        ]
+        if chosen:
+            places, some = zip(*chosen, strict=True)
             outcomes.update(zip(places, await _each(call, some), strict=True))
 
     await those(Enrolment, enrolled)
-    await those(Incoming, bought)
+    await those(Incoming, bought, EventKind.PURCHASE)
+    await those(Incoming, told, EventKind.ACTIVITY)
     await those(Unit, changed)
+    if any(isinstance(x, Enrolment) and x.greeted for x in bookings):
+        await tell(engine, now)
     return [outcomes[n] for n in range(len(bookings))]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
-from core.errors import BadInput
+from core.activities import ActivityInput, check_activity
+from core.errors import BadInput, Refusal
 from core.events import EventKind
 from core.members import Enrolment, IdentifierKind, MemberRef
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
@@ -20,10 +21,12 @@ from core.returns import (
     check_edit,
     check_fulfilment,
     check_return,
+    check_withdrawal,
 )
 from core.rulebook import PartnerTerms
 from core.store.inbound import Stored
 from laurels import adapters as sdk
+from laurels.activities import ENROLMENT
 
 #: What is booked; to ignore is nothing.
 Booking: TypeAlias = Enrolment | Incoming | Unit
@@ -41,7 +44,14 @@ def checked(partner: PartnerTerms, command: sdk.Command, *, waited: bool) -> Boo
             return None
         case sdk.Enrol():
             refs = _identifiers(partner, command)
-            return Enrolment(refs, command.name or None, partner=partner.id)
+            greeted = ENROLMENT in partner.triggers
+            return Enrolment(refs, command.name or None, partner=partner.id, greeted=greeted)
+        case sdk.RecordActivity():
+            told = ActivityInput(
+                command.external_id, _identifiers(partner, command.member)[0], command.occurred_at,
+                command.type, command.attributes,
+            )  # fmt: skip
+            return check_activity(partner, told)
         case sdk.RecordPurchase():
             given = PurchaseInput(
                 command.external_id, _identifiers(partner, command.member)[0], command.occurred_at,
@@ -54,9 +64,15 @@ def checked(partner: PartnerTerms, command: sdk.Command, *, waited: bool) -> Boo
 
 def _unit(
     partner: PartnerTerms,
-    command: sdk.EditPurchase | sdk.RecordReturn | sdk.CancelPurchase | sdk.FulfilPurchase,
+    command: sdk.EditPurchase
+    | sdk.RecordReturn
+    | sdk.CancelPurchase
+    | sdk.FulfilPurchase
+    | sdk.WithdrawActivity,
 ) -> Unit:
     match command:
+        case sdk.WithdrawActivity():
+            return check_withdrawal(partner, command.activity, command.occurred_at)
         case sdk.EditPurchase():
             return check_edit(
                 partner, command.purchase, 2, command.occurred_at, _lines(command.lines),
@@ -79,8 +95,7 @@ def _unit(
 
 def revised(unit: Unit, stored: Stored) -> Unit | None:
     """An edit as the purchase's next revision; None where the purchase says this already."""
-    lines = [tuple(line) for line in unit.content["lines"]]
-    if (unit.content["money"], lines) == (stored.money, stored.lines):
+    if (unit.content["money"], unit.content["lines"]) == (stored.money, stored.lines):
         return None
     revision = stored.edits + 2
     content = {**unit.content, "revision": revision}
@@ -94,7 +109,13 @@ def is_edit(booking: Booking | None) -> bool:
 
 def _lines(lines: object) -> list[LineInput]:
     assert isinstance(lines, list | tuple)
-    return [LineInput(x.product_type, x.amount, x.quantity, x.sku) for x in lines]
+    return [
+        LineInput(
+            x.product_type, x.amount, x.quantity, x.sku, x.discount or "0", x.tax or "0",
+            x.points_paid or None, str(x.kind),
+        )
+        for x in lines
+    ]  # fmt: skip
 
 
 def _identifiers(partner: PartnerTerms, given: sdk.MemberBy | sdk.Enrol) -> list[MemberRef]:
@@ -106,3 +127,9 @@ def _identifiers(partner: PartnerTerms, given: sdk.MemberBy | sdk.Enrol) -> list
     if not refs:
         raise BadInput("one of email, phone, card or reference is needed", "member")
     return refs
+
+
+def told_of(refusal: Refusal) -> str:
+    """In words, with the field."""
+    where = ".".join(map(str, refusal.path))
+    return f"{where}: {refusal.message}" if where else refusal.message

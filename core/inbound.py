@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 import structlog
 
 from core.booking import Outcome, book_together
-from core.commands import WHOLE, Booking, checked, is_edit, revised
+from core.commands import WHOLE, Booking, checked, is_edit, revised, told_of
 from core.db import PASSING
 from core.errors import BadInput, PartnerRuleFailed, Refusal, UnknownReference
+from core.events import EventKind
 from core.members import Enrolment
 from core.posting import Engine
 from core.purchases import Incoming, check_text
@@ -308,7 +309,7 @@ async def _step(run: _Run, some: Sequence[tuple[_Job, Command]]) -> None:
         try:
             booking = checked(run.partner, command, waited=job.row.state is State.WAITING)
         except Refusal as refusal:
-            job.refuse(_told(refusal))
+            job.refuse(told_of(refusal))
             continue
         if booking is None:
             assert isinstance(command, Ignore)
@@ -330,12 +331,12 @@ async def _known(
     keys = [
         (n, run.partner.id, booking.purchase)
         for n, (_, _, booking) in enumerate(ready)
-        if isinstance(booking, Unit)
+        if isinstance(booking, Unit) and booking.of is EventKind.PURCHASE
     ]
     stored = await store.purchases(keys) if keys else {}
     going: list[tuple[_Job, Command, Booking]] = []
     for n, (job, command, booking) in enumerate(ready):
-        if not isinstance(booking, Unit):
+        if not isinstance(booking, Unit) or booking.of is not EventKind.PURCHASE:
             going.append((job, command, booking))
         elif n not in stored:
             told = f"no purchase '{booking.purchase[:64]}' is recorded yet"
@@ -357,23 +358,20 @@ def _conclude(run: _Run, job: _Job, command: Command, booking: Booking, outcome:
         job.whole = job.whole or whole
         job.enrolled |= isinstance(booking, Enrolment) and not outcome.known
         job.say(command, "known" if outcome.known else "booked", **outcome.told(booking))
-    elif isinstance(booking, Incoming) and _unknown_member(outcome):
+    elif isinstance(booking, Incoming) and _unknown(outcome, "member"):
         job.wait(_NOBODY, run.later(job))
+    elif _unknown(outcome, "activity"):
+        job.wait(outcome.message, run.now + _MINUTE)
     elif isinstance(outcome, PartnerRuleFailed):
         job.wait(outcome.message, run.later(job))
     elif whole and run.older(job):
         job.say(command, "superseded")
     else:
-        job.refuse(_told(outcome))
+        job.refuse(told_of(outcome))
 
 
-def _unknown_member(refusal: Refusal) -> bool:
-    return isinstance(refusal, UnknownReference) and refusal.path[-1:] == ("member",)
-
-
-def _told(refusal: Refusal) -> str:
-    where = ".".join(map(str, refusal.path))
-    return f"{where}: {refusal.message}" if where else refusal.message
+def _unknown(refusal: Refusal, what: str) -> bool:
+    return isinstance(refusal, UnknownReference) and refusal.path[-1:] == (what,)
 
 
 async def replay(

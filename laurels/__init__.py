@@ -17,10 +17,12 @@ from laurels.adapters import (
     MemberBy,
     Message,
     Received,
+    RecordActivity,
     RecordPurchase,
     RecordReturn,
     ReturnedLine,
     SoldLine,
+    WithdrawActivity,
     instant,
 )
 from laurels.based import based
@@ -148,6 +150,7 @@ __all__ = [
     "Purchase",
     "PurchaseError",
     "Received",
+    "RecordActivity",
     "RecordPurchase",
     "RecordReturn",
     "RedeemRule",
@@ -170,6 +173,7 @@ __all__ = [
     "Timestamp",
     "Use",
     "Verifier",
+    "WithdrawActivity",
     "award",
     "based",
     "capped",

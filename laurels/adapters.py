@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from laurels.activities import Value, check_attributes
 from laurels.declarations import check_distinct
 from laurels.errors import DeclarationError, LaurelsError, check_code, shown, storable
+from laurels.purchase import LineKind, PurchaseError
 from laurels.verifying import Verifier, check_header
 
 LONGEST_NAME = 200
@@ -71,15 +73,24 @@ class MemberBy:
 
 @dataclass(frozen=True, slots=True)
 class SoldLine:
-    """A line as a till sends it: amount in decimal major units, quantity up to three places."""
+    """A line as a till sends it: amount in decimal major units, quantity up to three places.
+
+    `discount` is what was taken off before; of the amount `tax` is tax, and `points_paid` was paid
+    with points (empty: nothing). `kind` is goods, delivery, gift-card or fee.
+    """
 
     product_type: str
     amount: str
     quantity: str = "1"
     sku: str = ""
+    discount: str = ""
+    tax: str = ""
+    points_paid: str = ""
+    kind: str = LineKind.GOODS
 
     def __post_init__(self) -> None:
         _check_texts(self, "product_type", "amount", "quantity", "sku")
+        _check_texts(self, "discount", "tax", "points_paid", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,40 @@ class FulfilPurchase:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordActivity:
+    """What a member did beside buying, in the brand's own word: `type` is review, say."""
+
+    external_id: str
+    member: MemberBy
+    occurred_at: datetime
+    type: str
+    attributes: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        _check_texts(self, "external_id", "type")
+        _check_instant(self.occurred_at)
+        _check_kind("member", self.member, MemberBy)
+        if not isinstance(self.attributes, Mapping):
+            raise DeliveryError(f"attributes: a mapping is wanted, not {shown(self.attributes)}")
+        try:
+            check_attributes(self.attributes)
+        except PurchaseError as error:
+            raise DeliveryError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawActivity:
+    """An activity counts no more: all that it earned is taken back."""
+
+    activity: str
+    occurred_at: datetime
+
+    def __post_init__(self) -> None:
+        _check_texts(self, "activity")
+        _check_instant(self.occurred_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Enrol:
     """A member, by at least one identifier; who is known by one of them gains the others."""
 
@@ -197,7 +242,15 @@ class Ignore:
 
 
 Command: TypeAlias = (
-    RecordPurchase | EditPurchase | RecordReturn | CancelPurchase | FulfilPurchase | Enrol | Ignore
+    RecordPurchase
+    | EditPurchase
+    | RecordReturn
+    | CancelPurchase
+    | FulfilPurchase
+    | RecordActivity
+    | WithdrawActivity
+    | Enrol
+    | Ignore
 )
 _COMMANDS = (
     RecordPurchase,
@@ -205,6 +258,8 @@ _COMMANDS = (
     RecordReturn,
     CancelPurchase,
     FulfilPurchase,
+    RecordActivity,
+    WithdrawActivity,
     Enrol,
     Ignore,
 )

@@ -8,10 +8,8 @@ It needs the SDK alone: no database, no application, no test runner. In a brand'
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,6 +28,7 @@ from laurels.plugin.loading import load
 from laurels.plugin.refusal import RefusalError
 from laurels.purchase import Facts, Line, LineKind, Purchase
 from laurels.verifying import Hmac, StandardWebhooks
+from laurels.watching import watched
 
 __all__ = [
     "NOW",
@@ -260,7 +259,7 @@ def _misreading(adapter: Adapter, body: bytes) -> Iterator[str]:
     headers = dict.fromkeys(adapter.headers, "")
     message = adapter.message(headers, body)
     answers: list[object] = []
-    with _watched() as done:
+    with watched() as done:
         if in_time(lambda: adapter.verify.verify(headers, body, NOW)):
             yield f"{what}: takes a message without a signature"
         for _ in range(2):
@@ -279,7 +278,7 @@ def _misreading(adapter: Adapter, body: bytes) -> Iterator[str]:
 
 def _misbehaviour(installed: Installed, bought: Purchase, facts: Facts) -> Iterator[str]:
     try:
-        with _watched() as done:
+        with watched() as done:
             first, again = (_judge(installed, bought, facts) for _ in range(2))
     except RuleTooSlow:
         yield "its rules took longer than rules may"
@@ -366,51 +365,3 @@ def _members(installed: Installed) -> Iterator[Facts]:
     for ladder in installed.ladders:
         for tier in ladder.tiers:
             yield Facts(3, {ladder.code: tier.code})
-
-
-# -- input and output ------------------------------------------------------------------------------
-
-#: What the interpreter tells of, and a rule has no business with.
-_OUTSIDE = (
-    "socket.connect", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.system",
-    "os.exec", "os.spawn", "os.posix_spawn", "sqlite3.connect",
-)  # fmt: skip
-#: Of a module that is imported late.
-_CODE = (".py", ".pyc", ".so")
-
-
-class _Ear:
-    """Hears what the interpreter does while a rule is asked. An audit hook can't be taken off."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] | None = None
-        self._installed = False
-
-    def install(self) -> None:
-        if not self._installed:
-            sys.addaudithook(self._hear)
-            self._installed = True
-
-    def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self.heard is None:
-            return
-        opened = event == "open" and not str(arguments[0]).endswith(_CODE)
-        if opened or event.startswith(_OUTSIDE):
-            self.heard.append(event)
-
-
-_ear = _Ear()
-
-
-@contextmanager
-def _watched() -> Iterator[list[str]]:
-    """What input and output is done while inside, each kind once."""
-    _ear.install()
-    heard: list[str] = []
-    done: list[str] = []
-    _ear.heard = heard
-    try:
-        yield done
-    finally:
-        _ear.heard = None
-        done += dict.fromkeys(heard)

@@ -16,6 +16,7 @@ import orjson
 
 from core.db import Row, reading, transaction
 from core.errors import IdempotencyConflict
+from core.lines import line_of, said_of
 from core.store.posting import columns
 from core.store.redemptions import claim_key
 
@@ -79,8 +80,8 @@ CROSS JOIN LATERAL (
     FROM event x WHERE x.purchase_id = e.id AND x.kind = 10
 ) r
 CROSS JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_array(x.product_type, x.amount, x.quantity, x.sku) ORDER BY x.line)
-        AS lines
+    SELECT jsonb_agg(jsonb_build_array(x.product_type, x.amount, x.quantity, x.sku, x.discount, x.tax,
+        x.points_paid, x.kind) ORDER BY x.line) AS lines
     FROM event_line x WHERE x.event_id = coalesce(r.last, e.id)
 ) l
 """
@@ -158,12 +159,12 @@ class Standing(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A purchase as it stands: its money, how often it was edited, its last lines."""
+    """A purchase as it stands: its money, how often it was edited, its last lines as said."""
 
     event: int
     money: str
     edits: int
-    lines: list[tuple[str, int, int, str]]
+    lines: list[list[Any]]
 
 
 @asynccontextmanager
@@ -295,7 +296,7 @@ async def purchases(keys: Sequence[tuple[int, int, str]]) -> dict[int, Stored]:
     async with reading() as connection:
         rows = await connection.fetch(_PURCHASES, *columns(keys, 3))
     return {
-        row[0]: Stored(row[1], row[2], row[3], [tuple(x) for x in orjson.loads(row[4])])
+        row[0]: Stored(row[1], row[2], row[3], [said_of(line_of(x)) for x in orjson.loads(row[4])])
         for row in rows
     }
 

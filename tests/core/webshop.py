@@ -29,12 +29,16 @@ from laurels import (
     Message,
     Partner,
     PointsPerAmount,
+    PointsPerVisit,
     Received,
+    RecordActivity,
     RecordPurchase,
     RecordReturn,
     ReturnedLine,
     SoldLine,
+    WithdrawActivity,
     instant,
+    on,
 )
 from tests.support import NOW, scalar
 
@@ -46,7 +50,14 @@ TOPIC, NAME, SIGNATURE = "x-shopify-topic", "x-shopify-webhook-id", "x-shopify-h
 def lines(order: Mapping[str, Any]) -> list[SoldLine]:
     """An order's lines."""
     return [
-        SoldLine(x["product_type"], x["price"], str(x["quantity"]), x["sku"])
+        SoldLine(
+            x["product_type"],
+            x["price"],
+            str(x["quantity"]),
+            x["sku"],
+            tax=x.get("tax", ""),
+            kind="delivery" if x["product_type"] == "delivery" else "goods",
+        )
         for x in order["line_items"]
     ]
 
@@ -55,6 +66,11 @@ def order_of(topic: str, said: Mapping[str, Any]) -> Sequence[Command]:
     """What a topic says of an order."""
     at, order = instant(said["updated_at"]), str(said.get("order_id", said["id"]))
     match topic:
+        case "reviews/create":
+            who = MemberBy(reference=str(said["customer"]))
+            return [RecordActivity(str(said["id"]), who, at, "review", {"stars": said["stars"]})]
+        case "reviews/delete":
+            return [WithdrawActivity(str(said["id"]), at)]
         case "orders/create":
             who = MemberBy(reference=str(said["customer"]["id"]))
             return [RecordPurchase(order, who, at, said["currency"], lines(said))]
@@ -95,7 +111,10 @@ WEBSHOP = Declared(
     "webshop",
     "1",
     Partner("webshop", "The Web Shop", currencies=[POINT], trades_in=["USD"]),
-    earn_rules=[PointsPerAmount(POINT, 1, "1.00 USD")],
+    earn_rules=[
+        PointsPerAmount(POINT, 1, "1.00 USD"),
+        on("review", PointsPerVisit(POINT, 5, code="review")),
+    ],
     adapters=[ADAPTER],
 )
 

@@ -30,10 +30,12 @@ from laurels import (
     Message,
     Partner,
     Received,
+    RecordActivity,
     RecordPurchase,
     SoldLine,
     StandardWebhooks,
     Timestamp,
+    WithdrawActivity,
     hookimpl,
     instant,
     testing,
@@ -171,6 +173,11 @@ WHO = MemberBy(card="1")
         (lambda: Enrol("Ada"), "one of email"),
         (lambda: SoldLine("bread", 1.0), "amount: a text"),  # type: ignore[arg-type]
         (lambda: SoldLine("a\0", "1"), "product_type: a text"),
+        (lambda: SoldLine("a", "1", tax=1), "tax: a text"),  # type: ignore[arg-type]
+        (lambda: RecordActivity("1", WHO, NOW, "review", {"a b": 1}), "attribute 'a b'"),
+        (lambda: RecordActivity("1", WHO, NOW, "review", {"a": 1.5}), "attribute a: a text"),  # type: ignore[dict-item]
+        (lambda: RecordActivity("1", WHO, NOW, "review", [1]), "attributes: a mapping"),  # type: ignore[arg-type]
+        (lambda: WithdrawActivity(1, NOW), "activity: a text"),  # type: ignore[arg-type]
         (lambda: RecordPurchase("1", "1", NOW, "USD", [LINE]), "member: MemberBy"),  # type: ignore[arg-type]
         (lambda: RecordPurchase("1", WHO, NOW, "USD", LINE), "lines: a list"),  # type: ignore[arg-type]
         (lambda: RecordPurchase("1", WHO, NOW, "USD", [1]), "lines: int at place 1"),  # type: ignore[list-item]
