@@ -119,11 +119,10 @@ def test_two_plugins_never_share_a_variable(shelf: Shelf, monkeypatch: pytest.Mo
 def test_the_command_shows_them_masked(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.put("corner", SOURCE, dist="shelf-set-5")
     shelf.put("edge", SOURCE, dist="shelf-set-6")
-    monkeypatch.setenv("PYTHONPATH", str(shelf.place))
     monkeypatch.setenv("LAURELS_PLUGIN_CORNER_API_KEY", HIDDEN)
     monkeypatch.setenv("LAURELS_PLUGIN_CORNER_STORES", '["North"]')
     monkeypatch.setenv("LAURELS_PLUGIN_EDGE_STORES", "hunter2 is no list")
-    told = plugins("postgresql://nobody@localhost/nothing")
+    told = plugins("postgresql://nobody@localhost/nothing", path=str(shelf.place))
     assert told.returncode == 1
     rows = [[cell.strip() for cell in line.split("│")] for line in told.stdout.splitlines()]
     cells = [row[1:-1] for row in rows if len(row) == 7 and row[1] == "corner"]
