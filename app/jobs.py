@@ -26,7 +26,7 @@ from core.occasions import keep_days, tell
 from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
-from core.store.jobs import alone_tonight
+from core.store.jobs import alone_tonight, one_at_a_time
 from core.store.shadows import prune
 from laurels.durations import start_of
 
@@ -185,9 +185,12 @@ def _ask_brands_each_minute(app: App, work: Work) -> None:
         """Birthdays and schedules whose day has come, and what else rules are still to be told."""
         del timestamp
         now = work.clock()
-        await keep_days(work.engine, now)
-        if booked := await tell(work.engine, now):
-            _log.info("occasions told", count=booked)
+        async with one_at_a_time("occasions") as mine:
+            if mine:  # else another is at it
+                await keep_days(work.engine, now)
+                booked = await tell(work.engine, now)
+                if booked:
+                    _log.info("occasions told", count=booked)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="shadows", queueing_lock="shadows")

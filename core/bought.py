@@ -16,6 +16,7 @@ from core.entitlement import Given, Item, Remains, changes_of, given_of
 from core.events import CANCELLING, EARNING, EventKind
 from core.judging import TierMove
 from core.lines import line_of
+from core.noted import AttributeRow, values_of
 from core.rulebook import PartnerTerms
 from core.tally import Carried, carried_of
 from laurels.activities import ACTIVITY_LINES, NO_MONEY, PURCHASE, Activity, Value
@@ -57,7 +58,8 @@ class Bought:
     had expired, or were let go. What a later revision gives again is these first. `carried` is what
     rules carried over by it, as it stands. `stages` are what remained after each thing that came
     back, and when that was. Of an activity `activity` is its type and what was told of it;
-    `thanked` is whether who referred the member was thanked for it.
+    `thanked` is whether who referred the member was to be thanked for it. Of what was `noted`
+    of the member the `attributes` must be recalled.
     """
 
     event: int
@@ -69,7 +71,7 @@ class Bought:
     store: str
     visits: int
     tiers: Mapping[str, str]
-    attributes: Mapping[str, str]
+    noted: tuple[int, ...]
     given: tuple[Given, ...]
     remains: Remains
     judged: dict[int, int] = field(default_factory=dict)
@@ -82,6 +84,7 @@ class Bought:
     stages: list[tuple[datetime, Remains]] = field(default_factory=list)
     activity: tuple[str, Mapping[str, Value]] | None = None
     thanked: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trigger(self) -> str:
@@ -112,7 +115,7 @@ class Bought:
                 remains = Remains.whole(sold)
                 found[purchase] = cls(
                     event, holder, partner, at, money or NO_MONEY, name, store, visits, tiers,
-                    noted[0] if noted else {}, given_of(content), remains,
+                    tuple(noted[0]) if noted else (), given_of(content), remains,
                     earning_events=[event], carried=carried, activity=activity,
                     thanked="th" in content,
                 )  # fmt: skip
@@ -123,6 +126,7 @@ class Bought:
                 after = given_of(content)
                 bought.correct(changes_of(bought.given, after), content["t"])
                 bought.given, bought.revision = after, content["rev"]
+                bought.thanked = "th" in content
                 bought.remains = Remains.whole([line_of(row[2:]) for row in own])
                 bought.earning_events.append(event)
             elif kind == EventKind.RETURN or kind in CANCELLING:
@@ -149,6 +153,14 @@ class Bought:
             partner.code, self.external_id, self.occurred_at, self.money,
             self.remains.lines if lines is None else lines, self.store, partner.time_zone,
         )  # fmt: skip
+
+    def recall(self, found: Mapping[tuple[int, int], Sequence[AttributeRow]]) -> None:
+        """What had been noted of the member when it was judged, as far as it wasn't erased.
+
+        `found` are the rows of these (holder, id).
+        """
+        rows = [row for n in self.noted for row in found.get((self.holder, n), ())]
+        self.attributes = values_of(rows)
 
     def creditable(self, currency: int, change: int) -> int:
         """What of a rise is to be credited: what was kept isn't given twice."""

@@ -29,13 +29,14 @@ def content_of(
     evaluation: Evaluation,
     facts: Facts,
     carried: Sequence[Carried] = (),
+    noted: Sequence[int] = (),
 ) -> dict[str, Any]:
     """What is stored of a judgement; what isn't there isn't mentioned.
 
-    `f` facts, `g` given (rule, currency, points by line, base, wanted, because, cut), `n` what gave
-    nothing, `c` carried over, `i` issued, `a` noted of the member (rule, name, value, until), `th`
-    thanks to who referred it, `k` what counts as one of a run (rule, currency), `x` an activity's
-    type and attributes.
+    `f` facts (visits, tiers, ids of attributes), `g` given (rule, currency, points by line, base,
+    wanted, because, cut), `n` what gave nothing, `c` carried over, `i` issued, `a` noted of the
+    member (rule, name, until), `th` thanks to who referred it, `k` what counts as one of a run
+    (rule, currency), `x` an activity's type and attributes.
     """
     ids, issues = partner.ids, partner.issues
     given = []
@@ -45,17 +46,15 @@ def content_of(
             given[-1].append(cut)
     refused = [[ids[rule], because] for rule, because in evaluation.refused]
     known: list[object] = [facts.visits, dict(facts.tiers)]
-    if facts.attributes:
-        known.append(dict(facts.attributes))
+    if noted:
+        known.append(list(noted))
     content: dict[str, Any] = {"v": FORMAT, "f": known, "g": given, "n": refused}
     if carried:
         content["c"] = [list(x) for x in carried]
     if evaluation.issued:
         content["i"] = [[ids[x.rule], *x[1:]] for x in evaluation.issued]
     if evaluation.noted:
-        content["a"] = [
-            [ids[x.rule], x.name, x.value, until_of(x, purchase)] for x in evaluation.noted
-        ]
+        content["a"] = [[ids[x.rule], x.name, until_of(x, purchase)] for x in evaluation.noted]
     if evaluation.thanks:
         content["th"] = [ids[place] for place in evaluation.thanks]
     if evaluation.counted:

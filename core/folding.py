@@ -24,7 +24,7 @@ from core.errors import (
 from core.events import EventKind
 from core.following import follow
 from core.ledger import Ledger
-from core.noted import AttributeRow, noted_at
+from core.noted import AttributeRow, noted_at, values_of
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
@@ -165,10 +165,12 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
         _check_time(batch, partner, purchase)
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
-    facts = _facts(batch, item, partner, holder, ranks)
+    noted = noted_at(batch.attributes.get((holder, partner.id), ()), purchase.occurred_at)
+    facts = _facts(batch, item, partner, holder, ranks, values_of(noted.values()))
     evaluation = batch.containment.judge(partner, purchase, facts, tentative=batch.tentative)
     carried = carried_by(partner, purchase, facts, evaluation)
-    content = packed(partner, content_of(partner, purchase, evaluation, facts, carried))
+    known_by = [row.id for row in noted.values()]
+    content = packed(partner, content_of(partner, purchase, evaluation, facts, carried, known_by))
     check_room(batch, partner, evaluation, holder)
     posting = Posting(batch, item.kind, event, holder, partner.id, purchase.occurred_at)
     awaiting = batch.awaiting.get((partner.id, purchase.external_id), {}) if bought else {}
@@ -195,7 +197,12 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
 
 
 def _facts(
-    batch: Batch, item: Incoming, partner: PartnerTerms, holder: int, ranks: Mapping[int, int]
+    batch: Batch,
+    item: Incoming,
+    partner: PartnerTerms,
+    holder: int,
+    ranks: Mapping[int, int],
+    attributes: Mapping[str, str],
 ) -> Facts:
     """What the partner's rules are told of the member."""
     tiers = {
@@ -203,8 +210,6 @@ def _facts(
     }
     if item.supposed:
         tiers.update(item.supposed)
-    noted = batch.attributes.get((holder, partner.id), ())
-    attributes = noted_at(noted, item.purchase.occurred_at) if noted else {}
     visits = batch.relations.get((holder, partner.id), 0)
     return batch.tally.facts(partner, item.purchase, holder, visits, tiers, attributes)
 

@@ -6,12 +6,13 @@ Folds into a batch in memory; carried out with the batch, or right after it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from core.activities import order_of
 from core.decisions import until_of
 from core.events import EventKind
-from core.noted import AttributeRow, Occasion, noted_at
+from core.noted import BY_HAND, AttributeRow, Occasion, noted_at, number
 from core.rulebook import PartnerTerms
 from core.store import writes as rows
 from laurels.activities import REFERRAL, RETURN, Value
@@ -45,22 +46,34 @@ def follow(
             for n, x in enumerate(evaluation.issued)
         ]  # fmt: skip
     if evaluation.noted:
-        at = purchase.occurred_at
-        latest = {x.name: x for x in evaluation.noted}  # of two of a name the last one stands
-        noted = [
-            AttributeRow(
-                holder, partner.id, x.name, at, event, event, x.value, until_of(x, purchase)
-            )
-            for x in latest.values()
-        ]  # fmt: skip
-        known = batch.attributes.setdefault((holder, partner.id), [])
-        # What is noted on entering a segment is no occasion: two could chase each other for ever.
-        if not purchase.trigger.startswith(SEGMENT):
-            batch.writes.occasions += entered(batch.rulebook.partners[partner.code], known, noted)
-        batch.writes.attributes += noted
-        known += noted
+        _note(batch, partner, purchase, evaluation, holder, event)
     if evaluation.thanks and not batch.historical:
-        batch.writes.thanks.append((holder, partner.id, purchase.occurred_at))
+        batch.writes.thanks.append((holder, partner.id, purchase.occurred_at, event))
+
+
+def _note(
+    batch: Batch,
+    partner: PartnerTerms,
+    purchase: Purchase,
+    evaluation: Evaluation,
+    holder: int,
+    event: int,
+) -> None:
+    at = purchase.occurred_at
+    known = batch.attributes.setdefault((holder, partner.id), [])
+    latest = {x.name: x for x in evaluation.noted}  # of two of a name the last one stands
+    noted = [
+        AttributeRow(
+            holder, partner.id, x.name, at, number(event, place), event, x.value,
+            until_of(x, purchase),
+        )
+        for place, x in enumerate(latest.values())
+    ]  # fmt: skip
+    # What is noted on entering a segment is no occasion: two could chase each other for ever.
+    if not batch.historical and not purchase.trigger.startswith(SEGMENT):
+        batch.writes.occasions += entered(batch.rulebook.partners[partner.code], known, noted)
+    batch.writes.attributes += noted
+    known += noted
 
 
 def entered(
@@ -72,9 +85,11 @@ def entered(
         if not row.name.startswith(SEGMENT) or row.value is None:
             continue
         waits = row.name in partner.at(row.at).triggers
-        if waits and row.name not in noted_at(known, row.at):
-            number = f"{row.name}:{row.holder}:{row.id}"
-            found.append(Occasion(partner.id, number, row.holder, row.name, {}, row.at))
+        later = any(x.name == row.name and x.value is not None and x.at >= row.at for x in known)
+        # Who entered it later had the occasion then, however late it is told that it was earlier.
+        if waits and not later and row.name not in noted_at(known, row.at):
+            name = f"{row.name}:{row.holder}:{row.id}"
+            found.append(Occasion(partner.id, name, row.holder, row.name, {}, row.at))
     return found
 
 
@@ -94,7 +109,26 @@ def came_back(
         }  # fmt: skip
         found.append(Occasion(partner.id, f"return:{event}", bought.holder, RETURN, told, at))
     if bought.thanked and bought.remains.nothing:
-        whose = f"{REFERRAL}:{bought.holder}"
-        told = {"occasion": whose}
-        found.append(Occasion(partner.id, f"{WITHDRAW}:{whose}", bought.holder, WITHDRAW, told, at))
+        found.append(unthanked(bought, at))
+    if request.kind is EventKind.WITHDRAWAL:
+        row = (bought.holder, bought.event, at, number(event, BY_HAND))
+        batch.writes.unnoted.append(row)
     return found
+
+
+def unthanked(bought: Bought, at: datetime) -> Occasion:
+    """The thanks for a purchase are void: to be withdrawn, where it was this that brought them."""
+    whose = f"{REFERRAL}:{bought.holder}"
+    told: dict[str, Value] = {"occasion": whose, "for": bought.event}
+    name = f"{WITHDRAW}:{bought.event}:{whose}"
+    return Occasion(bought.partner, name, bought.holder, WITHDRAW, told, at)
+
+
+def corrected(batch: Batch, bought: Bought, thanks: bool, at: datetime) -> None:
+    """An edit gives the thanks that its purchase didn't, or the other way round."""
+    if thanks and not bought.thanked:
+        row = (bought.holder, bought.partner, bought.occurred_at, bought.event)
+        batch.writes.thanks.append(row)
+    elif bought.thanked and not thanks:
+        batch.writes.occasions.append(unthanked(bought, at))
+    bought.thanked = thanks

@@ -141,10 +141,10 @@ async def _enrol(
     fresh_ones = [
         (holder, person) for (holder, new), person in zip(outcome, people, strict=True) if new
     ]
+    codes = {n: p.referred_by for n, p in enumerate(people) if outcome[n][1] and p.referred_by}
+    by = await referrals.referrers(connection, codes)
     referred = [
-        (holder, person.partner, await referrals.referrer(connection, person.referred_by))
-        for holder, person in fresh_ones
-        if person.referred_by is not None and person.partner is not None
+        (holder, people[n].partner or 0, by[n]) for n, (holder, _) in enumerate(outcome) if n in by
     ]
     claims = {
         holder: (person.name, person.birthday)

@@ -14,18 +14,20 @@ import structlog
 
 from core.activities import of_occasion
 from core.db import PASSING, transaction
-from core.errors import Refusal, UnknownReference
+from core.errors import IdempotencyConflict, Refusal, WrongState
 from core.events import EventKind
 from core.following import WITHDRAW, entered
-from core.noted import AttributeRow
+from core.noted import BY_HAND, AttributeRow, Occasion, number
 from core.posting import Engine
 from core.returning import record
 from core.returns import check_withdrawal
 from core.rulebook import PartnerTerms
 from core.store import attributes as store
+from core.store.posting import lock_holders
 from laurels.activities import BIRTHDAY, falls_on
 from laurels.durations import at_local, zone
 from laurels.effects import SetAttribute, checked_attribute
+from laurels.errors import storable
 
 #: At a time.
 _SOME = 500
@@ -92,21 +94,33 @@ async def _some_withdrawn(
     first = next(n for n, (row, _) in enumerate(rows) if row.occasion.type == WITHDRAW)
     before = await _book(engine, rows[:first], now)
     row, partner = rows[first]
-    unit = check_withdrawal(
-        partner, str(row.occasion.attributes["occasion"]), row.occasion.at, EventKind.OCCASION
-    )
-    (outcome,) = await record(engine, [replace(unit, waited=True)], now)
-    why = None
-    if isinstance(outcome, Refusal) and not isinstance(outcome, UnknownReference):
-        why = outcome.message
-    # What was never told, for a rule fails on it, isn't told any more.
-    await store.told([(partner.id, unit.purchase)])
+    why = await _withdraw(engine, partner, row.occasion, now)
     return [*before, why, *await _book(engine, rows[first + 1 :], now)]
+
+
+async def _withdraw(
+    engine: Engine, partner: PartnerTerms, occasion: Occasion, now: datetime
+) -> str | None:
+    """Withdraw the occasion that a purchase brought about; None where that is done."""
+    name, purchase = str(occasion.attributes["occasion"]), int(occasion.attributes["for"])
+    stood = await store.void(partner.id, name, purchase)
+    if stood == "waiting":
+        # It may be being told in this very moment: then it is found the next time.
+        return "what it withdraws was still to be told: looked for once more"
+    if stood == "told":
+        unit = check_withdrawal(partner, name, occasion.at, EventKind.OCCASION)
+        (outcome,) = await record(engine, [replace(unit, waited=True)], now)
+        done = isinstance(outcome, IdempotencyConflict | WrongState)  # it was withdrawn before
+        if isinstance(outcome, Refusal) and not done:
+            return outcome.message
+    return None
 
 
 def _later(row: store.Due, now: datetime, why: str) -> tuple[int, str, datetime, str]:
     pause = timedelta(minutes=2**row.attempts)
-    return row.occasion.partner, row.occasion.external_id, now + pause, why
+    # What a brand's exception says may be no text that a database takes.
+    told = why if storable(why) else "it failed, and can't be told why"
+    return row.occasion.partner, row.occasion.external_id, now + pause, told
 
 
 async def keep_days(engine: Engine, now: datetime) -> None:
@@ -132,6 +146,11 @@ async def _keep(partner: PartnerTerms, dated: Sequence[str], now: datetime) -> N
             if last >= today:
                 continue
             day = max(last, today - timedelta(days=CATCH_UP))
+            if day > last:
+                _log.warning(
+                    "days of a schedule are left out: nobody was there for too long",
+                    partner=partner.code, trigger=trigger, after=str(last), until=str(day),
+                )  # fmt: skip
             while day < today:
                 day += timedelta(days=1)
                 at = at_local(datetime.combine(day, time()), partner.time_zone)
@@ -167,16 +186,28 @@ async def note(
     """
     for effect in effects:
         checked_attribute(effect)
-    numbers = await engine.ids.take(len(effects))
+    latest = {effect.name: effect for effect in effects}  # of two of a name the last one stands
+    numbers = await engine.ids.take(len(latest))
     rows = [
-        AttributeRow(holder, partner.id, effect.name, now, number, None, effect.value, until)
-        for effect, number in zip(effects, numbers, strict=True)
-    ]
+        AttributeRow(
+            holder, partner.id, x.name, now, number(n, BY_HAND), None, x.value, until
+        )
+        for x, n in zip(latest.values(), numbers, strict=True)
+    ]  # fmt: skip
     async with transaction() as connection:
+        await lock_holders(connection, [holder])
         known = await store.of_holder(connection, holder, partner.id)
         await store.note(connection, rows)
         occasions = entered(partner, known, rows)
         if occasions:
             await store.occur(connection, occasions, now)
     if occasions:
-        await tell(engine, now, [holder])
+        await follow(engine, now, [holder])
+
+
+async def follow(engine: Engine, now: datetime, holders: Sequence[int]) -> None:
+    """Tell rules what is due of these members; what can't be told now is told in a minute."""
+    try:
+        await tell(engine, now, holders)
+    except Exception:  # what it follows from is booked
+        _log.exception("what followed couldn't be told to rules; it is tried again")

@@ -232,7 +232,7 @@ class Engine:
             await write(connection, batch)
         issued = sorted({row.event for row in batch.writes.issues}) if book else []
         followed = sorted({o.holder for o in batch.writes.occasions}) if book else []
-        if book and batch.writes.thanks:
+        if book:
             followed += await attributes.referrers(connection, batch.writes.thanks)
         return _Booked(outcomes, batch.writes.awaited, cuts, issued, followed)
 

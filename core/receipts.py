@@ -15,6 +15,7 @@ import orjson
 from core.bought import Bought
 from core.events import EventKind
 from core.lines import line_of
+from core.store import attributes
 from core.store import receipts as store
 from laurels.purchase import Line
 
@@ -63,7 +64,7 @@ class Story:
 
 
 async def stories(purchases: Sequence[int]) -> dict[int, Story]:
-    """Purchases by their event's id, in two statements."""
+    """Purchases by their event's id, in two statements; in three where something was noted."""
     histories, lines = await store.history(purchases)
     by_event: dict[int, list[Any]] = {}
     for row in lines:
@@ -72,6 +73,9 @@ async def stories(purchases: Sequence[int]) -> dict[int, Story]:
     for row in histories:
         steps.setdefault(row[0], []).append(_step(row, by_event.get(row[1], [])))
     gathered = Bought.gather([tuple(row)[:11] for row in histories], lines)
+    noted = await attributes.found([(b.holder, n) for b in gathered.values() for n in b.noted])
+    for bought in gathered.values():
+        bought.recall(noted)
     return {key: Story(bought, tuple(steps[key])) for key, bought in gathered.items()}
 
 

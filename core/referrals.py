@@ -6,12 +6,12 @@ What either of them gets is rules' business: see `laurels.thank_referrer`. Knows
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from core.db import Connection, transaction
 from core.errors import UnknownReference, WrongState
-from core.noted import AttributeRow
+from core.noted import BY_HAND, AttributeRow, number
 from core.store import attributes as store
 from core.store.ids import Ids
 
@@ -34,12 +34,20 @@ async def code_of(holder: int, now: datetime) -> str:
     raise WrongState("no free code was found: try again", "member")
 
 
-async def referrer(connection: Connection, code: str) -> int:
-    """Who refers by this code. Raises UnknownReference."""
-    found = await store.referrer(connection, code.strip().upper())
-    if found is None:
-        raise UnknownReference("nobody refers by this code", "referredBy")
-    return found
+async def referrers(connection: Connection, codes: Mapping[int, str]) -> dict[int, int]:
+    """Who refers by these codes, by place. Raises UnknownReference naming the place."""
+    shaped = {n: _shaped(code) for n, code in codes.items()}
+    found = await store.referrers_by(connection, sorted(set(shaped.values()))) if codes else {}
+    for n, code in shaped.items():
+        if code not in found:
+            raise UnknownReference("nobody refers by this code", n, "referredBy")
+    return {n: found[code] for n, code in shaped.items()}
+
+
+def _shaped(code: str) -> str:
+    """A code as it is kept; whatever else was typed is none."""
+    text = code.strip().upper()[:40]
+    return text if set(text) <= set(_LETTERS) else ""
 
 
 async def refer(
@@ -54,7 +62,7 @@ async def refer(
     await store.note(
         connection,
         [
-            AttributeRow(holder, partner, REFERRED, now, number, None, "yes", None)
-            for (holder, partner, _), number in zip(referred, numbers, strict=True)
+            AttributeRow(holder, partner, REFERRED, now, number(n, BY_HAND), None, "yes", None)
+            for (holder, partner, _), n in zip(referred, numbers, strict=True)
         ],
     )

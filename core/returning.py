@@ -22,7 +22,7 @@ from core.posting import Engine, LostRace, write
 from core.returns import Unit, read
 from core.reversals import lock_orders, reverse_for_order, spent_on
 from core.settling import end_holds, open_holders
-from core.store import caps
+from core.store import attributes, caps
 from core.store import posting as rows
 from core.store import returns as store
 from core.store.lots import earned_lots, open_lots
@@ -80,23 +80,15 @@ async def _attempt(
                         connection, engine, units, now, historical, sure=attempt > 0
                     )
                 if followed:
-                    await _follow(engine, now, followed)
+                    from core.occasions import follow  # it withdraws by this: a circle
+
+                    await follow(engine, now, followed)
                 return outcomes
             except (LostRace, Deadlock):
                 continue
     finally:
         await engine.tell_faults(now)
     raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
-
-
-async def _follow(engine: Engine, now: datetime, holders: Sequence[int]) -> None:
-    """Tell rules of what came of it."""
-    from core.occasions import tell  # it withdraws by this: a circle, closed here
-
-    try:
-        await tell(engine, now, holders)
-    except Exception:  # it is booked, and every minute the rest is tried again
-        _log.exception("what followed couldn't be told to rules; it is tried again")
 
 
 async def match_waiting(
@@ -218,12 +210,11 @@ async def _record(
         earned = [(b.holder, event) for b in bought.values() for event in b.earning_events]
         await caps.load(connection, batch.tally, told, earned, sure=sure)
     spent = await spent_on(connection, engine, batch, orders if found else [])
-    events = iter(await engine.ids.take(len(units)))
+    events = await engine.ids.take(len(units))
     waiting = await store.waits(connection, keys)
     outcomes: list[Outcome] = []
     first: dict[tuple[int, int, str], int] = {}
-    for n, unit in enumerate(units):
-        event = next(events)
+    for n, (unit, event) in enumerate(zip(units, events, strict=True)):
         twin = first.setdefault(keys[n][1:], n)
         try:
             if n in known:
@@ -249,7 +240,8 @@ async def _record(
                 del first[keys[n][1:]]
     await write(connection, batch)
     await _keep_what_waits(connection, units, outcomes, waiting)
-    return outcomes, sorted({o.holder for o in batch.writes.occasions})
+    followed = sorted({o.holder for o in batch.writes.occasions})
+    return outcomes, followed + await attributes.referrers(connection, batch.writes.thanks)
 
 
 async def _keep_what_waits(
@@ -319,6 +311,10 @@ async def _load(
     """The purchases with all that became of them; their holders' ledgers, lots, standings."""
     histories, lines = await store.history(connection, sorted({e for e, _ in found.values()}))
     bought = Bought.gather(histories, lines)
+    keys = [(b.holder, n) for b in bought.values() for n in b.noted]
+    noted = await attributes.recalled(connection, keys)
+    for each in bought.values():
+        each.recall(noted)
     spans = dict.fromkeys(batch.tips, (now, now))
     for n, (event, holder) in found.items():
         at = bought[event].occurred_at

@@ -271,6 +271,8 @@ class RuleDefinition(_Data):
             raise ValueError(
                 "a rule has an effect: award or multiply, issue, deny, notes, or thanks"
             )
+        if self.reevaluated and self.award is not None and self.award.streak is not None:
+            raise ValueError("a streak is judged by when one came, once")
         if self.deny and gives:
             raise ValueError("what denies gives nothing: write a rule of its own for that")
         self._fits()

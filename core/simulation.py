@@ -23,7 +23,7 @@ from core.measures import Qualified
 from core.qualifying import floors_from
 from core.replaying import Change, Judged, Past, Side
 from core.rulebook import LadderTerms, PartnerTerms, Rulebook, RuleTerms
-from core.store import returns
+from core.store import attributes, returns
 from core.store import simulations as store
 from core.tally import UseRow
 from core.tiers import proven
@@ -235,6 +235,10 @@ class _Replay:
         if bought:
             histories, lines = await returns.history(connection, bought)
             found = Bought.gather(histories, lines)
+            keys = [(b.holder, n) for b in found.values() for n in b.noted]
+            noted = await attributes.recalled(connection, keys)
+            for each in found.values():
+                each.recall(noted)
         for step in chunk:
             if time.monotonic() - self._turn > _TURN:
                 await asyncio.sleep(0)  # others in this process have their turn

@@ -19,7 +19,7 @@ from core.entries import AHEAD, Lot, Taken, spending_order
 from core.errors import BadInput, NotAllowed, WrongState
 from core.events import CANCELLING, EventKind
 from core.folding import Batch, Posting, check_room
-from core.following import came_back
+from core.following import came_back, corrected
 from core.ledger import Ledger
 from core.qualifying import disqualify
 from core.rejudging import carried_again, judge_again
@@ -233,7 +233,9 @@ def _edit(
     receipt = bought.receipt(request.partner, lines)
     partner = request.partner.at(bought.occurred_at).on(receipt.trigger)
     evaluation, carried = _judge_revision(batch, partner, bought, receipt)
-    decided = content_of(partner, receipt, evaluation, bought.facts(), carried)
+    decided = content_of(partner, receipt, evaluation, bought.facts(), carried, bought.noted)
+    for undone in ("i", "a"):  # an edit neither issues nor notes
+        decided.pop(undone, None)
     packed(partner, decided)
     check_room(batch, partner, evaluation, bought.holder)
     given = given_of(decided)
@@ -249,6 +251,7 @@ def _edit(
             )
         elif more := bought.creditable(currency, change):
             _credit_more(posting, partner, bought, before, given, currency, more)
+    corrected(batch, bought, bool(evaluation.thanks), request.occurred_at)
     batch.tally.count(
         partner, evaluation, receipt, bought.holder, event, instead_of=bought.earning_events
     )

@@ -79,14 +79,16 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
                 notes = notes or Notes()
                 notes.take(rule, place, effect)
     if notes is not None and notes.denials:
-        return _denied(plan, notes, granted, multipliers, refused)
-    awarding = {g.rule for g in granted} if issued else set()
+        return _denied(plan, notes, granted, multipliers, refused, issued)
+    awarding = {g.rule for g in granted} if issued or notes is not None else set()
     if plan.lasting:
         granted = _settle(plan, purchase, facts, granted, refused, carried, multipliers)
     elif multipliers:
         granted += _multiplied(plan, multipliers, granted, refused, len(purchase.lines))
     if issued:
         issued = _standing(issued, granted, awarding)
+    if notes is not None:
+        notes.stand(awarding - {g.rule for g in granted})
     if notes is None:
         return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued))
     return Evaluation(tuple(granted), tuple(refused), carried, tuple(issued), *notes.told)
@@ -103,17 +105,21 @@ def _denied(
     notes: Notes,
     granted: Sequence[Granted],
     multipliers: Sequence[tuple[int, Multiply]],
-    refused: list[Refused],
+    refused: Sequence[Refused],
+    issued: Sequence[Issued],
 ) -> Evaluation:
     """Nothing is given, and nothing carried on: each rule that wanted to says who denied it."""
-    notes.denied()
-    first, because = notes.denials[0]
-    word = f"{rules[first].title}: {because}"
+    _, because = notes.denials[0]
+    word = f"{rules[notes.denials[0][0]].title}: {because}"
     deniers = dict(notes.denials)
-    others = dict.fromkeys([g.rule for g in granted] + [place for place, _ in multipliers])
-    refused += [Refused(place, word) for place in others if place not in deniers]
-    refused += [Refused(place, why) for place, why in deniers.items()]
-    return Evaluation((), tuple(refused), noted=tuple(notes.noted))
+    wanted = {g.rule for g in granted} | {place for place, _ in multipliers}
+    wanted |= {x.rule for x in issued} | notes.asking
+    # What counted would have said how far it came: it came nowhere.
+    told = [r for r in refused if r.rule not in wanted and r.rule not in deniers]
+    told += [Refused(place, word) for place in sorted(wanted - set(deniers))]
+    told += [Refused(place, why) for place, why in deniers.items()]
+    notes.denied()
+    return Evaluation((), tuple(told), noted=tuple(notes.noted))
 
 
 def _settle(
@@ -205,6 +211,8 @@ def _told(error: BaseException) -> str:
         text = str(error)
     except Exception:  # the partner's own __str__
         text = "no text"
+    if not storable(text):
+        text = "what is no text"
     return f"raised {type(error).__name__}: {text[:300]}"
 
 

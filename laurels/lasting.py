@@ -88,7 +88,12 @@ def reevaluated(rule: EarnRule) -> LastingRule:
     Other rules' points go back in proportion (Talon.One's `reevaluateOnReturn`). Raises
     DeclarationError.
     """
-    return replace(as_lasting("reevaluated", rule), reevaluates=True)
+    lasting = as_lasting("reevaluated", rule)
+    if getattr(unwrapped(rule), "run", None) is not None:
+        raise DeclarationError(
+            f"earn rule {rule.code}: reevaluated: a streak is judged by when one came, once"
+        )
+    return replace(lasting, reevaluates=True)
 
 
 def grouped(group: Group, *rules: EarnRule) -> list[EarnRule]:

@@ -50,6 +50,17 @@ class Notes:
         """As an evaluation tells it: noted, thanks, counted."""
         return tuple(self.noted), tuple(self.thanks), tuple(self.counted)
 
+    def stand(self, lost: set[int]) -> None:
+        """Of rules whose award didn't stand nothing is noted, and nobody thanked."""
+        if lost:
+            self.noted = [x for x in self.noted if x.rule not in lost]
+            self.thanks = [place for place in self.thanks if place not in lost]
+
+    @property
+    def asking(self) -> set[int]:
+        """The rules that wanted something."""
+        return {*(x.rule for x in self.noted), *self.thanks, *self.counted}
+
     def denied(self) -> None:
         """Of what the others wanted nothing stands; who denies may note something."""
         deniers = {place for place, _ in self.denials}

@@ -77,7 +77,8 @@ class Streak(BoxRule):
     Of receipts of `at_least` (`"5.00 USD"`), if named. The points come with the period that
     completes the streak, and the next one begins after it. A period counts once, and a day left out
     begins anew. Judged by what is known when it happens: a late purchase looks back only. On an
-    activity it counts those: `on("check-in", Streak(...))`. Raises DeclarationError.
+    activity it counts those: `on("check-in", Streak(...))`. It can't be `reevaluated`. Raises
+    DeclarationError.
     """
 
     __slots__ = ("at_least", "points", "run")
@@ -126,7 +127,7 @@ class Streak(BoxRule):
         counted, length = self.run.length(uses, purchase.occurred_at, purchase.time_zone)
         word = _WORDS.get(self.run.window.length.unit, "period")
         if counted:
-            return Nothing(f"this {word} has counted already")
+            return Nothing(f"this {word} has counted already", counts=True)
         missing = self.run.times - length - 1
         if missing > 0:
             more = f"{missing} more {word}{'' if missing == 1 else 's'}"

@@ -14,7 +14,7 @@ from strawberry import relay
 
 from core.errors import UnknownReference
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
-from core.occasions import tell
+from core.occasions import follow
 from core.purchases import find_partner
 from core.redeemed import from_row
 from core.store import lookups
@@ -315,6 +315,6 @@ class MemberMutations:
         )  # fmt: skip
         [(holder, created)] = await enrol(context.engine.ids, [person], context.instant)
         if created and greeted:
-            await tell(context.engine, context.instant, [holder])
+            await follow(context.engine, context.instant, [holder])
         member_id = strawberry.ID(str(relay.GlobalID("Member", str(holder))))
         return MemberEnrolled(created=created, member_id=member_id, holder=holder)

@@ -15,7 +15,7 @@ from core.events import EventKind
 from core.receipts import Story
 from core.rulebook import PartnerTerms, RuleTerms
 from laurels.lasting import unwrapped
-from laurels.purchase import Facts, Purchase
+from laurels.purchase import Purchase
 from schema.context import Info
 from schema.scalars import BigInt
 
@@ -70,7 +70,7 @@ async def why_not(info: Info, story: Story, code: str) -> WhyNot | None:
             partner.code, bought.external_id, bought.occurred_at, bought.money,
             bought.remains.lines, bought.store, partner.time_zone,
         )  # fmt: skip
-        parts, chosen = rule.judged(receipt, Facts(bought.visits, dict(bought.tiers)))
+        parts, chosen = rule.judged(receipt, bought.facts())
         told.conditions = [RuleCondition(text=p.text, held=p.held, facts=p.actual) for p in parts]
         told.lines = [n for n, counts in enumerate(chosen, 1) if counts]
     return told

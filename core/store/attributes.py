@@ -29,12 +29,24 @@ ON CONFLICT DO NOTHING
 """
 _THANK = """
 INSERT INTO occasion (partner_id, external_id, holder_id, type, attributes, at, next_at)
-SELECT r.partner_id, 'referral:' || r.holder_id, r.referrer_id, 'referral', '{}', n.c, $4
-FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS n (a, b, c)
+SELECT r.partner_id, 'referral:' || r.holder_id, r.referrer_id, 'referral',
+    jsonb_build_object('for', n.d), n.c, $5
+FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[]) AS n (a, b, c, d)
 JOIN referral r ON r.holder_id = n.a AND r.partner_id = n.b
 WHERE NOT EXISTS (SELECT FROM event e WHERE e.partner_id = r.partner_id AND e.kind = 19
     AND e.external_id = 'referral:' || r.holder_id)
 ON CONFLICT DO NOTHING
+"""
+
+
+# What another said since stands.
+_UNNOTE = f"""
+INSERT INTO attribute ({_ROW})
+SELECT a.holder_id, a.partner_id, a.name, n.c, n.d, NULL, NULL, NULL
+FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[]) AS n (a, b, c, d)
+JOIN attribute a ON a.holder_id = n.a AND a.event_id = n.b AND a.value IS NOT NULL
+WHERE NOT EXISTS (SELECT FROM attribute x WHERE x.holder_id = a.holder_id
+    AND x.partner_id = a.partner_id AND x.name = a.name AND (x.at, x.id) > (a.at, a.id))
 """
 
 
@@ -44,8 +56,10 @@ async def write(connection: Connection, writes: Writes, now: datetime) -> None:
         await connection.execute(_NOTE, *columns(writes.attributes, 8))
     if writes.occasions:
         await occur(connection, writes.occasions, now)
+    if writes.unnoted:
+        await connection.execute(_UNNOTE, *columns(writes.unnoted, 4))
     if writes.thanks:
-        await connection.execute(_THANK, *columns(sorted(set(writes.thanks)), 3), now)
+        await connection.execute(_THANK, *columns(sorted(set(writes.thanks)), 4), now)
 
 
 async def note(connection: Connection, rows: Sequence[AttributeRow]) -> None:
@@ -114,6 +128,29 @@ async def of_holder(connection: Connection, holder: int, partner: int) -> list[A
         f"SELECT {_ROW} FROM attribute WHERE holder_id = $1 AND partner_id = $2", holder, partner
     )
     return [AttributeRow(*row) for row in rows]
+
+
+async def recalled(
+    connection: Connection, keys: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], list[AttributeRow]]:
+    """What was noted under these (holder, id); what was erased isn't there. Nothing asks nothing."""
+    found: dict[tuple[int, int], list[AttributeRow]] = {}
+    if keys:
+        for row in await connection.fetch(
+            f"SELECT {_ROW} FROM unnest($1::bigint[], $2::bigint[]) AS k (h, i) "
+            "JOIN attribute a ON a.holder_id = k.h AND a.id = k.i",
+            *columns(keys, 2),
+        ):
+            found.setdefault((row[0], row[4]), []).append(AttributeRow(*row))
+    return found
+
+
+async def found(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[AttributeRow]]:
+    """The same on a connection of its own."""
+    if not keys:
+        return {}
+    async with reading() as connection:
+        return await recalled(connection, keys)
 
 
 async def of_holders(holders: Sequence[int]) -> dict[int, list[AttributeRow]]:
@@ -200,22 +237,49 @@ async def open_occasions(partner: int | None, limit: int) -> list[tuple[Any, ...
     return [tuple(row) for row in rows]
 
 
-async def referrer(connection: Connection, code: str) -> int | None:
-    """Who refers others by this code."""
-    found: int | None = await connection.fetchval(
-        "SELECT holder_id FROM referral_code WHERE code = $1", code
+async def referrers_by(connection: Connection, codes: Sequence[str]) -> dict[str, int]:
+    """Who refers others by these codes."""
+    rows = await connection.fetch(
+        "SELECT code, holder_id FROM referral_code WHERE code = ANY($1)", list(codes)
     )
-    return found
+    return {row[0]: row[1] for row in rows}
+
+
+async def void(partner: int, name: str, purchase: int) -> str:
+    """Take back an occasion that this purchase brought about: `told`, `waiting` or `none`.
+
+    One that waits is gone; one that was told has its own withdrawal.
+    """
+    async with reading() as connection:
+        gone = await connection.execute(
+            "DELETE FROM occasion WHERE partner_id = $1 AND external_id = $2 "
+            "AND attributes ->> 'for' = $3",
+            partner,
+            name,
+            str(purchase),
+        )
+        content = await connection.fetchval(
+            "SELECT d.content FROM event e JOIN decision d ON d.holder_id = e.holder_id "
+            "AND d.booked_at = e.booked_at "
+            "WHERE e.partner_id = $1 AND e.kind = 19 AND e.external_id = $2",
+            partner,
+            name,
+        )
+    if content is not None and orjson.loads(content)["x"][1].get("for") == purchase:
+        return "told"
+    return "none" if gone.endswith(" 0") else "waiting"
 
 
 async def referrers(
-    connection: Connection, thanks: Sequence[tuple[int, int, datetime]]
+    connection: Connection, thanks: Sequence[tuple[int, int, datetime, int]]
 ) -> list[int]:
-    """Who referred these (holder, partner, …), where somebody did."""
+    """Who referred these (holder, partner, …), where somebody did. Nothing asks nothing."""
+    if not thanks:
+        return []
     rows = await connection.fetch(
-        "SELECT DISTINCT r.referrer_id FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) "
-        "AS n (a, b, c) JOIN referral r ON r.holder_id = n.a AND r.partner_id = n.b ORDER BY 1",
-        *columns(thanks, 3),
+        "SELECT DISTINCT r.referrer_id FROM unnest($1::bigint[], $2::int[]) "
+        "AS n (a, b) JOIN referral r ON r.holder_id = n.a AND r.partner_id = n.b ORDER BY 1",
+        *columns([row[:2] for row in thanks], 2),
     )
     return [row[0] for row in rows]
 

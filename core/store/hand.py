@@ -257,7 +257,8 @@ CREATE TABLE occasion (
     problem text NOT NULL DEFAULT '' CHECK (length(problem) <= 1000),
     PRIMARY KEY (partner_id, external_id)
 );
-CREATE INDEX occasion_open ON occasion (next_at, at) WHERE attempts < 12;
+CREATE INDEX occasion_open ON occasion (at, partner_id, external_id) WHERE attempts < 12;
+CREATE INDEX occasion_of_holder ON occasion (holder_id);
 -- Of each schedule, and of birthdays, the local day up to which members' occasions were made.
 CREATE TABLE schedule_day (
     partner_id integer NOT NULL,

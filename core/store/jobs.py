@@ -72,6 +72,17 @@ async def bring_up_to_date(client: Client) -> None:
 
 
 @asynccontextmanager
+async def one_at_a_time(name: str) -> AsyncIterator[bool]:
+    """Whether nobody else is at this work in this database; as long as it lasts, nobody will be."""
+    async with reading() as connection:
+        yield bool(
+            await connection.fetchval(
+                "SELECT pg_try_advisory_lock(hashtextextended('job|' || $1, 7))", name
+            )
+        )
+
+
+@asynccontextmanager
 async def alone_tonight() -> AsyncIterator[None]:
     """Be the one process that runs the night in this database; waits for another to end.
 

@@ -89,22 +89,20 @@ CAP_QUESTIONS: dict[str, str] = {
         ) x ON x.holder_id = c.holder_id AND x.partner_id = c.partner_id AND x.rule = c.rule
         WHERE coalesce(c.carried, 0) <> coalesce(x.due, 0)
         {_LIMIT}""",
-    # What a decision noted stands as it was noted; what was noted by hand, or erased, has no decision.
+    # Whose id an event gave was noted by its decision; what it says can be erased, and isn't proven.
     "noted = decisions": f"""
         WITH said AS (
-            SELECT d.holder_id, d.partner_id, d.event_id, d.occurred_at, a ->> 1 AS name, a ->> 2 AS value,
-                (a ->> 3)::timestamptz AS until_at,
-                row_number() OVER (PARTITION BY d.event_id, a ->> 1 ORDER BY n DESC) AS last
-            FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'a')
-                WITH ORDINALITY AS x (a, n)
+            SELECT d.holder_id, d.partner_id, d.event_id, d.occurred_at, a ->> 1 AS name,
+                (a ->> 2)::timestamptz AS until_at
+            FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.content::jsonb -> 'a') a
             WHERE d.kind IN (1, 18, 19) AND d.content LIKE '%"a":[[%'
         )
         SELECT 'attribute ' || a.holder_id || '/' || a.partner_id || '/' || a.name, format(
-            '%s from %s until %s; its decision says %s from %s until %s', a.value, a.at, a.until_at,
-            s.value, s.occurred_at, s.until_at)
-        FROM attribute a LEFT JOIN said s ON s.event_id = a.event_id AND s.name = a.name AND s.last = 1
-            AND s.holder_id = a.holder_id AND s.partner_id = a.partner_id
-        WHERE a.event_id IS NOT NULL AND (s.event_id IS NULL OR (a.value, a.at, a.until_at, a.id)
-            IS DISTINCT FROM (s.value, s.occurred_at, s.until_at, a.event_id))
+            'noted by event %s from %s until %s: no decision says so', a.event_id, a.at, a.until_at)
+        FROM attribute a
+        WHERE (a.event_id IS NULL) <> (a.id % 64 = 63) OR a.event_id IS NOT NULL AND (a.event_id <> a.id / 64
+            OR NOT EXISTS (SELECT FROM said s WHERE s.event_id = a.event_id AND s.name = a.name
+                AND s.holder_id = a.holder_id AND s.partner_id = a.partner_id AND s.occurred_at = a.at
+                AND s.until_at IS NOT DISTINCT FROM a.until_at))
         {_LIMIT}""",
 }

@@ -180,8 +180,10 @@ class Writes:
     issues: list[IssueRow] = field(default_factory=list)
     attributes: list[AttributeRow] = field(default_factory=list)
     occasions: list[Occasion] = field(default_factory=list)
-    #: (holder, partner, instant): who referred the holder there is thanked.
-    thanks: list[tuple[int, int, datetime]] = field(default_factory=list)
+    #: (holder, partner, instant, purchase): who referred the holder there is thanked for it.
+    thanks: list[tuple[int, int, datetime, int]] = field(default_factory=list)
+    #: (holder, activity, instant, id): what was noted for it stands no longer.
+    unnoted: list[tuple[int, int, datetime, int]] = field(default_factory=list)
     shadowed: list[ShadowRow] = field(default_factory=list)
     #: Runs of shadow rules that failed too often in a row: they judge no more.
     paused: set[int] = field(default_factory=set)

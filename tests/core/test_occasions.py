@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from core.check import prove
 from core.db import reading
-from core.members import parse_birthday
-from core.occasions import keep_days, note, tell
+from core.noted import noted_at, values_of
+from core.occasions import note, tell
 from core.purchases import find_partner
 from core.returning import record
 from core.returns import ReturnInput, check_cancel, check_return
+from core.store import attributes
 from laurels import (
     Activity,
     Effects,
@@ -30,10 +32,11 @@ from laurels import (
     offer,
     offered,
     on,
+    reevaluated,
     set_attribute,
 )
-from tests.core.club import balance, bought, forge, gift, join, open_club, told, waiting
-from tests.support import DAY, NOW, books, enrol_cards, scalar
+from tests.core.club import balance, bought, forge, gift, join, open_club, told, waiting, withdraw
+from tests.support import DAY, NOW, books, enrol_cards, receipt, scalar
 
 pytestmark = pytest.mark.asyncio
 
@@ -94,6 +97,81 @@ async def test_a_segment_that_is_entered_by_hand_has_its_occasion_too(database: 
     await note(engine, terms, holder, [enter_segment("other")], NOW)
     assert await balance() == 100
     assert await waiting() == []
+
+
+async def test_many_at_once_that_note_the_same_make_one_occasion(database: str) -> None:
+    engine = await open_club(WELCOME)
+    (holder,) = await enrol_cards(["1"])
+    terms = find_partner(engine.rulebook, "club")
+    vip = enter_segment("vip")
+    await asyncio.gather(*(note(engine, terms, holder, [vip] * n, NOW) for n in (1, 1, 5, 2)))
+    await tell(engine, NOW)
+    assert await balance() == 100
+    assert await waiting() == []
+
+
+async def test_who_is_told_late_to_have_entered_earlier_has_no_second_welcome(
+    database: str,
+) -> None:
+    @earn_rule("climb", "A VIP from the third visit on")
+    def climb(purchase: Purchase, facts: Facts) -> Effects:
+        return enter_segment("vip") if facts.visits >= 2 else None
+
+    engine = await open_club(climb, WELCOME)
+    await enrol_cards(["1"])
+    for n in range(3):
+        await bought(engine, f"R-{n}", at=NOW - (10 - n) * DAY)
+    assert await balance() == 100
+    await bought(engine, "late", at=NOW - 20 * DAY)
+    assert await balance() == 100
+    # History that is imported was welcomed then.
+    await enrol_cards(["2"])
+    old = [receipt(engine, f"old-{n}", "2", NOW - 900 * DAY, partner="club") for n in range(3)]
+    await engine.record_purchases(old, NOW, historical=True)
+    await tell(engine, NOW)
+    assert await balance("2") == 0
+    assert await prove() == []
+
+
+async def test_what_is_noted_can_be_erased_while_the_books_stand(database: str) -> None:
+    @earn_rule("big", "Notes large ones; judged again when goods come back")
+    def big(purchase: Purchase, facts: Facts) -> Effects:
+        extra = 5 if facts.attributes.get("secret") == "diabetes" else 0
+        return [award("POINT", 10 + extra), set_attribute("basket", "enormous")]
+
+    engine = await open_club(reevaluated(big))
+    (holder,) = await enrol_cards(["1"])
+    terms = find_partner(engine.rulebook, "club")
+    await note(engine, terms, holder, [set_attribute("secret", "diabetes")], NOW - 2 * DAY)
+    assert await bought(engine, "R-1", at=NOW - DAY) == [15]
+    contents = await scalar("SELECT string_agg(content, ' ') FROM decision")
+    assert "diabetes" not in contents
+    assert "enormous" not in contents
+    # What was noted then is found again where a rule judges once more; until it is erased.
+    await note(engine, terms, holder, [set_attribute("secret", None)], NOW)
+    await record(engine, [check_return(terms, ReturnInput("B-1", "R-1", NOW, amount="1.00"))], NOW)
+    assert await balance() == 15
+    await forge(database, "DELETE FROM attribute")
+    await record(engine, [check_return(terms, ReturnInput("B-2", "R-1", NOW, amount="1.00"))], NOW)
+    assert await balance() == 10
+    assert await prove() == []
+
+
+async def test_what_an_activity_noted_stands_no_longer_once_it_is_withdrawn(database: str) -> None:
+    @earn_rule("critic", "Reviews make critics", on="review")
+    def critic(activity: Activity, facts: Facts) -> Effects:
+        return [enter_segment("critics"), set_attribute("last", "good")]
+
+    engine = await open_club(critic)
+    (holder,) = await enrol_cards(["1"])
+    await told(engine, "A-1")
+    await note(
+        engine, find_partner(engine.rulebook, "club"), holder, [set_attribute("last", "bad")], NOW
+    )
+    await withdraw(engine, "A-1")
+    rows = (await attributes.of_holders([holder]))[holder]
+    assert values_of(noted_at(rows, NOW).values()) == {"last": "bad"}  # another said so since
+    assert await prove() == []
 
 
 async def test_two_rules_on_segments_dont_chase_each_other(database: str) -> None:
@@ -168,7 +246,9 @@ async def test_who_denies_leaves_nothing_to_any_rule_and_may_note_why(database: 
 
 
 FORGED = {
-    "another value": "UPDATE attribute SET value = 'less'",
+    "by hand": "UPDATE attribute SET event_id = NULL",
+    "by another event": "UPDATE attribute SET id = id + 64",
+    "another name": "UPDATE attribute SET name = 'friend'",
     "another time": "UPDATE attribute SET at = at - interval '1 day'",
     "a longer life": "UPDATE attribute SET until_at = until_at + interval '1 day'",
     "another member": "UPDATE attribute SET holder_id = holder_id + 1",
@@ -201,66 +281,17 @@ async def test_who_enrols_is_greeted_once(database: str) -> None:
     assert await waiting() == []
 
 
-# -- days ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "plain"])
+async def test_whatever_a_rule_raises_holds_up_nobody(database: str, text: str) -> None:
+    @earn_rule("fragile", "Fails", on="enrolment")
+    def fragile(activity: Activity, facts: Facts) -> Effects:
+        raise ValueError(text)
 
-
-async def test_birthdays_are_kept_once_a_year_at_the_partners_midnight(database: str) -> None:
-    engine = await open_club(gift("birthday", 25), time_zone="Europe/Istanbul")
-    await join(engine, "1", birthday=parse_birthday("03-15"))
-    await join(engine, "2", birthday=parse_birthday("03-16"))
-    await join(engine, "3")
-    await enrol_cards(["4"])
-    midnight = datetime(2027, 3, 14, 21, tzinfo=UTC)  # the 15th begins in Istanbul
-    for now in (midnight - timedelta(seconds=1), midnight, midnight, midnight + DAY / 2):
-        await keep_days(engine, now)
-        await tell(engine, now)
-        assert await balance("1") == (25 if now >= midnight else 0)
-    assert (await balance("2"), await balance("3"), await balance("4")) == (0, 0, 0)
-    await keep_days(engine, midnight + DAY)
-    await tell(engine, midnight + DAY)
-    assert await balance("2") == 25
-    assert await scalar("SELECT max(occurred_at) FROM event WHERE kind = 19") == midnight + DAY
-
-
-@pytest.mark.parametrize(
-    ("year", "day", "kept"), [(2027, 28, True), (2028, 28, False), (2028, 29, True)]
-)
-async def test_who_was_born_on_29_february_has_a_birthday_every_year(
-    database: str, year: int, day: int, kept: bool
-) -> None:
-    engine = await open_club(gift("birthday"))
-    await join(engine, "1", birthday=parse_birthday("02-29"))
-    now = datetime(year, 2, day, 12, tzinfo=UTC)
-    await keep_days(engine, now)
-    await tell(engine, now)
-    assert await balance() == 7 * kept
-
-
-async def test_a_schedule_reaches_each_member_once_a_day_and_makes_up_for_days_missed(
-    database: str,
-) -> None:
-    engine = await open_club(gift("schedule:weekly monday"), gift("schedule:monthly 31", 100))
-    await join(engine, "1")
-    await bought(engine, "R-1", member=str((await enrol_cards(["2"])) and 2))
-    await enrol_cards(["3"])
-    monday = datetime(2026, 3, 16, 1, tzinfo=UTC)
-    await keep_days(engine, NOW)  # a Sunday
-    assert await tell(engine, NOW) == 0
-    for now in (monday, monday + DAY):
-        await keep_days(engine, now)
-        await tell(engine, now)
-    assert [await balance(m) for m in "123"] == [7, 7, 0]
-    # Nobody looked for more than a week: the last seven days are made up for.
-    late = monday + 16 * DAY
-    await keep_days(engine, late)
-    await tell(engine, late)
-    assert [await balance(m) for m in "123"] == [114, 114, 0]
-    at = await scalar(
-        "SELECT array_agg(DISTINCT e.occurred_at ORDER BY e.occurred_at) FROM transfer "
-        "JOIN event e ON e.id = event_id AND e.kind = 19"
-    )
-    assert at == [datetime(2026, 3, d, tzinfo=UTC) for d in (16, 30, 31)]
-    assert await prove() == []
+    engine = await open_club(fragile, gift("segment:vip"))
+    holder = await join(engine, "1")
+    assert [attempts for _, attempts, _ in await waiting()] == [1]
+    await note(engine, find_partner(engine.rulebook, "club"), holder, [enter_segment("vip")], NOW)
+    assert await balance() == 7
 
 
 async def test_what_comes_back_is_an_occasion(database: str) -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from core.check import prove
+from core.errors import UnknownReference
 from core.occasions import tell
-from core.purchases import find_partner
+from core.purchases import LineInput, find_partner
 from core.referrals import code_of
 from core.returning import record
-from core.returns import ReturnInput, check_cancel, check_return
+from core.returns import ReturnInput, check_cancel, check_edit, check_return
 from laurels import (
     Activity,
     Cap,
     Effects,
     Facts,
+    Group,
+    PointsPerVisit,
     Purchase,
     award,
     capped,
     earn_rule,
+    grouped,
     nothing,
     thank_referrer,
 )
@@ -92,6 +97,9 @@ async def test_thanks_that_were_never_booked_are_let_go_with_the_purchase(databa
     assert [attempts for _, attempts, _ in await waiting()] == [1]
     terms = find_partner(engine.rulebook, "club")
     await record(engine, [check_cancel(terms, "R-1", NOW)], NOW)
+    # Another may be telling it in this very moment: it is looked for once more.
+    assert [name.partition(":")[0] for name, _, _ in await waiting()] == ["withdraw"]
+    await tell(engine, NOW + DAY)
     assert await waiting() == []
     assert await prove() == []
 
@@ -106,5 +114,59 @@ async def test_only_who_is_new_is_referred_and_by_a_code_that_is_one(database: s
     assert (await books(["referral"]))["referral"] == []
     with pytest.raises(Exception, match="nobody refers by this code") as caught:
         await join(engine, "3", referred_by="NOBODY22")
-    assert getattr(caught.value, "path", None) == ("referredBy",)
+    assert getattr(caught.value, "path", None) == (0, "referredBy")
     assert await scalar("SELECT count(*) FROM identifier") == 2
+
+
+async def friends(engine: Any) -> Any:
+    """A member and a friend whom it referred; the club's terms."""
+    code = await code_of(await join(engine, "1"), NOW)
+    await join(engine, "2", referred_by=code)
+    return find_partner(engine.rulebook, "club")
+
+
+async def test_thanks_stand_while_the_purchase_that_brought_them_does(database: str) -> None:
+    """Every later one says thanks too; once is enough, and another's cancel takes nothing back."""
+    engine = await open_club(*referring())
+    terms = await friends(engine)
+    for name in ("R-1", "R-2"):
+        await bought(engine, name, "10.00", member="2")
+    for n, name in enumerate(("R-2", "R-1")):
+        assert (await balance("1"), await balance("2")) == (30, 20)
+        await record(engine, [check_cancel(terms, name, NOW + timedelta(seconds=n))], NOW + DAY)
+    assert (await balance("1"), await balance("2")) == (0, 0)
+    await bought(engine, "R-3", "10.00", member="2")
+    await record(engine, [check_cancel(terms, "R-3", NOW + DAY)], NOW + DAY)
+    assert await waiting() == []
+    assert await balance("1") == 0
+    assert await prove() == []
+
+
+async def test_an_edit_thanks_or_takes_the_thanks_back(database: str) -> None:
+    engine = await open_club(*referring())
+    terms = await friends(engine)
+    await bought(engine, "R-1", "5.00", member="2")
+    for revision, amount, points in ((2, "10.00", 50), (3, "5.00", 0)):
+        lines = [LineInput("A", amount)]
+        at = NOW + timedelta(seconds=revision)
+        await record(engine, [check_edit(terms, "R-1", revision, at, lines, "USD")], NOW + DAY)
+        await tell(engine, NOW + DAY)
+        assert await balance("1") + await balance("2") == points
+    assert await waiting() == []
+    assert await prove() == []
+
+
+async def test_who_loses_in_its_group_thanks_nobody(database: str) -> None:
+    friend, thanks = referring()
+    big = PointsPerVisit("POINT", 500, code="big")
+    engine = await open_club(*grouped(Group("g"), friend, big), thanks)
+    await friends(engine)
+    assert await bought(engine, "R-1", "10.00", member="2") == [500]
+    assert (await balance("1"), await balance("2")) == (0, 500)
+
+
+@pytest.mark.parametrize("code", ["", "\0", "\ud800", "x" * 500, "ABCD 234"])
+async def test_what_is_no_code_refers_nobody(database: str, code: str) -> None:
+    engine = await open_club(*referring())
+    with pytest.raises(UnknownReference, match="nobody refers by this code"):
+        await join(engine, "1", referred_by=code or " ")

@@ -58,6 +58,18 @@ async def test_a_purchase_that_came_back_whole_breaks_the_streak(database: str) 
     assert await prove() == []
 
 
+async def test_another_purchase_of_the_period_carries_the_streak(database: str) -> None:
+    days = Streak("POINT", 50, times=2, per="calendar 1D", code="days")
+    engine = await open_club(days)
+    await enrol_cards(["1"])
+    terms = find_partner(engine.rulebook, "club")
+    for name in ("A", "B"):
+        await bought(engine, name, at=MONDAY)
+    await record(engine, [check_cancel(terms, "A", NOW)], NOW)
+    assert await bought(engine, "C", at=MONDAY + DAY) == [50]
+    assert await prove() == []
+
+
 async def test_a_falsified_run_is_named(database: str) -> None:
     engine = await open_club(WEEKS)
     await enrol_cards(["1"])

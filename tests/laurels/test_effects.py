@@ -145,7 +145,7 @@ def test_a_veto_leaves_nothing_to_the_others() -> None:
     assert found.noted == (Noted(4, "staff", "yes", None),)
     why = "VETO: no points on staff cards"
     assert set(found.refused) == {
-        Refused(5, "not today"), Refused(0, why), Refused(1, why), Refused(2, why),
+        Refused(5, "not today"), *(Refused(n, why) for n in range(4)),
         Refused(4, "no points on staff cards"),
     }  # fmt: skip
     # The control: without the veto all of it stands.

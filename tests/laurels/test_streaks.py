@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laurels import Award, DeclarationError, Facts, Nothing, Streak, Use, evaluate
+from laurels import (
+    Award,
+    Cap,
+    DeclarationError,
+    Facts,
+    Nothing,
+    Streak,
+    Use,
+    capped,
+    evaluate,
+    reevaluated,
+)
 from laurels.testing import purchase
 
 #: A Monday.
@@ -102,6 +113,11 @@ def test_what_is_no_streak_is_refused(more: dict[str, object], words: str) -> No
     given: dict[str, object] = {"points": 1, "times": 3, "per": "calendar 1W", **more}
     with pytest.raises(DeclarationError, match=f"earn rule streak: .*{words}"):
         Streak("POINT", **given)  # type: ignore[arg-type]  # what a brand may write
+
+
+def test_it_cant_be_judged_again_on_what_remains() -> None:
+    with pytest.raises(DeclarationError, match="a streak is judged by when one came, once"):
+        reevaluated(capped(WEEKS, Cap(times=1)))
 
 
 def test_two_are_alike_by_their_terms() -> None:

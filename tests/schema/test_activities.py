@@ -282,7 +282,7 @@ async def test_referral_birthday_and_enrolment_as_data(pantry: Client) -> None:
     wrong = await pantry.ask(
         STAFF, ENROL, input={"card": "7", "partner": "grocer", "referredBy": "NOBODY"}
     )
-    assert (wrong["code"], wrong["path"]) == ("UNKNOWN_REFERENCE", ["referredBy"])
+    assert (wrong["code"], wrong["path"]) == ("UNKNOWN_REFERENCE", ["0", "referredBy"])
     wrong = await pantry.ask("admin:root", ENROL, input={"card": "7", "referredBy": code})
     assert (wrong["code"], wrong["path"]) == ("BAD_INPUT", ["0", "referredBy"])
     foreign = await pantry.ask(me, CODE, member={"card": "8"})
