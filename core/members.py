@@ -15,7 +15,7 @@ from enum import IntEnum
 
 from core import referrals
 from core.db import Connection, transaction
-from core.errors import BadInput, IdempotencyConflict
+from core.errors import BadInput, IdempotencyConflict, WrongState
 from core.noted import Occasion
 from core.store import attributes
 from core.store import members as store
@@ -175,3 +175,10 @@ def parse_birthday(text: str) -> int:
     if day is None:
         raise BadInput("a birthday is month and day, such as 04-23", "birthday")
     return 100 * day.month + day.day
+
+
+async def set_birthday(holder: int, birthday: int, *, anew: bool) -> None:
+    """Set a member's birthday; raises WrongState where another is set, and it isn't set `anew`."""
+    async with transaction() as connection:
+        if not await store.set_birthday(connection, holder, birthday, anew=anew):
+            raise WrongState("it is set already: an admin can set another", "birthday")

@@ -37,6 +37,7 @@ from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
+from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.receipts import ReceiptQueries
@@ -62,6 +63,7 @@ class Query(
     RewardQueries,
     PurchaseQueries,
     ActivityQueries,
+    OccasionQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
@@ -82,6 +84,7 @@ class Mutation(
     PurchaseMutations,
     ActivityMutations,
     NoteMutations,
+    OccasionMutations,
     ReturnMutations,
     EditMutations,
     RedemptionMutations,

@@ -11,6 +11,7 @@ from typing import Annotated
 import strawberry
 
 from core.errors import BadInput, NotAllowed
+from core.members import parse_birthday, set_birthday
 from core.noted import AttributeRow, noted_at
 from core.occasions import note
 from core.purchases import find_partner
@@ -179,6 +180,17 @@ class ReferralCode:
     code: str = strawberry.field(description="What a friend gives when enrolling.")
 
 
+@strawberry.type(description="The birthday is set.")
+class BirthdaySet:
+    """Partners' rules on birthdays are told of it each year."""
+
+    birthday: str = strawberry.field(description="Month and day.")
+
+
+BirthdayResult = Annotated[
+    BirthdaySet | BadInputError | UnknownReferenceError | NotAllowedError | WrongStateError,
+    strawberry.union("SetBirthdayResult", description="The birthday, or why it stays as it is."),
+]
 NoteResult = Annotated[
     MemberNoted | BadInputError | UnknownReferenceError | NotAllowedError,
     strawberry.union("NoteMemberResult", description="What stands, or why nothing was noted."),
@@ -226,6 +238,31 @@ class NoteMutations:
         await note(context.engine, partner, holder, effects, context.instant, until)
         standing = await attributes_of(info, holder)
         return MemberNoted(attributes=[x for x in standing if x.partner.code == partner.code])
+
+    @change(
+        "Set a member's birthday; a member whose own is set already asks an admin.",
+        extensions=allow_change("member", "admin"),
+    )
+    async def set_birthday(
+        self,
+        info: Info,
+        birthday: Annotated[str, strawberry.argument(description="Month and day, such as 04-23.")],
+        member: Annotated[
+            MemberBy | None,
+            strawberry.argument(description="Whose; left out: the member whose token this is."),
+        ] = None,
+    ) -> BirthdayResult | None:
+        context = info.context
+        holder = context.viewer.holder
+        if member is not None:
+            holder = await known_holder(member, scope_of(context, None))
+        if holder is None:
+            raise BadInput("whose birthday? name the member", "member")
+        if not await may_see(context, holder):
+            raise NotAllowed("this token may not read that member", "member")
+        by_admin = context.viewer.role == "admin"
+        await set_birthday(holder, parse_birthday(birthday), anew=by_admin)
+        return BirthdaySet(birthday=birthday)
 
     @change(
         "The code by which a member refers others, made where there is none yet.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -13,6 +13,8 @@ from core.noted import AttributeRow, Occasion
 from core.store.posting import columns
 from core.store.writes import Writes
 
+#: So often an occasion is tried.
+MOST_ATTEMPTS = 12
 _ROW = "holder_id, partner_id, name, at, id, event_id, value, until_at"
 _NOTE = f"""
 INSERT INTO attribute ({_ROW})
@@ -225,16 +227,45 @@ async def birthdays(
     await connection.execute(_BIRTHDAYS, partner, list(born), day, at, now)
 
 
-async def open_occasions(partner: int | None, limit: int) -> list[tuple[Any, ...]]:
-    """What is still to be told, and why it couldn't be: the earliest first."""
+class Failing(NamedTuple):
+    """An occasion that couldn't be booked."""
+
+    partner: int
+    external_id: str
+    holder: int
+    type: str
+    at: datetime
+    attempts: int
+    next_at: datetime
+    problem: str
+
+
+async def failing(partner: int, limit: int) -> list[Failing]:
+    """What of a partner's couldn't be booked, the earliest first."""
     async with reading() as connection:
         rows = await connection.fetch(
-            "SELECT partner_id, external_id, holder_id, type, at, attempts, problem FROM occasion "
-            "WHERE $1::int IS NULL OR partner_id = $1 ORDER BY at, partner_id, external_id LIMIT $2",
+            "SELECT partner_id, external_id, holder_id, type, at, attempts, next_at, problem "
+            "FROM occasion WHERE partner_id = $1 AND problem <> '' "
+            "ORDER BY at, external_id LIMIT $2",
             partner,
             limit,
         )
-    return [tuple(row) for row in rows]
+    return [Failing(*row) for row in rows]
+
+
+async def again(partner: int, now: datetime, limit: int) -> list[int]:
+    """Let what failed be tried at once, as if for the first time; whose it is."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            "UPDATE occasion o SET attempts = 0, next_at = $2 FROM ("
+            "SELECT external_id FROM occasion WHERE partner_id = $1 AND problem <> '' "
+            "ORDER BY at, external_id LIMIT $3 FOR UPDATE) f "
+            "WHERE o.partner_id = $1 AND o.external_id = f.external_id RETURNING o.holder_id",
+            partner,
+            now,
+            limit,
+        )
+    return sorted({row[0] for row in rows})
 
 
 async def referrers_by(connection: Connection, codes: Sequence[str]) -> dict[str, int]:

@@ -78,3 +78,15 @@ async def claim(
         "WHERE m.holder_id = c.id AND (NOT m.claimed OR m.birthday IS NULL AND c.birthday IS NOT NULL)",
         *columns([(holder, *known) for holder, known in people.items()], 3),
     )
+
+
+async def set_birthday(connection: Connection, holder: int, birthday: int, *, anew: bool) -> bool:
+    """Set it; False where another is set already, unless it is set `anew`."""
+    done = await connection.execute(
+        "UPDATE member SET birthday = $2 WHERE holder_id = $1 "
+        "AND ($3 OR birthday IS NULL OR birthday = $2)",
+        holder,
+        birthday,
+        anew,
+    )
+    return bool(done.endswith(" 1"))

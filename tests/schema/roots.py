@@ -113,6 +113,17 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"partner": "grocer", "member": {"card": "1"}, "notes": [{"name": "vip"}]}},
         STAFF,
     ),
+    "setBirthday": (
+        'mutation { setBirthday(member: {card: "1"}, birthday: "04-23") { __typename } }',
+        {},
+        {"member", "admin"},
+    ),
+    "failingOccasions": ('{ failingOccasions(partner: "grocer") { name } }', {}, STAFF),
+    "retryOccasions": (
+        'mutation { retryOccasions(partner: "grocer") { __typename } }',
+        {},
+        STAFF,
+    ),
     "createReferralCode": (
         "mutation { createReferralCode { __typename } }",
         {},

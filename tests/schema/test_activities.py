@@ -316,3 +316,41 @@ async def test_a_streak_as_data_is_told_as_progress(pantry: Client) -> None:
     assert [p["current"] for p in (await pantry.ask(me, progress))["progress"]] == ["1"]
     pantry.clock.tick(days=14)
     assert (await pantry.ask(me, progress))["progress"] == []
+
+
+async def test_a_birthday_is_set_once_by_the_member_and_anew_by_an_admin(pantry: Client) -> None:
+    me = pantry.member(await pantry.enrol("9"))
+    setting = """mutation($day: String!, $member: MemberBy) {
+      setBirthday(birthday: $day, member: $member) { __typename
+        ... on BirthdaySet { birthday } ... on Error { code path } } }"""
+    assert (await pantry.ask(me, setting, day="04-23"))["birthday"] == "04-23"
+    assert (await pantry.ask(me, setting, day="04-23"))["__typename"] == "BirthdaySet"
+    refused = await pantry.ask(me, setting, day="04-24")
+    assert (refused["code"], refused["path"]) == ("WRONG_STATE", ["birthday"])
+    done = await pantry.ask("admin:root", setting, day="02-29", member={"card": "9"})
+    assert done["birthday"] == "02-29"
+    for day in ("02-30", "4-1", "x"):
+        wrong = await pantry.ask("admin:root", setting, day=day, member={"card": "9"})
+        assert (wrong["code"], wrong["path"]) == ("BAD_INPUT", ["birthday"])
+
+
+async def test_what_a_rule_fails_on_is_listed_and_tried_again_once_it_is_mended(
+    pantry: Client,
+) -> None:
+    failing = """{ failingOccasions(partner: "grocer") {
+      type attempts nextAt problem partner { code } member { id } } }"""
+    retry = """mutation { retryOccasions(partner: "grocer") { __typename
+      ... on OccasionsRetried { booked } ... on Error { code } } }"""
+    await put(pantry, code="hello", on="enrolment", award={"currency": "STAR", "points": 10**15})
+    await put(pantry, code="too", on="enrolment", award={"currency": "STAR", "points": 10**15})
+    joined = await pantry.ask(STAFF, ENROL, input={"card": "9", "partner": "grocer"})
+    (row,) = await pantry.ask(STAFF, failing)
+    assert (row["type"], row["attempts"], row["partner"]) == ("enrolment", 1, {"code": "grocer"})
+    assert row["member"] == {"id": joined["memberId"]}
+    assert "beyond what one purchase may give" in row["problem"]
+    assert (await pantry.ask(STAFF, retry))["booked"] == 0
+    assert [x["attempts"] for x in await pantry.ask(STAFF, failing)] == [1]
+    terms = pantry.engine.rulebook.partners["grocer"]
+    assert terms.triggers == {"purchase", "enrolment"}
+    # Judged by the rules of its time: those ended later still fail on it.
+    assert (await pantry.ask("admin:root", retry))["booked"] == 0

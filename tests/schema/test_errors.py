@@ -243,6 +243,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "MoveLotsResult": ["LotsMoved"],
         "ActivityResult": ["ActivityRecorded"],
         "WithdrawalResult": ["ActivityWithdrawn"],
+        "RetryOccasionsResult": ["OccasionsRetried"],
+        "SetBirthdayResult": ["BirthdaySet"],
         "NoteMemberResult": ["MemberNoted"],
         "ReferralCodeResult": ["ReferralCode"],
         "SaveRuleResult": ["DataRuleChanged"],
