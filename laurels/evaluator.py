@@ -47,13 +47,13 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     issued: list[Issued] = []
     notes: Notes | None = None  # few rules need any
     views: dict[Basis, Purchase] = {}
-    for place, judge in plan.judges.get(purchase.trigger, ()):
-        rule = plan[place]
-        seen: Purchase | None = purchase
-        if place in plan.bases:
-            seen = _seen(plan.bases[place], place, purchase, views, refused)
-        if seen is None:
-            continue
+    for place, rule, judge, basis in plan.judges.get(purchase.trigger, ()):
+        seen = purchase
+        if basis is not None:
+            view = _seen(basis, place, purchase, views, refused)
+            if view is None:
+                continue
+            seen = view
         try:
             effects = judge(seen, facts)
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service

@@ -18,24 +18,23 @@ Judge: TypeAlias = Callable[[Purchase, Facts], Effects]
 
 
 class Plan(tuple[EarnRule, ...]):
-    """Rules in their order; by trigger the places of those that judge it, and to each what judges.
+    """Rules in their order; those with words on their points by place.
 
-    Those with words on their points are there by place, and the bases that some count on.
+    By trigger there are those that judge it: their place, the rule, what judges, and on what basis.
     """
 
-    judges: Mapping[str, Sequence[tuple[int, Judge]]]
+    judges: Mapping[str, Sequence[tuple[int, EarnRule, Judge, Basis | None]]]
     lasting: Mapping[int, LastingRule]
-    bases: Mapping[int, Basis]
 
     def __new__(cls, rules: Iterable[EarnRule]) -> Self:
         """Of these rules, each as it is."""
         made = super().__new__(cls, rules)
-        judges: dict[str, list[tuple[int, Judge]]] = {}
+        judges: dict[str, list[tuple[int, EarnRule, Judge, Basis | None]]] = {}
         for n, rule in enumerate(made):
-            judges.setdefault(trigger_of(rule), []).append((n, _judge(rule)))
+            basis = rule.basis if type(rule) is LastingRule else None
+            judges.setdefault(trigger_of(rule), []).append((n, rule, _judge(rule), basis))
         made.judges = judges
         made.lasting = {n: rule for n, rule in enumerate(made) if type(rule) is LastingRule}
-        made.bases = {n: rule.basis for n, rule in made.lasting.items() if rule.basis is not None}
         return made
 
 
