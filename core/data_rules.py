@@ -20,7 +20,9 @@ from laurels.activities import PURCHASE
 from laurels.based import based
 from laurels.caps import Ceiling, period_of
 from laurels.challenges import Counts
+from laurels.deadline import in_time
 from laurels.effects import Deny, ThankReferrer
+from laurels.errors import RuleTooSlow
 from laurels.lasting import capped, grouped, offered, pending, reevaluated, unwrapped
 from laurels.money import Money
 from laurels.purchase import Facts, Purchase
@@ -208,10 +210,22 @@ class DataRule:
         return f"{-(-missing // 1000)} more to go"
 
     def judged(self, purchase: Purchase, facts: Facts) -> tuple[list[Part], list[bool]]:
-        """Every part of its condition with its facts, and of each line whether it counts."""
+        """Every part of its condition with its facts, and of each line whether it counts.
+
+        As far as that can be told in the time that rules have.
+        """
         seen = seen_of(purchase, facts)
-        parts = [] if self._when is None else self._when.parts(seen)
-        return parts, [] if self._lines is None else self._lines.chosen(seen)
+        when, lines = self._when, self._lines
+        try:
+            parts = [] if when is None else in_time(lambda: when.parts(seen))
+            chosen = [] if lines is None else in_time(lambda: lines.chosen(seen))
+        except RuleTooSlow:
+            text = lines.text if when is None and lines is not None else self.definition.when
+            return [Part(text, None, "it takes longer than a rule may")], []
+        counts = purchase.counts
+        if counts is not None and chosen:
+            chosen = [yes and own for yes, own in zip(chosen, counts, strict=True)]
+        return parts, chosen
 
     def _awarded(self, purchase: Purchase, chosen: list[bool] | None, facts: Facts) -> Effect:
         per = self.per

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cel_expr_python import cel
 
@@ -28,14 +28,11 @@ from core.seeing import (
 )
 from laurels.errors import storable
 
-if TYPE_CHECKING:
-    pass
-
 #: As long as one condition may be.
 LONGEST = 2000
 _NAME = re.compile(
     r"\b(?:activity|purchase|local|member|line)\.[a-z_]+"
-    r"(?:\.[A-Za-z_][\w-]*|\[[^\]]*\])?"
+    r"(?:\.[A-Za-z_][\w-]*(?!\w*\()|\[[^\]]*\])?"
 )
 
 
@@ -115,8 +112,8 @@ def condition(
         raise BadInput(f"a condition is a text of at most {LONGEST} characters", field)
     env = LINES if of_lines else ACTIVITIES if of_activity else RECEIPTS
     parts = tuple((part, _compiled(env, part, text, field)) for part in _conjuncts(text))
-    lines = re.search(r"(?<![\w.])lines\b", _without_texts(text)) is not None
-    return Condition(text, of_lines, _compiled(env, text, text, field), parts, lines)
+    # Handed over where they may be asked for: a text that only speaks of them costs time, no more.
+    return Condition(text, of_lines, _compiled(env, text, text, field), parts, "lines" in text)
 
 
 def _compiled(env: cel.Env, part: str, text: str, field: str) -> cel.Expression:
@@ -167,7 +164,10 @@ def _conjuncts(text: str) -> list[str]:
     return [part for part in parts if part] or [text.strip()]
 
 
-_TEXT = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|//[^\n]*")
+_TEXT = re.compile(
+    r"'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|//[^\n]*",
+    re.DOTALL,
+)
 
 
 def _without_texts(text: str) -> str:

@@ -61,6 +61,7 @@ class Basis:
     without: Sequence[str] = ()
     except_types: Sequence[str] = ()
     _kinds: tuple[LineKind, ...] = field(init=False, repr=False, compare=False, default=())
+    _types: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
@@ -73,6 +74,7 @@ class Basis:
         for kind in types:
             check_title("basis: except_types", kind, 200)
         object.__setattr__(self, "except_types", tuple(sorted(set(types))))
+        object.__setattr__(self, "_types", frozenset(types))
         # Worked out once: the evaluator asks for each rule of each receipt, and of each line.
         kinds = tuple(_LEFT_OUT[x] for x in self.without if x in _LEFT_OUT)
         object.__setattr__(self, "_kinds", kinds)
@@ -103,7 +105,7 @@ class Basis:
 
     def counts(self, line: Line) -> bool:
         """Whether a line counts, with whatever amount."""
-        return line.kind not in self._kinds and line.product_type not in self.except_types
+        return line.kind not in self._kinds and line.product_type not in self._types
 
     def line(self, line: Line) -> Line:
         """The line as a rule on this basis sees it; all its parts still fit its amount."""

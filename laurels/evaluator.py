@@ -48,12 +48,7 @@ def evaluate(rules: Sequence[EarnRule], purchase: Purchase, facts: Facts) -> Eva
     notes: Notes | None = None  # few rules need any
     views: dict[Basis, Purchase] = {}
     for place, rule, judge, basis in plan.judges.get(purchase.trigger, ()):
-        seen = purchase
-        if basis is not None:
-            view = _seen(basis, place, purchase, views, refused)
-            if view is None:
-                continue
-            seen = view
+        seen = purchase if basis is None else _seen(basis, purchase, views)
         try:
             effects = judge(seen, facts)
         except BaseException as error:  # sys.exit() or a foreign panic in a rule ends no service
@@ -176,21 +171,11 @@ def _several(effects: object) -> Sequence[object]:
     return effects or (Nothing(_SILENT),)
 
 
-def _seen(
-    basis: Basis,
-    place: int,
-    purchase: Purchase,
-    views: dict[Basis, Purchase],
-    refused: list[Refused],
-) -> Purchase | None:
-    """What a rule on this basis is shown, made once for all of them; None where nothing counts."""
+def _seen(basis: Basis, purchase: Purchase, views: dict[Basis, Purchase]) -> Purchase:
+    """What a rule on this basis is shown, made once for all of them."""
     if basis not in views:
         views[basis] = basis.view(purchase)
-    seen = views[basis]
-    if seen.counts is not None and True not in seen.counts:
-        refused.append(Refused(place, f"nothing here counts: it is for {basis}"))
-        return None
-    return seen
+    return views[basis]
 
 
 def _fault(rule: EarnRule, error: BaseException) -> RuleError:

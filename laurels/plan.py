@@ -12,7 +12,7 @@ from typing import Self, TypeAlias
 from laurels.basis import Basis
 from laurels.lasting import LastingRule, trigger_of
 from laurels.purchase import Facts, Purchase
-from laurels.rules import EarnRule, Effects, FunctionRule, Nothing
+from laurels.rules import Award, EarnRule, Effects, FunctionRule, Nothing
 
 Judge: TypeAlias = Callable[[Purchase, Facts], Effects]
 
@@ -42,6 +42,8 @@ def _judge(rule: EarnRule) -> Judge:
     # These two are frozen and do no more than pass on. type(): one derived may do something else.
     if type(rule) is LastingRule:
         judge = _judge(rule.rule)
+        if rule.basis is not None:
+            judge = _where_it_counts(rule.basis, judge)
         return _for_whom_it_is(rule.code, judge) if rule.offered else judge
     if type(rule) is FunctionRule:
         return rule.function
@@ -52,6 +54,23 @@ def _judge(rule: EarnRule) -> Judge:
 def _for_whom_it_is(code: str, judge: Judge) -> Judge:
     """What judges for those alone to whom the rule is offered."""
     return lambda purchase, facts: judge(purchase, facts) if code in facts.offers else _NOT_OFFERED
+
+
+def _where_it_counts(basis: Basis, judge: Judge) -> Judge:
+    """What judges on a basis: where nothing counts on it, no award stands, but a veto does, say."""
+
+    def judged(purchase: Purchase, facts: Facts) -> Effects:
+        effects = judge(purchase, facts)
+        if purchase.counts is None or True in purchase.counts:
+            return effects
+        nothing = Nothing(f"nothing here counts: it is for {basis}")
+        if effects is None or isinstance(effects, Award | Nothing):
+            return nothing
+        if isinstance(effects, list) and any(isinstance(x, Award) for x in effects):
+            return nothing
+        return effects
+
+    return judged
 
 
 _NOT_OFFERED = Nothing("it is for those to whom it was offered")

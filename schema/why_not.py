@@ -14,8 +14,8 @@ from core.data_rules import DataRule
 from core.events import EventKind
 from core.receipts import Story
 from core.rulebook import PartnerTerms, RuleTerms
+from laurels.based import basis_of_rule
 from laurels.lasting import unwrapped
-from laurels.purchase import Purchase
 from schema.context import Info
 from schema.scalars import BigInt
 
@@ -65,11 +65,10 @@ async def why_not(info: Info, story: Story, code: str) -> WhyNot | None:
         lines=[],
     )  # fmt: skip
     rule = unwrapped(terms.rule)
-    if isinstance(rule, DataRule) and info.context.viewer.role != "member":
-        receipt = Purchase(
-            partner.code, bought.external_id, bought.occurred_at, bought.money,
-            bought.remains.lines, bought.store, partner.time_zone,
-        )  # fmt: skip
+    if isinstance(rule, DataRule) and in_force and info.context.viewer.role != "member":
+        receipt = bought.receipt(partner)
+        if (basis := basis_of_rule(terms.rule)) is not None:
+            receipt = basis.view(receipt)
         parts, chosen = rule.judged(receipt, bought.facts())
         told.conditions = [RuleCondition(text=p.text, held=p.held, facts=p.actual) for p in parts]
         told.lines = [n for n, counts in enumerate(chosen, 1) if counts]

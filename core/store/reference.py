@@ -28,6 +28,7 @@ from core.store.casting import Understudy, cast
 from core.store.keeping import INSTALL_LOCK, kept
 from core.store.posting import columns as arrays
 from core.store.rules import Policies
+from laurels.activities import PURCHASE
 from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
@@ -104,6 +105,8 @@ async def install(
             now,
         )
     by_id = {c.id: c for c in currencies.values()}
+    for partner in terms.values():
+        _ = partner.at(now).on(PURCHASE).conditions  # joined here, and not on a request
     return Rulebook(version, terms, by_id, ladders, programme.time_zone, programme.adjustments)
 
 

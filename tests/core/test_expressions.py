@@ -171,3 +171,18 @@ def test_a_condition_that_would_run_for_long_is_cut_off_and_holds_of_nothing() -
     assert not found.holds(seen)
     (part,) = found.parts(seen)
     assert (part.held, part.actual) == (None, "Iteration budget exceeded")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".lines.exists(x, x.type == 'WINE')",
+        "purchase.store != '''a'b''' && lines.exists(x, x.type == 'WINE')",
+        'purchase.store != """a"b""" && lines.exists(x, x.type == \'WINE\')',
+        "!(lines.exists(x, x.type == 'ALE'))",
+    ],
+)
+def test_the_lines_are_handed_over_however_they_are_asked_for(text: str) -> None:
+    asked = condition(text, "when")
+    assert asked.holds(SEEN)
+    assert [part.held for part in asked.parts(SEEN)] == [True] * asked.count

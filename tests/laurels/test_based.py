@@ -14,8 +14,10 @@ from laurels import (
     Challenge,
     DeclarationError,
     EarnRule,
+    Effects,
     Facts,
     FirstPurchaseBonus,
+    FunctionRule,
     Group,
     Line,
     LineKind,
@@ -29,13 +31,17 @@ from laurels import (
     award,
     based,
     capped,
+    deny,
     earn_rule,
     evaluate,
     grouped,
+    multiply,
     pending,
+    set_attribute,
 )
 from laurels.based import basis_of_rule, on_basis
 from laurels.rounding import spread
+from laurels.testing import NOW
 from tests.laurels.baskets import (
     CARD,
     DELIVERY,
@@ -271,3 +277,25 @@ def test_without_a_basis_and_on_the_usual_one_all_is_as_it_ever_was(lines: list[
     assert judged(RULES, *lines) == plain
     assert judged([based(r) for r in RULES], *lines) == plain
     assert spread(5, bought(*lines).amounts) == spread(5, bought(*before).amounts)
+
+
+def test_a_veto_on_the_usual_basis_stands_where_nothing_counts() -> None:
+    """And a factor, and what is noted; an award doesn't, nor what stands beside one."""
+    cards = Purchase("p", "r", NOW, "USD", (Line("card", 5000, kind=LineKind.GIFT_CARD),))
+    usual = Basis(without=["gift-cards"])
+
+    def made(code: str, effects: Effects) -> EarnRule:
+        rule = FunctionRule(code, code.upper(), lambda purchase, facts: effects)
+        return on_basis(rule, usual)
+
+    paid = based(PointsPerVisit("S", 10, code="paid"), "paid")
+    beside = made("beside", [award("S", 5), set_attribute("a", "b")])
+    noting = made("noting", set_attribute("c", "d"))
+    found = evaluate([paid, beside, noting, made("double", multiply("S", 2))], cards, Facts())
+    assert [(g.rule, g.points) for g in found.granted] == [(0, 10), (3, 10)]
+    assert [x.name for x in found.noted] == ["c"]
+    assert [r.because for r in found.refused] == [
+        "nothing here counts: it is for what was paid, without gift cards"
+    ]
+    denied = evaluate([paid, made("veto", deny("no gift cards"))], cards, Facts())
+    assert denied.granted == ()
