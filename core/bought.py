@@ -72,6 +72,7 @@ class Bought:
     visits: int
     tiers: Mapping[str, str]
     noted: tuple[int, ...]
+    balances: Mapping[str, int]
     given: tuple[Given, ...]
     remains: Remains
     judged: dict[int, int] = field(default_factory=dict)
@@ -94,7 +95,11 @@ class Bought:
     def facts(self, carried: Mapping[str, int] | None = None) -> Facts:
         """What its rules were told of the member, and of what they carried over."""
         return Facts(
-            self.visits, dict(self.tiers), carried=carried or {}, attributes=self.attributes
+            self.visits,
+            dict(self.tiers),
+            carried=carried or {},
+            attributes=self.attributes,
+            balances=self.balances,
         )
 
     @classmethod
@@ -109,13 +114,13 @@ class Bought:
             own = by_event.get(event, [])
             carried = carried_of(content)
             if kind in EARNING:
-                visits, tiers, *noted = content["f"]
+                visits, tiers, noted, balances = (*content["f"], [], {})[:4]
                 activity = tuple(content["x"]) if "x" in content else None
                 sold = [line_of(row[2:]) for row in own] if activity is None else ACTIVITY_LINES
                 remains = Remains.whole(sold)
                 found[purchase] = cls(
                     event, holder, partner, at, money or NO_MONEY, name, store, visits, tiers,
-                    tuple(noted[0]) if noted else (), given_of(content), remains,
+                    tuple(noted), balances, given_of(content), remains,
                     earning_events=[event], carried=carried, activity=activity,
                     thanked="th" in content,
                 )  # fmt: skip

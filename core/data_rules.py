@@ -79,8 +79,8 @@ class DataRule:
 
     __slots__ = (
         "_award", "_beside", "_currency", "_factor", "_issue", "_lines", "_most", "_points",
-        "_steps", "_streak", "_units", "_when", "carries", "code", "counts", "definition", "on",
-        "per", "run", "target", "title", "window",
+        "_steps", "_streak", "_units", "_when", "balances", "carries", "code", "counts",
+        "definition", "on", "per", "run", "target", "title", "window",
     )  # fmt: skip
 
     def __init__(self, definition: RuleDefinition) -> None:
@@ -99,6 +99,7 @@ class DataRule:
         self._lines: Condition | None = None
         if definition.lines:
             self._lines = condition(definition.lines, "lines", of_lines=True)
+        self.balances = "member.balances" in definition.when + definition.lines
         self._award = award = definition.award
         # Plain figures: on the hot path a model's fields cost as much as the arithmetic.
         self._points = 0 if award is None else award.points

@@ -33,10 +33,10 @@ def content_of(
 ) -> dict[str, Any]:
     """What is stored of a judgement; what isn't there isn't mentioned.
 
-    `f` facts (visits, tiers, ids of attributes), `g` given (rule, currency, points by line, base,
-    wanted, because, cut), `n` what gave nothing, `c` carried over, `i` issued, `a` noted of the
-    member (rule, name, until), `th` thanks to who referred it, `k` what counts as one of a run
-    (rule, currency), `x` an activity's type and attributes.
+    `f` facts (visits, tiers, ids of attributes, balances), `g` given (rule, currency, points by
+    line, base, wanted, because, cut), `n` what gave nothing, `c` carried over, `i` issued, `a`
+    noted of the member (rule, name, until), `th` thanks to who referred it, `k` what counts as one
+    of a run (rule, currency), `x` an activity's type and attributes.
     """
     ids, issues = partner.ids, partner.issues
     given = []
@@ -46,8 +46,10 @@ def content_of(
             given[-1].append(cut)
     refused = [[ids[rule], because] for rule, because in evaluation.refused]
     known: list[object] = [facts.visits, dict(facts.tiers)]
-    if noted:
+    if noted or facts.balances:
         known.append(list(noted))
+    if facts.balances:
+        known.append(dict(facts.balances))
     content: dict[str, Any] = {"v": FORMAT, "f": known, "g": given, "n": refused}
     if carried:
         content["c"] = [list(x) for x in carried]

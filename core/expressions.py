@@ -197,7 +197,7 @@ def _value(expression: cel.Expression, activation: cel.Activation) -> object:
 
 def _shown(facts: Mapping[str, object], name: str) -> str:
     """A fact as a person reads it."""
-    for several in ("member.tiers", "member.attributes", "activity"):
+    for several in ("member.tiers", "member.balances", "member.attributes", "activity"):
         if name.startswith(several):
             known = facts[several]
             assert isinstance(known, Mapping)

@@ -211,7 +211,18 @@ def _facts(
     if item.supposed:
         tiers.update(item.supposed)
     visits = batch.relations.get((holder, partner.id), 0)
-    return batch.tally.facts(partner, item.purchase, holder, visits, tiers, attributes)
+    balances = _balances(batch, partner, holder) if partner.balanced else {}
+    return batch.tally.facts(partner, item.purchase, holder, visits, tiers, attributes, balances)
+
+
+def _balances(batch: Batch, partner: PartnerTerms, holder: int) -> dict[str, int]:
+    """What the member may spend of the currencies that a partner knows."""
+    known = {**partner.issues, **partner.accepts}
+    found = {code: batch.ledgers.get((holder, terms.id)) for code, terms in known.items()}
+    return {
+        code: 0 if ledger is None else ledger.free(batch.now)
+        for code, ledger in sorted(found.items())
+    }
 
 
 def _shadow(

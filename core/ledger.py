@@ -197,6 +197,15 @@ class Ledger:
 
     # -- debits ------------------------------------------------------------------------------
 
+    def free(self, now: datetime) -> int:
+        """The active points now, where the lots are loaded to which time did something."""
+        due = [lot for lot in self.lots if lot.remaining]
+        return (
+            self.active
+            + sum(lot.remaining for lot in due if lot.pending and lot.live(now))
+            - sum(lot.remaining for lot in due if not lot.pending and lot.dead(now))
+        )
+
     def spendable(self, at: datetime) -> int:
         """The points of the open lots that are live at this instant."""
         return sum(lot.remaining for lot in self.lots if lot.live(at))

@@ -254,9 +254,11 @@ class Engine:
         if sliding := self.rulebook.sliding:
             batch.place(await open_lots(connection, list(spans), sliding))
         # What became active meanwhile repays what is owed before what this batch brings does.
-        owing = sorted({h for (h, _), x in batch.ledgers.items() if x.arrears and x.pending})
+        owing = {h for (h, _), x in batch.ledgers.items() if x.arrears and x.pending}
+        # And what time did is asked for by rules that ask for balances.
+        owing |= {holder for n, holder in holders.items() if items[n].partner.balanced}
         if owing:
-            batch.place(await due_lots(connection, owing, batch.now))
+            batch.place(await due_lots(connection, sorted(owing), batch.now))
         await end_holds(connection, self.ids, batch)
 
 

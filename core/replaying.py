@@ -102,7 +102,13 @@ class Side:
         partner = self.at(bought.occurred_at, bought.trigger)
         receipt = bought.receipt(partner)
         facts = self.tally.facts(
-            partner, receipt, bought.holder, bought.visits, bought.tiers, bought.attributes
+            partner,
+            receipt,
+            bought.holder,
+            bought.visits,
+            bought.tiers,
+            bought.attributes,
+            bought.balances,
         )
         return facts, self._batch.containment.judge(partner, receipt, facts, tentative=True)
 

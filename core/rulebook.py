@@ -23,7 +23,7 @@ from laurels.basis import Basis
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
-from laurels.lasting import carried_within, carries, ceilings_of, trigger_of
+from laurels.lasting import asks_balances, carried_within, carries, ceilings_of, trigger_of
 from laurels.plan import Plan
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
@@ -250,6 +250,8 @@ class PartnerTerms:
     #: The rules that carry over, with their period; whether there are any, or caps or budgets.
     carrying: Mapping[str, Window | None] = field(init=False, default_factory=dict)
     tallied: bool = field(init=False, default=False)
+    #: Whether one of its rules asks for the member's balances.
+    balanced: bool = field(init=False, default=False)
     #: What its rules judge: purchases, activities, occasions.
     triggers: frozenset[str] = field(init=False, default=frozenset())
     _conditions: Together | bool | None = field(
@@ -267,6 +269,7 @@ class PartnerTerms:
         object.__setattr__(self, "rules", Plan(r.rule for r in self.earn))
         object.__setattr__(self, "ids", tuple(r.id for r in self.earn))
         object.__setattr__(self, "triggers", frozenset(map(trigger_of, self.rules)))
+        object.__setattr__(self, "balanced", any(map(asks_balances, self.rules)))
         carrying = {r.code: carried_within(r) for r in self.rules if carries(r)}
         object.__setattr__(self, "carrying", carrying)
         capped = any(r.ceilings or r.run is not None for r in self.earn)

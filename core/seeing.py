@@ -40,6 +40,10 @@ _FACTS: Final[Mapping[str, tuple[cel.Type, str]]] = {
         cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
         "by ladder the tier held just before: member.tiers.club",
     ),
+    "member.balances": (
+        cel.Type.Map(cel.Type.STRING, cel.Type.INT),
+        "by currency the points that it could spend just before: member.balances.STAR >= 100",
+    ),
     "member.attributes": (
         cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
         "what the partner has noted of the member: has(member.attributes.vip)",
@@ -238,6 +242,7 @@ def _common(purchase: Purchase, member: Facts) -> dict[str, object]:
         "local.date": local.date().isoformat(),
         "member.visits": member.visits,
         "member.tiers": dict(member.tiers),
+        "member.balances": dict(member.balances),
         **(_noted(member) if member.attributes else _NOTHING_NOTED),
     }
 

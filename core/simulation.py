@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.bought import Bought
+from core.data_rules import rule_of
 from core.db import Connection, transaction
 from core.errors import BadInput, PartnerRuleFailed, UnknownReference
 from core.measures import Qualified
@@ -28,6 +29,7 @@ from core.store import simulations as store
 from core.tally import UseRow
 from core.tiers import proven
 from laurels.declarations import MeasureKind
+from laurels.lasting import asks_balances
 
 #: Purchases, and members, at a time.
 CHUNK = 500
@@ -110,8 +112,14 @@ def check_change(
     for n, code in enumerate(change.without):
         if code not in codes:
             raise UnknownReference(f"no rule '{code[:64]}' is installed", "without", n)
-    if change.draft is None and not change.without:
-        raise BadInput("a draft, or rules to leave out: what is to be tried?", "draft")
+    if change.draft is None:
+        if not change.without:
+            raise BadInput("a draft, or rules to leave out: what is to be tried?", "draft")
+    elif asks_balances(rule_of(change.draft)) and not partner.balanced:
+        # They are kept with a decision only where a rule asked for them.
+        raise BadInput(
+            "it asks for balances, which no rule here asked for, so none were kept", "draft"
+        )
 
 
 class _Sums:

@@ -283,6 +283,7 @@ def _judge_revision(
     """What rules make of a revision, as if its purchase had never been judged."""
     facts = batch.tally.facts(
         partner, receipt, bought.holder, bought.visits, bought.tiers, bought.attributes,
+        bought.balances,
         without=bought.earning_events, earlier=bought.carried,
     )  # fmt: skip
     evaluation = batch.containment.judge(partner, receipt, facts)

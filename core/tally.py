@@ -105,6 +105,7 @@ class Tally:
         visits: int,
         tiers: Mapping[str, str],
         attributes: Mapping[str, str],
+        balances: Mapping[str, int],
         *,
         without: Sequence[int] = (),
         earlier: Mapping[str, Carried] | None = None,
@@ -114,7 +115,7 @@ class Tally:
         Of what the same purchase carried over `earlier` rules are told what it found.
         """
         if not partner.tallied:
-            return Facts(visits, tiers, attributes=attributes)
+            return Facts(visits, tiers, attributes=attributes, balances=balances)
         codes = {c.id: c.code for c in partner.issues.values()}
         own = self._own(holder, partner.id, without)
         uses: dict[str, list[Use]] = {}
@@ -141,7 +142,7 @@ class Tally:
                 carried[code] = earlier[key].before
             else:
                 carried[code] = self.carried.get((holder, partner.id, key), 0)
-        return Facts(visits, tiers, uses, budgets, carried, attributes)
+        return Facts(visits, tiers, uses, budgets, carried, attributes, balances)
 
     def _own(self, holder: int, partner: int, events: Collection[int]) -> list[UseRow]:
         """What these events counted."""

@@ -196,3 +196,8 @@ def trigger_of(rule: EarnRule) -> str:
         rule = rule.rule
     own = getattr(rule, "on", PURCHASE)
     return own if isinstance(own, str) else PURCHASE
+
+
+def asks_balances(rule: EarnRule) -> bool:
+    """Whether a rule asks what the member could spend."""
+    return bool(getattr(unwrapped(rule), "balances", False))

@@ -206,6 +206,9 @@ class Facts:
     `visits` counts the purchases booked at this partner before this one; `tiers` gives, for each
     ladder that the partner may see, the code of the tier held just before this purchase.
 
+    `balances` are the points, by currency, that the member could have spent when this was booked:
+    of those that the partner issues or accepts, where one of its rules asks for them. An edit and a
+    what-if find them as they were.
     `attributes` are what this partner has noted of the member, `segments` and `offers` among them.
     `uses` are what capped rules gave this member before, `budgets` what is left of them (unnamed:
     all), `carried` what a rule carries over from earlier receipts (money in minor units, purchases,
@@ -218,6 +221,7 @@ class Facts:
     budgets: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
     carried: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
     attributes: Mapping[str, str] = field(default_factory=lambda: _NO_TIERS, hash=False)
+    balances: Mapping[str, int] = field(default_factory=lambda: _NO_FIGURES, hash=False)
 
     def __post_init__(self) -> None:
         if type(self.visits) is not int or self.visits < 0:
@@ -232,6 +236,8 @@ class Facts:
             object.__setattr__(self, "uses", MappingProxyType(uses))
         if self.budgets is not _NO_FIGURES:
             object.__setattr__(self, "budgets", MappingProxyType(dict(self.budgets)))
+        if self.balances is not _NO_FIGURES:
+            object.__setattr__(self, "balances", MappingProxyType(dict(self.balances)))
         if self.carried is not _NO_FIGURES:
             object.__setattr__(self, "carried", MappingProxyType(dict(self.carried)))
 

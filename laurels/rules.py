@@ -179,6 +179,7 @@ class FunctionRule:
     terms: Terms = field(default_factory=dict, hash=False)
     carries: bool = False
     on: str = PURCHASE
+    balances: bool = False
 
     def __post_init__(self) -> None:
         check_code("earn rule", self.code)
@@ -202,22 +203,41 @@ OnActivity: TypeAlias = Callable[[Activity, Facts], Effects]
 
 @overload
 def earn_rule(
-    code: str, title: str, terms: Terms | None = None, *, carries: bool = False
+    code: str,
+    title: str,
+    terms: Terms | None = None,
+    *,
+    carries: bool = False,
+    balances: bool = False,
 ) -> Callable[[OnPurchase], FunctionRule]: ...
 @overload
 def earn_rule(
-    code: str, title: str, terms: Terms | None = None, *, carries: bool = False, on: str
+    code: str,
+    title: str,
+    terms: Terms | None = None,
+    *,
+    carries: bool = False,
+    balances: bool = False,
+    on: str,
 ) -> Callable[[OnActivity], FunctionRule]: ...
 def earn_rule(
-    code: str, title: str, terms: Terms | None = None, *, carries: bool = False, on: str = PURCHASE
+    code: str,
+    title: str,
+    terms: Terms | None = None,
+    *,
+    carries: bool = False,
+    balances: bool = False,
+    on: str = PURCHASE,
 ) -> Callable[[OnPurchase], FunctionRule] | Callable[[OnActivity], FunctionRule]:
     """Make an earn rule of a function of a purchase and facts. Raises DeclarationError.
 
     One that `carries` money over to the next receipt finds it in `facts.carried`. `on` names what
-    it judges in place of purchases: see `check_trigger`.
+    it judges in place of purchases: see `check_trigger`. One that asks for the member's `balances`
+    finds them in `facts.balances`.
     """
 
     def make(function: Callable[[Any, Facts], Effects]) -> FunctionRule:
-        return FunctionRule(code, title, function, {} if terms is None else terms, carries, on)
+        known = {} if terms is None else terms
+        return FunctionRule(code, title, function, known, carries, on, balances)
 
     return make

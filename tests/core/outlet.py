@@ -36,15 +36,19 @@ GOODS = [
 ]
 
 
-def outlet(*rules: EarnRule, basis: Basis | None = None, version: str = "1") -> partial[Any]:
+def outlet(
+    *rules: EarnRule, basis: Basis | None = None, version: str = "1", currency: Currency = POINT
+) -> partial[Any]:
     """How a brand with these rules and this usual basis is installed."""
-    brand = Partner("outlet", "The Outlet", currencies=[POINT], basis=basis)
+    brand = Partner("outlet", "The Outlet", currencies=[currency], basis=basis)
     return partial(install, Programme(), [Declared("outlet", version, brand, earn_rules=rules)])
 
 
-async def opened(*rules: EarnRule, basis: Basis | None = None, version: str = "1") -> Engine:
+async def opened(
+    *rules: EarnRule, basis: Basis | None = None, version: str = "1", currency: Currency = POINT
+) -> Engine:
     """Its engine, and on a fresh database a member with the card 1."""
-    build = outlet(*rules, basis=basis, version=version)
+    build = outlet(*rules, basis=basis, version=version, currency=currency)
     engine = Engine(await build(NOW), build)
     if version == "1":
         await enrol_cards(["1"], engine.ids)

@@ -86,7 +86,13 @@ def test_every_fact_is_told_and_can_be_named() -> None:
     for name in FACTS:
         if name == "lines":
             text = "lines.size() >= 0"
-        elif name in ("member.tiers", "member.attributes", "member.segments", "member.offers"):
+        elif name in (
+            "member.tiers",
+            "member.balances",
+            "member.attributes",
+            "member.segments",
+            "member.offers",
+        ):
             text = f"{name}.size() >= 0"
         elif name == "activity":
             review = Seen(Activity.of("p", "A-1", AT, "review", {"stars": 5}), Facts())
