@@ -58,6 +58,33 @@ def test_square_picks_the_one_accrual_rule_that_grants_most() -> None:
     assert points([Line("A", 1_000, 3_000)], *rules) == 6
 
 
+@pytest.mark.parametrize(
+    ("paid", "window", "given"),
+    [(999, "monday", 0), (1_000, "monday", 1 + 5), (2_500, "monday", 2 + 5), (2_500, "sunday", 2)],
+)
+def test_square_adds_a_promotion_in_its_window_where_base_points_were_earned(
+    paid: int, window: str, given: int
+) -> None:
+    """One of those in force: a condition asks what the base asks; a window is local time."""
+    happy = f"local.weekday == '{window}' && local.hour >= 11 && local.hour < 13"
+    earned = "purchase.total >= 10.0"
+    promotion = gives(5) | {"when": f"{earned} && {happy}"}
+    chosen = {"group": {"code": "promotions", "mode": "first"}}
+    assert points([Line("A", paid)], SQUARE_STEP, promotion | chosen, promotion | chosen) == given
+
+
+def test_square_takes_a_factor_of_nothing_where_nothing_was_earned() -> None:
+    half_more = {"multiply": {"currency": "P", "factor": "1.5"}}
+    assert not judged([Line("A", 999)], SQUARE_STEP, half_more).granted
+
+
+def test_talon_one_flattens_lines_so_that_a_unit_can_be_returned() -> None:
+    """Of three pieces and one: what each unit position gave, to be taken back by the unit."""
+    each = gives(7, each_unit=True) | {"lines": "line.type == 'A'"}
+    (granted,) = judged([Line("A", 3_000, 3_000), Line("B", 500)], each).granted
+    assert list(granted.lines) == [21, 0]
+
+
 def test_odoo_loyalty_counts_what_was_paid() -> None:
     """One for each euro on 100 less 30 %: 70."""
     rule = gives(1, per="1.00 EUR", whole_steps=False)
