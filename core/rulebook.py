@@ -164,7 +164,8 @@ class RuleTerms:
     """An earn rule with the id of its stored version.
 
     `policies` gives, by currency, the policy of a rule that holds its points back. A data rule is
-    in force from `from_at` until before `until_at`; a plugin's always.
+    in force from `from_at` until before `until_at`; a plugin's always. `code` and `title` are what
+    the rule said when this was made: to read them later may run a partner's code.
     """
 
     id: int
@@ -172,6 +173,13 @@ class RuleTerms:
     policies: Mapping[str, PolicyTerms] = field(default_factory=dict)
     from_at: datetime | None = None
     until_at: datetime | None = None
+    code: str = ""
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.code:
+            object.__setattr__(self, "code", self.rule.code)
+            object.__setattr__(self, "title", self.rule.title)
 
     def in_force(self, at: datetime) -> bool:
         """Whether it judges what happened at this instant."""

@@ -24,6 +24,7 @@ from core.store.casting import Understudy
 from core.store.reference import Declared, install
 from core.store.writes import Given
 from laurels import (
+    Basis,
     Cap,
     Currency,
     EarnRule,
@@ -302,3 +303,26 @@ async def test_the_newest_differences_and_runs_are_kept(
                         "GROUP BY run_id ORDER BY run_id) x") == [1, 1]  # fmt: skip
     assert await scalar("SELECT count(DISTINCT run_id) FROM shadow_count") == 2
     assert await scalar("SELECT count(*) FROM shadow_run") == 2
+
+
+async def test_a_next_version_counts_on_its_own_usual_basis(database: str) -> None:
+    """And one that changes no more than that begins another run."""
+    await enrol_cards(["1"])
+    rule = PointsPerAmount(STAR, 1, "1.00 USD")
+
+    def on(version: Declared, basis: Basis | None) -> Declared:
+        return replace(version, partner=replace(version.partner, basis=basis))
+
+    live, next_ = brand("grocer", "1", rule), brand("grocer", "2", rule)
+    engine = await opened(on(next_, Basis(except_types=["TEA"])), live=live)
+    first = shadow_of(engine.rulebook).run
+    await buy(engine, "T")
+    await buy(engine, "B", kind="BREAD")
+    assert await totals(engine) == shadows.Totals(1, 1, 0, {STAR: (20, 10)})
+    other = await opened(next_, live=live)
+    assert shadow_of(other.rulebook).run != first
+    # The control: live on that basis too, both sides count the same.
+    usual = Basis(except_types=["TEA"])
+    same = await opened(on(next_, usual), live=on(live, usual))
+    await buy(same, "U")
+    assert await totals(same) == shadows.Totals(1, 0, 0, {})
