@@ -28,7 +28,7 @@ from core.store import attributes, caps, faults, issues, redemptions, shadows
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
-from core.store.writes import Tip
+from core.store.writes import Tip, Writes
 
 _RETRIES = 5
 #: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
@@ -52,14 +52,14 @@ Install: TypeAlias = Callable[[datetime], Awaitable[Rulebook]]
 
 
 class _Booked(NamedTuple):
-    """What one transaction did: outcomes of the first items, and whether something waited for one.
+    """What one transaction did: outcomes of the first items, and what it wrote.
 
     `cuts`: where else the batch must be cut, by places in it. `issued`: the events for which rules
     issue rewards, `followed` the members of whom something is to be told to rules.
     """
 
     outcomes: list[Outcome]
-    awaited: bool
+    writes: Writes
     cuts: Sequence[int] = ()
     issued: Sequence[int] = ()
     followed: Sequence[int] = ()
@@ -106,7 +106,7 @@ class Engine:
             some = await self._run(part, now, historical, book=True)
             outcomes += some.outcomes
             cuts = [done + cut for cut in some.cuts] + cuts
-            if some.awaited:
+            if some.writes.awaited:
                 told = [(x.partner.id, x.purchase.external_id) for x in part[: len(some.outcomes)]]
                 try:
                     await match_waiting(self, now, told, historical=historical)
@@ -168,11 +168,13 @@ class Engine:
             for attempt in range(_RETRIES):
                 try:
                     async with transaction() as connection:
-                        return await self._post(
+                        booked = await self._post(
                             connection, items, now, historical, book, sure=attempt > 0
                         )
                 except (LostRace, Deadlock):
                     continue
+                self.shadows.keep(booked.writes)
+                return booked
         finally:
             await self.tell_faults(clock or now)
         raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
@@ -234,7 +236,7 @@ class Engine:
         followed = sorted({o.holder for o in batch.writes.occasions}) if book else []
         if book:
             followed += await attributes.referrers(connection, batch.writes.thanks)
-        return _Booked(outcomes, batch.writes.awaited, cuts, issued, followed)
+        return _Booked(outcomes, batch.writes, cuts, issued, followed)
 
     async def _load(
         self,
@@ -305,9 +307,10 @@ async def write(connection: Connection, batch: Batch) -> None:
     if writes.issues:
         await issues.add(connection, writes.issues)
     await attributes.write(connection, writes, batch.now)
-    if writes.shadowed or writes.paused:
-        await shadows.write(connection, writes, batch.now)
     if not await caps.write(connection, batch.tally):
         raise LostRace  # another drew on a budget since: less is left of it
+    # After the budgets: who is sure of them locked them when it loaded, before any count.
+    if writes.shadowed or writes.paused:
+        await shadows.write(connection, writes, batch.now)
     if writes.settled:  # last: stock is given back there, for which others wait
         await redemptions.settle(connection, writes.settled)

@@ -9,17 +9,29 @@ from typing import Any
 import pytest
 
 from core.containment import FAILURES
-from core.db import heard
+from core.db import Connection, heard
 from core.folding import Recorded
 from core.posting import Engine
 from core.rule_changes import reset
-from core.store import shadows
+from core.store import caps, shadows
 from core.store.data_rules import CHANNEL
 from core.store.faults import of_partners
-from laurels import EarnRule, Facts, PointsPerVisit, Purchase, award, deadline, earn_rule
+from core.tally import Tally
+from laurels import (
+    Budget,
+    EarnRule,
+    Facts,
+    PointsPerVisit,
+    Purchase,
+    award,
+    capped,
+    deadline,
+    earn_rule,
+)
 from laurels.rules import Effects, Terms
 from tests.core.shop import days
 from tests.core.test_shadows import STAR, brand, buy, differences, opened, shadow_of, totals
+from tests.schema.client import statements
 from tests.support import NOW, enrol_cards, receipt, scalar
 
 
@@ -163,3 +175,42 @@ async def test_a_suspended_partner_is_compared_with_nothing(database: str) -> No
     (refused,) = await engine.record_purchases([receipt(engine, "x")], NOW)
     assert not isinstance(refused, Recorded)
     assert await totals(engine) == shadows.Totals()
+
+
+async def test_a_purchase_that_is_tried_again_failed_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Races that are lost leave nothing: no failure, no fault, no pause."""
+    await enrol_cards(["1"])
+    engine = await opened(brand("grocer", "2", made(raises)))
+    grocer, write, races = engine.rulebook.partners["grocer"], caps.write, [4]
+
+    async def loses(connection: Connection, tally: Tally) -> bool:
+        races[0] -= 1
+        return races[0] < 0 and await write(connection, tally)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(caps, "write", loses)
+        await buy(engine, "A")
+    assert races == [-1]
+    assert await totals(engine) == shadows.Totals(0, 0, 1)
+    assert [x.faults for x in await of_partners([grocer.id])] == [1]
+    assert await scalar("SELECT count(*) FROM shadow_run WHERE paused_at IS NOT NULL") == 0
+    # The control: as many in a row as pause it, each told.
+    for n in range(FAILURES - 1):
+        assert await scalar("SELECT count(*) FROM shadow_run WHERE paused_at IS NOT NULL") == 0
+        await buy(engine, f"B{n}")
+    assert await scalar("SELECT count(*) FROM shadow_run WHERE paused_at IS NOT NULL") == 1
+    assert [x.faults for x in await of_partners([grocer.id])] == [FAILURES]
+
+
+async def test_budgets_are_locked_before_what_is_counted_in_shadow(database: str) -> None:
+    """Who is sure of a budget locks it first of all: in any other order two could wait."""
+    await enrol_cards(["1"])
+    live = brand("grocer", "1", capped(PointsPerVisit(STAR, 1), Budget("all", 100)))
+    engine = await opened(brand("grocer", "2", PointsPerVisit(STAR, 2)), live=live)
+    with statements() as sent:
+        await buy(engine, "A")
+    (budget,) = [n for n, text in enumerate(sent) if "INSERT INTO budget" in text]
+    (count,) = [n for n, text in enumerate(sent) if "INSERT INTO shadow_count" in text]
+    assert budget < count
