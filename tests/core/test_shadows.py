@@ -326,3 +326,43 @@ async def test_a_next_version_counts_on_its_own_usual_basis(database: str) -> No
     same = await opened(on(next_, usual), live=on(live, usual))
     await buy(same, "U")
     assert await totals(same) == shadows.Totals(1, 0, 0, {})
+
+
+async def test_a_run_goes_on_whoever_was_started_without_its_shadow(database: str) -> None:
+    await enrol_cards(["1"])
+    engine = await opened(NEXT)
+    run = shadow_of(engine.rulebook)
+    await buy(engine, "1")
+    assert (await opened()).rulebook.partners["grocer"].shadow is None  # a command of any kind, say
+    assert await shadows.all_by_code() == []
+    again = await opened(NEXT)
+    assert shadow_of(again.rulebook) == replace(run, terms=shadow_of(again.rulebook).terms)
+    await buy(again, "2")
+    assert await totals(again) == shadows.Totals(0, 2, 0, {STAR: (40, 60)})
+    # Another set, then the first again: each has its own.
+    other = await opened(replace(NEXT, version="3"))
+    await buy(other, "3")
+    assert await totals(other) == shadows.Totals(0, 1, 0, {STAR: (20, 30)})
+    again = await opened(NEXT)
+    assert shadow_of(again.rulebook).run == run.run
+    # The control: what was reset begins at zero, though somebody had ended it meanwhile.
+    await opened()
+    fresh = await reset(again, "grocer", NOW + DAY)
+    assert fresh.shadow is not None
+    assert fresh.shadow.run != run.run
+    await opened()
+    assert shadow_of((await opened(NEXT)).rulebook).run == fresh.shadow.run
+    assert await totals(again) == shadows.Totals()
+    assert await scalar("SELECT count(*) FROM shadow_run") == 3
+
+
+async def test_the_open_run_is_kept_however_old_it_is(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadows, "MOST_RUNS", 2)
+    first = shadow_of((await opened(NEXT)).rulebook).run
+    for version in "345":
+        last = shadow_of((await opened(replace(NEXT, version=version))).rulebook).run
+    await opened(NEXT)
+    await shadows.prune()
+    assert await scalar("SELECT array_agg(id ORDER BY id) FROM shadow_run") == [first, last]
