@@ -21,14 +21,15 @@ from core.events import EventKind
 from core.folding import Batch, Outcome, fold
 from core.purchases import Incoming
 from core.qualifying import standing_rows
-from core.rulebook import Rulebook
+from core.rulebook import PartnerTerms, Rulebook
 from core.settling import end_holds
-from core.shadowing import Shadows
+from core.shadowing import Shadows, beside
 from core.store import attributes, caps, faults, issues, redemptions, shadows
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
 from core.store.writes import Tip, Writes
+from laurels.purchase import Purchase
 
 _RETRIES = 5
 #: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
@@ -210,8 +211,9 @@ class Engine:
         holders, batch.tips = await _lock(connection, items)
         if holders:
             await self._load(connection, batch, items, holders)
-            told = [(h, items[n].partner, items[n].purchase) for n, h in holders.items()]
-            await caps.load(connection, batch.tally, told, sure=sure and book)
+            await caps.load(
+                connection, batch.tally, _told(batch, items, holders), sure=sure and book
+            )
         awaiting = book and batch.awaiting and items[0].kind is EventKind.PURCHASE
         cuts = _cuts(batch, items, holders) if awaiting else []
         if cuts:
@@ -260,6 +262,21 @@ class Engine:
         if owing:
             batch.place(await due_lots(connection, owing, batch.now))
         await end_holds(connection, self.ids, batch)
+
+
+def _told(
+    batch: Batch, items: Sequence[Incoming], holders: Mapping[int, int]
+) -> list[tuple[int, PartnerTerms, Purchase]]:
+    """By whose rules which purchases are judged, in force or in shadow.
+
+    What bears on either is loaded. Were it on those in force alone, a shadow's caps would find what
+    chance put into the batch.
+    """
+    told = [(h, items[n].partner, items[n].purchase) for n, h in holders.items()]
+    if batch.shadows is None or items[0].kind is not EventKind.PURCHASE:
+        return told
+    also = [(h, beside(partner, purchase), purchase) for h, partner, purchase in told]
+    return told + [(h, terms, purchase) for h, terms, purchase in also if terms is not None]
 
 
 async def _lock(

@@ -1,8 +1,9 @@
 """Shadow rules: a partner's next version judges what its own rules judged, and books nothing.
 
-They are asked after the rules in force, on the same facts (so caps, budgets and what is carried
-over are as the books have them), under the same deadline, and their faults stay theirs: they refuse
-no purchase and suspend no partner. Knows no connection: its rows are `core.store.shadows`'s.
+They are asked after the rules in force, on facts as the books had them before (so what caps,
+budgets and carrying over have counted is what those counted), under the same deadline, and their
+faults stay theirs: they refuse no purchase and suspend no partner. Knows no connection: its rows
+are `core.store.shadows`'s.
 """
 
 from __future__ import annotations
@@ -23,6 +24,19 @@ from laurels.errors import storable
 from laurels.evaluation import Evaluation
 from laurels.purchase import Facts, Purchase
 from laurels.rules import EarnRule
+
+
+def beside(partner: PartnerTerms, purchase: Purchase) -> PartnerTerms | None:
+    """The partner with the shadow rules that judge a purchase; None where none can."""
+    shadow = partner.shadow
+    if shadow is None or shadow.paused_at is not None:
+        return None
+    try:
+        return shadow.terms.at(purchase.occurred_at).on(purchase.trigger)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # to look at them runs their code: told when they are to judge
+        return None
 
 
 class Shadows:
@@ -131,7 +145,7 @@ def given(partner: PartnerTerms, evaluation: Evaluation) -> list[Given]:
     for issued in evaluation.issued:
         piece = (issued.rule, None, issued.reward)
         amounts[piece] = amounts.get(piece, 0) + issued.quantity
-    rules = partner.rules
+    rules = partner.earn  # by the words that were read once: now a rule might run its code
     return [
         Given(rules[place].code, rules[place].title, amount, currency, reward)
         for (place, currency, reward), amount in sorted(amounts.items(), key=lambda x: x[0][0])

@@ -74,7 +74,9 @@ async def cast(
         partner = terms[d.partner.code]
         try:
             made = _cast(partner, d, coming.get(partner.code), drafts.get(partner.id, ()))
-        except Exception:  # its rules run their own code when they are looked at
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # its rules run their own code when they are looked at: sys.exit()
             _log.exception("a shadow is left out", partner=partner.code)
             continue
         if made is not None:
