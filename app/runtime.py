@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,9 @@ from core.posting import Engine
 from core.store.casting import Understudy
 from core.store.data_rules import CHANNEL
 from core.store.reference import Declared, install
-from plugins.host import Collected, Installed, collect
+from laurels.deadline import in_time
+from laurels.plugin.refusal import RefusalError, guarded
+from plugins.host import Collected, Installed, Refused, collect
 
 _log = structlog.get_logger("laurels.runtime")
 PROGRAMME_FILE = CHECKOUT / "programme.toml"
@@ -98,11 +100,29 @@ async def running(
     terms = programme.read(programme_file)
     async with database(settings, name) as url, db.connected(url):
         declared = [_declared(plugin) for plugin in plugins.installed]
-        shadows = [Understudy(_declared(plugin)) for plugin in plugins.shadows]
+        shadows, plugins = _understudies(plugins)
         build = partial(install, terms, declared, shadows=shadows)
         engine = Engine(await build(now or datetime.now(UTC)), build)
         seal = DigestKey.of(settings.signing_secret())
         yield Runtime(engine, plugins, url, seal)
+
+
+def _understudies(plugins: Collected) -> tuple[list[Understudy], Collected]:
+    """The next versions that can judge; one that can't be looked at costs nobody else the start."""
+    made: list[Understudy] = []
+    kept: list[Installed] = []
+    refused = list(plugins.refused)
+    for plugin in plugins.shadows:
+        make = partial(Understudy, _declared(plugin))
+        try:
+            made.append(guarded(None, "its rules can't be examined:", partial(in_time, make)))
+        except RefusalError as refusal:
+            left_out = Refused(plugin.name, plugin.version, None, refusal.reason, shadow=True)
+            _log.warning("a shadow is left out", why=str(left_out))
+            refused.append(left_out)
+        else:
+            kept.append(plugin)
+    return made, replace(plugins, refused=tuple(refused), shadows=tuple(kept))
 
 
 @asynccontextmanager

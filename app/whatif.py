@@ -202,16 +202,34 @@ def _read(file: Path | None) -> dict[str, Any] | None:
     if not isinstance(said, dict):
         raise typer.BadParameter(f"{file.name}: a data rule is an object with a code and a title")
     snake: dict[str, Any] = _snake(said)
-    return snake
+    notes = snake.get("notes")
+    for note in notes if isinstance(notes, list) else ():
+        if isinstance(note, dict):  # here alone null isn't what is left out: it stands no longer
+            note.setdefault("value", "yes")
+    mended: dict[str, Any] = _without_nulls(snake)
+    return mended
 
 
-def _snake(said: Any) -> Any:
-    """The words of GraphQL in those of the engine: eachUnit, each_unit."""
+def _snake(said: Any, place: str = "") -> Any:
+    """The words of GraphQL in those of the engine: eachUnit, each_unit; NET_OF_POINTS likewise."""
     if isinstance(said, dict):
-        return {_UPPER.sub(lambda c: f"_{c[0].lower()}", k): _snake(v) for k, v in said.items()}
-    return [_snake(x) for x in said] if isinstance(said, list) else said
+        snake = {_UPPER.sub(lambda c: f"_{c[0].lower()}", k): v for k, v in said.items()}
+        return {k: _snake(v, f"{place}.{k}") for k, v in snake.items()}
+    if isinstance(said, list):
+        return [_snake(x, place) for x in said]
+    enum = place in _ENUMS and isinstance(said, str)
+    return said.lower().replace("_", "-") if enum else said
 
 
+def _without_nulls(said: Any) -> Any:
+    """To GraphQL null is as if it were left out."""
+    if isinstance(said, dict):
+        return {k: _without_nulls(v) for k, v in said.items() if v is not None}
+    return [_without_nulls(x) for x in said] if isinstance(said, list) else said
+
+
+#: Where a draft names one of GraphQL's enums.
+_ENUMS = (".basis.of", ".basis.without", ".group.mode")
 _UPPER = re.compile(r"(?<!^)[A-Z]")
 
 

@@ -181,7 +181,7 @@ class Containment:
             raise _FaultError("", what, f"partner '{partner.code}': its rules {what}") from error
         for granted in evaluation.granted:
             if granted.currency not in partner.issues:
-                rule = partner.rules[granted.rule].code
+                rule = partner.earn[granted.rule].code
                 raise _FaultError(
                     rule,
                     "issued what its contract doesn't name",
@@ -190,7 +190,7 @@ class Containment:
                 )
         for issued in evaluation.issued:
             if issued.reward not in partner.rewards:
-                rule = partner.rules[issued.rule].code
+                rule = partner.earn[issued.rule].code
                 raise _FaultError(
                     rule,
                     "issued a reward that its partner doesn't offer",
@@ -258,7 +258,7 @@ class Containment:
     def _note(self, partner: PartnerTerms, rule: str, what: str, *, tentative: bool) -> None:
         self._faults[Fault(partner.id, rule, what)] += 1
         # What a harmless rule refuses is the receipt's doing; suspended, no others run.
-        harmless = any(r.code == rule and _harmless(r) for r in partner.rules)
+        harmless = any(r.code == rule and _harmless(r.rule) for r in partner.earn)
         spared = tentative or harmless or self.breakers.left(partner.id)
         pause = 0.0 if spared else self.breakers.failed(partner.id)
         self._log(partner, rule, what, pause)

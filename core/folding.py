@@ -29,7 +29,7 @@ from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
 from core.sealing import seal
-from core.shadowing import Shadows
+from core.shadowing import Shadows, beside
 from core.store import writes as rows
 from core.tally import Tally, carried_by
 from core.tiers import Standing, TierMove
@@ -167,6 +167,7 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     noted = noted_at(batch.attributes.get((holder, partner.id), ()), purchase.occurred_at)
     facts = _facts(batch, item, partner, holder, ranks, values_of(noted.values()))
+    aside = _facts_aside(batch, partner, purchase, holder, facts)
     evaluation = batch.containment.judge(partner, purchase, facts, tentative=batch.tentative)
     carried = carried_by(partner, purchase, facts, evaluation)
     known_by = [row.id for row in noted.values()]
@@ -192,7 +193,7 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     batch.dealt.add((holder, partner.id))
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     if bought and partner.shadow is not None and batch.shadows is not None:
-        _shadow(batch, partner, purchase, facts, evaluation, (event, holder, cause.booked_at))
+        _shadow(batch, partner, purchase, aside, evaluation, (event, holder, cause.booked_at))
     return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
 
 
@@ -223,6 +224,19 @@ def _balances(batch: Batch, partner: PartnerTerms, holder: int) -> dict[str, int
         code: 0 if ledger is None else ledger.free(batch.now)
         for code, ledger in sorted(found.items())
     }
+
+
+def _facts_aside(
+    batch: Batch, partner: PartnerTerms, purchase: Purchase, holder: int, facts: Facts
+) -> Facts:
+    """What shadow rules are told, before anything of the purchase is counted.
+
+    Their caps aren't those in force: they reach further, say.
+    """
+    terms = None if batch.shadows is None else beside(partner, purchase)
+    if terms is None:
+        return facts
+    return batch.tally.facts(terms, purchase, holder, facts.visits, facts.tiers, facts.attributes)
 
 
 def _shadow(

@@ -21,14 +21,15 @@ from core.events import EventKind
 from core.folding import Batch, Outcome, fold
 from core.purchases import Incoming
 from core.qualifying import standing_rows
-from core.rulebook import Rulebook
+from core.rulebook import PartnerTerms, Rulebook
 from core.settling import end_holds
-from core.shadowing import Shadows
+from core.shadowing import Shadows, beside
 from core.store import attributes, caps, faults, issues, redemptions, shadows
 from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
-from core.store.writes import Tip
+from core.store.writes import Tip, Writes
+from laurels.purchase import Purchase
 
 _RETRIES = 5
 #: Seconds of judging after which a transaction ends: holders aren't locked for as long as slow
@@ -52,14 +53,14 @@ Install: TypeAlias = Callable[[datetime], Awaitable[Rulebook]]
 
 
 class _Booked(NamedTuple):
-    """What one transaction did: outcomes of the first items, and whether something waited for one.
+    """What one transaction did: outcomes of the first items, and what it wrote.
 
     `cuts`: where else the batch must be cut, by places in it. `issued`: the events for which rules
     issue rewards, `followed` the members of whom something is to be told to rules.
     """
 
     outcomes: list[Outcome]
-    awaited: bool
+    writes: Writes
     cuts: Sequence[int] = ()
     issued: Sequence[int] = ()
     followed: Sequence[int] = ()
@@ -106,7 +107,7 @@ class Engine:
             some = await self._run(part, now, historical, book=True)
             outcomes += some.outcomes
             cuts = [done + cut for cut in some.cuts] + cuts
-            if some.awaited:
+            if some.writes.awaited:
                 told = [(x.partner.id, x.purchase.external_id) for x in part[: len(some.outcomes)]]
                 try:
                     await match_waiting(self, now, told, historical=historical)
@@ -168,11 +169,13 @@ class Engine:
             for attempt in range(_RETRIES):
                 try:
                     async with transaction() as connection:
-                        return await self._post(
+                        booked = await self._post(
                             connection, items, now, historical, book, sure=attempt > 0
                         )
                 except (LostRace, Deadlock):
                     continue
+                self.shadows.keep(booked.writes)
+                return booked
         finally:
             await self.tell_faults(clock or now)
         raise IdempotencyConflict("the same external ids are being recorded elsewhere right now")
@@ -208,8 +211,9 @@ class Engine:
         holders, batch.tips = await _lock(connection, items)
         if holders:
             await self._load(connection, batch, items, holders)
-            told = [(h, items[n].partner, items[n].purchase) for n, h in holders.items()]
-            await caps.load(connection, batch.tally, told, sure=sure and book)
+            await caps.load(
+                connection, batch.tally, _told(batch, items, holders), sure=sure and book
+            )
         awaiting = book and batch.awaiting and items[0].kind is EventKind.PURCHASE
         cuts = _cuts(batch, items, holders) if awaiting else []
         if cuts:
@@ -234,7 +238,7 @@ class Engine:
         followed = sorted({o.holder for o in batch.writes.occasions}) if book else []
         if book:
             followed += await attributes.referrers(connection, batch.writes.thanks)
-        return _Booked(outcomes, batch.writes.awaited, cuts, issued, followed)
+        return _Booked(outcomes, batch.writes, cuts, issued, followed)
 
     async def _load(
         self,
@@ -260,6 +264,21 @@ class Engine:
         if owing:
             batch.place(await due_lots(connection, sorted(owing), batch.now))
         await end_holds(connection, self.ids, batch)
+
+
+def _told(
+    batch: Batch, items: Sequence[Incoming], holders: Mapping[int, int]
+) -> list[tuple[int, PartnerTerms, Purchase]]:
+    """By whose rules which purchases are judged, in force or in shadow.
+
+    What bears on either is loaded. Were it on those in force alone, a shadow's caps would find what
+    chance put into the batch.
+    """
+    told = [(h, items[n].partner, items[n].purchase) for n, h in holders.items()]
+    if batch.shadows is None or items[0].kind is not EventKind.PURCHASE:
+        return told
+    also = [(h, beside(partner, purchase), purchase) for h, partner, purchase in told]
+    return told + [(h, terms, purchase) for h, terms, purchase in also if terms is not None]
 
 
 async def _lock(
@@ -307,9 +326,10 @@ async def write(connection: Connection, batch: Batch) -> None:
     if writes.issues:
         await issues.add(connection, writes.issues)
     await attributes.write(connection, writes, batch.now)
-    if writes.shadowed or writes.paused:
-        await shadows.write(connection, writes, batch.now)
     if not await caps.write(connection, batch.tally):
         raise LostRace  # another drew on a budget since: less is left of it
+    # After the budgets: who is sure of them locked them when it loaded, before any count.
+    if writes.shadowed or writes.paused:
+        await shadows.write(connection, writes, batch.now)
     if writes.settled:  # last: stock is given back there, for which others wait
         await redemptions.settle(connection, writes.settled)

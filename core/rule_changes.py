@@ -274,7 +274,7 @@ async def reset(engine: Engine, partner: str, now: datetime) -> PartnerTerms:
     terms = find_partner(engine.rulebook, partner)
     if terms.shadow is None:
         raise WrongState(f"nothing of '{terms.code}' judges in shadow", "partner")
-    await shadows.end(terms.id, now)
+    await shadows.end(terms.id, terms.shadow.run, now)
     await engine.renew(now)
     return find_partner(engine.rulebook, partner)
 

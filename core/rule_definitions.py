@@ -107,8 +107,8 @@ class AwardTerms(_Data):
 class BasisTerms(_Data):
     """On what of a receipt it counts; see `laurels.Basis`."""
 
-    of: str = Of.PAID
-    without: tuple[str, ...] = ()
+    of: Annotated[str, _held(Basis)] = Of.PAID
+    without: tuple[Annotated[str, _held(lambda kind: Basis(without=[kind]))], ...] = ()
     except_types: tuple[str, ...] = ()
 
     @model_validator(mode="after")

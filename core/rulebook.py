@@ -164,7 +164,9 @@ class RuleTerms:
     """An earn rule with the id of its stored version.
 
     `policies` gives, by currency, the policy of a rule that holds its points back. A data rule is
-    in force from `from_at` until before `until_at`; a plugin's always.
+    in force from `from_at` until before `until_at`; a plugin's always. `code`, `title` and
+    `run`, where it counts one, are what the rule said when this was made: to read them later may
+    run a partner's code.
     """
 
     id: int
@@ -172,6 +174,15 @@ class RuleTerms:
     policies: Mapping[str, PolicyTerms] = field(default_factory=dict)
     from_at: datetime | None = None
     until_at: datetime | None = None
+    code: str = ""
+    title: str = ""
+    run: Run | None = None
+
+    def __post_init__(self) -> None:
+        if not self.code:
+            object.__setattr__(self, "run", run_of(self.rule))
+            object.__setattr__(self, "code", self.rule.code)
+            object.__setattr__(self, "title", self.rule.title)
 
     def in_force(self, at: datetime) -> bool:
         """Whether it judges what happened at this instant."""
@@ -183,11 +194,6 @@ class RuleTerms:
     def ceilings(self) -> tuple[Ceiling, ...]:
         """The caps and budgets that it is held to."""
         return ceilings_of(self.rule)
-
-    @property
-    def run(self) -> Run | None:
-        """The run that it counts, where it counts one."""
-        return run_of(self.rule)
 
     def policy(self, currency: CurrencyTerms) -> PolicyTerms:
         """The policy under which points of this rule are credited."""
@@ -315,13 +321,13 @@ class PartnerTerms:
         for rule in self.earn:
             for cap in rule.ceilings:
                 if isinstance(cap, Cap):
-                    key = cap.key(rule.rule.code)
+                    key = cap.key(rule.code)
                     begins = None if cap.reach is None else cap.reach.begins(at, self.time_zone)
                     before = found.get(key, begins)
                     ever = begins is None or before is None
                     found[key] = None if ever else min(begins or at, before or at)
             if rule.run is not None:
-                found[rule.run.key(rule.rule.code)] = rule.run.since(at, self.time_zone)
+                found[rule.run.key(rule.code)] = rule.run.since(at, self.time_zone)
         return found
 
     def with_rules(self, earn: tuple[RuleTerms, ...]) -> PartnerTerms:

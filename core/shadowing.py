@@ -1,8 +1,9 @@
 """Shadow rules: a partner's next version judges what its own rules judged, and books nothing.
 
-They are asked after the rules in force, on the same facts (so caps, budgets and what is carried
-over are as the books have them), under the same deadline, and their faults stay theirs: they refuse
-no purchase and suspend no partner. Knows no connection: its rows are `core.store.shadows`'s.
+They are asked after the rules in force, on facts as the books had them before (so what caps,
+budgets and carrying over have counted is what those counted), under the same deadline, and their
+faults stay theirs: they refuse no purchase and suspend no partner. Knows no connection: its rows
+are `core.store.shadows`'s.
 """
 
 from __future__ import annotations
@@ -25,6 +26,19 @@ from laurels.purchase import Facts, Purchase
 from laurels.rules import EarnRule
 
 
+def beside(partner: PartnerTerms, purchase: Purchase) -> PartnerTerms | None:
+    """The partner with the shadow rules that judge a purchase; None where none can."""
+    shadow = partner.shadow
+    if shadow is None or shadow.paused_at is not None:
+        return None
+    try:
+        return shadow.terms.at(purchase.occurred_at).on(purchase.trigger)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # to look at them runs their code: told when they are to judge
+        return None
+
+
 class Shadows:
     """Judges in shadow, for one engine, and knows which runs fail again and again."""
 
@@ -43,13 +57,14 @@ class Shadows:
     ) -> None:
         """Judge a purchase that the rules in force made this of; `booked` is (event, holder, when).
 
-        Leaves a row to be written, or that the run is to be paused. Raises nothing.
+        Leaves a row to be written, or that the run is to be paused; nothing of it is known here
+        until it is `kept`. Raises nothing but KeyboardInterrupt.
         """
         shadow = partner.shadow
         if shadow is None or shadow.paused_at is not None:
             return
         run = shadow.run
-        if self._failed[run] >= FAILURES:
+        if writes.failing.get(run, self._failed[run]) >= FAILURES:
             writes.paused.add(run)
             return
         try:
@@ -58,18 +73,30 @@ class Shadows:
             row = _row(run, booked, (partner, evaluation), (terms, judged))
         except PartnerRuleFailed:
             row = self._fault(writes, run, booked)
-        except Exception:  # a title of a rule's own, say, which runs its code when it is read
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # sys.exit() in what runs a rule's code when it is read, say
             self._containment.put_back([(Fault(partner.id, "", "gave what can't be told"), 1)])
             row = self._fault(writes, run, booked)
         else:
-            self._failed.pop(run, None)
+            writes.failing[run] = 0
         writes.shadowed.append(row)
 
     def _fault(self, writes: Writes, run: int, booked: tuple[int, int, datetime]) -> ShadowRow:
-        self._failed[run] += 1
-        if self._failed[run] >= FAILURES:
+        writes.shadow_faults += self._containment.take_faults()
+        writes.failing[run] = writes.failing.get(run, self._failed[run]) + 1
+        if writes.failing[run] >= FAILURES:
             writes.paused.add(run)
         return ShadowRow(run, *booked, {}, failed=True)
+
+    def keep(self, writes: Writes) -> None:
+        """What was judged is committed: now it counts. What is tried again was never judged."""
+        for row in writes.shadowed:
+            if row.failed:
+                self._failed[row.run] += 1
+            else:
+                self._failed.pop(row.run, None)
+        self._containment.put_back(writes.shadow_faults)
 
     def take_faults(self) -> list[tuple[Fault, int]]:
         """What went wrong since this was asked last, and how often, told as a shadow's."""
@@ -118,7 +145,7 @@ def given(partner: PartnerTerms, evaluation: Evaluation) -> list[Given]:
     for issued in evaluation.issued:
         piece = (issued.rule, None, issued.reward)
         amounts[piece] = amounts.get(piece, 0) + issued.quantity
-    rules = partner.rules
+    rules = partner.earn  # by the words that were read once: now a rule might run its code
     return [
         Given(rules[place].code, rules[place].title, amount, currency, reward)
         for (place, currency, reward), amount in sorted(amounts.items(), key=lambda x: x[0][0])

@@ -119,8 +119,8 @@ class Tally:
         codes = {c.id: c.code for c in partner.issues.values()}
         own = self._own(holder, partner.id, without)
         uses: dict[str, list[Use]] = {}
-        keys = {c.key(r.rule.code) for r in partner.earn for c in r.ceilings}
-        for key in keys | {r.run.key(r.rule.code) for r in partner.earn if r.run is not None}:
+        keys = {c.key(r.code) for r in partner.earn for c in r.ceilings}
+        for key in keys | {r.run.key(r.code) for r in partner.earn if r.run is not None}:
             rows = self.uses.get((holder, partner.id, key), {}).values()
             uses[key] = [
                 Use(row.at, codes[row.currency], row.points, row.times)

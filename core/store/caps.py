@@ -119,7 +119,7 @@ async def load(
 async def write(connection: Connection, tally: Tally) -> bool:
     """Add what was counted; False where a budget has less left than was reckoned with.
 
-    Last before the commit: whoever draws on the same budget waits for that long.
+    Late in the transaction: whoever draws on the same budget waits for that long.
     """
     if tally.added or tally.moved:
         carried: list[tuple[*CarryKey, int]] = [

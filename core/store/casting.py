@@ -35,13 +35,20 @@ _log = structlog.get_logger("laurels.rules")
 
 @dataclass(frozen=True, slots=True)
 class Understudy:
-    """A next version, with what its rules said when it was loaded: they may change their words."""
+    """A next version, with what its rules said when it was loaded: they may change their words.
+
+    They judge on their partner's usual basis where they name none. Making one runs a partner's
+    code, which may raise anything.
+    """
 
     declared: Declared
+    earn: tuple[RuleTerms, ...] = field(init=False, repr=False)
     said: tuple[tuple[str, str, str], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "said", tuple(said_by(self.declared.earn_rules)))
+        rules = self.declared.rules
+        object.__setattr__(self, "earn", tuple(RuleTerms(0, rule) for rule in rules))
+        object.__setattr__(self, "said", tuple(said_by(rules)))
 
 
 class _Cast(NamedTuple):
@@ -67,7 +74,9 @@ async def cast(
         partner = terms[d.partner.code]
         try:
             made = _cast(partner, d, coming.get(partner.code), drafts.get(partner.id, ()))
-        except Exception:  # its rules run their own code when they are looked at
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # its rules run their own code when they are looked at: sys.exit()
             _log.exception("a shadow is left out", partner=partner.code)
             continue
         if made is not None:
@@ -95,7 +104,7 @@ def _cast(
     issues, rewards = dict(partner.issues), dict(partner.rewards)
     if shadow is not None:
         next_ = shadow.declared
-        own, version = [RuleTerms(0, rule) for rule in next_.earn_rules], next_.version
+        own, version = list(shadow.earn), next_.version
         said += shadow.said
         issues = {**_new_currencies(partner, next_), **issues}
         rewards = {**{r.code: RewardTerms(0, r) for r in next_.rewards}, **rewards}

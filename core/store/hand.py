@@ -85,7 +85,7 @@ CREATE TABLE data_rule (
         tstzrange(from_at, until_at) WITH &&) WHERE (from_at IS NOT NULL)
 );
 -- Rules that judge in shadow, and book nothing: a run for each set of them, of which a partner has one
--- open. Its counts of purchases (currency '') and of points stand in slices, for many transactions
+-- open. One that ended goes on when its set is wanted again, unless it was reset. Its counts of purchases (currency '') and of points stand in slices, for many transactions
 -- count at once. Of what differs, the newest are kept.
 CREATE TABLE shadow_run (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -95,6 +95,8 @@ CREATE TABLE shadow_run (
     since timestamptz NOT NULL,
     paused_at timestamptz,
     ended_at timestamptz,
+    reset_at timestamptz,
+    CONSTRAINT shadow_run_reset CHECK (reset_at IS NULL OR ended_at IS NOT NULL),
     CONSTRAINT shadow_run_alone EXCLUDE USING btree (partner_id WITH =) WHERE (ended_at IS NULL)
 );
 CREATE TABLE shadow_count (

@@ -59,7 +59,7 @@ _CONSTRAINTS = {
     "schedule_day": "pkey trigger_check",
     "referral_code": "pkey holder_id_fkey holder_id_key code_check",
     "referral": "pkey holder_id_fkey referrer_id_fkey of_another",
-    "shadow_run": "pkey digest_check version_check alone",
+    "shadow_run": "pkey digest_check version_check reset alone",
     "shadow_count": "pkey slice_check currency_check same_check different_check faults_check "
     "live_check shadow_check of",
     "shadow_difference": "pkey differs",

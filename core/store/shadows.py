@@ -109,7 +109,11 @@ class Run(NamedTuple):
 async def runs(
     connection: Connection, wanted: Sequence[tuple[int, str, str]], now: datetime
 ) -> dict[int, Run]:
-    """The open runs of (partner, stamp, version), by partner; what is no more like that is ended."""
+    """The open runs of (partner, stamp, version), by partner; what is no more like that is ended.
+
+    One that has been ended so goes on where its set is wanted again: any process that hasn't the
+    shadow's package ends it. Not so one that was reset.
+    """
     sets = columns(wanted, 3)
     await connection.execute(
         "UPDATE shadow_run r SET ended_at = $3 WHERE ended_at IS NULL AND NOT EXISTS (SELECT FROM "
@@ -119,6 +123,7 @@ async def runs(
     )
     if not wanted:
         return {}
+    await connection.execute(_REOPEN, *sets[:2])
     await connection.execute(
         "INSERT INTO shadow_run (partner_id, digest, version, since) "
         "SELECT a, b, c, $4 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (a, b, c) "
@@ -132,16 +137,32 @@ async def runs(
     return {row[0]: Run(*row[1:]) for row in rows}
 
 
-async def end(partner: int, now: datetime) -> None:
-    """End a partner's run; with the commit every process begins another.
+_REOPEN = """
+UPDATE shadow_run r SET ended_at = NULL
+FROM (
+    SELECT DISTINCT ON (w.p) x.id, x.partner_id
+    FROM unnest($1::int[], $2::text[]) AS w (p, d)
+    JOIN shadow_run x ON x.partner_id = w.p AND x.digest = w.d
+    WHERE x.reset_at IS NULL
+    ORDER BY w.p, x.id DESC
+) l
+WHERE r.id = l.id AND r.ended_at IS NOT NULL
+    AND NOT EXISTS (SELECT FROM shadow_run o WHERE o.partner_id = l.partner_id AND o.ended_at IS NULL)
+"""
+
+
+async def end(partner: int, run: int, now: datetime) -> None:
+    """End a partner's run for good, and this one; with the commit every process begins another.
 
     Under the installation's lock: nobody meanwhile reads which runs are open.
     """
     async with transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", INSTALL_LOCK)
         await connection.execute(
-            "UPDATE shadow_run SET ended_at = $2 WHERE partner_id = $1 AND ended_at IS NULL",
+            "UPDATE shadow_run SET ended_at = coalesce(ended_at, $3), reset_at = $3 "
+            "WHERE reset_at IS NULL AND (id = $2 OR partner_id = $1 AND ended_at IS NULL)",
             partner,
+            run,
             now,
         )
         await tell(connection)
@@ -152,7 +173,8 @@ async def prune() -> None:
     async with transaction() as connection:
         await connection.execute(
             "DELETE FROM shadow_run WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER "
-            "(PARTITION BY partner_id ORDER BY id DESC) AS n FROM shadow_run) r WHERE n > $1)",
+            "(PARTITION BY partner_id ORDER BY ended_at IS NULL DESC, id DESC) AS n "
+            "FROM shadow_run) r WHERE n > $1)",
             MOST_RUNS,
         )
         for table in ("shadow_count", "shadow_difference"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from core.containment import Fault
 from core.ledger import Ledger
 from core.lines import more_of
 from core.noted import AttributeRow, Occasion
@@ -187,4 +188,7 @@ class Writes:
     shadowed: list[ShadowRow] = field(default_factory=list)
     #: Runs of shadow rules that failed too often in a row: they judge no more.
     paused: set[int] = field(default_factory=set)
+    #: By run how often it failed in a row, and what its rules did wrong: told once this stands.
+    failing: dict[int, int] = field(default_factory=dict)
+    shadow_faults: list[tuple[Fault, int]] = field(default_factory=list)
     awaited: bool = False

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from core.containment import Fault
 from core.db import reading
 from core.rulebook import Rulebook
@@ -88,6 +90,53 @@ async def start():
 
 asyncio.run(start())
 """
+
+
+#: Its words can be read by the host; then, to be cast, they end the process, or never end.
+FICKLE = """
+import sys
+
+class Fickle:
+    code, terms = "fickle", {}
+    def evaluate(self, purchase, facts):
+        return None
+    @property
+    def title(self):
+        if armed():
+            FAULT
+        return "Fickle"
+
+def armed():
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_understudies":
+            return True
+        frame = frame.f_back
+    return False
+
+@hookimpl
+def laurels_earn_rules():
+    return [Fickle()]
+"""
+
+
+@pytest.mark.parametrize("fault", ["sys.exit()", "[None for _ in iter(int, 1)]"])
+async def test_a_next_version_that_cannot_be_looked_at_ends_no_start(
+    database: str, tmp_path: Path, fault: str
+) -> None:
+    head = NEXT[: NEXT.rindex("@hookimpl")]
+    (tmp_path / "grocer_next.py").write_text(head + FICKLE.replace("FAULT", fault))
+    info = tmp_path / "grocer_next-2.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: grocer-next\nVersion: 2.5\n")
+    (info / "entry_points.txt").write_text("[laurels.shadows]\ngrocer = grocer_next\n")
+    source = START.replace(
+        'print(runtime.engine.rulebook.partners["grocer"].shadow.version)',
+        'print(runtime.engine.rulebook.partners["grocer"].shadow, *runtime.plugins.refused)',
+    )
+    started = python(database, source, path=str(tmp_path))
+    assert started.returncode == 0, started.stderr
+    assert "None shadow 'grocer' 2.5: its rules can't be examined: " in started.stdout
 
 
 async def test_a_next_version_that_is_installed_is_cast_at_start(

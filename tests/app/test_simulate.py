@@ -210,13 +210,18 @@ async def test_the_command_prints_tables_or_json(
 async def test_bad_input_is_told_in_a_line_with_exit_code_two(
     bought: Engine, database: str, tmp_path: Path
 ) -> None:
-    broken, wrong = (tmp_path / name for name in ("broken.json", "wrong.json"))
+    names = ("broken.json", "wrong.json", "basis.json")
+    broken, wrong, basis = (tmp_path / name for name in names)
     broken.write_text("{")
     award = {"currency": "BASKET", "points": 1, "eachUnit": "perhaps"}
     wrong.write_text(json.dumps({"code": "more", "title": "More", "award": award}))
+    award = {"currency": "BASKET", "points": 1, "per": "1.00 USD"}
+    rule = {"code": "more", "title": "More", "award": award, "basis": {"of": "NET"}}
+    basis.write_text(json.dumps(rule))
     for arguments, words in (
         (["--draft", str(broken)], "broken.json is no JSON"),
         (["--draft", str(wrong)], "draft.award.eachUnit: Input should be a valid boolean"),
+        (["--draft", str(basis)], "draft.basis.of: "),
         (["--without", "laurels", "--since", "2999-01-01", "--until", "2999-01-02"], "since: "),
     ):
         code, said, complained = await typed(database, "--partner", "grocer", *arguments)

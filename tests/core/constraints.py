@@ -175,6 +175,7 @@ CONSTRAINTS = {
     "shadow_run": {
         "CHECK ((length(digest) = 40))",
         "CHECK ((length(version) >= 1))",
+        "CHECK (((reset_at IS NULL) OR (ended_at IS NOT NULL)))",
         "EXCLUDE USING btree (partner_id WITH =) WHERE ((ended_at IS NULL))",
         "PRIMARY KEY (id)",
     },

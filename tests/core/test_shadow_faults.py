@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from core.containment import FAILURES
-from core.db import heard
+from core.db import Connection, heard
 from core.folding import Recorded
 from core.posting import Engine
 from core.rule_changes import reset
-from core.store import shadows
+from core.store import caps, shadows
 from core.store.data_rules import CHANNEL
 from core.store.faults import of_partners
-from laurels import EarnRule, Facts, PointsPerVisit, Purchase, award, deadline, earn_rule
+from core.store.writes import Given
+from core.tally import Tally
+from laurels import (
+    Budget,
+    EarnRule,
+    Facts,
+    PointsPerVisit,
+    Purchase,
+    award,
+    capped,
+    deadline,
+    earn_rule,
+    on,
+)
 from laurels.rules import Effects, Terms
 from tests.core.shop import days
 from tests.core.test_shadows import STAR, brand, buy, differences, opened, shadow_of, totals
+from tests.schema.client import statements
 from tests.support import NOW, enrol_cards, receipt, scalar
 
 
@@ -42,7 +57,7 @@ def stubborn(purchase: Purchase, facts: Facts) -> Effects:
 
 
 class Renamed:
-    """Says another title once it has judged: one that no database takes."""
+    """Says another title once it has judged."""
 
     code = "slow"
     terms: Terms = {}  # noqa: RUF012  # a protocol's attribute, read only
@@ -54,10 +69,27 @@ class Renamed:
 
 
 class Untitled(Renamed):
-    """Has no title any more once it has judged."""
+    """Has neither code nor title any more once it has judged: to read them ends the process."""
 
     def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
-        type(self).title = property(lambda _: 1 // 0)  # type: ignore[assignment]  # the fault
+        for name in ("code", "title"):
+            setattr(type(self), name, property(lambda _: sys.exit()))
+        return award(STAR, 1000)
+
+
+class Exits:
+    """To ask what it judges ends the process, once it is `armed`."""
+
+    code, title = "slow", "Slow"
+    terms: Terms = {}  # noqa: RUF012  # as above
+    armed = False
+
+    @property
+    def on(self) -> str:
+        """What it judges."""
+        return sys.exit() if self.armed else "purchase"
+
+    def evaluate(self, purchase: Purchase, facts: Facts) -> Effects:
         return award(STAR, 1000)
 
 
@@ -78,8 +110,6 @@ FAULTS: dict[str, tuple[Callable[[], EarnRule], tuple[str, str]]] = {
     ),
     "no effect": (lambda: made(lambda p, f: 7), ("slow", "answered what no rule may in shadow")),
     "too much": (lambda: made(lambda p, f: [award(STAR, 10**15)] * 2), UNTOLD),
-    "no title": (Renamed, UNTOLD),
-    "title raises": (Untitled, UNTOLD),
 }
 
 
@@ -163,3 +193,73 @@ async def test_a_suspended_partner_is_compared_with_nothing(database: str) -> No
     (refused,) = await engine.record_purchases([receipt(engine, "x")], NOW)
     assert not isinstance(refused, Recorded)
     assert await totals(engine) == shadows.Totals()
+
+
+@pytest.mark.parametrize("rule", [Renamed, Untitled])
+async def test_a_rule_is_told_by_the_words_it_had_when_it_was_loaded(
+    database: str, rule: type[Renamed]
+) -> None:
+    await enrol_cards(["1"])
+    engine = await opened(brand("grocer", "2", rule()))
+    await buy(engine, "A", "B")
+    assert await totals(engine) == shadows.Totals(0, 2, 0, {STAR: (40, 2000)})
+    for difference in await differences(engine):
+        assert difference.shadow == [Given("slow", "Fine", 1000, STAR)]
+
+
+async def test_a_rule_that_exits_when_it_is_looked_at_is_contained(database: str) -> None:
+    await enrol_cards(["1"])
+    rule = Exits()
+    others = on("review", PointsPerVisit(STAR, 1))
+    engine = await opened(brand("grocer", "2", rule, others))
+    rule.armed = True
+    grocer = engine.rulebook.partners["grocer"]
+    await buy(engine, "A")
+    assert await totals(engine) == shadows.Totals(0, 0, 1)
+    assert [(x.rule, x.what) for x in await of_partners([grocer.id])] == [UNTOLD]
+    # Nor does it end who takes up the rulebook anew: it is left out.
+    await engine.renew(NOW)
+    assert engine.rulebook.partners["grocer"].shadow is None
+    rule.armed = False
+    await engine.renew(NOW)
+    await buy(engine, "B")
+    assert await totals(engine) == shadows.Totals(0, 1, 1, {STAR: (20, 1000)})
+
+
+async def test_a_purchase_that_is_tried_again_failed_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Races that are lost leave nothing: no failure, no fault, no pause."""
+    await enrol_cards(["1"])
+    engine = await opened(brand("grocer", "2", made(raises)))
+    grocer, write, races = engine.rulebook.partners["grocer"], caps.write, [4]
+
+    async def loses(connection: Connection, tally: Tally) -> bool:
+        races[0] -= 1
+        return races[0] < 0 and await write(connection, tally)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(caps, "write", loses)
+        await buy(engine, "A")
+    assert races == [-1]
+    assert await totals(engine) == shadows.Totals(0, 0, 1)
+    assert [x.faults for x in await of_partners([grocer.id])] == [1]
+    assert await scalar("SELECT count(*) FROM shadow_run WHERE paused_at IS NOT NULL") == 0
+    # The control: as many in a row as pause it, each told.
+    for n in range(FAILURES - 1):
+        assert await scalar("SELECT count(*) FROM shadow_run WHERE paused_at IS NOT NULL") == 0
+        await buy(engine, f"B{n}")
+    assert await scalar("SELECT count(*) FROM shadow_run WHERE paused_at IS NOT NULL") == 1
+    assert [x.faults for x in await of_partners([grocer.id])] == [FAILURES]
+
+
+async def test_budgets_are_locked_before_what_is_counted_in_shadow(database: str) -> None:
+    """Who is sure of a budget locks it first of all: in any other order two could wait."""
+    await enrol_cards(["1"])
+    live = brand("grocer", "1", capped(PointsPerVisit(STAR, 1), Budget("all", 100)))
+    engine = await opened(brand("grocer", "2", PointsPerVisit(STAR, 2)), live=live)
+    with statements() as sent:
+        await buy(engine, "A")
+    (budget,) = [n for n, text in enumerate(sent) if "INSERT INTO budget" in text]
+    (count,) = [n for n, text in enumerate(sent) if "INSERT INTO shadow_count" in text]
+    assert budget < count

@@ -24,6 +24,7 @@ from core.store.casting import Understudy
 from core.store.reference import Declared, install
 from core.store.writes import Given
 from laurels import (
+    Basis,
     Cap,
     Currency,
     EarnRule,
@@ -302,3 +303,66 @@ async def test_the_newest_differences_and_runs_are_kept(
                         "GROUP BY run_id ORDER BY run_id) x") == [1, 1]  # fmt: skip
     assert await scalar("SELECT count(DISTINCT run_id) FROM shadow_count") == 2
     assert await scalar("SELECT count(*) FROM shadow_run") == 2
+
+
+async def test_a_next_version_counts_on_its_own_usual_basis(database: str) -> None:
+    """And one that changes no more than that begins another run."""
+    await enrol_cards(["1"])
+    rule = PointsPerAmount(STAR, 1, "1.00 USD")
+
+    def on(version: Declared, basis: Basis | None) -> Declared:
+        return replace(version, partner=replace(version.partner, basis=basis))
+
+    live, next_ = brand("grocer", "1", rule), brand("grocer", "2", rule)
+    engine = await opened(on(next_, Basis(except_types=["TEA"])), live=live)
+    first = shadow_of(engine.rulebook).run
+    await buy(engine, "T")
+    await buy(engine, "B", kind="BREAD")
+    assert await totals(engine) == shadows.Totals(1, 1, 0, {STAR: (20, 10)})
+    other = await opened(next_, live=live)
+    assert shadow_of(other.rulebook).run != first
+    # The control: live on that basis too, both sides count the same.
+    usual = Basis(except_types=["TEA"])
+    same = await opened(on(next_, usual), live=on(live, usual))
+    await buy(same, "U")
+    assert await totals(same) == shadows.Totals(1, 0, 0, {})
+
+
+async def test_a_run_goes_on_whoever_was_started_without_its_shadow(database: str) -> None:
+    await enrol_cards(["1"])
+    engine = await opened(NEXT)
+    run = shadow_of(engine.rulebook)
+    await buy(engine, "1")
+    assert (await opened()).rulebook.partners["grocer"].shadow is None  # a command of any kind, say
+    assert await shadows.all_by_code() == []
+    again = await opened(NEXT)
+    assert shadow_of(again.rulebook) == replace(run, terms=shadow_of(again.rulebook).terms)
+    await buy(again, "2")
+    assert await totals(again) == shadows.Totals(0, 2, 0, {STAR: (40, 60)})
+    # Another set, then the first again: each has its own.
+    other = await opened(replace(NEXT, version="3"))
+    await buy(other, "3")
+    assert await totals(other) == shadows.Totals(0, 1, 0, {STAR: (20, 30)})
+    again = await opened(NEXT)
+    assert shadow_of(again.rulebook).run == run.run
+    # The control: what was reset begins at zero, though somebody had ended it meanwhile.
+    await opened()
+    fresh = await reset(again, "grocer", NOW + DAY)
+    assert fresh.shadow is not None
+    assert fresh.shadow.run != run.run
+    await opened()
+    assert shadow_of((await opened(NEXT)).rulebook).run == fresh.shadow.run
+    assert await totals(again) == shadows.Totals()
+    assert await scalar("SELECT count(*) FROM shadow_run") == 3
+
+
+async def test_the_open_run_is_kept_however_old_it_is(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadows, "MOST_RUNS", 2)
+    first = shadow_of((await opened(NEXT)).rulebook).run
+    for version in "345":
+        last = shadow_of((await opened(replace(NEXT, version=version))).rulebook).run
+    await opened(NEXT)
+    await shadows.prune()
+    assert await scalar("SELECT array_agg(id ORDER BY id) FROM shadow_run") == [first, last]

@@ -107,8 +107,12 @@ async def test_conditions_see_the_receipt_as_it_is_and_the_award_counts_on_the_b
 @pytest.mark.parametrize(
     ("said", "path", "message"),
     [
-        ({"basis": {"of": "net"}}, ("basis",), "basis: of: 'net' is none of gross, paid, net"),
-        ({"basis": {"without": ["vat"]}}, ("basis",), "basis: without: 'vat' is none of tax"),
+        ({"basis": {"of": "net"}}, ("basis", "of"), "basis: of: 'net' is none of gross, paid, net"),
+        (
+            {"basis": {"without": ["vat"]}},
+            ("basis", "without", 0),
+            "basis: without: 'vat' is none of tax",
+        ),
         ({"basis": {"except_types": [""]}}, ("basis",), "basis: except_types: a text of 1 to"),
         (
             {"award": None, "multiply": {"currency": "POINT", "factor": "2"}, "basis": {}},

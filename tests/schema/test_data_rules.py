@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+from app import whatif
 from core.check import prove
+from core.data_rules import parse
 from tests.schema.client import Client, receipt
-from tests.support import NOW
+from tests.support import NOW, scalar
 
 RULE = """rule { code revision state title when lines otherwise pending reevaluated
   savedAt from until award { currency points per wholeSteps eachUnit atMost carries
@@ -307,3 +311,25 @@ async def test_why_a_rule_gave_nothing_is_told_part_by_part_by_the_facts_of_then
     await pantry.ask(STAFF, SAVE, input=saving(tea() | {"code": "new"}))
     await pantry.ask(STAFF, ACTIVATE, input={"partner": "grocer", "code": "new", "revision": 1})
     assert (await why("R1", "new"))["because"] == "it wasn't in force then"
+
+
+async def test_a_draft_reads_as_save_rule_takes_it(pantry: Client, tmp_path: Path) -> None:
+    """The very JSON of an input: what is checked of it is what saveRule stores."""
+    notes = [{"name": "vip"}, {"name": "old", "value": None}, {"name": "x", "value": "GIFT_CARDS"}]
+    rule = {
+        "code": "MORE_TEA", "title": "HIGHEST", "when": "local.weekday != 'NET_OF_POINTS'",
+        "award": {"currency": "STAR", "points": "1", "per": "1.00 USD", "wholeSteps": True},
+        "basis": {"of": "NET_OF_POINTS", "without": ["TAX", "GIFT_CARDS"], "exceptTypes": ["A_B"]},
+        "group": {"code": "G_1", "mode": "LOWEST", "eachLine": False},
+        "caps": [{"points": "100", "per": "calendar 1M"}], "notes": notes,
+    }  # fmt: skip
+    saved = await pantry.ask(STAFF, SAVE, input=saving(rule))
+    assert saved["__typename"] == "DataRuleChanged", saved
+    stored = parse(json.loads(await scalar("SELECT definition::text FROM data_rule")))
+    file = tmp_path / "rule.json"
+    # Optional inputs that are left out a client may send as null, too.
+    for more in ({}, dict.fromkeys(("multiply", "issue", "budget", "pending"))):
+        file.write_text(json.dumps({**rule, **more}))
+        draft = whatif._read(file)
+        assert draft is not None
+        assert parse(draft) == stored
