@@ -236,7 +236,10 @@ def _facts_aside(
     terms = None if batch.shadows is None else beside(partner, purchase)
     if terms is None:
         return facts
-    return batch.tally.facts(terms, purchase, holder, facts.visits, facts.tiers, facts.attributes)
+    balances = _balances(batch, terms, holder) if terms.balanced else {}
+    return batch.tally.facts(
+        terms, purchase, holder, facts.visits, facts.tiers, facts.attributes, balances
+    )
 
 
 def _shadow(

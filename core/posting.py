@@ -260,7 +260,7 @@ class Engine:
         # What became active meanwhile repays what is owed before what this batch brings does.
         owing = {h for (h, _), x in batch.ledgers.items() if x.arrears and x.pending}
         # And what time did is asked for by rules that ask for balances.
-        owing |= {holder for n, holder in holders.items() if items[n].partner.balanced}
+        owing |= {holder for holder, terms, _ in _told(batch, items, holders) if terms.balanced}
         if owing:
             batch.place(await due_lots(connection, sorted(owing), batch.now))
         await end_holds(connection, self.ids, batch)

@@ -8,12 +8,31 @@ import pytest
 
 from core.db import connected
 from core.store import shadows
-from laurels import Budget, Cap, EarnRule, PointsPerAmount, PointsPerVisit, capped
+from laurels import (
+    Budget,
+    Cap,
+    EarnRule,
+    Effects,
+    Facts,
+    PointsPerAmount,
+    PointsPerVisit,
+    Purchase,
+    award,
+    capped,
+    earn_rule,
+)
 from tests.core.test_shadows import STAR, brand, opened, totals
 from tests.support import BOOKS, DAY, NOW, Databases, books, enrol_cards, receipt
 
 VISIT = PointsPerVisit(STAR, 10)
 CARRIES = PointsPerAmount(STAR, 1, "7.00 USD", carries=True)
+
+
+@earn_rule("saver", "Three for who has a hundred", balances=True)
+def _saver(purchase: Purchase, facts: Facts) -> Effects:
+    return award("STAR", 3) if facts.balances["STAR"] >= 100 else None
+
+
 #: The rules in force, and in shadow: of which what counts reaches further than the live one's.
 SETS: dict[str, tuple[Sequence[EarnRule], Sequence[EarnRule]]] = {
     "a longer cap": ([capped(VISIT, Cap(points=15, per="7D"))],
@@ -23,6 +42,7 @@ SETS: dict[str, tuple[Sequence[EarnRule], Sequence[EarnRule]]] = {
                     [capped(VISIT, Cap(times=9, per="calendar 1Q"))]),
     "a budget": ([capped(VISIT, Budget("all", 10**6))], [capped(VISIT, Budget("all", 170))]),
     "carried over": ([CARRIES], [CARRIES, VISIT]),
+    "balances": ([VISIT], [_saver]),
     "no caps": ([capped(VISIT, Cap(points=15, per="7D"))], [VISIT]),
 }  # fmt: skip
 
