@@ -25,6 +25,7 @@ from tests.core.webshop import (
     log,
     open_webshop,
     refunded,
+    stamp,
 )
 from tests.schema.client import Client
 from tests.support import NOW, scalar
@@ -35,7 +36,7 @@ LOG = """query($state: InboundState, $adapter: String, $subject: String, $first:
   inbound(state: $state, adapter: $adapter, subject: $subject, first: $first, after: $after,
     partner: $partner) { pageInfo { hasNextPage endCursor } edges { node { id delivery subject
     version state attempts problem nextAt doneAt conflicts body partner { code }
-    outcomes { command what told purchase revision } } } } }"""
+    outcomes { command what told purchase revision activity } } } } }"""
 REPLAY = """mutation($input: ReplayInboundInput!) { replayInbound(input: $input) { __typename
   ... on InboundReplayed { replayed deliveries { delivery state } }
   ... on Error { code message path } } }"""
@@ -141,6 +142,24 @@ async def test_a_name_with_another_body_is_refused_and_noted(webshop: Client) ->
     assert await scalar("SELECT name FROM member") == "Ada"
 
 
+async def test_a_body_under_another_topic_is_another_message(webshop: Client) -> None:
+    hook = Webhook("shop/update", "s", {"id": 1})  # it has no name, for it is ignored
+    for topic, status in (("shop/update", 202), ("shop/closed", 202), ("shop/update", 200)):
+        assert (await send(webshop, replace(hook, topic=topic))).status_code == status
+    assert len(await log()) == 2
+
+
+async def test_reviews_and_their_withdrawal_name_the_activity(webshop: Client) -> None:
+    await send(webshop, customer(7))
+    said = {"id": 5, "updated_at": stamp(1), "customer": 7, "stars": 4}
+    for topic in ("reviews/create", "reviews/delete"):
+        await send(webshop, Webhook(topic, topic, said))
+    found = [node["outcomes"][0] for node in (await nodes(webshop, "admin:root"))[:2]]
+    assert [(x["command"], x["what"], x["activity"], x["purchase"]) for x in found] == [
+        ("WithdrawActivity", "booked", "5", None), ("RecordActivity", "booked", "5", None)
+    ]  # fmt: skip
+
+
 async def test_without_a_database_it_is_to_be_sent_again(
     webshop: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +200,14 @@ async def test_the_log_is_told_newest_first_to_admins_and_the_partner(webshop: C
         "partner": {"code": "webshop"}, "outcomes": [],
     }  # fmt: skip
     assert found[2]["outcomes"] == [
-        {"command": "Enrol", "what": "booked", "told": None, "purchase": None, "revision": None}
+        {
+            "command": "Enrol",
+            "what": "booked",
+            "told": None,
+            "purchase": None,
+            "revision": None,
+            "activity": None,
+        }
     ]
     own = await nodes(webshop, "partner:webshop", state="WAITING")
     assert [(node["delivery"], node["body"]) for node in own] == [
