@@ -113,10 +113,11 @@ class InboundDelivery(relay.Node):
         "The body as it came. Null for partners, and from 30 days after it was done: it is "
         "personal data and dropped then."
     )
-    def body(self, info: Info) -> str | None:
-        if self.row.body is None or info.context.viewer.role != "admin":
+    async def body(self, info: Info) -> str | None:
+        if info.context.viewer.role != "admin":
             return None
-        return self.row.body.decode("utf-8", "replace")
+        body = await info.context.loaders.body.load(self.row.id)
+        return None if body is None else body.decode("utf-8", "replace")
 
     @classmethod
     def of(cls, row: store.Inbound) -> InboundDelivery:

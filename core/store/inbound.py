@@ -29,6 +29,8 @@ _ROW = (
     "i.id, i.partner_id, i.adapter, i.delivery, i.subject, i.version, i.received_at, i.headers, "
     "i.body, i.state, i.attempts, i.problem, i.next_at, i.done_at, i.outcome, i.whole, i.conflicts"
 )
+#: A page of them may be of many megabytes; see `bodies`.
+_WITHOUT_BODY = _ROW.replace("i.body", "NULL::bytea")
 _ADD = """
 INSERT INTO inbound (partner_id, adapter, delivery, content_hash, subject, version, received_at,
     headers, body, next_at)
@@ -346,6 +348,15 @@ async def read(ids: Sequence[int]) -> list[Inbound]:
     return [of_row(row) for row in rows]
 
 
+async def bodies(ids: Sequence[int]) -> dict[int, bytes]:
+    """The bodies that are still there of the deliveries of these ids."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            "SELECT id, body FROM inbound WHERE id = ANY($1) AND body IS NOT NULL", list(ids)
+        )
+    return {row[0]: row[1] for row in rows}
+
+
 class Filter(NamedTuple):
     """Which deliveries are listed; None: any."""
 
@@ -356,10 +367,10 @@ class Filter(NamedTuple):
 
 
 async def listed(wanted: Filter, before: int, limit: int) -> list[Inbound]:
-    """Deliveries, newest first, from below this id on."""
+    """Deliveries without their bodies, newest first, from below this id on."""
     async with reading() as connection:
         rows = await connection.fetch(
-            f"SELECT {_ROW} FROM inbound i WHERE i.id < $5 "
+            f"SELECT {_WITHOUT_BODY} FROM inbound i WHERE i.id < $5 "
             "AND ($1::int IS NULL OR i.partner_id = $1) AND ($2::text IS NULL OR i.adapter = $2) "
             "AND ($3::smallint IS NULL OR i.state = $3) AND ($4::text IS NULL OR i.subject = $4) "
             "ORDER BY i.id DESC LIMIT $6",

@@ -11,6 +11,7 @@ import pytest
 from app.asgi import MOST_BYTES
 from core.db import PASSING
 from core.inbound import work
+from core.store.inbound import Filter, listed
 from laurels import Hmac
 from tests.core.webshop import (
     ADAPTER,
@@ -27,7 +28,7 @@ from tests.core.webshop import (
     refunded,
     stamp,
 )
-from tests.schema.client import Client
+from tests.schema.client import Client, statements
 from tests.support import NOW, scalar
 
 PATH = "/in/webshop/shopify"
@@ -219,6 +220,18 @@ async def test_the_log_is_told_newest_first_to_admins_and_the_partner(webshop: C
     assert first["pageInfo"]["hasNextPage"]
     rest = await nodes(webshop, "admin:root", first=2, after=first["pageInfo"]["endCursor"])
     assert [node["delivery"] for node in rest] == ["customer-7"]
+
+
+async def test_bodies_are_loaded_where_they_are_asked_for_and_together(webshop: Client) -> None:
+    for n in range(4):
+        await send(webshop, customer(n))
+    assert [row.body for row in await listed(Filter(), 2**63 - 1, 9)] == [None] * 4
+    for who, asked, count in (
+        ("admin:root", "body", 1), ("admin:root", "delivery", 0), ("partner:webshop", "body", 0)
+    ):  # fmt: skip
+        with statements() as sent:
+            await webshop.ask(who, f"{{ inbound {{ edges {{ node {{ {asked} }} }} }} }}")
+        assert sum("SELECT id, body FROM inbound" in one for one in sent) == count
 
 
 NODE = "query($id: ID!) { node(id: $id) { ... on InboundDelivery { delivery body } } }"
