@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from core.inbound import replay, work
 from core.members import IdentifierKind, MemberRef
 from core.posting import Engine
 from core.purchases import LineInput, PurchaseInput, check_purchase
-from core.store.inbound import State
+from core.store.inbound import State, take
 from laurels import (
     Delivery,
     DeliveryError,
@@ -77,6 +77,8 @@ async def test_a_subject_with_much_that_waits_keeps_no_other_from_its_turn(shop:
         await put(shop, edited(1, n / 10, (f"{n}.00", 1)))
     await put(shop, customer(8))
     await put(shop, created(2, 1, ("10.00", 1), customer=8))
+    first = await take(shop.rulebook.partners["webshop"].id, NOW)
+    assert Counter(row.subject for row in first) == {"1": 20, "customer 8": 1, "2": 1}
     assert await work(shop, NOW) == 2
     assert (await states())[-2:] == [("customer-8", "done"), ("create-2-1", "done")]
     rows = (await log())[1:106]
@@ -104,6 +106,27 @@ async def test_an_older_edit_stays_older_than_one_that_was_partly_refused(databa
         await replay(shop, again, NOW)
     assert await books() == before
     assert (await states())[2:] == [("edit-1-3", "refused"), ("edit-1-2", "superseded")]
+    assert await points() == 30
+
+
+async def test_an_older_edit_that_waited_in_the_batch_of_such_a_one_is_superseded(
+    database: str,
+) -> None:
+    def more(message: Message, found: Delivery) -> Received:
+        if found.id == "create-1-1":
+            return replace(found, version=None)
+        if found.id == "edit-1-2":
+            return replace(found, version=2, after=1)
+        back = RecordReturn("r", "1", NOW, [ReturnedLine(9, "1")])
+        return replace(found, version=3, commands=[*found.commands, back])
+
+    shop = await opened(more)
+    for hook in (
+        created(1, 1, ("10.00", 1)), edited(1, 2, ("20.00", 1)), edited(1, 3, ("30.00", 1))
+    ):  # fmt: skip
+        await put(shop, hook)
+    await work(shop, NOW)
+    assert (await states())[2:] == [("edit-1-2", "superseded"), ("edit-1-3", "refused")]
     assert await points() == 30
 
 
