@@ -17,8 +17,9 @@ from rich.text import Text
 
 from app.runtime import running
 from app.settings import Settings
+from core.errors import UnknownReference
 from core.inbound import replay
-from core.purchases import find_partner
+from core.purchases import check_text, find_partner
 from core.store.inbound import Filter, Inbound, State, listed, read
 
 _NEWEST = 2**63 - 1
@@ -54,7 +55,12 @@ def add_to(
         limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
         again: Annotated[
             list[int] | None,
-            typer.Option("--replay", help="Do this one once more, by its number; may be repeated."),
+            typer.Option(
+                "--replay",
+                min=1,
+                max=_NEWEST,
+                help="Do this one once more, by its number; may be repeated.",
+            ),
         ] = None,
         database_name: Annotated[
             str | None, typer.Option("--database", help="Another database of the same server.")
@@ -90,10 +96,20 @@ async def _found(
 ) -> list[Inbound]:
     async with running(settings, name=database_name) as runtime:
         partner = find_partner(runtime.engine.rulebook, code)
+        adapter, _, subject = wanted
+        check_text(adapter or "", "adapter", 64)
+        check_text(subject or "", "subject", 200)
         if not again:
-            return await listed(Filter(partner.id, *wanted), _NEWEST, limit)
+            rows = await listed(Filter(partner.id, *wanted), _NEWEST, limit)
+            # One that is no longer declared may have left some.
+            if not rows and adapter is not None and adapter not in partner.adapters:
+                raise UnknownReference(f"partner '{code}' has no adapter '{adapter}'", "adapter")
+            return rows
         # Another partner's number is nobody's here.
         own = [row.id for row in await read(again) if row.partner == partner.id]
+        if unknown := sorted(set(again).difference(own)):
+            numbers = ", ".join(map(str, unknown))
+            raise UnknownReference(f"partner '{code}' has no delivery {numbers}", "replay")
         await replay(runtime.engine, own, datetime.now(UTC))
         return await read(own)
 

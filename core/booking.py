@@ -43,6 +43,8 @@ class Booked:
                 return {"activity": booking.purchase.external_id, "event": str(self.event)}
             return {"purchase": booking.purchase.external_id, "event": str(self.event)}
         if isinstance(booking, Unit):
+            if booking.of is EventKind.ACTIVITY:
+                return {"activity": booking.purchase, "event": str(self.event)}
             revision = booking.content.get("revision")
             more = {} if booking.kind is not EventKind.EDIT else {"revision": revision}
             return {"purchase": booking.purchase, "event": str(self.event), **more}

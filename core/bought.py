@@ -27,7 +27,8 @@ from laurels.purchase import Facts, Line, Purchase
 class Request:
     """What came in on a purchase, with what it says of it as it was sent (`said`).
 
-    `waited`: it came before its purchase, so that it is late by no fault of its own.
+    `waited`: it came before its purchase, so that it is late by no fault of its own. Where it is
+    known when it was `received_at`, it is as late as it was then.
     """
 
     partner: PartnerTerms
@@ -36,6 +37,7 @@ class Request:
     occurred_at: datetime
     said: Mapping[str, Any] = field(default_factory=dict)
     waited: bool = False
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

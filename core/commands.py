@@ -5,7 +5,9 @@ Knows nothing of deliveries, nor of how anything is booked. Every refusal names 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeAlias
 
 from core.activities import ActivityInput, check_activity
@@ -34,10 +36,13 @@ Booking: TypeAlias = Enrolment | Incoming | Unit
 WHOLE = (sdk.RecordPurchase, sdk.EditPurchase, sdk.CancelPurchase)
 
 
-def checked(partner: PartnerTerms, command: sdk.Command, *, waited: bool) -> Booking | None:
+def checked(
+    partner: PartnerTerms, command: sdk.Command, received_at: datetime, *, waited: bool
+) -> Booking | None:
     """What is to be booked, or None for what is ignored. Raises Refusal naming the field.
 
-    An edit is taken for revision 2; see `revised`. `waited`: it came before its purchase.
+    An edit is taken for revision 2; see `revised`. What it tells is as late as it was when it was
+    received; `waited`: it came before its purchase.
     """
     match command:
         case sdk.Ignore():
@@ -51,15 +56,14 @@ def checked(partner: PartnerTerms, command: sdk.Command, *, waited: bool) -> Boo
                 command.external_id, _identifiers(partner, command.member)[0], command.occurred_at,
                 command.type, command.attributes,
             )  # fmt: skip
-            return check_activity(partner, told)
+            return replace(check_activity(partner, told), received_at=received_at)
         case sdk.RecordPurchase():
             given = PurchaseInput(
                 command.external_id, _identifiers(partner, command.member)[0], command.occurred_at,
                 command.currency, _lines(command.lines), command.store,
             )  # fmt: skip
-            return check_purchase(partner, given)
-    unit = _unit(partner, command)
-    return replace(unit, waited=waited)
+            return replace(check_purchase(partner, given), received_at=received_at)
+    return replace(_unit(partner, command), waited=waited, received_at=received_at)
 
 
 def _unit(
@@ -107,8 +111,7 @@ def is_edit(booking: Booking | None) -> bool:
     return isinstance(booking, Unit) and booking.kind is EventKind.EDIT
 
 
-def _lines(lines: object) -> list[LineInput]:
-    assert isinstance(lines, list | tuple)
+def _lines(lines: Sequence[sdk.SoldLine]) -> list[LineInput]:
     return [
         LineInput(
             x.product_type, x.amount, x.quantity, x.sku, x.discount or "0", x.tax or "0",

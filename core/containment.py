@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 #: So many failures in a row suspend a partner, for seconds that double while it goes on failing.
 FAILURES = 5
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+#: Seconds for which a verifier's next fault isn't noted.
+_QUIET = 60.0
 _TOO_SLOW = "took longer than a rule may"
 _log = structlog.get_logger("laurels.rules")
 
@@ -135,6 +137,8 @@ class Containment:
         self.breakers = breakers or Breakers()
         #: Of adapters, by partner and code: one that can't read suspends itself, and no rule.
         self.reading = Breakers(self.breakers.clock)
+        #: Of adapters whose verifier failed: until when that isn't noted again.
+        self._quiet: dict[tuple[int, str], float] = {}
         self._silent = silent
         self._faults: Counter[Fault] = Counter()
 
@@ -213,21 +217,22 @@ class Containment:
                 f"{ceil(left)} seconds"
             )
         try:
-            received = check_received(in_time(lambda: adapter.read(message)))
-        except DeliveryError:
+            received = in_time(lambda: check_received(_asked(adapter, message)))
+        except (DeliveryError, KeyboardInterrupt):
             raise
         except RuleTooSlow:
             what = _TOO_SLOW
         except DeclarationError:
             what = "answered what no adapter may"
-        except Exception as error:  # its words might quote a customer
+        except BaseException as error:  # sys.exit() too; its words might quote a customer
             what = f"raised {_type_of(error)}"
         else:
             if not tentative:
                 self.reading.passed(key)
             return received
         if not tentative:
-            self._note_adapter(partner, adapter, what)
+            pause = self.reading.failed(key)
+            self._note_adapter(partner, adapter, what, pause)
         raise PartnerRuleFailed(f"adapter '{adapter.code}': its read {what}")
 
     def verified(
@@ -238,21 +243,31 @@ class Containment:
         body: bytes,
         now: datetime,
     ) -> bool:
-        """Whether a message is genuine; False too where a brand's own verifier fails."""
+        """Whether a message is genuine; False too where a brand's own verifier fails.
+
+        Anybody may send what makes it fail: that suspends nobody, and is noted once in a while.
+        """
         try:
             return in_time(lambda: adapter.verify.verify(headers, body, now)) is True
+        except KeyboardInterrupt:
+            raise
         except RuleTooSlow:
             what = _TOO_SLOW
-        except Exception as error:
+        except BaseException as error:
             what = f"raised {_type_of(error)}"
-        self._note_adapter(partner, adapter, f"verify {what}")
+        key, at = (partner.id, adapter.code), self.breakers.clock()
+        if at >= self._quiet.get(key, at):
+            self._quiet[key] = at + _QUIET
+            self._note_adapter(partner, adapter, f"verify {what}", 0.0)
         return False
 
-    def _note_adapter(self, partner: PartnerTerms, adapter: Adapter, what: str) -> None:
+    def _note_adapter(
+        self, partner: PartnerTerms, adapter: Adapter, what: str, pause: float
+    ) -> None:
         self._faults[Fault(partner.id, f"in/{adapter.code}"[:64], what)] += 1
         _log.warning(
             "a partner's adapter failed", partner=partner.code, adapter=adapter.code, what=what,
-            suspended_for=self.reading.failed((partner.id, adapter.code)) or None,
+            suspended_for=pause or None,
         )  # fmt: skip
 
     def _note(self, partner: PartnerTerms, rule: str, what: str, *, tentative: bool) -> None:
@@ -304,6 +319,16 @@ class Containment:
         """They couldn't be kept: they are told next time."""
         for fault, count in faults:
             self._faults[fault] += count
+
+
+def _asked(adapter: Adapter, message: Message) -> Received:
+    """What an adapter answers; what it refuses, in its words as they are now."""
+    try:
+        return adapter.read(message)
+    except DeliveryError as error:
+        text = str(error)
+    # Outside of the handler: an error of a brand's own class may raise when it is told.
+    raise DeliveryError(text)
 
 
 def _harmless(rule: EarnRule) -> bool:

@@ -162,7 +162,7 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
             )
         return Recorded(known[0], holder, known[3], replayed=True)
     if item.kind is not EventKind.OCCASION:  # the engine is as late as it is
-        _check_time(batch, partner, purchase)
+        _check_time(batch, partner, purchase, item.received_at or batch.now)
     ladders = batch.rulebook.ladders_of(partner)
     ranks = {x.id: batch.standing(holder, x).rank_at(purchase.occurred_at) for x in ladders}
     noted = noted_at(batch.attributes.get((holder, partner.id), ()), purchase.occurred_at)
@@ -258,12 +258,12 @@ def _shadow(
         batch.shadows.judge(batch.writes, partner, purchase, facts, evaluation, booked)
 
 
-def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase) -> None:
+def _check_time(batch: Batch, partner: PartnerTerms, purchase: Purchase, told_at: datetime) -> None:
     if purchase.occurred_at > batch.now + AHEAD:
         raise NotAllowed(
             "the purchase lies more than five minutes ahead of our clock", "occurredAt"
         )
-    if not batch.historical and purchase.occurred_at < batch.now - partner.late:
+    if not batch.historical and purchase.occurred_at < told_at - partner.late:
         raise NotAllowed(
             f"partner '{partner.code}' may report purchases up to {partner.late.days} days late; "
             "older ones come by import",

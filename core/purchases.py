@@ -69,7 +69,8 @@ class Incoming:
     """A purchase, or an activity, that passed all checks which need no database.
 
     `supposed` are tiers, by ladder, that a quote takes in place of those that the member holds.
-    An occasion's is known by its number, the `holder`; its `member` says nothing.
+    An occasion's is known by its number, the `holder`; its `member` says nothing. What was
+    `received_at` an instant before it is booked is as late as it was then.
     """
 
     partner: PartnerTerms
@@ -78,6 +79,7 @@ class Incoming:
     supposed: Mapping[str, str] = field(default_factory=dict)
     kind: EventKind = EventKind.PURCHASE
     holder: int | None = None
+    received_at: datetime | None = None
 
 
 def find_partner(rulebook: Rulebook, code: str) -> PartnerTerms:

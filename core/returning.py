@@ -226,7 +226,7 @@ async def _record(
             else:
                 request = Request(
                     unit.partner, unit.kind, unit.external_id, unit.occurred_at, unit.content,
-                    unit.waited,
+                    unit.waited, unit.received_at,
                 )  # fmt: skip
                 purchase = bought[found[n][0]]
                 outcomes.append(

@@ -56,7 +56,8 @@ def unit_digest(purchase: str, occurred_at: datetime, content: Mapping[str, Any]
 class Unit:
     """What came in on a purchase, checked as far as it can be without knowing the purchase.
 
-    On an activity: `of` is what the `purchase` is.
+    On an activity: `of` is what the `purchase` is. `waited`: it came before its purchase. What was
+    `received_at` an instant before it is booked is as late as it was then.
     """
 
     partner: PartnerTerms
@@ -67,6 +68,7 @@ class Unit:
     content: Mapping[str, Any] = field(default_factory=dict)
     waited: bool = False
     of: EventKind = EventKind.PURCHASE
+    received_at: datetime | None = None
 
     @property
     def order(self) -> str:

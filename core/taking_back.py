@@ -65,8 +65,9 @@ def _check_time(batch: Batch, request: Request, bought: Bought) -> None:
         raise BadInput("it lies before its purchase", "occurredAt")
     if request.occurred_at > batch.now + AHEAD:
         raise NotAllowed("it lies more than five minutes ahead of our clock", "occurredAt")
-    exempt = batch.historical or request.waited
-    if not exempt and request.occurred_at < batch.now - request.partner.late:
+    at = request.received_at
+    exempt = batch.historical or (request.waited and at is None)
+    if not exempt and request.occurred_at < (at or batch.now) - request.partner.late:
         raise NotAllowed(
             f"partner '{request.partner.code}' may report up to {request.partner.late.days} days "
             "late; what is older comes by import",

@@ -19,6 +19,7 @@ from laurels.purchase import LineKind, PurchaseError
 from laurels.verifying import Verifier, check_header
 
 LONGEST_NAME = 200
+LONGEST_REASON = 500
 MOST_COMMANDS = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -122,7 +123,7 @@ class RecordPurchase:
         _check_texts(self, "external_id", "currency", "store")
         _check_instant(self.occurred_at)
         _check_kind("member", self.member, MemberBy)
-        _check_each("lines", self.lines, SoldLine)
+        _tuple_of(self, "lines", SoldLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class EditPurchase:
     def __post_init__(self) -> None:
         _check_texts(self, "purchase", "currency")
         _check_instant(self.occurred_at)
-        _check_each("lines", self.lines, SoldLine)
+        _tuple_of(self, "lines", SoldLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class RecordReturn:
     def __post_init__(self) -> None:
         _check_texts(self, "external_id", "purchase", "amount")
         _check_instant(self.occurred_at)
-        _check_each("lines", self.lines, ReturnedLine)
+        _tuple_of(self, "lines", ReturnedLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +234,14 @@ class Enrol:
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """Nothing is to be done, and why: a test order, a topic that doesn't matter."""
+    """Nothing is to be done, and why, in at most 500 characters: a topic that doesn't matter."""
 
     because: str
 
     def __post_init__(self) -> None:
         _check_texts(self, "because")
+        if len(self.because) > LONGEST_REASON:
+            raise DeliveryError(f"because: a text of at most {LONGEST_REASON} characters is wanted")
 
 
 Command: TypeAlias = (
@@ -289,7 +292,7 @@ class Delivery:
                 raise DeliveryError(f"{name}: a text of 1 to {LONGEST_NAME} characters is wanted")
         place("version", self.version)
         place("after", self.after)
-        _check_each("commands", self.commands, _COMMANDS)
+        _tuple_of(self, "commands", _COMMANDS)
         if not 1 <= len(self.commands) <= MOST_COMMANDS:
             raise DeliveryError(f"commands: 1 to {MOST_COMMANDS} are wanted")
 
@@ -363,9 +366,13 @@ def _check_kind(name: str, value: object, kind: type) -> None:
         raise DeliveryError(f"{name}: {kind.__name__} is wanted, not {type(value).__name__}")
 
 
-def _check_each(name: str, values: object, kind: type | tuple[type, ...]) -> None:
+def _tuple_of(command: object, name: str, kind: type | tuple[type, ...]) -> None:
+    """Make a tuple of what may be any sequence: it is what it was when it was looked at."""
+    values: object = getattr(command, name)
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):
         raise DeliveryError(f"{name}: a list is wanted, not {type(values).__name__}")
-    for n, value in enumerate(values, 1):
+    held = tuple(values)
+    for n, value in enumerate(held, 1):
         if not isinstance(value, kind):
             raise DeliveryError(f"{name}: {type(value).__name__} at place {n} is none")
+    object.__setattr__(command, name, held)

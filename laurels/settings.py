@@ -7,8 +7,9 @@ where values come from: whoever runs the plugin reads them.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TypeAlias, get_args
 
@@ -28,7 +29,8 @@ _SECRETS = (Secret, SecretStr, SecretBytes)
 _TELLING = {*get_args(ErrorType)} - {"assertion_error", "union_tag_invalid", "value_error"}
 #: So many characters of a longer secret are enough to tell it by.
 _RECOGNISED = 8
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+#: A password may hold any character, so that only the last @ surely ends it.
+_PASSWORD = re.compile(r"(?<=://).*(?=@)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ def validated(plugin: str, model: type[BaseModel], values: Mapping[str, object])
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         told = [_problem(plugin, model, e["loc"], e["type"], e["msg"]) for e in found]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # such as KeyError, whose words are the value
+        told = [f"the plugin's own check raised {type(error).__name__}"]
     # Outside of the handler: what pydantic raised holds the values, and must not be its context.
     raise DeclarationError("; ".join(told))
 
@@ -166,9 +172,12 @@ def secrets_of(value: object) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for key, held in value.items():
             yield from (*secrets_of(key), *secrets_of(held))
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, list | tuple | set | frozenset | deque):
         for held in value:
             yield from secrets_of(held)
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from secrets_of(getattr(value, part.name, None))
 
 
 def masked(text: str, settings: BaseModel | None) -> str:

@@ -58,7 +58,7 @@ class Hmac:
     """An HMAC over the body, in a header: what most shops send.
 
     `prefix` is what stands before the signature in the header, such as `sha256=`. Raises
-    DeclarationError where it could let anybody in: no secret, or an empty one.
+    DeclarationError where it could let anybody in: no secret, or a blank one.
     """
 
     secret: Secrets = field(repr=False)
@@ -134,7 +134,7 @@ class StandardWebhooks:
                 keys.append(base64.b64decode(key.removeprefix(b"whsec_"), validate=True))
             except binascii.Error:
                 raise DeclarationError("webhooks: secret: after whsec_ comes base64") from None
-        if not all(keys):
+        if not all(key.strip() for key in keys):
             raise DeclarationError("webhooks: secret: it is empty")
         return keys
 
@@ -162,7 +162,7 @@ class StandardWebhooks:
 
 
 def keys_of(secrets: Secrets) -> list[bytes]:
-    """The secrets as bytes. Raises DeclarationError where there is none, or an empty one."""
+    """The secrets as bytes. Raises DeclarationError where there is none, or a blank one."""
     alone = isinstance(secrets, str | bytes | SecretStr | SecretBytes)
     several: object = [secrets] if alone else secrets
     if not isinstance(several, Sequence) or not several:
@@ -172,7 +172,7 @@ def keys_of(secrets: Secrets) -> list[bytes]:
         plain: object = secret
         if isinstance(plain, SecretStr | SecretBytes):
             plain = plain.get_secret_value()
-        if not isinstance(plain, str | bytes) or not plain:
+        if not isinstance(plain, str | bytes) or not plain.strip():
             raise DeclarationError(f"secret: a text is wanted, not {type(secret).__name__}")
         keys.append(plain.encode() if isinstance(plain, str) else plain)
     return keys

@@ -57,6 +57,7 @@ class InboundOutcome:
     told: str | None = strawberry.field(description="Why, where there is more to say.")
     purchase: str | None = strawberry.field(description="The number of the purchase, if any.")
     revision: int | None = strawberry.field(description="The revision that an edit became.")
+    activity: str | None = strawberry.field(description="The name of the activity, if any.")
 
 
 @strawberry.type(description="A webhook as it came, and what became of it.")
@@ -103,6 +104,7 @@ class InboundDelivery(relay.Node):
             InboundOutcome(
                 command=said["command"], what=said["what"], told=said.get("told"),
                 purchase=said.get("purchase"), revision=said.get("revision"),
+                activity=said.get("activity"),
             )
             for said in self.row.outcome
         ]  # fmt: skip
@@ -111,10 +113,11 @@ class InboundDelivery(relay.Node):
         "The body as it came. Null for partners, and from 30 days after it was done: it is "
         "personal data and dropped then."
     )
-    def body(self, info: Info) -> str | None:
-        if self.row.body is None or info.context.viewer.role != "admin":
+    async def body(self, info: Info) -> str | None:
+        if info.context.viewer.role != "admin":
             return None
-        return self.row.body.decode("utf-8", "replace")
+        body = await info.context.loaders.body.load(self.row.id)
+        return None if body is None else body.decode("utf-8", "replace")
 
     @classmethod
     def of(cls, row: store.Inbound) -> InboundDelivery:

@@ -21,7 +21,7 @@ from core.models import PartnerRow, RewardRow
 from core.posting import Engine
 from core.rulebook import CurrencyTerms, PartnerTerms
 from core.standings import TierStatus, standings
-from core.store import lookups, reads
+from core.store import inbound, lookups, reads
 from core.store.faults import RuleFault, of_partners
 from core.store.redemptions import stock_left
 from laurels.purchase import Line
@@ -116,6 +116,11 @@ class Loaders(StoryLoaders):
             return await lookups.related(self._partner.id, holders)
 
         return one(fetch)
+
+    @cached_property
+    def body(self) -> DataLoader[int, bytes | None]:
+        """The body of a webhook that came in, by its number."""
+        return one(inbound.bodies)
 
     @cached_property
     def partner(self) -> DataLoader[int, PartnerRow | None]:

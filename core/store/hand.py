@@ -171,7 +171,7 @@ CREATE TABLE inbound (
     partner_id integer NOT NULL,
     adapter text NOT NULL CHECK (length(adapter) BETWEEN 1 AND 64),
     delivery text NOT NULL CHECK (length(delivery) BETWEEN 1 AND 200),
-    body_hash bytea NOT NULL CHECK (length(body_hash) = 32),
+    content_hash bytea NOT NULL CHECK (length(content_hash) = 32),
     subject text NOT NULL CHECK (length(subject) <= 200),
     version bigint,
     received_at timestamptz NOT NULL,

@@ -22,44 +22,58 @@ from core.store.redemptions import claim_key
 
 #: With a partner's id: who processes what came for it. No other lock of this database has it.
 _LOCK = 52873572
-#: Subjects, and deliveries, that are taken up at a time.
-_SUBJECTS, _SOME = 50, 100
+#: Deliveries that are taken up at a time, and how many of them of one subject.
+_SOME, _EACH = 100, 20
 
 _ROW = (
     "i.id, i.partner_id, i.adapter, i.delivery, i.subject, i.version, i.received_at, i.headers, "
     "i.body, i.state, i.attempts, i.problem, i.next_at, i.done_at, i.outcome, i.whole, i.conflicts"
 )
+#: A page of them may be of many megabytes; see `bodies`.
+_WITHOUT_BODY = _ROW.replace("i.body", "NULL::bytea")
 _ADD = """
-INSERT INTO inbound (partner_id, adapter, delivery, body_hash, subject, version, received_at,
+INSERT INTO inbound (partner_id, adapter, delivery, content_hash, subject, version, received_at,
     headers, body, next_at)
-VALUES ($1, $2, $3, sha256($4), $5, $6, $7, $8::jsonb, $4, $7)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $7)
 ON CONFLICT ON CONSTRAINT inbound_delivery DO NOTHING RETURNING id
 """
 _AGAIN = """
-UPDATE inbound SET conflicts = conflicts + (body_hash <> sha256($4))::int
-WHERE partner_id = $1 AND adapter = $2 AND delivery = $3 RETURNING body_hash = sha256($4)
+UPDATE inbound SET conflicts = conflicts + (content_hash <> $4)::int
+WHERE partner_id = $1 AND adapter = $2 AND delivery = $3 RETURNING content_hash = $4
 """
 _TAKE = f"""
-WITH s AS (
-    SELECT adapter, subject, CASE subject WHEN '' THEN id ELSE 0 END AS own, min(next_at) AS at
-    FROM inbound WHERE partner_id = $1 AND done_at IS NULL AND next_at <= $2
-    GROUP BY 1, 2, 3 ORDER BY 4 LIMIT {_SUBJECTS}
+WITH due AS (
+    SELECT d.id, d.adapter, d.subject, min(d.next_at) OVER alike AS at,
+        row_number() OVER (alike ORDER BY d.version NULLS LAST, d.id) AS place
+    FROM (
+        SELECT *, CASE subject WHEN '' THEN id ELSE 0 END AS own
+        FROM inbound WHERE partner_id = $1 AND done_at IS NULL AND next_at <= $2
+    ) d
+    WINDOW alike AS (PARTITION BY d.adapter, d.subject, d.own)
+), chosen AS (
+    SELECT id FROM due WHERE place <= {_EACH} ORDER BY at, adapter, subject, place, id LIMIT {_SOME}
 )
-SELECT {_ROW} FROM s JOIN inbound i ON i.partner_id = $1 AND i.adapter = s.adapter
-    AND i.subject = s.subject AND s.own IN (0, i.id) AND i.done_at IS NULL
-ORDER BY s.at, s.adapter, s.subject, i.version NULLS LAST, i.id LIMIT {_SOME}
+SELECT {_ROW} FROM chosen JOIN inbound i ON i.id = chosen.id ORDER BY i.id
+"""
+_WAKE = """
+UPDATE inbound i SET next_at = $5
+FROM unnest($2::text[], $3::text[]) AS k (adapter, subject)
+WHERE i.partner_id = $1 AND i.adapter = k.adapter AND i.subject = k.subject
+    AND i.done_at IS NULL AND i.next_at > $5 AND i.id <> ALL ($4::bigint[])
 """
 _STANDING = """
-SELECT k.adapter, k.subject, w.version, w.id, f.version
+SELECT k.adapter, k.subject, w.version, w.id, coalesce(f.bare, 0), coalesce(f.last, 0), f.version
 FROM unnest($2::text[], $3::text[]) AS k (adapter, subject)
 LEFT JOIN LATERAL (
     SELECT i.version, i.id FROM inbound i WHERE i.partner_id = $1 AND i.adapter = k.adapter
-        AND i.subject = k.subject AND i.whole AND i.state = 2
-    ORDER BY i.version DESC NULLS FIRST, i.id DESC LIMIT 1
+        AND i.subject = k.subject AND i.whole AND i.version IS NOT NULL
+    ORDER BY i.version DESC, i.id DESC LIMIT 1
 ) w ON true
 LEFT JOIN LATERAL (
-    SELECT max(i.version) AS version FROM inbound i WHERE i.partner_id = $1
-        AND i.adapter = k.adapter AND i.subject = k.subject AND i.done_at IS NOT NULL
+    SELECT max(i.version) FILTER (WHERE i.done_at IS NOT NULL) AS version,
+        max(i.id) FILTER (WHERE i.whole AND i.version IS NULL) AS bare,
+        max(i.id) FILTER (WHERE i.whole) AS last
+    FROM inbound i WHERE i.partner_id = $1 AND i.adapter = k.adapter AND i.subject = k.subject
 ) f ON true
 """
 _FINISH = """
@@ -152,10 +166,20 @@ class Finished(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How far a subject is: its newest whole delivery in the books, the last version finished."""
+    """How far a subject is: its newest whole deliveries in the books, the last version finished.
 
-    whole: tuple[int | None, int] | None
+    `numbered` is the newest that has a version, with its number; `bare` the number of the last to
+    come without one, `last` of the last to come at all (0: none).
+    """
+
+    numbered: tuple[int, int] | None
+    bare: int
+    last: int
     finished: int | None
+
+
+#: Of a subject of which nothing is in the books.
+NOTHING = Standing(None, 0, 0, None)
 
 
 class Stored(NamedTuple):
@@ -168,26 +192,32 @@ class Stored(NamedTuple):
 
 
 @asynccontextmanager
-async def alone(partner: int) -> AsyncIterator[None]:
-    """Be the one process that does what came in for a partner; waits for another to end."""
+async def alone(partner: int) -> AsyncIterator[bool]:
+    """Be the one process that does what came in for a partner; False: another is."""
     async with reading() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK, partner)
         # Given back to the pool, a connection is freed of all its advisory locks.
-        yield
+        yield await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK, partner)
+
+
+def digest_of(headers: Mapping[str, str], body: bytes) -> bytes:
+    """32 bytes that stand for all that is kept of a message: its topic may be in a header."""
+    kept = orjson.dumps(dict(headers), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(kept + b"\0" + body).digest()
 
 
 async def add(given: Arrived, now: datetime) -> bool | None:
-    """Keep a delivery. False: it is kept already; None: its name is, with another body (noted)."""
+    """Keep a delivery. False: it is kept already; None: its name is, and says otherwise (noted)."""
     headers = orjson.dumps(dict(given.headers)).decode()
+    digest = digest_of(given.headers, given.body)
     async with reading() as connection:
         new = await connection.fetchval(
-            _ADD, given.partner, given.adapter, given.delivery, given.body, given.subject,
-            given.version, now, headers,
+            _ADD, given.partner, given.adapter, given.delivery, digest, given.subject,
+            given.version, now, headers, given.body,
         )  # fmt: skip
         if new is not None:
             return True
         same = await connection.fetchval(
-            _AGAIN, given.partner, given.adapter, given.delivery, given.body
+            _AGAIN, given.partner, given.adapter, given.delivery, digest
         )
     return False if same else None
 
@@ -204,7 +234,7 @@ async def due(now: datetime) -> list[int]:
 
 
 async def take(partner: int, now: datetime) -> list[Inbound]:
-    """What isn't done of subjects of which something is due, each in the order of its versions."""
+    """Some of what is due, of many subjects rather than much of one."""
     async with reading() as connection:
         return [of_row(row) for row in await connection.fetch(_TAKE, partner, now)]
 
@@ -216,7 +246,7 @@ async def standing(
     async with reading() as connection:
         rows = await connection.fetch(_STANDING, partner, *columns(subjects, 2))
     return {
-        (row[0], row[1]): Standing(None if row[3] is None else (row[2], row[3]), row[4])
+        (row[0], row[1]): Standing(None if row[3] is None else (row[2], row[3]), *row[4:7])
         for row in rows
     }
 
@@ -242,6 +272,14 @@ async def finish(done: Sequence[Finished]) -> None:
     ]
     async with reading() as connection:
         await connection.execute(_FINISH, *columns(rows, 10))
+
+
+async def wake(
+    partner: int, subjects: Sequence[tuple[str, str]], but: Sequence[int], now: datetime
+) -> None:
+    """Try again at once what waits of these subjects, each an (adapter, subject), but these ids."""
+    async with reading() as connection:
+        await connection.execute(_WAKE, partner, *columns(subjects, 2), list(but), now)
 
 
 async def hurry(partner: int, problem: str, since: datetime, now: datetime) -> None:
@@ -310,6 +348,15 @@ async def read(ids: Sequence[int]) -> list[Inbound]:
     return [of_row(row) for row in rows]
 
 
+async def bodies(ids: Sequence[int]) -> dict[int, bytes]:
+    """The bodies that are still there of the deliveries of these ids."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            "SELECT id, body FROM inbound WHERE id = ANY($1) AND body IS NOT NULL", list(ids)
+        )
+    return {row[0]: row[1] for row in rows}
+
+
 class Filter(NamedTuple):
     """Which deliveries are listed; None: any."""
 
@@ -320,10 +367,10 @@ class Filter(NamedTuple):
 
 
 async def listed(wanted: Filter, before: int, limit: int) -> list[Inbound]:
-    """Deliveries, newest first, from below this id on."""
+    """Deliveries without their bodies, newest first, from below this id on."""
     async with reading() as connection:
         rows = await connection.fetch(
-            f"SELECT {_ROW} FROM inbound i WHERE i.id < $5 "
+            f"SELECT {_WITHOUT_BODY} FROM inbound i WHERE i.id < $5 "
             "AND ($1::int IS NULL OR i.partner_id = $1) AND ($2::text IS NULL OR i.adapter = $2) "
             "AND ($3::smallint IS NULL OR i.state = $3) AND ($4::text IS NULL OR i.subject = $4) "
             "ORDER BY i.id DESC LIMIT $6",

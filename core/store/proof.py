@@ -49,7 +49,7 @@ _CONSTRAINTS = {
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",
     "cap_use": "pkey holder_id_fkey key_check times_check counts period",
-    "inbound": "pkey adapter_check delivery_check body_hash_check subject_check state_check "
+    "inbound": "pkey adapter_check delivery_check content_hash_check subject_check state_check "
     "attempts_check problem_check conflicts_check delivery open body problem",
     "issue": "pkey holder_id_fkey place_check reward_check quantity_check problem_check done",
     "budget": "pkey code_check taken_check not_overdrawn",

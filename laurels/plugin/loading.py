@@ -89,7 +89,7 @@ def _asked(
         redeem_rules=_ask(manager, "laurels_redeem_rules", check_redeem_rules, settings),
         rewards=_ask(manager, "laurels_rewards", check_rewards, settings),
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
-        settings=described(name, settings),
+        settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
     )
     check_fit(installed)

@@ -58,7 +58,14 @@ async def test_the_log_and_a_replay(
     told = inbound(database, "--partner", "webshop", "--replay", "2")
     assert rows(told) == [["2", "shopify", "customer 7", "customer-7", "done", "2", "Enrol known"]]
     # Another partner's number is nobody's here.
-    assert rows(inbound(database, "--partner", "grocer", "--replay", "2")) == []
+    for wrong in (("grocer", "--replay", "2"), ("webshop", "--replay", "99")):
+        told = inbound(database, "--partner", *wrong)
+        assert told.returncode == 1
+        assert told.stderr == f"partner '{wrong[0]}' has no delivery {wrong[2]}\n"
+    told = inbound(database, "--partner", "webshop", "--adapter", "till")
+    assert (told.returncode, told.stderr) == (1, "partner 'webshop' has no adapter 'till'\n")
+    for huge in ("0", str(2**63)):
+        assert inbound(database, "--partner", "webshop", "--replay", huge).returncode == 2
     assert (await log())[1].attempts == 2
     told = inbound(database, "--partner", "none")
     assert told.returncode == 1

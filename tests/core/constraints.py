@@ -95,7 +95,7 @@ CONSTRAINTS = {
         "CHECK (((state = ANY (ARRAY[3, 5])) = (problem <> ''::text)))",
         "CHECK ((attempts >= 0))",
         "CHECK ((conflicts >= 0))",
-        "CHECK ((length(body_hash) = 32))",
+        "CHECK ((length(content_hash) = 32))",
         "CHECK ((length(problem) <= 1000))",
         "CHECK ((length(subject) <= 200))",
         "PRIMARY KEY (id)",

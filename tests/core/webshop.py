@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from core.errors import PartnerRuleFailed
 from core.inbound import keep, named, work
 from core.posting import Engine
 from core.programme import Programme
@@ -213,11 +214,14 @@ async def arrive(engine: Engine, *hooks: Webhook, now: datetime = NOW) -> list[b
 async def put(engine: Engine, hook: Webhook, now: datetime = NOW) -> bool | None:
     """Keep what the shop sends."""
     partner = engine.rulebook.partners["webshop"]
+    message = Message(hook.headers, hook.body)
     try:
-        received = partner.adapters["shopify"].read(Message(hook.headers, hook.body))
-    except Exception:
+        received = engine.containment.read(
+            partner, partner.adapters["shopify"], message, tentative=True
+        )
+    except (DeliveryError, PartnerRuleFailed):
         received = None
-    name, subject, version = named(received, str(hash(hook.body)))
+    name, subject, version = named(received, message)
     given = Arrived(
         partner.id, "shopify", name, subject, version, hook.headers, hook.body
     )  # fmt: skip

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -239,6 +240,53 @@ def test_a_brand_signs_and_reads_in_its_tests() -> None:
     assert testing.problems(plugin(cancel)) == []
 
 
+class Raising:
+    """Lets nobody in, and says so in its own way."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+        raise KeyError
+
+
+class Yes:
+    """Its answer is no True."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Any:
+        return "yes"
+
+
+def nothing(message: Message) -> Any:
+    return None
+
+
+def test_nothing_but_true_lets_a_message_in() -> None:
+    with pytest.raises(DeliveryError, match="signature"):
+        testing.received(plugin(cancel, Yes()), "shop", BODY, {"x-topic": "d-1"})
+    assert testing.problems(plugin(cancel, Yes())) == []
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", b" \t", ["good", " "], SecretStr("  ")])
+def test_a_blank_secret_lets_nobody_be_refused(blank: Any) -> None:
+    for make in (lambda: Hmac(blank, "x-sign"), lambda: StandardWebhooks(blank)):
+        with pytest.raises(DeclarationError, match="secret: a text is wanted"):
+            make()
+    with pytest.raises(DeclarationError, match="it is empty"):
+        StandardWebhooks("whsec_" + base64.b64encode(b"  ").decode())
+
+
+def test_a_list_is_kept_as_it_was_when_it_was_looked_at() -> None:
+    lines = deque([SoldLine("bread", "1.00")])
+    made = RecordPurchase("1", MemberBy(card="1"), NOW, "USD", lines)
+    lines.append("none")  # type: ignore[arg-type]  # what a brand's own code may do
+    assert made.lines == (SoldLine("bread", "1.00"),)
+    assert type(Delivery("d", "s", None, deque([made])).commands) is tuple
+
+
+def test_why_something_is_ignored_is_told_briefly() -> None:
+    assert Ignore("x" * 500).because == "x" * 500
+    with pytest.raises(DeliveryError, match="because: a text of at most 500 characters"):
+        Ignore("x" * 501)
+
+
 class Open:
     """Lets everybody in."""
 
@@ -269,6 +317,8 @@ def counts(message: Message) -> Received:
     ("read", "verify", "words"),
     [
         (cancel, Open(), "adapter 'shop': takes a message without a signature"),
+        (cancel, Raising(), "adapter 'shop': its verify raised KeyError: it never raises"),
+        (nothing, None, "adapter 'shop': its read answered what no adapter may: a Delivery or"),
         (slow, None, "adapter 'shop': its read took longer than it may"),
         (logs, None, "adapter 'shop': does input or output (open): it is pure"),
         (counts, None, "adapter 'shop': read the same message otherwise the second time"),

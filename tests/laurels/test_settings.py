@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,16 @@ from pydantic_settings import BaseSettings
 
 from laurels import DeclarationError, Partner, Reward, hookimpl, testing
 from laurels.plugin.refusal import RefusalError
-from laurels.settings import MASK, Setting, check_model, described, masked, prefix, variable
+from laurels.settings import (
+    MASK,
+    Setting,
+    check_model,
+    described,
+    masked,
+    prefix,
+    secrets_of,
+    variable,
+)
 
 HIDDEN = "hunter2-is-very-secret"
 
@@ -222,3 +232,72 @@ def test_conformance_is_handed_settings() -> None:
     assert testing.problems(brand) == [
         "hook laurels_settings: api_key is missing: set LAURELS_PLUGIN_CORNER_SHOP_API_KEY"
     ]
+
+
+class Strict(BaseModel):
+    key: str
+
+    @field_validator("key")
+    @classmethod
+    def known(cls, key: str) -> str:
+        raise {"k": KeyError, "s": SystemExit}[key[0]](key)
+
+
+@pytest.mark.parametrize(("key", "kind"), [("k-hunter2", "KeyError"), ("s-hunter2", "SystemExit")])
+def test_a_check_that_raises_something_else_is_told_by_its_kind_alone(key: str, kind: str) -> None:
+    refusal = refused({"key": key}, plugin(Strict))
+    assert refusal.told == f"hook laurels_settings: the plugin's own check raised {kind}"
+    error: BaseException | None = refusal
+    while error is not None:
+        assert "hunter2" not in f"{error!r} {error}"
+        error = error.__cause__ or error.__context__
+
+
+@dataclass
+class Held:
+    key: SecretStr
+
+
+class Holding(BaseModel):
+    held: list[Held]
+
+
+def test_a_secret_in_a_dataclass_is_one() -> None:
+    given = Holding.model_validate({"held": [{"key": HIDDEN}]})
+    assert list(secrets_of(given)) == [HIDDEN]
+    assert masked(f"raised {HIDDEN}", given) == f"raised {MASK}"
+    (shown,) = described("shop", given)
+    assert (shown.secret, HIDDEN in str(shown)) == (True, False)
+
+
+class Place(BaseModel):
+    place: str
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("redis://me:hun@t/er2@host/1", f"redis://{MASK}@host/1"),
+     ("amqp://:hunter 2@host", f"amqp://{MASK}@host"), ("https://host/x", "https://host/x")],
+)  # fmt: skip
+def test_of_an_address_all_is_masked_up_to_the_last_at_sign(place: str, told: str) -> None:
+    (shown,) = described("shop", Place(place=place))
+    assert (shown.value, shown.secret) == (told, MASK in told)
+
+
+class Mute:
+    """It can't be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("hunter2")
+
+
+class Showing(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    key: SecretStr = SecretStr("hunter2")
+    mute: Mute = Mute()
+
+
+def test_a_setting_that_can_not_be_shown_costs_its_own_plugin_alone() -> None:
+    told = refused({}, plugin(Showing)).told
+    assert told.startswith("hook laurels_settings: returned what can't be examined: RuntimeError")
+    assert "hunter2" not in told

@@ -11,6 +11,7 @@ import pytest
 from app.asgi import MOST_BYTES
 from core.db import PASSING
 from core.inbound import work
+from core.store.inbound import Filter, listed
 from laurels import Hmac
 from tests.core.webshop import (
     ADAPTER,
@@ -25,8 +26,9 @@ from tests.core.webshop import (
     log,
     open_webshop,
     refunded,
+    stamp,
 )
-from tests.schema.client import Client
+from tests.schema.client import Client, statements
 from tests.support import NOW, scalar
 
 PATH = "/in/webshop/shopify"
@@ -35,7 +37,7 @@ LOG = """query($state: InboundState, $adapter: String, $subject: String, $first:
   inbound(state: $state, adapter: $adapter, subject: $subject, first: $first, after: $after,
     partner: $partner) { pageInfo { hasNextPage endCursor } edges { node { id delivery subject
     version state attempts problem nextAt doneAt conflicts body partner { code }
-    outcomes { command what told purchase revision } } } } }"""
+    outcomes { command what told purchase revision activity } } } } }"""
 REPLAY = """mutation($input: ReplayInboundInput!) { replayInbound(input: $input) { __typename
   ... on InboundReplayed { replayed deliveries { delivery state } }
   ... on Error { code message path } } }"""
@@ -141,6 +143,24 @@ async def test_a_name_with_another_body_is_refused_and_noted(webshop: Client) ->
     assert await scalar("SELECT name FROM member") == "Ada"
 
 
+async def test_a_body_under_another_topic_is_another_message(webshop: Client) -> None:
+    hook = Webhook("shop/update", "s", {"id": 1})  # it has no name, for it is ignored
+    for topic, status in (("shop/update", 202), ("shop/closed", 202), ("shop/update", 200)):
+        assert (await send(webshop, replace(hook, topic=topic))).status_code == status
+    assert len(await log()) == 2
+
+
+async def test_reviews_and_their_withdrawal_name_the_activity(webshop: Client) -> None:
+    await send(webshop, customer(7))
+    said = {"id": 5, "updated_at": stamp(1), "customer": 7, "stars": 4}
+    for topic in ("reviews/create", "reviews/delete"):
+        await send(webshop, Webhook(topic, topic, said))
+    found = [node["outcomes"][0] for node in (await nodes(webshop, "admin:root"))[:2]]
+    assert [(x["command"], x["what"], x["activity"], x["purchase"]) for x in found] == [
+        ("WithdrawActivity", "booked", "5", None), ("RecordActivity", "booked", "5", None)
+    ]  # fmt: skip
+
+
 async def test_without_a_database_it_is_to_be_sent_again(
     webshop: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +201,14 @@ async def test_the_log_is_told_newest_first_to_admins_and_the_partner(webshop: C
         "partner": {"code": "webshop"}, "outcomes": [],
     }  # fmt: skip
     assert found[2]["outcomes"] == [
-        {"command": "Enrol", "what": "booked", "told": None, "purchase": None, "revision": None}
+        {
+            "command": "Enrol",
+            "what": "booked",
+            "told": None,
+            "purchase": None,
+            "revision": None,
+            "activity": None,
+        }
     ]
     own = await nodes(webshop, "partner:webshop", state="WAITING")
     assert [(node["delivery"], node["body"]) for node in own] == [
@@ -193,6 +220,18 @@ async def test_the_log_is_told_newest_first_to_admins_and_the_partner(webshop: C
     assert first["pageInfo"]["hasNextPage"]
     rest = await nodes(webshop, "admin:root", first=2, after=first["pageInfo"]["endCursor"])
     assert [node["delivery"] for node in rest] == ["customer-7"]
+
+
+async def test_bodies_are_loaded_where_they_are_asked_for_and_together(webshop: Client) -> None:
+    for n in range(4):
+        await send(webshop, customer(n))
+    assert [row.body for row in await listed(Filter(), 2**63 - 1, 9)] == [None] * 4
+    for who, asked, count in (
+        ("admin:root", "body", 1), ("admin:root", "delivery", 0), ("partner:webshop", "body", 0)
+    ):  # fmt: skip
+        with statements() as sent:
+            await webshop.ask(who, f"{{ inbound {{ edges {{ node {{ {asked} }} }} }} }}")
+        assert sum("SELECT id, body FROM inbound" in one for one in sent) == count
 
 
 NODE = "query($id: ID!) { node(id: $id) { ... on InboundDelivery { delivery body } } }"
