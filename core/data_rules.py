@@ -99,7 +99,8 @@ class DataRule:
         self._lines: Condition | None = None
         if definition.lines:
             self._lines = condition(definition.lines, "lines", of_lines=True)
-        self.balances = "member.balances" in definition.when + definition.lines
+        # A text that only speaks of them has them loaded, no more; see `condition`.
+        self.balances = "balances" in definition.when + definition.lines
         self._award = award = definition.award
         # Plain figures: on the hot path a model's fields cost as much as the arithmetic.
         self._points = 0 if award is None else award.points

@@ -68,6 +68,16 @@ class Job:
             return self.received.commands
         return [] if self.received is None else [self.received]
 
+    def go_on(self) -> None:
+        """Leave what it did already, where its adapter still says that: it isn't done twice.
+
+        An edit of days ago, done anew while what follows it waits, would undo a later one.
+        """
+        commands = [type(command).__name__ for command in self.commands]
+        did = [said["command"] for said in self.said]
+        if commands[: len(did)] != did:
+            self.said = []
+
     def say(self, command: Command, what: str, **more: object) -> None:
         self.said.append({"command": type(command).__name__, "what": what, **more})
 
@@ -88,12 +98,12 @@ class Job:
             self.state = State.SUPERSEDED if "superseded" in found else State.IGNORED
 
     def again(self) -> None:
-        """It is tried once more in this batch."""
-        self.state, self.problem, self.said, self.booked = State.RECEIVED, "", [], False
+        """It is tried once more in this batch, from what it waits at."""
+        self.state, self.problem, self.booked = State.RECEIVED, "", False
 
     def finished(self, now: datetime) -> store.Finished:
         """As it is stored; who has waited for too long is given up."""
-        if self.state is State.WAITING and self.row.received_at + PATIENCE <= now:
+        if self.state is State.WAITING and self.row.asked_at + PATIENCE <= now:
             self.refuse(f"given up after {PATIENCE.days} days: {self.problem}")
         waits = self.state is State.WAITING
         return store.Finished(

@@ -31,7 +31,10 @@ _log = structlog.get_logger("laurels.inbound")
 
 async def do(engine: Engine, number: int, rows: Sequence[Inbound], now: datetime) -> list[Job]:
     """Do these deliveries of a partner, and note what became of each."""
-    jobs = [Job(row, name=row.delivery, subject=row.subject, version=row.version) for row in rows]
+    jobs = [
+        Job(row, name=row.delivery, subject=row.subject, version=row.version, said=row.did)
+        for row in rows
+    ]
     partner = engine.rulebook.partner_by_id(number)
     if partner is None:
         for job in jobs:
@@ -68,6 +71,7 @@ def _read(run: Run, job: Job) -> None:
         job.received = run.engine.containment.read(run.partner, adapter, message)
         if isinstance(job.received, Delivery):
             job.name, job.subject, job.version = named(job.received, message)
+        job.go_on()
     except (DeliveryError, PartnerRuleFailed) as error:
         job.refuse(str(error))
     except Exception as error:  # of one, which must not keep the others from theirs
@@ -93,7 +97,8 @@ async def _refuse_twins(run: Run, jobs: Sequence[Job]) -> None:
         if job.row.id in taken or name in new:
             job.state = State.SUPERSEDED
             job.said = [{"command": "", "what": "superseded", "told": "it is kept by its name"}]
-            job.name = job.row.delivery
+            # Nothing was done of it, whatever it says: it opens the way to nothing.
+            job.name, job.subject, job.version = job.row.delivery, job.row.subject, job.row.version
         new.add(name)
 
 
@@ -130,7 +135,11 @@ async def _round(run: Run, heads: Sequence[Job]) -> None:
         if run.early(job):
             job.wait("what must come before it hasn't come yet", run.later(job))
     for n in range(max(len(job.commands) for job in heads)):
-        some = [(job, job.commands[n]) for job in heads if job.open and n < len(job.commands)]
+        some = [
+            (job, job.commands[n])
+            for job in heads
+            if job.open and len(job.said) <= n < len(job.commands)
+        ]
         while some:
             some = await _step(run, some)
     for job in heads:

@@ -198,13 +198,23 @@ class Ledger:
     # -- debits ------------------------------------------------------------------------------
 
     def free(self, now: datetime) -> int:
-        """The active points now, where the lots are loaded to which time did something."""
-        due = [lot for lot in self.lots if lot.remaining]
-        return (
-            self.active
-            + sum(lot.remaining for lot in due if lot.pending and lot.live(now))
-            - sum(lot.remaining for lot in due if not lot.pending and lot.dead(now))
-        )
+        """The active points once `catch_up` has booked what time did to the loaded lots."""
+        found, owed = self.active, self.arrears
+        matured: list[tuple[datetime, int, Lot]] = []
+        for lot in self.lots:
+            if not lot.remaining:
+                continue
+            if lot.pending:
+                if lot.active_at is not None and lot.active_at <= now:
+                    matured.append((lot.active_at, lot.seq, lot))
+            elif lot.dead(now):
+                found -= lot.remaining
+        for _, _, lot in sorted(matured, key=lambda x: x[:2]):
+            repaid = min(owed, lot.remaining)
+            owed -= repaid
+            if not lot.dead(now):
+                found += lot.remaining - repaid
+        return found
 
     def spendable(self, at: datetime) -> int:
         """The points of the open lots that are live at this instant."""

@@ -12,6 +12,7 @@ from core.bought import Bought, Request
 from core.containment import Containment
 from core.data_rules import rule_of
 from core.entitlement import Given, Remains
+from core.errors import PartnerRuleFailed
 from core.events import EventKind
 from core.folding import Batch
 from core.rejudging import carried_again, judge_again
@@ -101,6 +102,8 @@ class Side:
         """What the rules make of a purchase; nothing is counted. Raises PartnerRuleFailed."""
         partner = self.at(bought.occurred_at, bought.trigger)
         receipt = bought.receipt(partner)
+        if partner.balanced and not bought.balances:
+            raise PartnerRuleFailed("it asks for balances, and of then none were kept")
         facts = self.tally.facts(
             partner,
             receipt,

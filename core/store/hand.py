@@ -185,6 +185,7 @@ CREATE TABLE inbound (
     outcome jsonb NOT NULL DEFAULT '[]',
     whole boolean NOT NULL DEFAULT false,
     conflicts integer NOT NULL DEFAULT 0 CHECK (conflicts >= 0),
+    asked_at timestamptz NOT NULL,
     CONSTRAINT inbound_delivery UNIQUE (partner_id, adapter, delivery),
     CONSTRAINT inbound_open CHECK ((state IN (1, 3)) = (done_at IS NULL)
         AND (next_at IS NULL) = (done_at IS NOT NULL)),

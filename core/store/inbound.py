@@ -27,14 +27,15 @@ _SOME, _EACH = 100, 20
 
 _ROW = (
     "i.id, i.partner_id, i.adapter, i.delivery, i.subject, i.version, i.received_at, i.headers, "
-    "i.body, i.state, i.attempts, i.problem, i.next_at, i.done_at, i.outcome, i.whole, i.conflicts"
+    "i.body, i.state, i.attempts, i.problem, i.next_at, i.done_at, i.outcome, i.whole, i.conflicts, "
+    "i.asked_at"
 )
 #: A page of them may be of many megabytes; see `bodies`.
 _WITHOUT_BODY = _ROW.replace("i.body", "NULL::bytea")
 _ADD = """
 INSERT INTO inbound (partner_id, adapter, delivery, content_hash, subject, version, received_at,
-    headers, body, next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $7)
+    headers, body, next_at, asked_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $7, $7)
 ON CONFLICT ON CONSTRAINT inbound_delivery DO NOTHING RETURNING id
 """
 _AGAIN = """
@@ -116,7 +117,7 @@ class Inbound(NamedTuple):
     """A webhook as it came, and what became of it; `body` is None once it was dropped.
 
     `whole`: it was booked, and said what the whole subject is (or that it is no more). `conflicts`
-    counts messages of its name that said something else.
+    counts messages of its name that said something else. `asked_at`: when it came, or was replayed.
     """
 
     id: int
@@ -136,6 +137,12 @@ class Inbound(NamedTuple):
     outcome: list[dict[str, Any]]
     whole: bool
     conflicts: int
+    asked_at: datetime
+
+    @property
+    def did(self) -> list[dict[str, Any]]:
+        """What a delivery that waits has done already, command by command."""
+        return list(self.outcome) if self.state is State.WAITING else []
 
 
 class Arrived(NamedTuple):
@@ -309,7 +316,8 @@ async def replay(ids: Sequence[int], now: datetime, key: tuple[str, str] | None)
             if known is not None:
                 return False
         await connection.execute(
-            "UPDATE inbound SET state = 1, problem = '', next_at = $2, done_at = NULL "
+            "UPDATE inbound SET state = 1, problem = '', next_at = $2, asked_at = $2, "
+            "done_at = NULL "
             "WHERE id = ANY($1) AND body IS NOT NULL",
             list(ids),
             now,

@@ -26,6 +26,7 @@ from laurels import (
     award,
     earn_rule,
     nothing,
+    on,
 )
 from tests.core.club import balance, bought, open_club
 from tests.core.outlet import bring_back, buy, has, opened
@@ -45,7 +46,12 @@ def saver(purchase: Purchase, facts: Facts) -> Effects:
     return award("POINT", 3) if facts.balances["POINT"] >= 10 else nothing("it has too few")
 
 
-@pytest.mark.parametrize("rule", [saver, rule_of(parse(SAID))], ids=["python", "data"])
+APART = {**SAID, "when": "member\n  .balances.POINT >= 10"}
+
+
+@pytest.mark.parametrize(
+    "rule", [saver, rule_of(parse(SAID)), rule_of(parse(APART))], ids=["python", "data", "apart"]
+)
 async def test_a_rule_is_told_of_the_balance_just_before(database: str, rule: object) -> None:
     engine = await open_club(FIVE, rule)  # type: ignore[arg-type]  # either kind of rule
     await enrol_cards(["1"])
@@ -112,3 +118,13 @@ async def test_what_if_cannot_know_what_was_never_kept(database: str) -> None:
     with pytest.raises(BadInput, match="none were kept") as caught:
         check_change(partner, Change(parse(SAID)), NOW - DAY, NOW, NOW)
     assert caught.value.path == ("draft",)
+
+
+async def test_what_if_leaves_out_that_of_which_none_were_kept(database: str) -> None:
+    """A rule that asks judges reviews alone: of purchases nothing was kept."""
+    engine = await open_club(FIVE, on("review", saver))
+    await enrol_cards(["1"])
+    for n in range(4):
+        await bought(engine, f"R-{n}", at=NOW - DAY + timedelta(minutes=n))
+    report = await _tried(engine, parse(SAID))
+    assert (report.purchases, report.failed, report.currencies) == (4, 4, {})

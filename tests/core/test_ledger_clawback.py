@@ -221,3 +221,20 @@ def test_points_that_come_back_to_several_lots_repay_soonest_to_expire_first() -
     release(ledger, list(reversed(taken)), 3)
     assert balances(ledger) == (8, 0, 0, 0)
     assert remaining(ledger) == {late.seq: 5, soon.seq: 3}
+
+
+@pytest.mark.parametrize("owed", [0, 5, 15, 25, 40])
+@pytest.mark.parametrize("at", [4, 15, 21, 46, 70])
+def test_what_is_free_is_what_stands_once_time_is_booked(owed: int, at: float) -> None:
+    """Points that mature repay what is owed first, those too that have expired since."""
+    ledger = Ledger(1, 1)
+    own = credit(ledger, 10, 0)
+    spend(ledger, 10, at=1)
+    claw(ledger, [own], owed, at=2)
+    earn(ledger, 10, HELD, at=0)
+    earn(ledger, 10, HELD, at=7)
+    if not owed:
+        credit(ledger, 4, 3, 20)
+    free = ledger.free(day(at))
+    catch_up(ledger, at)
+    assert free == ledger.active
