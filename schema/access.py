@@ -13,6 +13,7 @@ from graphql import GraphQLError
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
 
 from core.errors import NotAllowed
+from core.purchases import find_partner
 from core.rulebook import PartnerTerms
 from schema.context import Context, Info, Role
 
@@ -80,8 +81,13 @@ def sees_currency(context: Context, currency: int) -> bool:
     )
 
 
-def check_partner(context: Context, partner: PartnerTerms, *path: str) -> None:
-    """Raise NotAllowed where a partner's token acts for another partner."""
+def partner_for(context: Context, code: str) -> PartnerTerms:
+    """The partner that a request acts for, named by its field `partner`.
+
+    Raises UnknownReference, and NotAllowed where a partner's token acts for another partner.
+    """
+    partner = find_partner(context.engine.rulebook, code)
     own = context.viewer.partner
     if context.viewer.role == "partner" and own != partner.code:
-        raise NotAllowed(f"this token acts for '{own}' only", *path)
+        raise NotAllowed(f"this token acts for '{own}' only", "partner")
+    return partner

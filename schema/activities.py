@@ -16,11 +16,11 @@ from strawberry.types.scalar import ScalarDefinition
 from core.activities import ActivityInput, check_activity
 from core.errors import BadInput, Refusal
 from core.folding import Outcome
-from core.purchases import Incoming, find_partner
+from core.purchases import Incoming
 from core.returns import Unit, check_withdrawal
 from core.rulebook import PartnerTerms
 from laurels.activities import Value
-from schema.access import allow, allow_change, check_partner
+from schema.access import allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -124,8 +124,7 @@ class ActivityRecorded(Posted):
 
     @answer("The rewards that rules issued for it, taken at once for the member's points.")
     async def issued(self, info: Info) -> list[IssuedReward]:
-        rows = await info.context.loaders.issued.load((self.holder, self.event))
-        return [IssuedReward.of(self.holder, row) for row in rows]
+        return await IssuedReward.of_event(info, self.holder, self.event)
 
 
 @strawberry.type(description="The activity counts no more: what it had earned was taken back.")
@@ -184,8 +183,7 @@ class WithdrawActivitiesPayload:
 def _checked(context: Context, partner: str, item: ActivitiesItemInput) -> Incoming | Refusal:
     """The activity, checked field by field, or what is wrong with it."""
     try:
-        terms = find_partner(context.engine.rulebook, partner)
-        check_partner(context, terms, "partner")
+        terms = partner_for(context, partner)
         attributes: dict[str, Value] = {}
         for n, given in enumerate(item.attributes):
             if given.name in attributes:

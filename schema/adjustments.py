@@ -13,10 +13,10 @@ from strawberry import relay
 
 from core import adjustments as engine
 from core.errors import BadInput, UnknownReference
-from core.purchases import check_text, find_partner
+from core.purchases import check_text
 from core.reviews import PROGRAMME
 from core.store import adjustments as store
-from schema.access import allow, allow_change, check_partner, may_see, sees_currency
+from schema.access import allow, allow_change, may_see, partner_for, sees_currency
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -270,7 +270,7 @@ class AdjustmentMutations:
         code = None if own is None else own.code
         if input.partner is not None:
             code = input.partner.value
-            check_partner(context, find_partner(context.engine.rulebook, code), "partner")
+            partner_for(context, code)
         holder = await known_holder(input.member, scope_of(context, code))
         if not await may_see(context, holder):
             raise UnknownReference("no such member", "member")
@@ -343,8 +343,7 @@ class AdjustmentQueries:
     ) -> AdjustmentReport:
         own = info.context.partner
         if partner is not None:
-            own = find_partner(info.context.engine.rulebook, partner)
-            check_partner(info.context, own, "partner")
+            own = partner_for(info.context, partner)
         wanted = store.Filter(
             None if reason is None else check_text(reason, "reason", 64),
             None if own is None else own.id, since, until,

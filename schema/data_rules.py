@@ -13,12 +13,11 @@ import strawberry
 
 from core import rule_changes as engine
 from core.errors import BadInput
-from core.purchases import find_partner
 from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
 from core.seeing import FACTS
 from core.store import data_rules as store
-from schema.access import allow, allow_change, check_partner
+from schema.access import allow, allow_change, partner_for
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
@@ -223,8 +222,7 @@ class DataRuleQueries:
             str | None, strawberry.argument(description="Only the rule of this code.")
         ] = None,
     ) -> list[DataRule]:
-        terms = find_partner(info.context.engine.rulebook, partner)
-        check_partner(info.context, terms, "partner")
+        terms = partner_for(info.context, partner)
         rows = await store.of_partner(terms.id, code, MOST_LISTED)
         return [DataRule.of(row, info.context.instant) for row in rows]
 
@@ -247,8 +245,7 @@ class DataRuleMutations:
         input: Annotated[SaveRuleInput, strawberry.argument(description="What, whose.")],
     ) -> SaveResult | None:
         context = info.context
-        partner = find_partner(context.engine.rulebook, input.partner)
-        check_partner(context, partner, "partner")
+        partner = partner_for(context, input.partner)
         caller, now = context.viewer.caller, context.instant
         definition = _checked(partner, input.rule, now)
         return DataRuleChanged.of(info, await engine.save(partner, definition, caller, now))
@@ -263,7 +260,7 @@ class DataRuleMutations:
         input: Annotated[ActivateRuleInput, strawberry.argument(description="Which, when.")],
     ) -> ForceResult | None:
         context = info.context
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         done = await engine.activate(
             context.engine, input.partner, input.code, input.revision, context.instant,
             from_at=None if input.from_at is None else input.from_at.value,
@@ -282,7 +279,7 @@ class DataRuleMutations:
         input: Annotated[ShadowRuleInput, strawberry.argument(description="Which.")],
     ) -> ForceResult | None:
         context = info.context
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         done = await engine.shadow(
             context.engine, input.partner, input.code, input.revision, context.instant, on=input.on
         )
@@ -298,7 +295,7 @@ class DataRuleMutations:
         input: Annotated[EndRuleInput, strawberry.argument(description="Which, when.")],
     ) -> ForceResult | None:
         context = info.context
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         done = await engine.end(
             context.engine, input.partner, input.code, context.instant,
             at=None if input.at is None else input.at.value,

@@ -15,19 +15,18 @@ from strawberry import relay
 
 from core import inbound as engine
 from core.errors import BadInput, UnknownReference
-from core.purchases import check_text, find_partner
+from core.purchases import check_text
 from core.store import inbound as store
-from schema.access import allow, allow_change, check_partner
+from schema.access import allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import BadInputError, IdempotencyConflictError, UnknownReferenceError
 from schema.fields import answer, change
 from schema.inputs import numbers, parse_number
-from schema.paging import After, First, check_first, cursor, page, read_number
+from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Partner, partner_of
 from schema.scalars import BigInt
 
 MOST_REPLAYED = 100
-_NEWEST = 2**63 - 1
 
 
 class InboundState(enum.Enum):
@@ -184,15 +183,14 @@ class InboundQueries:
     ) -> relay.Connection[InboundDelivery]:
         own = info.context.partner
         if partner is not None:
-            own = find_partner(info.context.engine.rulebook, partner)
-            check_partner(info.context, own, "partner")
+            own = partner_for(info.context, partner)
         wanted = store.Filter(
             None if own is None else own.id,
             None if adapter is None else check_text(adapter, "adapter", 64),
             None if state is None else store.State(state.value),
             None if subject is None else check_text(subject, "subject", 200),
         )
-        before = read_number("inbound", after, _NEWEST)
+        before = read_number("inbound", after, NEWEST)
         rows = await store.listed(wanted, before, check_first(first) + 1)
         return page([InboundDelivery.of(row) for row in rows], first, after, _cursor)
 

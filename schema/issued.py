@@ -40,3 +40,9 @@ class IssuedReward:
             holder=holder, number=row.redemption, reward=row.reward, quantity=row.quantity,
             problem=row.problem,
         )  # fmt: skip
+
+    @classmethod
+    async def of_event(cls, info: Info, holder: int, event: int) -> list[IssuedReward]:
+        """All that one event issued."""
+        rows = await info.context.loaders.issued.load((holder, event))
+        return [cls.of(holder, row) for row in rows]

@@ -15,11 +15,10 @@ from strawberry import relay
 from core.errors import UnknownReference
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
 from core.occasions import follow
-from core.purchases import find_partner
 from core.redeemed import from_row
 from core.store import lookups
 from laurels.activities import ENROLMENT
-from schema.access import allow, allow_change, check_partner, may_see, sees_currency
+from schema.access import allow, allow_change, may_see, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -40,12 +39,11 @@ from schema.noted import (
     offers_of,
 )
 from schema.notices import Notice, notices_of
-from schema.paging import After, First, check_first, cursor, page, read_number
+from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
 
-_NEWEST = 2**63 - 1
 strawberry.enum(IdentifierKind, name="IdentifierKind", description="By what a member is known.")
 
 
@@ -149,7 +147,7 @@ class Member(relay.Node):
     async def redemptions(
         self, info: Info, first: First = 20, after: After = None
     ) -> relay.Connection[Redemption]:
-        before = read_number("redemption", after, _NEWEST)
+        before = read_number("redemption", after, NEWEST)
         key = (self.holder, before, check_first(first) + 1)
         rows = await info.context.loaders.redemptions.load(key)
         nodes = [Redemption.of(from_row(row)) for row in rows]
@@ -209,8 +207,7 @@ class MemberQueries:
         own = context.partner
         within = None if own is None else own.id
         if partner is not None:
-            terms = find_partner(context.engine.rulebook, partner)
-            check_partner(context, terms, "partner")
+            terms = partner_for(context, partner)
             within = terms.id
         key = None if search is None else identifier(search, scope_of(context, partner)).key
         seen = read_number("member", after, 0)
@@ -302,8 +299,7 @@ class MemberMutations:
         partner = None if input.partner is None else input.partner.value
         known, greeted = None, False
         if partner is not None:
-            terms = find_partner(context.engine.rulebook, partner)
-            check_partner(context, terms, "partner")
+            terms = partner_for(context, partner)
             known = terms.id
             greeted = ENROLMENT in terms.at(context.instant).triggers
         name = None if input.name is None else input.name.value

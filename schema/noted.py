@@ -14,12 +14,11 @@ from core.errors import BadInput, NotAllowed
 from core.members import parse_birthday, set_birthday
 from core.noted import AttributeRow, noted_at
 from core.occasions import note
-from core.purchases import find_partner
 from core.referrals import code_of
 from core.rulebook import PartnerTerms
 from laurels.effects import OFFER, SetAttribute, checked_attribute
 from laurels.errors import DeclarationError
-from schema.access import allow_change, check_partner, may_see, sees_currency
+from schema.access import allow_change, may_see, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import change
@@ -224,8 +223,7 @@ class NoteMutations:
         input: Annotated[NoteMemberInput, strawberry.argument(description="What, of whom.")],
     ) -> NoteResult | None:
         context = info.context
-        partner = find_partner(context.engine.rulebook, input.partner)
-        check_partner(context, partner, "partner")
+        partner = partner_for(context, input.partner)
         holder = await known_holder(input.member, partner.id)
         if not await may_see(context, holder):
             raise NotAllowed("this partner hasn't dealt with that member", "member")

@@ -11,9 +11,8 @@ from typing import Annotated
 import strawberry
 
 from core.occasions import tell
-from core.purchases import find_partner
 from core.store import attributes as store
-from schema.access import allow, allow_change, check_partner, may_see
+from schema.access import allow, allow_change, may_see, partner_for
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError
 from schema.fields import answer, change
@@ -86,8 +85,7 @@ class OccasionQueries:
         info: Info,
         partner: Annotated[str, strawberry.argument(description="The partner's code.")],
     ) -> list[FailingOccasion]:
-        terms = find_partner(info.context.engine.rulebook, partner)
-        check_partner(info.context, terms, "partner")
+        terms = partner_for(info.context, partner)
         rows = await store.failing(terms.id, MOST_LISTED)
         return [FailingOccasion.of(row) for row in rows]
 
@@ -107,8 +105,7 @@ class OccasionMutations:
         partner: Annotated[str, strawberry.argument(description="The partner's code.")],
     ) -> RetryResult | None:
         context = info.context
-        terms = find_partner(context.engine.rulebook, partner)
-        check_partner(context, terms, "partner")
+        terms = partner_for(context, partner)
         holders = await store.again(terms.id, context.instant, MOST_LISTED)
         booked = await tell(context.engine, context.instant, holders) if holders else 0
         return OccasionsRetried(booked=booked)

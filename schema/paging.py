@@ -18,6 +18,8 @@ from core.errors import BadInput
 N = TypeVar("N", bound=relay.Node)
 
 MOST = 100
+#: Where a list that begins with its newest row has no cursor.
+NEWEST = 2**63 - 1
 First: TypeAlias = Annotated[
     int, strawberry.argument(description=f"How many at most, from 1 to {MOST}.")
 ]

@@ -15,10 +15,9 @@ from core import returning
 from core import returns as engine
 from core.bought import Returned
 from core.errors import BadInput, Refusal
-from core.purchases import find_partner
 from core.rulebook import PartnerTerms
 from laurels import money
-from schema.access import check_partner
+from schema.access import partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -128,8 +127,7 @@ async def run(
 
 def _checked(context: Context, code: str, item: T, check: Check[T]) -> engine.Unit | Refusal:
     try:
-        partner = find_partner(context.engine.rulebook, code)
-        check_partner(context, partner, "partner")
+        partner = partner_for(context, code)
         return check(partner, item)
     except Refusal as refusal:
         return refusal

@@ -15,14 +15,14 @@ import strawberry
 
 from core.errors import BadInput, Refusal, UnknownReference
 from core.folding import Outcome, Recorded
-from core.purchases import Incoming, PurchaseInput, check_purchase, find_partner
+from core.purchases import Incoming, PurchaseInput, check_purchase
 from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms
 from laurels.activities import Activity
 from laurels.evaluation import Evaluation, Granted
 from laurels.explain import tell_award
 from laurels.purchase import Purchase
-from schema.access import allow, allow_change, check_partner
+from schema.access import allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -89,8 +89,7 @@ class PurchaseRecorded(Posted):
 
     @answer("The rewards that rules issued for it, taken at once for the member's points.")
     async def issued(self, info: Info) -> list[IssuedReward]:
-        rows = await info.context.loaders.issued.load((self.holder, self.event))
-        return [IssuedReward.of(self.holder, row) for row in rows]
+        return await IssuedReward.of_event(info, self.holder, self.event)
 
 
 @strawberry.type(description="A reward that a rule would issue.")
@@ -166,8 +165,7 @@ class RecordPurchasesPayload:
 def _checked(context: Context, partner: str, item: PurchasesItemInput) -> Incoming | Refusal:
     """The purchase, checked field by field, or what is wrong with it."""
     try:
-        terms = find_partner(context.engine.rulebook, partner)
-        check_partner(context, terms, "partner")
+        terms = partner_for(context, partner)
         member = identifier(item.member, terms.id)
         given = PurchaseInput(
             item.external_id, member, item.occurred_at, item.currency, lines_of(item.lines),

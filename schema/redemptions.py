@@ -14,8 +14,8 @@ from strawberry import relay
 from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
-from core.purchases import check_text, find_partner
-from schema.access import allow_change, check_partner, may_see, sees_currency
+from core.purchases import check_text
+from schema.access import allow_change, may_see, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -308,7 +308,7 @@ class RedemptionMutations:
     ) -> RedeemResult | None:
         context = info.context
         check_text(input.key, "key", 255, least=1)
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         hold = None if input.hold is None else parse_duration(input.hold.value, "hold")
         currency = None if input.currency is None else input.currency.value
         request = engine.RedeemRequest(
@@ -335,7 +335,7 @@ class RedemptionMutations:
     ) -> PayResult | None:
         context = info.context
         check_text(input.key, "key", 255, least=1)
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         holder = await dealt_with(info, input.member, input.partner)
         request = paying.PayRequest(
             context.viewer.caller, input.key, input.partner, holder, input.rule,

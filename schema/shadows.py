@@ -12,11 +12,10 @@ import strawberry
 
 from core import rule_changes as engine
 from core.errors import BadInput
-from core.purchases import find_partner
 from core.rulebook import PartnerTerms, ShadowTerms
 from core.store import shadows as store
 from core.store.writes import Given
-from schema.access import allow_change, check_partner
+from schema.access import allow_change, partner_for
 from schema.context import Info
 from schema.errors import NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
@@ -180,6 +179,6 @@ class ShadowMutations:
         input: Annotated[ResetShadowInput, strawberry.argument(description="Whose.")],
     ) -> ResetResult | None:
         context = info.context
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         done = await engine.reset(context.engine, input.partner, context.instant)
         return ShadowReset(partner=Partner.of(done))

@@ -14,14 +14,13 @@ from strawberry import relay
 
 from core import simulating as engine
 from core.errors import BadInput, UnknownReference
-from core.purchases import find_partner
 from core.replaying import Change
 from core.rule_changes import checked
 from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
-from schema.access import allow, allow_change, check_partner
+from schema.access import allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -33,13 +32,11 @@ from schema.errors import (
 from schema.fields import answer, change
 from schema.inputs import numbers, parse_id
 from schema.ladders import Tier
-from schema.paging import After, First, check_first, cursor, page, read_number
+from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, partner_of
 from schema.redemptions import LazyMember
 from schema.rule_inputs import DataRuleInput, said_by
 from schema.scalars import BigInt
-
-_NEWEST = 2**63 - 1
 
 
 class SimulationState(enum.Enum):
@@ -280,7 +277,7 @@ class SimulationQueries:
         own = info.context.partner
         if info.context.viewer.role == "partner" and own is None:
             return page([], first, after, _cursor)
-        before = read_number("simulation", after, _NEWEST)
+        before = read_number("simulation", after, NEWEST)
         runs = await store.of_partner(
             None if own is None else own.id, before, check_first(first) + 1
         )
@@ -313,8 +310,7 @@ class SimulationMutations:
         input: Annotated[SimulateRulesInput, strawberry.argument(description="What to try.")],
     ) -> SimulateResult | None:
         context = info.context
-        partner = find_partner(context.engine.rulebook, input.partner)
-        check_partner(context, partner, "partner")
+        partner = partner_for(context, input.partner)
         draft = None if input.draft is None else _checked(partner, input.draft.value, input.from_at)
         asked = await engine.ask(
             context.engine, partner, Change(draft, tuple(input.without)),

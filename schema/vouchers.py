@@ -7,10 +7,10 @@ from typing import Annotated
 import strawberry
 
 from core import vouchers as engine
-from core.purchases import check_text, find_partner
+from core.purchases import check_text
 from core.redeemed import from_row
 from core.store import redemptions as store
-from schema.access import allow, allow_change, check_partner
+from schema.access import allow, allow_change, partner_for
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError
 from schema.fields import answer, change
@@ -66,8 +66,7 @@ class VoucherQueries:
         code: Annotated[str, strawberry.argument(description="What the member shows.")],
     ) -> Redemption | None:
         context = info.context
-        terms = find_partner(context.engine.rulebook, partner)
-        check_partner(context, terms, "partner")
+        terms = partner_for(context, partner)
         row = await store.by_code(terms.id, check_text(code.strip(), "code", 200, least=1))
         return None if row is None else Redemption.of(from_row(row))
 
@@ -86,7 +85,7 @@ class VoucherMutations:
         input: Annotated[ImportRewardCodesInput, strawberry.argument(description="The codes.")],
     ) -> ImportCodesResult | None:
         context = info.context
-        check_partner(context, find_partner(context.engine.rulebook, input.partner), "partner")
+        partner_for(context, input.partner)
         done = await engine.import_codes(
             context.engine, input.partner, input.reward, input.codes, context.instant
         )

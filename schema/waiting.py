@@ -12,11 +12,11 @@ import strawberry
 from strawberry import relay
 
 from core.errors import BadInput
-from core.purchases import check_text, find_partner
+from core.purchases import check_text
 from core.returning import Waiting
 from core.returns import Unit
 from core.store.returns import Waits, waiting_of, waiting_under
-from schema.access import allow, check_partner
+from schema.access import allow, partner_for
 from schema.context import Info
 from schema.fields import answer
 from schema.paging import After, First, check_first, cursor, page, read_cursor
@@ -123,8 +123,7 @@ class WaitingQueries:
     ) -> relay.Connection[ReturnWaiting]:
         own = info.context.partner
         if partner is not None:
-            terms = find_partner(info.context.engine.rulebook, partner)
-            check_partner(info.context, terms, "partner")
+            terms = partner_for(info.context, partner)
             own = terms
         rows = await waiting_of(
             None if own is None else own.id, _place(after), check_first(first) + 1

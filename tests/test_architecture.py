@@ -117,6 +117,18 @@ def tries_in_resolvers(sources: Sources) -> list[str]:
     ]
 
 
+def partners_found_unasked(sources: Sources) -> list[str]:
+    """Whoever names a partner may act for it: but where what is read is asked for by itself."""
+    places = ("schema/access.py", "schema/inputs.py", "schema/receipts.py")
+    return [
+        f"{path}:{node.lineno} finds a partner without asking whether the viewer may"
+        for path, tree in _trees(sources)
+        if path.startswith("schema/") and path not in places
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id == "find_partner"
+    ]
+
+
 def hooks_outside_their_place(sources: Sources) -> list[str]:
     """No hook is called but where one plugin is asked, one plugin at a time."""
     return [
@@ -236,6 +248,7 @@ FAULTS: list[tuple[Check, str, str]] = [
     (tries_in_resolvers, "schema/me.py", "async def f():\n    try: g()\n    finally: ...\n"),
     (tries_in_resolvers, "schema/me.py", "@field\ndef f():\n    try: g()\n    finally: ...\n"),
     (tries_in_resolvers, "schema/me.py", "class A:\n    try: g()\n    finally: ...\n"),
+    (partners_found_unasked, "schema/x.py", "terms = find_partner(rulebook, code)\n"),
     (hooks_outside_their_place, "core/x.py", "manager.hook.laurels_partner()\n"),
     (hooks_outside_their_place, "app/x.py", "manager.subset_hook_caller('laurels_partner', [])\n"),
     (brands_that_know_too_much, "plugins/partners/cafe.py", "from plugins.host import Host\n"),
@@ -253,6 +266,8 @@ INNOCENT: list[tuple[Check, str, str]] = [
     (transactions_outside_their_place, "core/x.py", "async with transaction(): ...\n"),
     (tries_in_resolvers, "schema/me.py", "def f():\n    try: g()\n    finally: ...\n"),
     (tries_in_resolvers, "core/me.py", "try:\n    g()\nfinally: ...\n"),
+    (partners_found_unasked, "schema/x.py", "terms = partner_for(context, code)\n"),
+    (partners_found_unasked, "core/x.py", "terms = find_partner(rulebook, code)\n"),
     (hooks_outside_their_place, "laurels/plugin/loading.py", "manager.hook.laurels_partner()\n"),
     (brands_that_know_too_much, "plugins/partners/cafe.py", "from laurels import Partner\n"),
     (impure_rules, "app/x.py", "from datetime import datetime\nat = datetime.now()\n"),

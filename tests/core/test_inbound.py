@@ -26,13 +26,14 @@ from tests.core.webshop import (
     edited,
     log,
     open_webshop,
+    points,
     put,
     refunded,
     states,
     understand,
 )
 from tests.schema.client import statements
-from tests.support import NOW, books, figures, scalar
+from tests.support import NOW, books, scalar
 
 MINUTE = timedelta(minutes=1)
 
@@ -43,13 +44,6 @@ async def shop(database: str) -> Engine:
     engine = await open_webshop()
     await arrive(engine, customer(7))
     return engine
-
-
-async def points() -> int:
-    """The one member's active points."""
-    holder = await scalar("SELECT min(holder_id) FROM member")
-    found = await figures([holder], NOW)
-    return sum(row[2] for row in found)
 
 
 async def test_the_life_of_an_order_in_its_order(shop: Engine) -> None:

@@ -19,6 +19,7 @@ from tests.core.webshop import (
     edited,
     log,
     open_webshop,
+    points,
     put,
     stamp,
     states,
@@ -32,12 +33,6 @@ async def shop(database: str) -> Engine:
     engine = await open_webshop()
     await arrive(engine, customer(7))
     return engine
-
-
-async def points() -> int:
-    """The one member's active points."""
-    holder = await scalar("SELECT min(holder_id) FROM member")
-    return sum(row[2] for row in await figures([holder], NOW))
 
 
 async def test_many_at_once_do_each_once_and_wait_for_nobody_in_a_circle(shop: Engine) -> None:

@@ -35,19 +35,14 @@ from tests.core.webshop import (
     edited,
     log,
     open_webshop,
+    points,
     put,
     states,
     understand,
 )
-from tests.support import NOW, books, figures, scalar
+from tests.support import NOW, books, scalar
 
 DAY = timedelta(days=1)
-
-
-async def points() -> int:
-    """The one member's active points."""
-    holder = await scalar("SELECT min(holder_id) FROM member")
-    return sum(row[2] for row in await figures([holder], NOW))
 
 
 async def opened(change: Callable[[Message, Delivery], Received]) -> Engine:

@@ -31,20 +31,15 @@ from tests.core.webshop import (
     in_sequence,
     log,
     open_webshop,
+    points,
     put,
     refunded,
     states,
     understand,
 )
-from tests.support import NOW, figures, scalar
+from tests.support import NOW, scalar
 
 UNKNOWN = CancelPurchase("99", NOW)
-
-
-async def points() -> int:
-    """The one member's active points."""
-    holder = await scalar("SELECT min(holder_id) FROM member")
-    return sum(row[2] for row in await figures([holder], NOW))
 
 
 def edit(price: str) -> EditPurchase:

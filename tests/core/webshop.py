@@ -41,7 +41,7 @@ from laurels import (
     instant,
     on,
 )
-from tests.support import NOW, scalar
+from tests.support import NOW, figures, scalar
 
 SECRET, OLD_SECRET = "whsec-new", "whsec-old"
 POINT = Currency("POINT", "Points")
@@ -237,3 +237,9 @@ async def log() -> list[Inbound]:
 async def states() -> list[tuple[str, str]]:
     """(name, state) of all that is kept."""
     return [(row.delivery, row.state.name.lower()) for row in await log()]
+
+
+async def points() -> int:
+    """The one member's active points."""
+    holder = await scalar("SELECT min(holder_id) FROM member")
+    return sum(row[2] for row in await figures([holder], NOW))
