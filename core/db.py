@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +30,10 @@ else:
     Row: TypeAlias = asyncpg.Record
 
 MIGRATIONS = "core.migrations"
+#: Those that a database of this version has had.
+MIGRATION_NAMES = tuple(
+    sorted(path.stem for path in (Path(__file__).parent / "migrations").glob("[0-9]*.py"))
+)
 # Any constant will do; this one is "laurels" in a telephone's letters.
 _MIGRATION_LOCK = 5287357
 #: Seconds until a lost channel is tried again.
@@ -77,6 +82,8 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
 
 #: Two transactions waited for each other, and this one gave way: it may begin anew at once.
 Deadlock = asyncpg.DeadlockDetectedError
+#: A statement or a lock took longer than this connection waits: nothing was changed.
+TOO_SLOW = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 #: What PostgreSQL or the way to it raises that may be otherwise in a moment.
 PASSING = (
     OSError,

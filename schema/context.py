@@ -67,6 +67,10 @@ class Viewer:
 ANONYMOUS = Viewer("anonymous")
 
 
+def _stay() -> None:
+    pass
+
+
 @dataclass
 class Context:
     """One operation's context. `instant` stands still within a query and within each mutation."""
@@ -74,6 +78,10 @@ class Context:
     engine: Engine
     viewer: Viewer
     now: Callable[[], datetime]
+    #: Where the request comes from: by this strangers are told apart.
+    address: str = field(default="", kw_only=True)
+    #: Called when the client has gone: gives a query up; a change goes on.
+    leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

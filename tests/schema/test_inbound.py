@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.asgi import MOST_BYTES
+from app.bodies import MOST_BYTES
 from core.db import PASSING
 from core.inbound import work
 from core.store.inbound import Filter, listed
