@@ -1,4 +1,4 @@
-"""Serves the application in this process, with the worker beside it. Knows no GraphQL.
+"""Serves the application in this process, with the worker beside it. Knows no noun.
 
 The database outlives the server by a moment: what was started first stops last.
 """
@@ -6,6 +6,7 @@ The database outlives the server by a moment: what was started first stops last.
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Awaitable, Callable
 
 import uvicorn
@@ -18,6 +19,12 @@ from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.watchdog import watched
 from app.work import stopped_gently, working
+from core import db
+from schema.build import Schema, build_schema
+from schema.context import Role
+from schema.documents import Documents, read_manifest
+from schema.gate import Gate
+from schema.rates import Buckets, Rate
 
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
@@ -32,16 +39,33 @@ async def serve(
         await _serve(settings, name, out, prepare)
 
 
+def schema_of(settings: Settings) -> Schema:
+    """The schema with the limits that are set. Raises ManifestError."""
+    path = settings.trusted_documents
+    trusted = None if path is None else read_manifest(path)
+    rates: dict[Role, Rate] = {
+        "anonymous": settings.rate_stranger,
+        "member": settings.rate_member,
+        "partner": settings.rate_partner,
+        "admin": settings.rate_admin,
+    }
+    documents = Documents(trusted, trusted_only=settings.trusted_only)
+    gate = Gate(Buckets(rates, time.monotonic), documents=documents)
+    return build_schema(gate, query_timeout=settings.query_timeout)
+
+
 async def _serve(
     settings: Settings, name: str | None, out: Console, prepare: Prepare | None
 ) -> None:
     secret = settings.signing_secret()
-    async with running(settings, name=name) as runtime:
+    schema = schema_of(settings)
+    async with running(settings, name=name, waits=db.SERVING) as runtime:
         address = f"http://{settings.host}:{settings.port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
-        app = create_app(runtime.engine, secret, ide_routes=ide_routes("/graphql", ADMIN_TABS))
+        pages = ide_routes("/graphql", ADMIN_TABS)
+        app = create_app(runtime.engine, secret, ide_routes=pages, schema=schema)
         config = uvicorn.Config(
             app,
             host=settings.host,

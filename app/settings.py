@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PostgresDsn, Secret
 from pydantic import model_validator as check_model
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schema.rates import RATES, Rate
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
 
@@ -36,6 +38,13 @@ def _from_commas(value: object) -> object:
     if isinstance(value, str):
         return frozenset(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _rate(value: object) -> object:
+    return Rate.of(value) if isinstance(value, str) else value
+
+
+RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_rate)]
 
 
 class Settings(BaseSettings):
@@ -62,6 +71,21 @@ class Settings(BaseSettings):
     blocked_plugins: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
         frozenset(), description="Partners not to load, separated by commas."
     )
+    rate_stranger: RateSetting = Field(
+        RATES["anonymous"],
+        description="What callers without a token may spend, by address: `size/per second`, in the "
+        "values of answers. Each process counts for itself.",
+    )
+    rate_member: RateSetting = Field(RATES["member"], description="The same, for each member.")
+    rate_partner: RateSetting = Field(RATES["partner"], description="The same, for each partner.")
+    rate_admin: RateSetting = Field(RATES["admin"], description="The same, for each admin.")
+    query_timeout: float = Field(10, gt=0, description="Seconds after which a query is given up.")
+    trusted_documents: Path | None = Field(
+        None, description="A JSON file of trusted operations by hash: see `laurels documents`."
+    )
+    trusted_only: bool = Field(
+        False, description="Answer trusted documents alone, except to admins."
+    )
     worker: bool = Field(True, description="Run the jobs in the serving process too.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -75,6 +99,8 @@ class Settings(BaseSettings):
             )
         if self.secret and len(self.secret.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"LAURELS_SECRET must have {SHORTEST_SECRET} characters or more")
+        if self.trusted_only and self.trusted_documents is None:
+            raise ValueError("LAURELS_TRUSTED_ONLY needs LAURELS_TRUSTED_DOCUMENTS")
         return self
 
     @property

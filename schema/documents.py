@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.errors import BadInput
 from schema.refusals import refusal
 
 #: Registered documents that are kept: of more, the one asked for longest ago is forgotten.
@@ -21,8 +22,8 @@ MOST_REGISTERED = 500
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-class ManifestError(ValueError):
-    """The manifest can't be used; says why."""
+class ManifestError(BadInput):
+    """The manifest can't be used; says why, to the operator."""
 
 
 def hash_of(document: str) -> str:
@@ -48,7 +49,7 @@ def read_manifest(path: Path) -> dict[str, str]:
 
 
 class Documents:
-    """What may be asked for by hash; with `trusted_only` strangers' texts are refused."""
+    """What may be asked for by hash; with `trusted_only` other texts are refused."""
 
     def __init__(
         self, trusted: Mapping[str, str] | None = None, *, trusted_only: bool = False

@@ -49,7 +49,8 @@ _DEEPEST = 100
 #: Nobody needs to know more exactly by how much a bomb is too big.
 _ENOUGH = 10**12
 
-Usage = Literal["number", "length"]
+#: A number; the items of a list; the items of a batch, of which ten plain values count as one.
+Usage = Literal["number", "length", "batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Measuring:
         field: GraphQLField | None = getattr(parent, "fields", {}).get(name)
         of = get_named_type(field.type) if field else None
         inner = self._selection(node.selection_set, of) if node.selection_set else Asked()
-        rows = self._rows(node, field)
+        rows = self._rows(node, field, "batch" if changes else "length")
         asked = Asked(
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
@@ -192,14 +193,14 @@ class Measuring:
             asked.cost += inner.of_rows(_LIST if rows is None else rows)
         return asked
 
-    def _rows(self, node: FieldNode, field: GraphQLField | None) -> int | None:
+    def _rows(self, node: FieldNode, field: GraphQLField | None, usage: Usage) -> int | None:
         """How many items its arguments ask for or hold; None: they say nothing of it."""
         paged = field is not None and "first" in field.args
         lengths = []
         for argument in node.arguments or ():
             if paged and argument.name.value == "first":
                 return self._number(argument.value, field)
-            if (length := self._length(argument.value)) is not None:
+            if (length := self._length(argument.value, usage)) is not None:
                 lengths.append(length)
         if paged:
             return self._number(None, field)
@@ -216,15 +217,16 @@ class Measuring:
             given = default if isinstance(default, int) else None
         return max(1, given if given is not None else _LIST)
 
-    def _length(self, value: ValueNode, within: bool = False) -> int | None:
+    def _length(self, value: ValueNode, usage: Usage, within: bool = False) -> int | None:
         """The items of a list, or of the lists that an input directly holds."""
         if isinstance(value, VariableNode):
-            self.variables[value.name.value, "length"] = None
-            return weight(self._given.get(value.name.value), "length")
+            self.variables[value.name.value, usage] = None
+            return weight(self._given.get(value.name.value), usage)
         if isinstance(value, ListValueNode):
-            return len(value.values)
+            plain = not any(isinstance(v, ObjectValueNode | VariableNode) for v in value.values)
+            return _items(len(value.values), plain, usage)
         if isinstance(value, ObjectValueNode) and not within:
-            found = [self._length(field.value, within=True) for field in value.fields]
+            found = [self._length(field.value, usage, within=True) for field in value.fields]
             lengths = [length for length in found if length is not None]
             return sum(lengths) if lengths else None
         return None
@@ -234,9 +236,14 @@ def weight(value: object, usage: Usage) -> int | None:
     """What of a variable's value the cost depends on."""
     if usage == "number":
         return value if isinstance(value, int) else None
-    if isinstance(value, list):
-        return len(value)
     if isinstance(value, dict):
-        lengths = [len(item) for item in value.values() if isinstance(item, list)]
-        return sum(lengths) if lengths else None
+        lengths = [weight(item, usage) for item in value.values() if isinstance(item, list)]
+        known = [length for length in lengths if length is not None]
+        return sum(known) if known else None
+    if isinstance(value, list):
+        return _items(len(value), not any(isinstance(item, dict) for item in value[:1]), usage)
     return None
+
+
+def _items(length: int, plain: bool, usage: Usage) -> int:
+    return -(-length // 10) if plain and usage == "batch" else length

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
-from schema.context import Role, Viewer
+if TYPE_CHECKING:  # the settings are read before anything else is needed
+    from schema.context import Role, Viewer
 
 #: Callers that are remembered; of more, whoever asked longest ago begins anew.
 MOST_CALLERS = 100_000

@@ -85,7 +85,11 @@ async def test_a_forged_one_learns_nothing_and_leaves_nothing(webshop: Client, w
     else:
         answer = await send(webshop, hook, "whsec-other")
     assert answer.status_code == 401
-    assert answer.json() == {"errors": [{"message": "the signature isn't good"}]}
+    assert answer.json() == {
+        "errors": [
+            {"message": "the signature isn't good", "extensions": {"code": "UNAUTHENTICATED"}}
+        ]
+    }
     assert await log() == []
 
 
@@ -170,7 +174,7 @@ async def test_without_a_database_it_is_to_be_sent_again(
     monkeypatch.setattr("core.store.inbound.add", gone)
     answer = await send(webshop, customer(7))
     assert (answer.status_code, answer.json()) == (
-        503, {"errors": [{"message": "not now: send it again"}]}
+        503, {"errors": [{"message": "not now: send it again", "extensions": {"code": "UNAVAILABLE"}}]}
     )  # fmt: skip
 
 

@@ -66,6 +66,10 @@ def test_a_change_costs_more_than_a_value_and_by_its_batch() -> None:
     literal = """mutation { recordPurchases(input: {partner: "grocer", purchases: [{}, {}]}) {
       results { __typename } } }"""
     assert _cost(literal) == one + 11
+    codes = """mutation($codes: [String!]!) { importRewardCodes(input: {codes: $codes}) {
+      ... on RewardCodesImported { refused { line } } } }"""
+    # Ten plain values count as one item; a value of the answer for each such item.
+    assert _cost(codes, codes=["x"] * 10_000) == 10 + 10 * 1000 + 2 + 1000
     mixed = """mutation($p: [PurchasesItemInput!]!) { recordPurchases(input: {purchases: $p}) {
       results { __typename } } }"""
     assert _cost(mixed, p=[{}, {}, {}]) == one + 22
