@@ -178,7 +178,11 @@ class Endpoint(GraphQL[Context, None]):
         """Who is asking, by the bearer token; without one: nobody. Raises TokenError."""
         del response
         header = request.headers.get("authorization")
-        return Context(self.engine, self._viewer(header), self.now)
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine, self._viewer(header), self.now,
+            request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+        )  # fmt: skip
 
     def _viewer(self, header: str | None) -> Viewer:
         if header is None:

@@ -25,6 +25,7 @@ from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
+from schema.audit import AuditQueries
 from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
@@ -73,6 +74,7 @@ class Query(
     DataRuleQueries,
     SimulationQueries,
     InboundQueries,
+    AuditQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
