@@ -168,19 +168,19 @@ class ApiKeys:
         assert stored is not None
         return Issued(stored, text)
 
-    async def rotate(self, partner: int, key_id: str, overlap: timedelta, now: datetime) -> Issued:
-        """A new secret of a key; those before it go on for `overlap`, if they don't end sooner.
+    async def rotate(self, partner: int, key_id: str, until: datetime, now: datetime) -> Issued:
+        """A new secret of a key; those before it go on until then, if they don't end sooner.
 
         So a rotation whose answer was lost may be done again: what tills use goes on meanwhile.
         Raises UnknownReference, WrongState for a key that opens nothing or has MOST_SECRETS.
         """
-        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        if not timedelta(0) <= until - now <= LONGEST_OVERLAP:
             raise BadInput(f"an overlap is up to {LONGEST_OVERLAP.days} days", "overlap")
         async with transaction() as connection:
             row = self._found(await store.lock(connection, partner, key_id))
             if row.revoked_at is not None or not _lives(row.expires_at, now):
                 raise WrongState("the key is revoked or has expired", "id")
-            await store.end_secrets(connection, key_id, now + overlap, now)
+            await store.end_secrets(connection, key_id, until, now)
             if len(await store.secrets(connection, key_id)) >= MOST_SECRETS:
                 raise WrongState("several of its secrets go on already: wait for one to end", "id")
             text, secret = self._new_secret(key_id, now)
