@@ -31,6 +31,8 @@ from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.inbound import InboundMutations, InboundQueries
+from schema.joining import JoiningMutations
+from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
@@ -75,6 +77,7 @@ class Query(
     SimulationQueries,
     InboundQueries,
     AuditQueries,
+    KeyQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -99,6 +102,8 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    KeyMutations,
+    JoiningMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import strawberry
 
 from core.errors import BadInput, UnknownReference
-from core.members import IdentifierKind, MemberRef
+from core.members import TOLD, IdentifierKind, MemberRef
 from core.purchases import find_partner
 from core.store import lookups
 from laurels.durations import Duration
@@ -46,7 +46,7 @@ class MemberBy:
 
 def identifier(given: MemberIdentifier | MemberBy, scope: int | None) -> MemberRef:
     """The identifier given, normalised. `scope` is the partner's id; None where none is named."""
-    for kind in IdentifierKind:
+    for kind in TOLD:
         value = getattr(given, kind.name.lower())
         if value is not None:
             if kind is IdentifierKind.REFERENCE and scope is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
+from core.store.keys import KEY_CONSTRAINTS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 
@@ -63,7 +64,7 @@ _CONSTRAINTS = {
     "shadow_count": "pkey slice_check currency_check same_check different_check faults_check "
     "live_check shadow_check of",
     "shadow_difference": "pkey differs",
-}
+} | KEY_CONSTRAINTS
 _STANDING = ", ".join(
     f"('{table}', '{table}_{name}')"
     for table, names in _CONSTRAINTS.items()

@@ -246,5 +246,7 @@ async def test_a_bad_token_is_refused(api: Client, header: str, reason: str) -> 
         "/graphql", json={"query": "{ __typename }"}, headers={"authorization": sent}
     )
     assert response.status_code == 401
-    assert response.headers["www-authenticate"] == "Bearer"
+    challenge = response.headers["www-authenticate"]
+    assert challenge == 'Bearer realm="laurels", error="invalid_token"'
+    assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
     assert reason in response.json()["errors"][0]["message"]
