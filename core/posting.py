@@ -79,6 +79,8 @@ class Engine:
         self.ids = Ids()
         self.containment = Containment()
         self.shadows = Shadows()
+        #: Hosts to which webhooks may go although they aren't public: of tests and demos.
+        self.private_hosts: frozenset[str] = frozenset()
         self._renewing = asyncio.Lock()
         #: Whoever holds a connection while waiting for another takes a turn: few may.
         self.turns = asyncio.Semaphore(2)
