@@ -133,6 +133,11 @@ CONSTRAINTS = {
     "outbox": {"CHECK ((kind >= 1))"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
+    "pseudonym_key": {
+        "CHECK ((length(key) = 16))",
+        "FOREIGN KEY (partner_id) REFERENCES partner(id)",
+        "PRIMARY KEY (partner_id)",
+    },
     "qualification": {
         "CHECK ((amount <> 0))",
         "CHECK ((counts_from >= at))",
