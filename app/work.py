@@ -110,7 +110,7 @@ async def work(runtime: Runtime) -> None:
     """Work until cancelled; find the database again where it was lost."""
     beside = [
         asyncio.create_task(_simulate(runtime), name="simulations"),
-        asyncio.create_task(send(), name="sending"),
+        asyncio.create_task(send(runtime.engine, clock), name="sending"),
     ]
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()

@@ -50,6 +50,8 @@ from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
+from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
+from schema.webhooks import WebhookMutations, WebhookQueries
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
 MOST_TOKENS = 2000
@@ -73,6 +75,8 @@ class Query(
     DataRuleQueries,
     SimulationQueries,
     InboundQueries,
+    WebhookQueries,
+    WebhookDeliveryQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -97,6 +101,8 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    WebhookMutations,
+    WebhookDeliveryMutations,
 ):
     """Every field names the roles that may call it."""
 

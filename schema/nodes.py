@@ -29,6 +29,8 @@ from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
 from schema.waiting import visible_waiting
+from schema.webhook_deliveries import visible_sent
+from schema.webhooks import visible_endpoint
 
 AnyNode = relay.Node | None
 
@@ -154,6 +156,8 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Simulation": _simulation,
     "ReturnWaiting": _waiting,
     "InboundDelivery": visible_delivery,
+    "WebhookEndpoint": visible_endpoint,
+    "WebhookDelivery": visible_sent,
     "Notice": _notice,
     "Partner": _partner,
     "Currency": _currency,
