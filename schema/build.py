@@ -53,6 +53,8 @@ from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
+from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
+from schema.webhooks import WebhookMutations, WebhookQueries
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
 MOST_TOKENS = 2000
@@ -78,6 +80,8 @@ class Query(
     InboundQueries,
     AuditQueries,
     KeyQueries,
+    WebhookQueries,
+    WebhookDeliveryQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -104,6 +108,8 @@ class Mutation(
     InboundMutations,
     KeyMutations,
     JoiningMutations,
+    WebhookMutations,
+    WebhookDeliveryMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -30,6 +30,8 @@ from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
 from schema.waiting import visible_waiting
+from schema.webhook_deliveries import visible_sent
+from schema.webhooks import visible_endpoint
 
 AnyNode = relay.Node | None
 
@@ -156,6 +158,8 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "ReturnWaiting": _waiting,
     "InboundDelivery": visible_delivery,
     "AuditRecord": visible_record,
+    "WebhookEndpoint": visible_endpoint,
+    "WebhookDelivery": visible_sent,
     "Notice": _notice,
     "Partner": _partner,
     "Currency": _currency,

@@ -46,6 +46,7 @@ _CONSTRAINTS = {
     "status_check order_id_check reason_check check check1 check2 hold reversed",
     "voucher": "pkey code_check state_check owned",
     "stock_move": "pkey kind_check amount_check of_redemption",
+    "outbox": "kind_check",
     "relation": "pkey holder_id_fkey purchases_check",
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",

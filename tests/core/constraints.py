@@ -144,6 +144,7 @@ CONSTRAINTS = {
         "INCLUDE (amount, occurred_at, active_at, expires_at, lapses_at, pending)",
     },
     "member": {"PRIMARY KEY (holder_id)"},
+    "outbox": {"CHECK ((kind >= 1))"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
     "audit": {
