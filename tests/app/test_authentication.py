@@ -36,6 +36,7 @@ from tests.schema.client import SECRET
 WHO = "{ me { id } }"
 OTHER = "another secret, as long as the first one"
 NONE = b'{"alg": "none"}'
+PEM = b"-----BEGIN PUBLIC KEY-----"
 NOW = int(START.timestamp())
 
 
@@ -134,15 +135,12 @@ async def test_a_provider_that_is_down_is_told_apart(ground: Trusting) -> None:
 
 def _hostile(ground: Trusting, key: str) -> dict[str, str]:
     """Credentials that open nothing, by what is wrong with them."""
-    provider = ground.provider
-    mine = private_key("ES256", "mine")
     claims = {"aud": "laurels", "sub": "root", "role": "admin", "roles": ["owner"]}
     times = {"iat": NOW, "exp": NOW + 3600}
     own = {"alg": "HS256", "kid": key_id(SECRET)}
     good = issue(SECRET, "admin", "root", HOUR, START)
     head, payload, signature = good.split(".")
     deep = encoded(b'{"a":' * 900 + b"1" + b"}" * 900)
-    pem = b"-----BEGIN PUBLIC KEY-----"
     return {
         "empty": "",
         "no token": "nonsense",
@@ -163,7 +161,7 @@ def _hostile(ground: Trusting, key: str) -> dict[str, str]:
         "alg None": f"{encoded(json.dumps({**own, 'alg': 'None'}).encode())}.{payload}.{signature}",
         "another secret": forged(own, {**claims, **times}, OTHER.encode()),
         "no secret": forged(own, {**claims, **times}, b""),
-        "the public key": forged({**own, "kid": "k1"}, {**claims, **times}, pem),
+        "the public key": forged({**own, "kid": "k1"}, {**claims, **times}, PEM),
         "unknown kid": forged({**own, "kid": "x"}, {**claims, **times}, SECRET.encode()),
         "no kid": forged({"alg": "HS256"}, {**claims, **times}, SECRET.encode()),
         "a kid that is a list": forged({**own, "kid": []}, {**claims, **times}, SECRET.encode()),
@@ -176,17 +174,7 @@ def _hostile(ground: Trusting, key: str) -> dict[str, str]:
         "no role": sign(SECRET, "laurels", {"sub": "x"}, START + HOUR, START),
         "a huge number": forged(own, {**claims, **times, "exp": 10**4000}, SECRET.encode()),
         "infinite": forged(own, {**claims, **times, "exp": 1e999}, SECRET.encode()),
-        "another issuer": provider.token(iss="https://evil.test"),
-        "no issuer": provider.token(without="iss"),
-        "an issuer that is a list": provider.token(iss=[ISSUER]),
-        "another audience": provider.token(aud="others"),
-        "a stranger's key": provider.token(key=mine),
-        "a stranger's admin": provider.token(key=mine, aud=ADMINS, roles=["laurels:owner"]),
-        "a provider's by HS256": forged({"alg": "HS256", "kid": "k1"}, provider.said_by(), pem),
-        "another kid": provider.token(header={"kid": "k9"}),
-        "its own key": provider.token(key=mine, header={"jwk": mine.as_dict(private=False)}),
-        "yesterday's": provider.token(iat=NOW - 86400, exp=NOW - 82800),
-        "good for a year": provider.token(exp=NOW + 365 * 86400),
+        **_hostile_of_providers(ground),
         "no key": "laurels_",
         "a key of letters": f"laurels_{'x' * 16}_{'y' * 64}",
         "an unknown key": f"laurels_{'0' * 16}_{'1' * 64}",
@@ -194,6 +182,25 @@ def _hostile(ground: Trusting, key: str) -> dict[str, str]:
         "half a key": key[:-1],
         "a key and more": key + "0",
         "a key in capitals": key.upper(),
+    }
+
+
+def _hostile_of_providers(ground: Trusting) -> dict[str, str]:
+    """What claims to come from an issuer, and isn't to be believed."""
+    provider = ground.provider
+    mine = private_key("ES256", "mine")
+    return {
+        "another issuer": provider.token(iss="https://evil.test"),
+        "no issuer": provider.token(without="iss"),
+        "an issuer that is a list": provider.token(iss=[ISSUER]),
+        "another audience": provider.token(aud="others"),
+        "a stranger's key": provider.token(key=mine),
+        "a stranger's admin": provider.token(key=mine, aud=ADMINS, roles=["laurels:owner"]),
+        "a provider's by HS256": forged({"alg": "HS256", "kid": "k1"}, provider.said_by(), PEM),
+        "another kid": provider.token(header={"kid": "k9"}),
+        "its own key": provider.token(key=mine, header={"jwk": mine.as_dict(private=False)}),
+        "yesterday's": provider.token(iat=NOW - 86400, exp=NOW - 82800),
+        "good for a year": provider.token(exp=NOW + 365 * 86400),
     }
 
 
@@ -227,12 +234,11 @@ async def test_everything_hostile_is_answered_alike(ground: Trusting) -> None:
 async def test_the_hostile_are_refused_for_one_thing_alone(ground: Trusting) -> None:
     """The controls: checkers that leave one thing out take them."""
     hostile = _hostile(ground, f"laurels_{'0' * 16}_{'1' * 64}")
-    pem = b"-----BEGIN PUBLIC KEY-----"
     for name, secret in (
         ("another secret", OTHER.encode()),
         ("no secret", b""),
-        ("the public key", pem),
-        ("a provider's by HS256", pem),
+        ("the public key", PEM),
+        ("a provider's by HS256", PEM),
         ("unknown kid", SECRET.encode()),
         ("no kid", SECRET.encode()),
         ("a session", SECRET.encode()),
