@@ -190,7 +190,11 @@ class Endpoint(GraphQL[Context, None]):
         """Who is asking, by their credentials. Raises TokenError."""
         del response
         viewer = await self.trust.viewer(request.headers)
-        return Context(self.engine, viewer, self.now, self.trust.keys)
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine, viewer, self.now, self.trust.keys,
+            request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+        )  # fmt: skip
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """What resolvers may set headers on."""

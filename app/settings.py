@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     blocked_plugins: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
         frozenset(), description="Partners not to load, separated by commas."
     )
+    webhook_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
+        frozenset(),
+        description="Hosts that partners' webhooks may go to although they aren't public, "
+        "separated by commas: for tests and demos.",
+    )
     worker: bool = Field(True, description="Run the jobs in the serving process too.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

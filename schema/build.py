@@ -25,6 +25,7 @@ from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
+from schema.audit import AuditQueries
 from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
@@ -52,6 +53,8 @@ from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
+from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
+from schema.webhooks import WebhookMutations, WebhookQueries
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
 MOST_TOKENS = 2000
@@ -75,7 +78,10 @@ class Query(
     DataRuleQueries,
     SimulationQueries,
     InboundQueries,
+    AuditQueries,
     KeyQueries,
+    WebhookQueries,
+    WebhookDeliveryQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -102,6 +108,8 @@ class Mutation(
     InboundMutations,
     KeyMutations,
     JoiningMutations,
+    WebhookMutations,
+    WebhookDeliveryMutations,
 ):
     """Every field names the roles that may call it."""
 

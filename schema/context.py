@@ -5,10 +5,10 @@ Knows nothing of tokens or of HTTP: whoever serves the schema says who the viewe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import strawberry
 
@@ -72,6 +72,18 @@ ANONYMOUS = Viewer("anonymous")
 
 
 @dataclass
+class Act:
+    """What an admin is doing: its record's number, and what is looked at before and after."""
+
+    number: int
+    holders: set[int] = field(default_factory=set)
+    looks: dict[str, Callable[[], Awaitable[Mapping[str, Any] | None]]] = field(
+        default_factory=dict
+    )
+    before: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Context:
     """One operation's context. `instant` stands still within a query and within each mutation.
 
@@ -82,6 +94,11 @@ class Context:
     viewer: Viewer
     now: Callable[[], datetime]
     keys: ApiKeys | None = None
+    #: By what logs tell the request from others, and why an admin sends it.
+    request_id: str | None = None
+    reason: str | None = None
+    #: What an admin is doing right now: see `schema.acts`.
+    act: Act | None = field(init=False, default=None)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

@@ -14,6 +14,7 @@ from core.store import lookups
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
 from laurels.money import Money, MoneyError, to_minor
+from schema.acts import watch_member
 from schema.context import Context
 from schema.ids import parse_number
 
@@ -66,6 +67,7 @@ async def known_holder(context: Context, given: MemberBy, scope: int | None) -> 
     holder = await find_holder(context, given, scope)
     if holder is None:
         raise UnknownReference("nobody is known by this", "member")
+    await watch_member(context, holder)
     return holder
 
 

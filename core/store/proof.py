@@ -28,7 +28,6 @@ _CONSTRAINTS = {
     "happened",
     "lot": "pkey holder_id_currency_id_seq_fkey amount_check check lives waits",
     "lot_change": "pkey holder_id_booked_at_fkey holder_id_currency_id_lot_seq_fkey",
-    "pseudonym_key": "pkey partner_id_fkey key_check",
     "waiting": "pkey external_id_check content_hash_check",
     "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
     "amount_check",
@@ -47,6 +46,7 @@ _CONSTRAINTS = {
     "status_check order_id_check reason_check check check1 check2 hold reversed",
     "voucher": "pkey code_check state_check owned",
     "stock_move": "pkey kind_check amount_check of_redemption",
+    "outbox": "kind_check",
     "relation": "pkey holder_id_fkey purchases_check",
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",

@@ -144,8 +144,22 @@ CONSTRAINTS = {
         "INCLUDE (amount, occurred_at, active_at, expires_at, lapses_at, pending)",
     },
     "member": {"PRIMARY KEY (holder_id)"},
+    "outbox": {"CHECK ((kind >= 1))"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
+    "audit": {
+        "CHECK (((length(action) >= 1) AND (length(action) <= 64)))",
+        "CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))",
+        "CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))",
+        "CHECK ((cardinality(roles) >= 1))",
+        "CHECK ((length(actor) <= 200))",
+        "PRIMARY KEY (id)",
+    },
+    "audit_outcome": {
+        "CHECK (((length(outcome) >= 1) AND (length(outcome) <= 64)))",
+        "FOREIGN KEY (audit_id) REFERENCES audit(id)",
+        "PRIMARY KEY (audit_id)",
+    },
     "pseudonym_key": {
         "CHECK ((length(key) = 16))",
         "FOREIGN KEY (partner_id) REFERENCES partner(id)",
