@@ -24,6 +24,7 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
 from app.answers import failure
+from app.exports import Exports, links
 from app.inbox import Inbox
 from app.tokens import TokenError, verify
 from core.db import reading
@@ -51,12 +52,14 @@ def create_app(
     now: Callable[[], datetime] = _now,
 ) -> Starlette:
     """The application on an engine whose database is connected."""
-    graphql: ASGIApp = BodyLimit(Endpoint(engine, secret, now))
+    endpoint = Endpoint(engine, secret, now)
+    graphql: ASGIApp = BodyLimit(endpoint)
     return Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
             Route("/graphql", graphql),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
+            Route("/export/{id}", Exports(engine, secret, now, endpoint.schema)),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             *ide_routes,
@@ -178,7 +181,7 @@ class Endpoint(GraphQL[Context, None]):
         """Who is asking, by the bearer token; without one: nobody. Raises TokenError."""
         del response
         header = request.headers.get("authorization")
-        return Context(self.engine, self._viewer(header), self.now)
+        return Context(self.engine, self._viewer(header), self.now, links(self.secret))
 
     def _viewer(self, header: str | None) -> Viewer:
         if header is None:

@@ -29,6 +29,7 @@ from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.exports import ExportMutations
 from schema.inbound import InboundMutations, InboundQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
@@ -97,6 +98,7 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    ExportMutations,
 ):
     """Every field names the roles that may call it."""
 

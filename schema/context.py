@@ -74,6 +74,8 @@ class Context:
     engine: Engine
     viewer: Viewer
     now: Callable[[], datetime]
+    #: Makes the signed URL of an export; None: this process serves none.
+    export_link: Callable[[int, datetime], str] | None = None
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 
