@@ -7,7 +7,6 @@ Knows nothing of what is exported.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -26,6 +25,7 @@ from strawberry.schema import BaseSchema
 from app.answers import failure
 from core.errors import BadInput
 from core.posting import Engine
+from core.signing import DerivedKey, Secrets
 from core.store import exports as store
 from core.store.exports import Export
 from schema.context import Context
@@ -37,24 +37,25 @@ from schema.masking import shown, unexpected
 MOST_AT_ONCE = 4
 _NUMBER = 18  # digits that a bigint takes whatever they are
 _MEDIA_TYPE = "application/jsonl"
+_USE = b"laurels exports"
+OVER = "this URL's time is over, or its key was revoked"
 
 
-def signature(secret: str, export: int, ends: int) -> str:
+def signature(key: DerivedKey, export: int, ends: int) -> str:
     """What only this deployment can say of an export and its end."""
-    key = hmac.digest(secret.encode(), b"laurels exports", hashlib.sha256)
-    return hmac.digest(key, f"{export}.{ends}".encode(), hashlib.sha256).hex()
+    return key.mac(f"{export}.{ends}".encode()).hex()
 
 
-def link(secret: str, export: int, expires_at: datetime) -> str:
+def link(secrets: Secrets, export: int, expires_at: datetime) -> str:
     """The path that opens an export until its end, which is a whole second."""
     ends = int(expires_at.timestamp())
-    query = {"expires": ends, "signature": signature(secret, export, ends)}
+    query = {"expires": ends, "signature": signature(secrets.keys(_USE)[0], export, ends)}
     return f"/export/{export}?{urlencode(query)}"
 
 
-def links(secret: str) -> Callable[[int, datetime], str]:
+def links(secrets: Secrets) -> Callable[[int, datetime], str]:
     """Makes the paths, for the schema, which knows no secret."""
-    return partial(link, secret)
+    return partial(link, secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,10 @@ class Exports:
     """The end point of all downloads. `schema` is the one that requests are answered by."""
 
     def __init__(
-        self, engine: Engine, secret: str, now: Callable[[], datetime], schema: BaseSchema
+        self, engine: Engine, secrets: Secrets, now: Callable[[], datetime], schema: BaseSchema
     ) -> None:
         self.engine = engine
-        self.secret = secret
+        self._keys = secrets.keys(_USE)
         self.now = now
         self.schema = schema
         self._open = 0
@@ -114,7 +115,7 @@ class Exports:
             raise _RefusedError(failure(405, "downloads are by GET", {"allow": "GET"}))
         export = await store.find(self._signed(request), self.now())
         if export is None:
-            raise _RefusedError(failure(410, "this URL's time is over"))
+            raise _RefusedError(failure(410, OVER))
         try:
             wanted = plan(self.schema._schema, export.query)  # type: ignore[attr-defined]
         except BadInput as error:  # the schema changed since it was asked for
@@ -133,10 +134,11 @@ class Exports:
             raise _RefusedError(failure(403, "this URL isn't one of ours"))
         export, ends = map(int, texts)
         given = request.query_params.get("signature", "").encode()
-        if not hmac.compare_digest(signature(self.secret, export, ends).encode(), given):
+        good = [signature(key, export, ends).encode() for key in self._keys]
+        if not any(hmac.compare_digest(given, one) for one in good):
             raise _RefusedError(failure(403, "this URL isn't one of ours"))
         if ends <= self.now().timestamp():
-            raise _RefusedError(failure(410, "this URL's time is over"))
+            raise _RefusedError(failure(410, OVER))
         return export
 
     async def _page(self, export: Export, wanted: Plan, after: str | None) -> Page | GraphQLError:
@@ -156,8 +158,8 @@ class Exports:
                 if not page.more:
                     yield _json({"complete": True, "count": count})
                     return
-                if download.export.expires_at <= self.now():
-                    yield _json({"error": {"message": "this URL's time is over"}})
+                if await store.find(download.export.id, self.now()) is None:
+                    yield _json({"error": {"message": OVER}})
                     return
                 page = await self._page(download.export, download.plan, page.rows[-1][0])
             yield _json({"error": shown(page)})

@@ -29,6 +29,8 @@ CREATE TABLE export (
 CREATE INDEX export_by_end ON export (expires_at);
 GRANT SELECT, INSERT, DELETE ON export TO laurels_app;
 """
+#: What must stand, for `laurels check`.
+EXPORT_CONSTRAINTS = {"export": "pkey viewer_check query_check variables_check a_day_at_most"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ async def add(export: Export) -> None:
 
 
 async def find(export: int, now: datetime) -> Export | None:
-    """The export of this id, if there is one and its time isn't over."""
+    """The export of this id, if there is one, and neither it nor the key that asked has ended."""
     async with reading() as connection:
         row = await connection.fetchrow(
             "SELECT id, viewer, query, variables, at, expires_at FROM export "
-            "WHERE id = $1 AND expires_at > $2",
+            "WHERE id = $1 AND expires_at > $2 AND NOT EXISTS (SELECT FROM api_key k "
+            "WHERE viewer ->> 'role' = 'partner' AND k.id = viewer ->> 'subject' "
+            "AND (k.revoked_at IS NOT NULL OR k.expires_at <= $2))",
             export,
             now,
         )

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from app import exports as downloads
-from app.exports import MOST_AT_ONCE, link
+from app.exports import MOST_AT_ONCE, OVER, link
+from core.signing import Secrets
 from core.store import exports as store
 from core.store import lookups
 from schema.exports import read_page
@@ -195,7 +196,7 @@ async def test_a_forged_url_opens_nothing(api: Client, monkeypatch: pytest.Monke
         _altered(url, "signature", ""),
         _altered(url, "signature", "é"),
         _altered(url, "signature", other.rpartition("=")[2]),
-        link("x" * 40, number, datetime(2027, 1, 1, tzinfo=UTC)),
+        link(Secrets("x" * 40), number, datetime(2027, 1, 1, tzinfo=UTC)),
     ]
 
     async def untouched(*_: Any) -> Any:
@@ -213,7 +214,7 @@ async def test_a_forged_url_opens_nothing(api: Client, monkeypatch: pytest.Monke
 
 async def test_a_url_ends_after_a_day_and_its_row_is_dropped(api: Client) -> None:
     """What was asked stands in the row, a member's card perhaps: it isn't kept any longer."""
-    done = await ask(api, "admin:root", MEMBERS)
+    done = await ask(*await _with_key(api), MEMBERS)
     assert done["expiresAt"] == "2026-11-23T12:00:00Z"
     api.clock.tick(hours=23, minutes=59, seconds=59)
     assert (await fetch(api, done["url"]))[-1]["complete"]
@@ -221,10 +222,16 @@ async def test_a_url_ends_after_a_day_and_its_row_is_dropped(api: Client) -> Non
     api.clock.tick(seconds=1)
     late = await api.http.get(done["url"])
     assert late.status_code == 410
-    assert late.json() == {"errors": [{"message": "this URL's time is over"}]}
+    assert late.json() == {"errors": [{"message": OVER}]}
     assert await store.forget(api.clock()) == 1
     api.clock.tick(hours=-1)
     assert (await api.http.get(done["url"])).status_code == 410
+
+
+async def test_it_ends_with_the_token_that_asked(api: Client) -> None:
+    """Nobody reads by a URL for longer than it could itself."""
+    done = await ask(api, "admin:root", MEMBERS)
+    assert done["expiresAt"] == "2026-11-23T00:00:00Z"
 
 
 async def test_it_ends_in_the_middle_too(api: Client) -> None:
@@ -235,12 +242,12 @@ async def test_it_ends_in_the_middle_too(api: Client) -> None:
 
     async def send(message: Any) -> None:
         bodies.append(message.get("body", b""))
-        api.clock.tick(hours=25 if bodies[-1] else 0)
+        api.clock.tick(hours=12 if bodies[-1] else 0)
 
     await _call(api, url, send)
     lines = [orjson.loads(line) for line in b"".join(bodies).splitlines()]
     assert len(lines) == 4
-    assert lines[-1] == {"error": {"message": "this URL's time is over"}}
+    assert lines[-1] == {"error": {"message": OVER}}
 
 
 async def test_it_reads_as_whoever_asked(api: Client) -> None:
@@ -262,6 +269,48 @@ async def test_it_reads_as_whoever_asked(api: Client) -> None:
     others = await ask(api, api.member(ids[0]), entries, {"id": ledger})
     assert others["message"] == "there is nothing to export by this query"
     assert await stored() == 3
+
+
+_KEY = """mutation($scopes: [ApiKeyScope!]!) { createApiKey(input: {partner: "grocer", title: "t",
+  scopes: $scopes}) { ... on ApiKeyIssued { secret apiKey { id } } } }"""
+_REVOKE = """mutation($id: ID!) { revokeApiKey(input: {partner: "grocer", id: $id}) {
+  __typename } }"""
+
+
+async def _with_key(api: Client) -> tuple[Client, str]:
+    """A client that sends a new key of the grocer's, which reads members, and the key's id."""
+    made = await api.ask("admin:root", _KEY, scopes=["MEMBERS_READ"])
+    return replace(api, tokens={made["apiKey"]["id"]: made["secret"]}), made["apiKey"]["id"]
+
+
+async def test_the_key_that_asked_is_revoked_in_the_middle(api: Client) -> None:
+    """The next page isn't read, and the URL opens nothing any more; another's goes on."""
+    for n in range(5):
+        await api.enrol(f"c{n}", f"M{n}")
+        await api.buy("admin:root", "grocer", receipt(f"R{n}", f"c{n}", AT, ("PRODUCE", "9.00")))
+    keyed, key = await _with_key(api)
+    url, other = await url_of(keyed, key, MEMBERS), await url_of(*await _with_key(api), MEMBERS)
+    bodies: list[bytes] = []
+
+    async def send(message: Any) -> None:
+        bodies.append(message.get("body", b""))
+        if len(bodies) == 2:
+            revoked = await api.ask("admin:root", _REVOKE, id=key)
+            assert revoked["__typename"] == "ApiKeyRevoked"
+
+    await _call(api, url, send)
+    lines = [orjson.loads(line) for line in b"".join(bodies).splitlines()]
+    assert [set(line) for line in lines] == [{"cursor", "node"}] * 3 + [{"error"}]
+    assert (await api.http.get(url)).status_code == 410
+    assert (await fetch(api, other))[-1] == {"complete": True, "count": 5}
+
+
+async def test_a_key_exports_what_its_scopes_open(api: Client) -> None:
+    """The query within has a rule of its own."""
+    keyed, key = await _with_key(api)
+    done = await ask(keyed, key, "{ waitingReturns { edges { node { id } } } }")
+    assert (done["__typename"], done["path"]) == ("NotAllowedError", ["query"])
+    assert (await ask(keyed, key, MEMBERS))["__typename"] == "ExportReady"
 
 
 async def test_the_partner_is_uninstalled_in_the_middle(api: Client) -> None:
@@ -316,7 +365,7 @@ async def test_a_fault_of_ours_in_the_middle_is_masked(
 
 
 async def test_a_page_costs_the_same_wherever_it_stands(api: Client) -> None:
-    """The row of the export, then for each page as many statements as the query itself."""
+    """For each page the row of the export, and as many statements as the query itself."""
     for n in range(6):
         await api.enrol(f"c{n}")
         await api.buy("admin:root", "grocer", receipt(f"R{n}", f"c{n}", AT, ("PRODUCE", "9.00")))
@@ -328,7 +377,7 @@ async def test_a_page_costs_the_same_wherever_it_stands(api: Client) -> None:
     with statements() as sent:
         lines = await fetch(api, url)
     assert len(lines) == 7
-    assert len(sent) == 1 + 3 * len(alone)
+    assert len(sent) == 3 + 3 * len(alone)
 
 
 async def test_a_place_that_is_none(api: Client) -> None:
