@@ -30,6 +30,7 @@ from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.exports import ExportMutations
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
@@ -106,6 +107,7 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    ExportMutations,
     KeyMutations,
     JoiningMutations,
     WebhookMutations,
