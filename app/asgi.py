@@ -28,8 +28,9 @@ from app.inbox import Inbox
 from app.tokens import TokenError, verify
 from core.db import reading
 from core.posting import Engine
+from schema.access import OWNER
 from schema.build import build_schema
-from schema.context import ANONYMOUS, Context, Viewer
+from schema.context import ANONYMOUS, SCOPES, Context, Viewer
 from schema.masking import shown, unexpected
 
 MOST_BYTES = 1024 * 1024
@@ -186,13 +187,15 @@ class Endpoint(GraphQL[Context, None]):
         if scheme.lower() != "bearer":
             raise TokenError("the authorization header is 'Bearer' and a token")
         claims = verify(self.secret, token.strip(), self.now())
+        until = datetime.fromtimestamp(claims.expires_at, UTC)
         if claims.role == "admin":
-            return Viewer("admin")
+            return Viewer("admin", subject=claims.subject, staff=OWNER, until=until)
         if claims.role == "partner":
-            return Viewer("partner", partner=claims.subject)
+            scopes = frozenset(SCOPES)
+            return Viewer("partner", partner=claims.subject, scopes=scopes, until=until)
         if not claims.subject.isascii() or not claims.subject.isdigit():
             raise TokenError("a member's token names a member")
-        return Viewer("member", holder=int(claims.subject))
+        return Viewer("member", holder=int(claims.subject), until=until)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """What resolvers may set headers on."""

@@ -11,6 +11,7 @@ from core.db import reading
 from core.posting import Engine
 from core.standings import standings
 from core.store import reads
+from schema.access import STAFF
 from schema.build import build_schema
 from schema.context import Context, Viewer
 
@@ -72,7 +73,7 @@ async def by_graphql(engine: Engine, at: datetime) -> dict[str, Household]:
         answer = await schema.execute(
             _MEMBERS,
             variable_values={"at": at.isoformat(), "after": after, "currency": _CODE},
-            context_value=Context(engine, Viewer("admin"), lambda: at),
+            context_value=Context(engine, Viewer("admin", staff=STAFF), lambda: at),
         )
         if answer.errors or answer.data is None:
             raise SystemExit(f"GraphQL answered {answer.errors}")

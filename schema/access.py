@@ -1,62 +1,152 @@
 """Who may call which root field, and who may see which member. Default: nobody.
 
-Every root field carries `allow(...)`; `schema.build` refuses one that doesn't. What a role may do
-to *whom* is asked of the functions below. Knows nothing of tokens.
+Every root field carries `allow(...)`, which its description says in words; `schema.build` refuses
+one that doesn't. A field further in is read by whoever may read the object that it belongs to,
+unless it carries a rule of its own. What a role may do to *whom* is asked of the functions below.
+Knows nothing of tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from graphql import GraphQLError
-from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
+from strawberry.extensions.field_extension import (
+    AsyncExtensionResolver,
+    FieldExtension,
+    SyncExtensionResolver,
+)
 
 from core.errors import NotAllowed
 from core.purchases import find_partner
 from core.rulebook import PartnerTerms
-from schema.context import Context, Info, Role
+from schema.context import SCOPES, STAFF_ROLES, Context, Info, Scope, StaffRole, Viewer
+
+__all__ = ["SCOPES", "STAFF_ROLES", "Scope", "StaffRole"]
+
+#: Whoever works for the programme, in whatever role: reads.
+STAFF: frozenset[StaffRole] = frozenset(STAFF_ROLES)
+#: Who serves members: books on their behalf, within limits.
+SERVICE: frozenset[StaffRole] = frozenset({"support", "manager", "owner"})
+#: Who runs the programme: its rules, tiers and partners.
+MANAGERS: frozenset[StaffRole] = frozenset({"manager", "owner"})
+#: Who reads the books as a whole.
+FINANCE: frozenset[StaffRole] = frozenset({"finance", "auditor", "manager", "owner"})
+#: Who reads what admins did.
+AUDITORS: frozenset[StaffRole] = frozenset({"auditor", "owner"})
+#: Who alone may let others in.
+OWNER: frozenset[StaffRole] = frozenset({"owner"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Whom a field lets in: members, partners' keys of a scope or any, admins of certain roles.
+
+    `newcomers`: somebody with a member's token who isn't enrolled yet, too.
+    """
+
+    member: bool = False
+    partner: Scope | Literal["any"] | None = None
+    admin: frozenset[StaffRole] = frozenset()
+    newcomers: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a rule that admits nobody: it was forgotten."""
+        if not (self.member or self.partner or self.admin):
+            raise ValueError("a rule admits somebody")
+
+    def admits(self, viewer: Viewer) -> bool:
+        """Whether this viewer is let in."""
+        match viewer.role:
+            case "member":
+                return self.member and (viewer.holder is not None or self.newcomers)
+            case "partner":
+                return self.partner == "any" or self.partner in viewer.scopes
+            case "admin":
+                return not self.admin.isdisjoint(viewer.staff)
+        return False
+
+    @property
+    def words(self) -> str:
+        """Whom it lets in, as the description of a field says it."""
+        said = []
+        if self.member:
+            said.append("members")
+        if self.partner is not None:
+            scoped = "" if self.partner == "any" else f" with `{self.partner}`"
+            said.append(f"partners{scoped}")
+        if self.admin:
+            roles = ", ".join(role for role in STAFF_ROLES if role in self.admin)
+            said.append("all admins" if self.admin == STAFF else f"admins: {roles}")
+        return f"For {'; '.join(said)}."
 
 
 class AccessDeniedError(GraphQLError):
     """The token doesn't permit this field at all; its text is safe to show."""
 
-    def __init__(self, viewer: Role, wanted: Iterable[Role]) -> None:
-        code = "UNAUTHENTICATED" if viewer == "anonymous" else "FORBIDDEN"
-        super().__init__(
-            f"this needs a token of role {' or '.join(wanted)}", extensions={"code": code}
-        )
+    def __init__(self, viewer: Viewer, rule: Rule) -> None:
+        code = "UNAUTHENTICATED" if viewer.role == "anonymous" else "FORBIDDEN"
+        said = f"this token doesn't open this field. {rule.words}"
+        if viewer.role == "anonymous":
+            said = f"this needs a token. {rule.words}"
+        elif viewer.role == "member" and viewer.holder is None and rule.member:
+            said = "whoever has this token isn't enrolled yet: call joinProgramme first"
+        super().__init__(said, extensions={"code": code})
 
 
 class Allow(FieldExtension):
-    """Lets the named roles call a root field, and starts each mutation on a fresh instant."""
+    """Lets in whom the rule admits, and starts each mutation on a fresh instant."""
 
-    def __init__(self, roles: tuple[Role, ...], *, mutation: bool) -> None:
-        self.roles = roles
+    def __init__(self, rule: Rule, *, mutation: bool) -> None:
+        self.rule = rule
         self.mutation = mutation
+
+    def check(self, context: Context) -> None:
+        """Raise AccessDeniedError unless the viewer is let in."""
+        viewer = context.viewer
+        # The token of a partner whose plugin isn't installed opens nothing.
+        gone = viewer.role == "partner" and context.partner is None
+        if gone or not self.rule.admits(viewer):
+            raise AccessDeniedError(viewer, self.rule)
+
+    def resolve(
+        self, next_: SyncExtensionResolver, source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Refuse, or go on: before a resolver that doesn't wait, and before a stream."""
+        self.check(info.context)
+        return next_(source, info, **arguments)
 
     async def resolve_async(
         self, next_: AsyncExtensionResolver, source: Any, info: Info, **arguments: Any
     ) -> Any:
         """Refuse, or go on."""
-        context = info.context
         if self.mutation:
-            context.renew()
-        role = context.viewer.role
-        # The token of a partner whose plugin isn't installed opens nothing.
-        if role not in self.roles or (role == "partner" and context.partner is None):
-            raise AccessDeniedError(role, self.roles)
+            info.context.renew()
+        self.check(info.context)
         return await next_(source, info, **arguments)
 
 
-def allow(*roles: Role) -> list[FieldExtension]:
-    """The extensions of a query that these roles may ask."""
-    return [Allow(roles, mutation=False)]
+def allow(
+    *,
+    member: bool = False,
+    partner: Scope | Literal["any"] | None = None,
+    admin: frozenset[StaffRole] = frozenset(),
+    newcomers: bool = False,
+) -> list[FieldExtension]:
+    """The extensions of a query, or of a field further in, that these may ask."""
+    return [Allow(Rule(member, partner, admin, newcomers), mutation=False)]
 
 
-def allow_change(*roles: Role) -> list[FieldExtension]:
-    """The extensions of a mutation that these roles may call."""
-    return [Allow(roles, mutation=True)]
+def allow_change(
+    *,
+    member: bool = False,
+    partner: Scope | Literal["any"] | None = None,
+    admin: frozenset[StaffRole] = frozenset(),
+    newcomers: bool = False,
+) -> list[FieldExtension]:
+    """The extensions of a mutation that these may call."""
+    return [Allow(Rule(member, partner, admin, newcomers), mutation=True)]
 
 
 async def may_see(context: Context, holder: int) -> bool:

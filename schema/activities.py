@@ -20,7 +20,7 @@ from core.purchases import Incoming
 from core.returns import Unit, check_withdrawal
 from core.rulebook import PartnerTerms
 from laurels.activities import Value
-from schema.access import allow, allow_change, partner_for
+from schema.access import SERVICE, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -227,7 +227,7 @@ class ActivityQueries:
 
     @answer(
         "What an activity would earn: the same code as recording it, and nothing is booked.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="purchases:read", admin=SERVICE),
     )
     async def quote_activity(
         self,
@@ -253,7 +253,7 @@ class ActivityMutations:
 
     @change(
         "Record activities, with an answer for each. Safe to send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def record_activities(
         self,
@@ -271,7 +271,7 @@ class ActivityMutations:
     @change(
         "Withdraw activities, with an answer for each: all that they earned is taken back. Safe to "
         "send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def withdraw_activities(
         self,

@@ -16,7 +16,7 @@ from core.errors import BadInput, UnknownReference
 from core.purchases import check_text
 from core.reviews import PROGRAMME
 from core.store import adjustments as store
-from schema.access import allow, allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -106,9 +106,12 @@ class Adjustment(relay.Node):
     def counts(self) -> bool:
         return self.told.row.counts
 
-    @answer("Who did it: the role, and the partner where one did.")
-    def caller(self) -> str:
-        return self.told.row.caller.rstrip(":")
+    @answer("Who did it: the role, and the partner where one did; admins are told which admin.")
+    def caller(self, info: Info) -> str:
+        role, _, who = self.told.row.caller.partition(":")
+        # Which admin it was is no partner's affair.
+        told = role == "partner" or info.context.viewer.role == "admin"
+        return f"{role}:{who}" if who and told else role
 
     @answer("The unit.")
     async def currency(self, info: Info) -> Currency:
@@ -258,7 +261,7 @@ class AdjustmentMutations:
 
     @change(
         "Give or take points by hand, within the limits of the caller's role.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="points:adjust", admin=SERVICE),
     )
     async def adjust_points(
         self,
@@ -320,7 +323,7 @@ class AdjustmentQueries:
     @answer(
         "Points given or taken by hand, newest first, with totals by reason. A partner is told "
         "what was done in its own name.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="points:adjust", admin=STAFF),
     )
     async def adjustments(
         self,
@@ -357,7 +360,7 @@ class AdjustmentQueries:
 
     @answer(
         "For which reasons points are adjusted, and how many the viewer may adjust.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="points:adjust", admin=STAFF),
     )
     async def adjustment_terms(self, info: Info) -> AdjustmentTerms:
         settings = info.context.engine.rulebook.adjustments

@@ -13,7 +13,7 @@ import strawberry
 
 from core import assignments as engine
 from core.purchases import check_text
-from schema.access import allow_change
+from schema.access import MANAGERS, allow_change
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -117,7 +117,9 @@ EndResult = Annotated[
 class AssignmentMutations:
     """Root fields."""
 
-    @change("Give a member a tier, for a time or for good.", extensions=allow_change("admin"))
+    @change(
+        "Give a member a tier, for a time or for good.", extensions=allow_change(admin=MANAGERS)
+    )
     async def assign_tier(
         self,
         info: Info,
@@ -139,7 +141,7 @@ class AssignmentMutations:
             info, await engine.assign_tier(context.engine, request, context.instant)
         )
 
-    @change("End a tier that was given before its time.", extensions=allow_change("admin"))
+    @change("End a tier that was given before its time.", extensions=allow_change(admin=MANAGERS))
     async def end_tier_assignment(
         self,
         info: Info,

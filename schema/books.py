@@ -12,7 +12,7 @@ import strawberry
 from core.entries import Account
 from core.reviews import PROGRAMME
 from core.sheet import CurrencySheet, Issued, trial_balance
-from schema.access import allow
+from schema.access import FINANCE, allow
 from schema.context import Info
 from schema.fields import answer
 from schema.ledgers import AsOf
@@ -121,7 +121,7 @@ class BooksQueries:
     @answer(
         "Every account of every currency at an instant, summing to zero, and what became of what "
         "each partner issued. Reads all of the books: no query for every page.",
-        extensions=allow("admin"),
+        extensions=allow(admin=FINANCE),
     )
     async def trial_balance(self, info: Info, as_of: AsOf = None) -> TrialBalance:
         found = await trial_balance(as_of or info.context.instant)

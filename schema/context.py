@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import strawberry
 
@@ -17,20 +17,51 @@ from core.rulebook import PartnerTerms
 from schema.loaders import Loaders
 
 Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
+#: What a partner's key may open.
+Scope: TypeAlias = Literal[
+    "members:read",
+    "members:write",
+    "purchases:read",
+    "purchases:write",
+    "redemptions:read",
+    "redemptions:write",
+    "points:adjust",
+    "rules:read",
+    "rules:write",
+    "webhooks:read",
+    "webhooks:write",
+    "keys:write",
+]
+#: As what an admin works for the programme.
+StaffRole: TypeAlias = Literal["support", "manager", "finance", "auditor", "owner"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+STAFF_ROLES: tuple[StaffRole, ...] = get_args(StaffRole)
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking: a member (`holder`), a partner (`partner`, its code), an admin, or nobody."""
+    """Who is asking: a member (`holder`), a partner (`partner`, its code), an admin, or nobody.
+
+    A member's token without a holder is somebody who isn't enrolled yet. `subject` says who it is
+    among its like: a key's id, an admin's name. `scopes` are a partner's, `staff` an admin's roles.
+    `until`: when these credentials end; None: never, or nobody knows.
+    """
 
     role: Role
     holder: int | None = None
     partner: str | None = None
+    subject: str = ""
+    scopes: frozenset[Scope] = frozenset()
+    staff: frozenset[StaffRole] = frozenset()
+    until: datetime | None = None
 
     @property
     def caller(self) -> str:
-        """By what idempotency keys are told apart: one caller can't replay another's."""
-        return f"{self.role}:{self.holder or self.partner or ''}"
+        """By what idempotency keys are told apart: one caller can't replay another's.
+
+        All keys of a partner are one caller: a till may resend after its key was rotated.
+        """
+        return f"{self.role}:{self.holder or self.partner or self.subject}"
 
 
 ANONYMOUS = Viewer("anonymous")

@@ -17,7 +17,7 @@ from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
 from core.seeing import FACTS
 from core.store import data_rules as store
-from schema.access import allow, allow_change, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
@@ -212,7 +212,7 @@ class DataRuleQueries:
 
     @answer(
         "A partner's data rules with their revisions, by code, the latest first.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="rules:read", admin=STAFF),
     )
     async def data_rules(
         self,
@@ -226,7 +226,9 @@ class DataRuleQueries:
         rows = await store.of_partner(terms.id, code, MOST_LISTED)
         return [DataRule.of(row, info.context.instant) for row in rows]
 
-    @answer("What a rule's condition may name.", extensions=allow("partner", "admin"))
+    @answer(
+        "What a rule's condition may name.", extensions=allow(partner="rules:read", admin=STAFF)
+    )
     def rule_facts(self) -> list[RuleFact]:
         return [RuleFact(name=name, description=told) for name, told in FACTS.items()]
 
@@ -237,7 +239,7 @@ class DataRuleMutations:
 
     @change(
         "Save a data rule; it judges nothing before it is activated. See quotePurchase's draft.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="rules:write", admin=MANAGERS),
     )
     async def save_rule(
         self,
@@ -252,7 +254,7 @@ class DataRuleMutations:
 
     @change(
         "Put a revision in force; the one before it ends there. Every server hears of it.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="rules:write", admin=MANAGERS),
     )
     async def activate_rule(
         self,
@@ -271,7 +273,7 @@ class DataRuleMutations:
     @change(
         "Let a draft judge in shadow: every new purchase is judged by it too, and nothing of that "
         "is booked. See Partner.shadow.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="rules:write", admin=MANAGERS),
     )
     async def shadow_rule(
         self,
@@ -287,7 +289,7 @@ class DataRuleMutations:
 
     @change(
         "End a data rule; what happened before keeps it.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="rules:write", admin=MANAGERS),
     )
     async def end_rule(
         self,

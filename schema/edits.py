@@ -13,7 +13,7 @@ import strawberry
 from core import returns as engine
 from core.errors import PartnerRuleFailed, Refusal
 from core.rulebook import PartnerTerms
-from schema.access import allow_change
+from schema.access import SERVICE, allow_change
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -157,7 +157,7 @@ class EditMutations:
     @change(
         "Replace the lines of purchases by new revisions, with an answer for each: what differs is "
         "booked. Only while nothing came back. Safe to send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def edit_purchases(
         self,
@@ -178,7 +178,7 @@ class EditMutations:
     @change(
         "Report events of purchases, such as shipped, with an answer for each: points that waited "
         "for them become active. Safe to send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def fulfil_purchases(
         self,

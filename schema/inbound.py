@@ -17,7 +17,7 @@ from core import inbound as engine
 from core.errors import BadInput, UnknownReference
 from core.purchases import check_text
 from core.store import inbound as store
-from schema.access import allow, allow_change, partner_for
+from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import BadInputError, IdempotencyConflictError, UnknownReferenceError
 from schema.fields import answer, change
@@ -161,7 +161,7 @@ class InboundQueries:
 
     @answer(
         "Webhooks that came in, newest first. A partner is told its own.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="webhooks:read", admin=STAFF),
     )
     async def inbound(
         self,
@@ -206,7 +206,7 @@ class InboundMutations:
     @change(
         "Do webhooks once more, by the present version of their partner's plugin. What is booked "
         "already isn't booked twice.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="webhooks:write", admin=SERVICE),
     )
     async def replay_inbound(
         self,

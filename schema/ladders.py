@@ -14,7 +14,7 @@ from core.judging import Floor
 from core.rulebook import LadderTerms
 from core.standings import TierStatus
 from laurels import declarations
-from schema.access import allow
+from schema.access import STAFF, allow
 from schema.context import Info
 from schema.fields import answer
 from schema.scalars import BigInt
@@ -211,7 +211,7 @@ class LadderQueries:
 
     @answer(
         "The tier ladders of the programme and of its partners.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="any", admin=STAFF),
     )
     async def tier_ladders(self, info: Info) -> list[TierLadder]:
         ladders = info.context.engine.rulebook.ladders.values()

@@ -15,7 +15,7 @@ from core import lot_moves as engine
 from core.errors import BadInput
 from core.purchases import check_text
 from core.store import lot_moves as store
-from schema.access import allow, allow_change
+from schema.access import FINANCE, MANAGERS, allow, allow_change
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -208,7 +208,7 @@ class LotMoveMutations:
     @change(
         "Put old lots under their currency's policy of today. It may take long where there are "
         "many; cut off, send it again.",
-        extensions=allow_change("admin"),
+        extensions=allow_change(admin=MANAGERS),
     )
     async def move_lots(
         self,
@@ -248,7 +248,7 @@ class LotMoveQueries:
     @answer(
         "What moving the old lots of a currency would do now, to whom. Reads all of them: no "
         "query for every page.",
-        extensions=allow("admin"),
+        extensions=allow(admin=FINANCE),
     )
     async def preview_lot_move(
         self,
@@ -263,7 +263,7 @@ class LotMoveQueries:
         found = await engine.preview(context.engine, currency, context.instant, from_version)
         return LotMovePreview.of(found)
 
-    @answer("The runs that moved lots, newest first.", extensions=allow("admin"))
+    @answer("The runs that moved lots, newest first.", extensions=allow(admin=FINANCE))
     async def lot_moves(
         self, info: Info, first: First = 20, after: After = None
     ) -> relay.Connection[LotMove]:

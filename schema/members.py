@@ -18,7 +18,7 @@ from core.occasions import follow
 from core.redeemed import from_row
 from core.store import lookups
 from laurels.activities import ENROLMENT
-from schema.access import allow, allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -164,14 +164,14 @@ class Member(relay.Node):
 class MemberQueries:
     """Root fields."""
 
-    @answer("The member whose token this is.", extensions=allow("member"))
+    @answer("The member whose token this is.", extensions=allow(member=True, newcomers=True))
     async def me(self, info: Info) -> Member | None:
         holder = info.context.viewer.holder
         return None if holder is None else await visible_member(info, holder)
 
     @answer(
         "One member. Null where there is none, or none that the viewer may read.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="members:read", admin=STAFF),
     )
     async def member(
         self,
@@ -187,7 +187,7 @@ class MemberQueries:
 
     @answer(
         "Members in the order of their enrolment. A partner is told those it has dealt with.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="members:read", admin=STAFF),
     )
     async def members(
         self,
@@ -288,7 +288,7 @@ class MemberMutations:
 
     @change(
         "Enrol somebody. Safe to send again: who is known already is that member.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="members:write", admin=SERVICE),
     )
     async def enrol_member(
         self,

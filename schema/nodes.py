@@ -12,7 +12,7 @@ import strawberry
 from strawberry import relay
 
 from core.redeemed import from_row
-from schema.access import allow, may_see, sees_currency
+from schema.access import STAFF, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
 from schema.context import Info
 from schema.fields import answer
@@ -168,7 +168,7 @@ class NodeQueries:
 
     @answer(
         "Any object by its id. Null where there is none, or none that the viewer may read.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="any", admin=STAFF),
     )
     async def node(
         self,

@@ -18,7 +18,7 @@ from core.referrals import code_of
 from core.rulebook import PartnerTerms
 from laurels.effects import OFFER, SetAttribute, checked_attribute
 from laurels.errors import DeclarationError
-from schema.access import allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import change
@@ -215,7 +215,7 @@ class NoteMutations:
     @change(
         "Note something of a member: rules find it from now on, and who enters a segment that a "
         "rule waits for has its occasion.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="members:write", admin=SERVICE),
     )
     async def note_member(
         self,
@@ -239,7 +239,7 @@ class NoteMutations:
 
     @change(
         "Set a member's birthday; a member whose own is set already asks an admin.",
-        extensions=allow_change("member", "admin"),
+        extensions=allow_change(member=True, admin=SERVICE),
     )
     async def set_birthday(
         self,
@@ -264,7 +264,7 @@ class NoteMutations:
 
     @change(
         "The code by which a member refers others, made where there is none yet.",
-        extensions=allow_change("member", "partner", "admin"),
+        extensions=allow_change(member=True, partner="members:write", admin=SERVICE),
     )
     async def create_referral_code(
         self,

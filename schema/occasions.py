@@ -12,7 +12,7 @@ import strawberry
 
 from core.occasions import tell
 from core.store import attributes as store
-from schema.access import allow, allow_change, may_see, partner_for
+from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError
 from schema.fields import answer, change
@@ -78,7 +78,7 @@ class OccasionQueries:
 
     @answer(
         f"Occasions that a partner's rules fail on, the earliest first, at most {MOST_LISTED}.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="purchases:read", admin=STAFF),
     )
     async def failing_occasions(
         self,
@@ -97,7 +97,7 @@ class OccasionMutations:
     @change(
         "Try a partner's failing occasions once more, also those that were given up: its rules are "
         "mended.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def retry_occasions(
         self,

@@ -18,7 +18,7 @@ from laurels.based import basis_of_rule
 from laurels.redeeming import RedeemRule as RedeemRuleTerms
 from laurels.rules import EarnRule as EarnRuleTerms
 from laurels.settings import Setting
-from schema.access import allow
+from schema.access import STAFF, allow
 from schema.context import Info
 from schema.fields import answer
 from schema.scalars import BigInt
@@ -283,7 +283,7 @@ class PartnerQueries:
 
     @answer(
         "The partners, or the one of this code.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="any", admin=STAFF),
     )
     async def partners(
         self,
@@ -297,7 +297,7 @@ class PartnerQueries:
 
     @answer(
         "The currencies of the programme.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="any", admin=STAFF),
     )
     async def currencies(self, info: Info) -> list[Currency]:
         terms = info.context.engine.rulebook.currencies.values()

@@ -22,7 +22,7 @@ from laurels.activities import Activity
 from laurels.evaluation import Evaluation, Granted
 from laurels.explain import tell_award
 from laurels.purchase import Purchase
-from schema.access import allow, allow_change, partner_for
+from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -307,7 +307,7 @@ class PurchaseQueries:
     @answer(
         "What a purchase would earn: the same code as recording it, and nothing is booked. One "
         "that lies ahead is judged by what will be in force then.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="purchases:read", admin=STAFF),
     )
     async def quote_purchase(
         self,
@@ -339,7 +339,7 @@ class PurchaseMutations:
 
     @change(
         "Record purchases, with an answer for each. Safe to send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def record_purchases(
         self,

@@ -16,7 +16,7 @@ from core.events import EventKind
 from core.purchases import check_text, find_partner
 from core.receipts import Step, Story
 from laurels import money
-from schema.access import allow, may_see
+from schema.access import STAFF, allow, may_see
 from schema.context import Context, Info
 from schema.fields import answer
 from schema.ledgers import LedgerEntry
@@ -305,7 +305,7 @@ class ReceiptQueries:
 
     @answer(
         "A purchase by its number. Null where there is none, or none that the viewer may read.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="purchases:read", admin=STAFF),
     )
     async def purchase(
         self,

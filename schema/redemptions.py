@@ -15,7 +15,7 @@ from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text
-from schema.access import allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -300,7 +300,10 @@ async def meant(info: Info, key: str, redemption: str) -> redeemed.Redemption:
 class RedemptionMutations:
     """Root fields."""
 
-    @change("Take a reward for points.", extensions=allow_change("member", "partner", "admin"))
+    @change(
+        "Take a reward for points.",
+        extensions=allow_change(member=True, partner="redemptions:write", admin=SERVICE),
+    )
     async def redeem_reward(
         self,
         info: Info,
@@ -326,7 +329,7 @@ class RedemptionMutations:
 
     @change(
         "Pay part of a bill with points, by a redeem rule of the partner.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="redemptions:write", admin=SERVICE),
     )
     async def pay_with_points(
         self,
@@ -348,7 +351,7 @@ class RedemptionMutations:
 
     @change(
         "The reward was handed over: what was held is redeemed.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="redemptions:write", admin=SERVICE),
     )
     async def confirm_redemption(
         self,
@@ -366,7 +369,7 @@ class RedemptionMutations:
 
     @change(
         "The hold is off: the points go back to where they came from.",
-        extensions=allow_change("member", "partner", "admin"),
+        extensions=allow_change(member=True, partner="redemptions:write", admin=SERVICE),
     )
     async def cancel_redemption(
         self,

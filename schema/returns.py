@@ -13,7 +13,7 @@ import strawberry
 from core import returns as engine
 from core.errors import Refusal
 from core.rulebook import PartnerTerms
-from schema.access import allow_change
+from schema.access import SERVICE, allow_change
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -167,7 +167,7 @@ class ReturnMutations:
 
     @change(
         "Record returns, with an answer for each. Safe to send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def record_returns(
         self,
@@ -191,7 +191,7 @@ class ReturnMutations:
     @change(
         "Cancel purchases, with an answer for each: all that is left of them comes back. Safe to "
         "send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="purchases:write", admin=SERVICE),
     )
     async def cancel_purchases(
         self,

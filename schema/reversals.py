@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from core import reversals
-from schema.access import allow_change
+from schema.access import SERVICE, allow_change
 from schema.context import Info
 from schema.fields import change
 from schema.redemptions import RewardRedeemed, SettleResult, meant
@@ -32,7 +32,7 @@ class ReversalMutations:
 
     @change(
         "Take a completed redemption back: its partner while its terms allow, an admin always.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="redemptions:write", admin=SERVICE),
     )
     async def reverse_redemption(
         self,

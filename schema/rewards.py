@@ -17,7 +17,7 @@ from core.models import RewardRow
 from core.rulebook import PartnerTerms, RewardTerms
 from laurels.money import Money as MoneyTerms
 from laurels.rewards import CodeSource, RewardKind
-from schema.access import allow
+from schema.access import STAFF, allow
 from schema.context import Info
 from schema.fields import answer
 from schema.money import Money
@@ -235,7 +235,7 @@ class RewardQueries:
 
     @answer(
         "The rewards on offer. A member's token is told its own eligibility with them.",
-        extensions=allow("member", "partner", "admin"),
+        extensions=allow(member=True, partner="any", admin=STAFF),
     )
     async def rewards(
         self, info: Info, first: First = 20, after: After = None, partner: PartnerFilter = None

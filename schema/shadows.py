@@ -15,7 +15,7 @@ from core.errors import BadInput
 from core.rulebook import PartnerTerms, ShadowTerms
 from core.store import shadows as store
 from core.store.writes import Given
-from schema.access import allow_change, partner_for
+from schema.access import MANAGERS, allow_change, partner_for
 from schema.context import Info
 from schema.errors import NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
@@ -171,7 +171,7 @@ class ShadowMutations:
 
     @change(
         "Begin a partner's shadow anew: its counts at zero, and no more paused.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="rules:write", admin=MANAGERS),
     )
     async def reset_shadow(
         self,

@@ -20,7 +20,7 @@ from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
-from schema.access import allow, allow_change, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -269,7 +269,7 @@ class SimulationQueries:
 
     @answer(
         "Simulations, newest first. A partner is told its own.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="rules:read", admin=STAFF),
     )
     async def simulations(
         self, info: Info, first: First = 20, after: After = None
@@ -302,7 +302,7 @@ class SimulationMutations:
 
     @change(
         "Judge a partner's history again by other rules, in the background. Books nothing.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="rules:write", admin=MANAGERS),
     )
     async def simulate_rules(
         self,
@@ -318,7 +318,7 @@ class SimulationMutations:
         )  # fmt: skip
         return SimulationAsked(replayed=asked.replayed, simulation=Simulation.of(asked.run))
 
-    @change("Stop a simulation.", extensions=allow_change("partner", "admin"))
+    @change("Stop a simulation.", extensions=allow_change(partner="rules:write", admin=MANAGERS))
     async def cancel_simulation(
         self,
         info: Info,

@@ -10,7 +10,7 @@ from core import vouchers as engine
 from core.purchases import check_text
 from core.redeemed import from_row
 from core.store import redemptions as store
-from schema.access import allow, allow_change, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError
 from schema.fields import answer, change
@@ -57,7 +57,7 @@ class VoucherQueries:
 
     @answer(
         "The redemption that a code was issued for, void or not; null where nobody was shown it.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="redemptions:read", admin=STAFF),
     )
     async def redemption_by_code(
         self,
@@ -77,7 +77,7 @@ class VoucherMutations:
 
     @change(
         "Put codes into a reward's pool. Safe to send again.",
-        extensions=allow_change("partner", "admin"),
+        extensions=allow_change(partner="redemptions:write", admin=MANAGERS),
     )
     async def import_reward_codes(
         self,

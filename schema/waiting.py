@@ -16,7 +16,7 @@ from core.purchases import check_text
 from core.returning import Waiting
 from core.returns import Unit
 from core.store.returns import Waits, waiting_of, waiting_under
-from schema.access import allow, partner_for
+from schema.access import STAFF, allow, partner_for
 from schema.context import Info
 from schema.fields import answer
 from schema.paging import After, First, check_first, cursor, page, read_cursor
@@ -110,7 +110,7 @@ class WaitingQueries:
 
     @answer(
         "What came before its purchase, the longest waiting first. A partner is told its own.",
-        extensions=allow("partner", "admin"),
+        extensions=allow(partner="purchases:read", admin=STAFF),
     )
     async def waiting_returns(
         self,

@@ -24,6 +24,7 @@ from core.entries import Account, Kind
 from core.posting import Engine
 from core.store.reference import Declared, install
 from plugins.host import collect
+from schema.access import STAFF
 from schema.build import build_schema
 from schema.context import Context, Viewer
 from tests.support import Databases
@@ -49,7 +50,7 @@ async def _answers(steps: list[str]) -> list[object]:
     engine = await _engine()
     answers: list[object] = []
     for step in steps:
-        context = Context(engine, Viewer("admin"), lambda: NOW)
+        context = Context(engine, Viewer("admin", staff=STAFF), lambda: NOW)
         result = await schema.execute(step, context_value=context)
         assert not result.errors, result.errors
         answers.append(result.data)

@@ -58,7 +58,7 @@ async def test_an_admin_gives_and_takes(api: Client) -> None:
     assert done["__typename"] == "PointsAdjusted", done
     made = done["adjustment"]
     assert (done["replayed"], made["points"], made["note"]) == (False, 60, "The till was down")
-    assert (made["caller"], made["counts"], made["causeCameBack"]) == ("admin", True, False)
+    assert (made["caller"], made["counts"], made["causeCameBack"]) == ("admin:root", True, False)
     assert made["reason"] == {"code": "goodwill", "title": "Goodwill"}
     assert made["cause"] == {"externalId": "R1"}
     assert made["partner"] is None
