@@ -21,9 +21,11 @@ _SCRIPT = """
 local requests = {%s}
 local n = 0
 request = function()
-  n = n %% #requests + 1
+  local place = n %% #requests + 1
+  n = n + 1
+  local body = requests[place][2]:gsub("#NUMBER#", n)
   return wrk.format("POST", nil, {["content-type"] = "application/json",
-    ["authorization"] = requests[n][1]}, requests[n][2])
+    ["authorization"] = requests[place][1]}, body)
 end
 done = function(summary, latency)
   local e = summary.errors
@@ -37,7 +39,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST of JSON, by whom."""
+    """A POST of JSON, by whom; `#NUMBER#` in it becomes another number each time it is sent."""
 
     authorization: str
     body: str

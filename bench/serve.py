@@ -53,6 +53,7 @@ async def _serve(app: ASGIApp) -> None:
     # Named as TCP: only then does the loop turn its waiting for more to send off.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen(1024)  # whoever reads the port may connect at once
         print(listening.getsockname()[1], flush=True)
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", access_log=False, ws="none"
