@@ -43,13 +43,14 @@ _REDEEM = """mutation Redeem($input: RedeemRewardInput!) { redeemReward(input: $
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where it is, and which tokens open it; `members` by the names that were asked for."""
+    """Where it is, and which tokens open it; `members` and `cards` by the names that were asked for."""
 
     origin: str
     url: str
     admin: str
     partners: dict[str, str]
     members: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
 
 
 def main(names: Sequence[str]) -> None:
@@ -92,7 +93,8 @@ async def _tell(secret: str, address: str, names: Sequence[str]) -> None:
     async with httpx.AsyncClient(base_url=address, timeout=30) as http:
         await _answering(http)
         for place, name in enumerate(names):
-            holder = await _live(http, served, name, f"98{place:02}")
+            served.cards[name] = f"98{place:02}"
+            holder = await _live(http, served, name)
             served.members[name] = token("member", holder)
     print(json.dumps(asdict(served)), flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -109,9 +111,9 @@ async def _answering(http: httpx.AsyncClient) -> None:
     raise TimeoutError("the server doesn't answer")
 
 
-async def _live(http: httpx.AsyncClient, served: Served, name: str, card: str) -> str:
+async def _live(http: httpx.AsyncClient, served: Served, name: str) -> str:
     """Enrol the member and let it shop; returns its number."""
-    cafe = served.partners["cafe"]
+    cafe, card = served.partners["cafe"], served.cards[name]
     # By an admin: a partner is told its own name for the member, and no token knows that.
     enrol = {"card": card, "name": name.capitalize()}
     member = (await _ask(http, served.admin, _ENROL, enrol))["memberId"]
