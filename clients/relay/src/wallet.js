@@ -39,7 +39,7 @@ export const MEMBER = graphql`
 
 export const ENTRIES = graphql`
   fragment walletEntries on Ledger
-  @argumentDefinitions(first: { type: "Int!", defaultValue: 5 }, after: { type: "String" })
+  @argumentDefinitions(first: { type: "Int", defaultValue: 5 }, after: { type: "String" })
   @refetchable(queryName: "walletEntriesPageQuery") {
     id
     entries(first: $first, after: $after) @connection(key: "wallet_entries") {
