@@ -14,10 +14,11 @@ from strawberry import relay
 from core.redeemed import from_row
 from schema.access import STAFF, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
+from schema.audit import visible_record
 from schema.context import Info
 from schema.fields import answer
+from schema.ids import numbers, parse_id
 from schema.inbound import visible_delivery
-from schema.inputs import numbers, parse_id
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.lot_moves import visible_move
@@ -29,6 +30,8 @@ from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
 from schema.waiting import visible_waiting
+from schema.webhook_deliveries import visible_sent
+from schema.webhooks import visible_endpoint
 
 AnyNode = relay.Node | None
 
@@ -154,6 +157,9 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Simulation": _simulation,
     "ReturnWaiting": _waiting,
     "InboundDelivery": visible_delivery,
+    "AuditRecord": visible_record,
+    "WebhookEndpoint": visible_endpoint,
+    "WebhookDelivery": visible_sent,
     "Notice": _notice,
     "Partner": _partner,
     "Currency": _currency,
@@ -175,6 +181,6 @@ class NodeQueries:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The object's id.")],
     ) -> relay.Node | None:
-        kind, key = parse_id(id, "id")
+        kind, key = parse_id(info.context, id, "id")
         finder = _FINDERS.get(kind)
         return None if finder is None else await finder(info, key)

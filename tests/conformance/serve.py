@@ -43,7 +43,7 @@ _REDEEM = """mutation Redeem($input: RedeemRewardInput!) { redeemReward(input: $
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where it is, and which tokens open it; `members` and `cards` by the names that were asked for."""
+    """Where it is, and which tokens open it; members and their cards by the names asked for."""
 
     origin: str
     url: str
