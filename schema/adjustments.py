@@ -195,7 +195,7 @@ class AdjustmentTotal:
 
 
 @strawberry.type(description="A page of adjustments, newest first, with the totals of all.")
-class AdjustmentReport(relay.Connection[Adjustment]):
+class AdjustmentConnection(relay.Connection[Adjustment]):
     """What was asked for."""
 
     totals: list[AdjustmentTotal] = strawberry.field(
@@ -353,7 +353,7 @@ class AdjustmentQueries:
         until: Annotated[
             datetime | None, strawberry.argument(description="Only those before this instant.")
         ] = None,
-    ) -> AdjustmentReport:
+    ) -> AdjustmentConnection:
         own = info.context.partner
         if partner is not None:
             own = partner_for(info.context, partner)
@@ -363,7 +363,7 @@ class AdjustmentQueries:
         )  # fmt: skip
         found, totals = await store.report(wanted, _place(after), check_first(first) + 1)
         base = page([Adjustment.of(told) for told in found], first, after, _cursor)
-        return AdjustmentReport(
+        return AdjustmentConnection(
             edges=base.edges, page_info=base.page_info,
             totals=[AdjustmentTotal(total=total) for total in totals],
         )  # fmt: skip

@@ -18,6 +18,7 @@ from core.purchases import check_text
 from schema.access import SERVICE, allow_change, knows, may_see, partner_for, sees_currency
 from schema.acts import watch_member
 from schema.context import Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -39,7 +40,16 @@ from schema.scalars import BigInt
 if TYPE_CHECKING:
     from schema.members import Member
 
-strawberry.enum(redeemed.Status, name="RedemptionStatus", description="Where a redemption stands.")
+words(
+    redeemed.Status,
+    "Where a redemption stands.",
+    name="RedemptionStatus",
+    HELD="Points are reserved until it is confirmed.",
+    COMPLETED="The points are spent.",
+    CANCELLED="The hold was called off; the points went back.",
+    TIMED_OUT="The hold ran out; the points went back.",
+    REVERSED="It was taken back after it was completed; the points went back.",
+)
 LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 

@@ -22,6 +22,7 @@ from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
 from schema.access import MANAGERS, STAFF, allow, allow_change, may_see, partner_for
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -49,10 +50,14 @@ class SimulationState(enum.Enum):
     FAILED = store.State.FAILED.value
 
 
-strawberry.enum(
+words(
     SimulationState,
-    description="Where a simulation stands: it waits for a worker, runs, is done, was cancelled, "
-    "or failed.",
+    "Where a simulation stands.",
+    WAITING="It waits for a worker.",
+    RUNNING="A worker runs it.",
+    DONE="It ran to its end.",
+    CANCELLED="Somebody stopped it.",
+    FAILED="It couldn't be run.",
 )
 
 
