@@ -11,16 +11,19 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route
 
+from app.authentication import Authenticator
 from app.bodies import BodyLimit
 from app.envelope import Envelope, refused
+from app.exports import Exports, links
 from app.graphql_http import Endpoint
 from app.health import HEALTH_ROUTES
 from app.inbox import Inbox
-from app.tokens import TokenError, verify
+from app.login import Login
+from app.sessions import session_routes
 from core.posting import Engine
-from schema.access import OWNER
+from core.signing import Secrets
 from schema.build import Schema, build_schema
-from schema.context import ANONYMOUS, SCOPES, Context, Viewer
+from schema.context import Context
 
 
 def _now() -> datetime:
@@ -33,19 +36,26 @@ def create_app(
     *,
     ide_routes: Sequence[BaseRoute] = (),
     now: Callable[[], datetime] = _now,
+    authenticator: Authenticator | None = None,
+    login: Login | None = None,
     schema: Schema | None = None,
 ) -> Starlette:
     """The application on an engine whose database is connected.
 
-    `schema` has the limits that an operator set; without one they are the usual ones.
+    Without an authenticator it takes our own tokens and API keys by the secret, and no provider's;
+    with a `login` admins may sign in at theirs. `schema` has the limits that an operator set.
     """
-    contexts = Contexts(engine, secret, now)
+    trust = authenticator or Authenticator(Secrets(secret), now)
+    schema = schema or build_schema()
     return Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
-            Route("/graphql", Endpoint(schema or build_schema(), contexts.of)),
+            Route("/graphql", Endpoint(schema, Contexts(engine, trust, now).of)),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
+            Route("/export/{id}", Exports(engine, trust.secrets, now, schema)),
             *HEALTH_ROUTES,
+            *session_routes(trust),
+            *(() if login is None else login.routes()),
             *ide_routes,
         ],
         middleware=[Middleware(Envelope)],
@@ -56,31 +66,23 @@ def create_app(
 class Contexts:
     """Makes the context of each request: who is asking, and from where."""
 
-    def __init__(self, engine: Engine, secret: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, trust: Authenticator, now: Callable[[], datetime]) -> None:
         self.engine = engine
-        self.secret = secret
+        self.trust = trust
         self.now = now
 
     async def of(self, request: HTTPConnection) -> Context:
-        """Who is asking, by the bearer token; without one: nobody. Raises TokenError."""
-        viewer = self._viewer(request.headers.get("authorization"))
-        # As the server says, which knows which proxies to believe.
-        address = request.client.host if request.client else ""
-        return Context(self.engine, viewer, self.now, address=address)
-
-    def _viewer(self, header: str | None) -> Viewer:
-        if header is None:
-            return ANONYMOUS
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise TokenError("the authorization header is 'Bearer' and a token")
-        claims = verify(self.secret, token.strip(), self.now())
-        until = datetime.fromtimestamp(claims.expires_at, UTC)
-        if claims.role == "admin":
-            return Viewer("admin", subject=claims.subject, staff=OWNER, until=until)
-        if claims.role == "partner":
-            scopes = frozenset(SCOPES)
-            return Viewer("partner", partner=claims.subject, scopes=scopes, until=until)
-        if not claims.subject.isascii() or not claims.subject.isdigit():
-            raise TokenError("a member's token names a member")
-        return Viewer("member", holder=int(claims.subject), until=until)
+        """Who is asking, by their credentials. Raises TokenError."""
+        viewer = await self.trust.viewer(request.headers)
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine,
+            viewer,
+            self.now,
+            self.trust.keys,
+            request_id=request.state.request_id,
+            reason=reason or None,
+            export_link=links(self.trust.secrets),
+            # As the server says, which knows which proxies to believe.
+            address=request.client.host if request.client else "",
+        )

@@ -34,6 +34,7 @@ class Envelope:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         name = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = name
         begun = False
 
         async def sealed(message: Message) -> None:

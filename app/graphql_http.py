@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from app.answers import failure
+from app.answers import failure, refusal
 from app.bodies import GoneError, TooLongError, read_body, too_long
 from app.negotiation import GRAPHQL_JSON, JSON, json_in_utf8, negotiated
 from app.tokens import TokenError
@@ -77,7 +77,7 @@ class Endpoint:
         except GoneError:
             return None
         except TokenError as error:
-            response = failure(401, str(error), {"www-authenticate": "Bearer"})
+            response = refusal(error)
         except BadRequestError as error:
             response = failure(400, str(error))
         except Exception as error:

@@ -109,6 +109,7 @@ async def running(
         with db.patiently():  # others may install at the same time
             rulebook = await build(now or datetime.now(UTC))
         engine = Engine(rulebook, build)
+        engine.private_hosts = settings.webhook_hosts
         seal = DigestKey.of(settings.signing_secret())
         yield Runtime(engine, plugins, url, seal)
 

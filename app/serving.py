@@ -8,7 +8,9 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
+import httpx
 import uvicorn
 from rich.console import Console
 
@@ -17,6 +19,7 @@ from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
+from app.trust import authenticator, login
 from app.watchdog import watched
 from app.work import stopped_gently, working
 from core import db
@@ -28,6 +31,11 @@ from schema.rates import Buckets, Rate
 
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
 
 
 async def serve(
@@ -59,13 +67,24 @@ async def _serve(
 ) -> None:
     secret = settings.signing_secret()
     schema = schema_of(settings)
-    async with running(settings, name=name, waits=db.SERVING) as runtime:
+    async with (
+        running(settings, name=name, waits=db.SERVING) as runtime,
+        httpx.AsyncClient() as http,
+    ):
         address = f"http://{settings.host}:{settings.port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
-        pages = ide_routes("/graphql", ADMIN_TABS)
-        app = create_app(runtime.engine, secret, ide_routes=pages, schema=schema)
+        trust = authenticator(settings, http, now)
+        app = create_app(
+            runtime.engine,
+            secret,
+            ide_routes=ide_routes("/graphql", ADMIN_TABS),
+            now=now,
+            authenticator=trust,
+            login=login(settings, trust),
+            schema=schema,
+        )
         config = uvicorn.Config(
             app,
             host=settings.host,

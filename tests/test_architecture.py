@@ -105,9 +105,11 @@ def tries_in_resolvers(sources: Sources) -> list[str]:
     """Resolvers let errors pass: one place turns those that are expected into results.
 
     A plain function of a module is no resolver; there, text that a caller sent may be parsed. Nor
-    is what stands around all resolvers.
+    is what stands around all resolvers: the gate, and the record of what an admin did, which is
+    ended however that ended.
     """
-    no_resolvers = ("schema/errors.py", "schema/gate.py", "schema/deadline.py")
+    around = ("errors", "gate", "deadline", "acts")
+    no_resolvers = [f"schema/{name}.py" for name in around]
     return [
         f"{path}:{node.lineno} catches"
         for path, tree in _trees(sources)
