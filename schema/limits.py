@@ -35,7 +35,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from schema.refusals import refusal
 
 #: Comparisons of fields that one validation may take; graphql-core's own half a million take two
-#: seconds of everybody's time. A page of forty fragments takes about a third of these.
+#: seconds of everybody's time. Twenty fragments side by side with the same fields need 8,000.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 10_000
 
 #: Items that a list has, if nobody says how many.
