@@ -181,6 +181,7 @@ def documents() -> Iterator[Hostile]:
         " node { member { redemptions(first: 100) { edges { cursor } } } } } } } } } }",
         "a great circle of fragments": _circle(150),
         "one field with arguments over and over": "{ partners { " + "x(a: 1, b: 2) " * 150 + "} }",
+        "unknown fields, many": "{ partners { " + " ".join(f"x{n}" for n in range(900)) + " } }",
         "one field over and over": "{ me { " + "id " * 1900 + "} }",
         "one object over and over": "{ me { " + "ledgers { currency { code } } " * 280 + "} }",
         "fragments side by side": _side_by_side(130),
@@ -200,9 +201,10 @@ def documents() -> Iterator[Hostile]:
     enrol = "mutation($input: EnrolMemberInput!) { enrolMember(input: $input) { __typename } }"
     yield Hostile("200,000 numbers", _asked(enrol, variables=many), DOCUMENT, "TOO_EXPENSIVE")
     for name, query in {
-        "unknown fields": "{ partners { " + " ".join(f"x{n}" for n in range(900)) + " } }",
+        "unknown fields": "{ partners { " + " ".join(f"x{n}" for n in range(140)) + " } }",
+        "a circle of fragments that nobody spreads": _circle(60).replace("...F0", "id", 1),
         "unknown arguments": "{ partners { "
-        + " ".join(f"x{n}(a: 1, b: 2)" for n in range(150))
+        + " ".join(f"x{n}(a: 1, b: 2)" for n in range(140))
         + " } }",
         "unknown directives": "{ partners { name " + "@a " * 50 + "} }",
         "a circle of fragments": _circle(60),
