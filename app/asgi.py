@@ -6,9 +6,9 @@ The one choke point for what leaves: refusals go out in their own words, anythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -16,22 +16,26 @@ from cross_web import HTTPException
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types import ExecutionResult
 
-from app.answers import failure
+from app.answers import failure, told
+from app.callers import Callers
 from app.inbox import Inbox
+from app.sockets import Sockets
+from app.streams import Streams, prefers_events
 from app.tokens import TokenError, verify
 from core.db import reading
 from core.posting import Engine
 from schema.access import OWNER
 from schema.build import build_schema
 from schema.context import ANONYMOUS, SCOPES, Context, Viewer
-from schema.masking import shown, unexpected
+from schema.feed import Feed
+from schema.masking import unexpected
 
 MOST_BYTES = 1024 * 1024
 _JSON = "application/json"
@@ -49,19 +53,27 @@ def create_app(
     *,
     ide_routes: Sequence[BaseRoute] = (),
     now: Callable[[], datetime] = _now,
+    feed: Feed | None = None,
 ) -> Starlette:
-    """The application on an engine whose database is connected."""
-    graphql: ASGIApp = BodyLimit(Endpoint(engine, secret, now))
-    return Starlette(
+    """The application on an engine whose database is connected.
+
+    `feed` is what subscriptions follow: without one they are told the present state and no change.
+    Whoever serves it calls `app.state.stop` when the server begins to stop.
+    """
+    endpoint = Endpoint(engine, secret, now, feed or Feed())
+    app = Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
-            Route("/graphql", graphql),
+            Route("/graphql", BodyLimit(endpoint)),
+            WebSocketRoute("/graphql", Sockets(endpoint.schema, endpoint.callers)),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             *ide_routes,
         ]
     )
+    app.state.stop = endpoint.streams.stop
+    return app
 
 
 async def _live(request: Request) -> Response:
@@ -134,9 +146,11 @@ def _takes_graphql_json(request: Request) -> bool:
 
 
 class Endpoint(GraphQL[Context, None]):
-    """GraphQL over HTTP by POST; the sockets of subscriptions are not served."""
+    """GraphQL over HTTP by POST; subscriptions as events, where a client prefers them."""
 
-    def __init__(self, engine: Engine, secret: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, engine: Engine, secret: str, now: Callable[[], datetime], feed: Feed
+    ) -> None:
         super().__init__(
             build_schema(),
             graphql_ide=None,
@@ -147,11 +161,11 @@ class Endpoint(GraphQL[Context, None]):
         self.engine = engine
         self.secret = secret
         self.now = now
+        self.callers = Callers(engine, self, now, feed)
+        self.streams = Streams(self.schema, self.callers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whatever happens, in JSON."""
-        if scope["type"] != "http":
-            return await send({"type": "websocket.close", "code": 1008})
+        """Answer one request, whatever happens, in JSON or as events."""
         request = Request(scope, receive)
         response = await self._respond(request)
         return await response(scope, receive, send)
@@ -162,6 +176,8 @@ class Endpoint(GraphQL[Context, None]):
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
             return failure(415, f"the body is {_JSON}")
         try:
+            if prefers_events(request.headers.get("accept", "")):
+                return await self._stream(request)
             response = await self.run(request)
             assert isinstance(response, Response)
             return response
@@ -172,21 +188,36 @@ class Endpoint(GraphQL[Context, None]):
         except Exception as error:
             return failure(500, unexpected(error))
 
+    async def _stream(self, request: Request) -> Response:
+        """The answer as events, once the request is known to be one."""
+        try:
+            asked = await self.parse_http_body(self.request_adapter_class(request))
+        except orjson.JSONDecodeError:
+            raise HTTPException(400, "Unable to parse request body as JSON") from None
+        assert isinstance(asked, GraphQLRequestData)
+        return await self.streams.respond(request, asked)
+
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         """Who is asking, by the bearer token; without one: nobody. Raises TokenError."""
         del response
-        header = request.headers.get("authorization")
-        return Context(self.engine, self._viewer(header), self.now)
+        viewer = await self.viewer(request.headers)
+        return Context(self.engine, viewer, self.now, self.callers.feed)
 
-    def _viewer(self, header: str | None) -> Viewer:
+    async def viewer(self, headers: Mapping[str, str]) -> Viewer:
+        """Who is asking, by the headers of a request. Raises TokenError."""
+        header = headers.get("authorization")
         if header is None:
             return ANONYMOUS
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             raise TokenError("the authorization header is 'Bearer' and a token")
-        claims = verify(self.secret, token.strip(), self.now())
+        return await self.of_bearer(token.strip())
+
+    async def of_bearer(self, token: str) -> Viewer:
+        """Who is asking, by a token. Raises TokenError."""
+        claims = verify(self.secret, token, self.now())
         until = datetime.fromtimestamp(claims.expires_at, UTC)
         if claims.role == "admin":
             return Viewer("admin", subject=claims.subject, staff=OWNER, until=until)
@@ -220,12 +251,7 @@ class Endpoint(GraphQL[Context, None]):
     ) -> GraphQLHTTPResponse:
         """The answer with every unexpected error masked; no `data` where nothing was executed."""
         del request
-        if not result.errors:
-            return {"data": result.data}
-        answer: GraphQLHTTPResponse = {"errors": [shown(error) for error in result.errors]}
-        if result.data is not None or any(error.path for error in result.errors):
-            answer["data"] = result.data
-        return answer
+        return cast("GraphQLHTTPResponse", told(result))
 
     def create_response(
         self,

@@ -5,7 +5,7 @@ Knows nothing of tokens or of HTTP: whoever serves the schema says who the viewe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -14,6 +14,7 @@ import strawberry
 
 from core.posting import Engine
 from core.rulebook import PartnerTerms
+from schema.feed import Feed
 from schema.loaders import Loaders
 
 Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
@@ -69,11 +70,18 @@ ANONYMOUS = Viewer("anonymous")
 
 @dataclass
 class Context:
-    """One operation's context. `instant` stands still within a query and within each mutation."""
+    """One operation's context.
+
+    `instant` stands still within a query, within each mutation and within each message of a
+    subscription. `feed` is what subscriptions follow, and `again` finds out anew who is asking, by
+    the same credentials: nobody, once they have ended.
+    """
 
     engine: Engine
     viewer: Viewer
     now: Callable[[], datetime]
+    feed: Feed = field(default_factory=Feed)
+    again: Callable[[], Awaitable[Viewer]] | None = None
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 
