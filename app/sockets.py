@@ -36,6 +36,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET, UnsetType
 
 from app.answers import told
@@ -222,6 +223,8 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
 
 def ended(result: ExecutionResult) -> bool:
     """Whether this is the end of an operation: nothing ran, or what it followed has failed."""
+    if isinstance(result, PreExecutionError):
+        return True
     return result.data is None and not any(error.path for error in result.errors or ())
 
 

@@ -131,7 +131,8 @@ class Feed:
         self._places: dict[Place, dict[Follower[Any], None]] = {}
         self._seconds: dict[int, dict[Follower[Any], None]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def followers(self) -> int:
         """How many follow."""
         return sum(map(len, self._places.values()))
 

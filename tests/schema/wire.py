@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,8 +21,20 @@ from schema.feed import Change, Feed
 from tests.schema.client import SECRET, Client
 
 #: Nothing that is waited for takes as long: a test that fails mustn't hang.
-PATIENCE = 20.0
+PATIENCE = 6.0
 TRANSPORT = Subprotocol("graphql-transport-ws")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let everything else go on until this holds."""
+    end = asyncio.get_running_loop().time() + PATIENCE
+    for _ in itertools.takewhile(
+        lambda _: asyncio.get_running_loop().time() < end, itertools.count()
+    ):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise TimeoutError("it never held")
 
 
 @dataclass
@@ -126,9 +139,7 @@ class Live:
 
     async def followed(self, count: int) -> None:
         """Until so many follow."""
-        async with asyncio.timeout(PATIENCE):
-            while len(self.feed) != count:
-                await asyncio.sleep(0)
+        await until(lambda: self.feed.followers == count)
 
 
 @asynccontextmanager
@@ -142,8 +153,7 @@ async def live(api: Client, feed: Feed | None = None) -> AsyncIterator[Live]:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            while not server.started:
-                await asyncio.sleep(0)
+            await until(lambda: server.started)
             yield Live(api, url, told, server)
         finally:
             server.should_exit = True
