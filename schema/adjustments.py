@@ -26,7 +26,8 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
-from schema.inputs import MemberBy, known_holder, numbers, parse_id, scope_of
+from schema.ids import HolderNode, numbers, parse_id
+from schema.inputs import MemberBy, known_holder, scope_of
 from schema.ledgers import LedgerEntry
 from schema.paging import After, First, check_first, cursor, page, read_cursor
 from schema.partners import Currency, Partner, currency_of, partner_of
@@ -68,7 +69,7 @@ class AdjustmentTerms:
 
 
 @strawberry.type(description="Points given or taken by hand.")
-class Adjustment(relay.Node):
+class Adjustment(HolderNode):
     """As it stands in the books; what was said of it in words may have been erased."""
 
     key: relay.NodeID[str]
@@ -239,7 +240,7 @@ AdjustResult = Annotated[
 
 async def _cause(info: Info, holder: int, text: str) -> int:
     """The event behind a purchase or an entry that the viewer may read."""
-    kind, key = parse_id(text, "cause")
+    kind, key = parse_id(info.context, text, "cause")
     place = numbers(key, 3 if kind == "LedgerEntry" else 1)
     if kind == "Purchase" and place is not None:
         purchase = await visible_purchase(info, place[0])
@@ -274,7 +275,7 @@ class AdjustmentMutations:
         if input.partner is not None:
             code = input.partner.value
             partner_for(context, code)
-        holder = await known_holder(input.member, scope_of(context, code))
+        holder = await known_holder(context, input.member, scope_of(context, code))
         if not await may_see(context, holder):
             raise UnknownReference("no such member", "member")
         cause = None if input.cause is None else await _cause(info, holder, input.cause.value)

@@ -22,7 +22,8 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import MemberBy, known_holder, parse_numbers
+from schema.ids import parse_numbers
+from schema.inputs import MemberBy, known_holder
 from schema.ladders import TierAssignment, TierChange, TierLadder
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class AssignmentMutations:
         request = engine.AssignRequest(
             context.viewer.caller,
             input.key,
-            await known_holder(input.member, None),
+            await known_holder(info.context, input.member, None),
             input.ladder,
             input.tier,
             None if input.until is None else input.until.value,
@@ -149,7 +150,7 @@ class AssignmentMutations:
     ) -> EndResult | None:
         context = info.context
         check_text(input.key, "key", 255, least=1)
-        numbers = parse_numbers("TierAssignment", input.assignment, 2, "assignment")
+        numbers = parse_numbers(info.context, "TierAssignment", input.assignment, 2, "assignment")
         request = engine.EndRequest(
             context.viewer.caller, input.key, numbers[0], numbers[1], input.reason
         )

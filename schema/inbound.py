@@ -21,7 +21,7 @@ from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import BadInputError, IdempotencyConflictError, UnknownReferenceError
 from schema.fields import answer, change
-from schema.inputs import numbers, parse_number
+from schema.ids import numbers, parse_number
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Partner, partner_of
 from schema.scalars import BigInt
@@ -216,7 +216,7 @@ class InboundMutations:
         context = info.context
         if not 1 <= len(input.ids) <= MOST_REPLAYED:
             raise BadInput(f"1 to {MOST_REPLAYED} ids are wanted", "ids")
-        ids = [parse_number("InboundDelivery", number, "ids") for number in input.ids]
+        ids = [parse_number(context, "InboundDelivery", number, "ids") for number in input.ids]
         await _check_visible(context, ids)
         key = None if input.key is None else (context.viewer.caller, input.key.value)
         done = await engine.replay(context.engine, ids, context.instant, key)

@@ -20,6 +20,7 @@ from laurels.policies import Pending
 from schema.context import Info
 from schema.explanations import Explanation, explain, may_be_told
 from schema.fields import answer
+from schema.ids import HolderNode
 from schema.inputs import parse_duration
 from schema.loaders import Balances, PageKey, Totals
 from schema.loading import Coming, SpanKey
@@ -86,7 +87,7 @@ class Activating:
 
 
 @strawberry.type(description="A movement of points in a ledger. Entries are only ever added.")
-class LedgerEntry(relay.Node):
+class LedgerEntry(HolderNode):
     """One transfer; its id is that of the ledger with its place in it."""
 
     key: relay.NodeID[str]
@@ -174,7 +175,7 @@ def _status(lot: LotRecord, now: datetime) -> LotStatus:
 
 
 @strawberry.type(description="What remains of one credit; debits take the soonest to expire first.")
-class Lot(relay.Node):
+class Lot(HolderNode):
     """One lot; its id is that of the ledger with its place in it."""
 
     key: relay.NodeID[str]
@@ -235,7 +236,7 @@ class Lot(relay.Node):
 
 
 @strawberry.type(description="A member's account in one currency.")
-class Ledger(relay.Node):
+class Ledger(HolderNode):
     """One holder, one currency."""
 
     key: relay.NodeID[str]

@@ -16,8 +16,8 @@ from schema.access import STAFF, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
 from schema.context import Info
 from schema.fields import answer
+from schema.ids import numbers, parse_id
 from schema.inbound import visible_delivery
-from schema.inputs import numbers, parse_id
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.lot_moves import visible_move
@@ -175,6 +175,6 @@ class NodeQueries:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The object's id.")],
     ) -> relay.Node | None:
-        kind, key = parse_id(id, "id")
+        kind, key = parse_id(info.context, id, "id")
         finder = _FINDERS.get(kind)
         return None if finder is None else await finder(info, key)

@@ -224,7 +224,7 @@ class NoteMutations:
     ) -> NoteResult | None:
         context = info.context
         partner = partner_for(context, input.partner)
-        holder = await known_holder(input.member, partner.id)
+        holder = await known_holder(context, input.member, partner.id)
         if not await may_see(context, holder):
             raise NotAllowed("this partner hasn't dealt with that member", "member")
         if not 1 <= len(input.notes) <= MOST_NOTES:
@@ -253,7 +253,7 @@ class NoteMutations:
         context = info.context
         holder = context.viewer.holder
         if member is not None:
-            holder = await known_holder(member, scope_of(context, None))
+            holder = await known_holder(context, member, scope_of(context, None))
         if holder is None:
             raise BadInput("whose birthday? name the member", "member")
         if not await may_see(context, holder):
@@ -277,7 +277,7 @@ class NoteMutations:
         context = info.context
         holder = context.viewer.holder
         if member is not None:
-            holder = await known_holder(member, scope_of(context, None))
+            holder = await known_holder(context, member, scope_of(context, None))
         if holder is None:
             raise BadInput("whose code? name the member", "member")
         if not await may_see(context, holder):

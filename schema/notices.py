@@ -18,7 +18,7 @@ from core.store import nightly
 from core.store import receipts as store
 from schema.context import Info
 from schema.fields import answer
-from schema.inputs import numbers
+from schema.ids import HolderNode, numbers
 from schema.ladders import TierLadder
 from schema.loading import NoticeKey
 from schema.paging import check_first, cursor, page, read_cursor
@@ -42,7 +42,7 @@ strawberry.enum(
 
 
 @strawberry.type(description="What a member was told ahead of time. Each is told once.")
-class Notice(relay.Node):
+class Notice(HolderNode):
     """One kind, subject, instant and lead time."""
 
     key: relay.NodeID[str]

@@ -27,14 +27,8 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import (
-    MemberBy,
-    known_holder,
-    parse_duration,
-    parse_money,
-    parse_numbers,
-    scope_of,
-)
+from schema.ids import HolderNode, parse_numbers
+from schema.inputs import MemberBy, known_holder, parse_duration, parse_money, scope_of
 from schema.ledgers import Ledger
 from schema.money import Money
 from schema.partners import Currency, Partner, currency_of, partner_of
@@ -49,7 +43,7 @@ LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 
 @strawberry.type(description="Points taken for a reward, or for part of a bill.")
-class Redemption(relay.Node):
+class Redemption(HolderNode):
     """As it stands."""
 
     key: relay.NodeID[str]
@@ -273,7 +267,7 @@ async def redeemer(info: Info, member: strawberry.Maybe[MemberBy], partner: str)
 
 async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
     """The member meant. By id, a partner must have dealt with it: ids can be guessed, cards not."""
-    holder = await known_holder(member, scope_of(info.context, partner))
+    holder = await known_holder(info.context, member, scope_of(info.context, partner))
     if member.id is not None and not await may_see(info.context, holder):
         raise UnknownReference("no such member", "member")
     return holder
@@ -282,7 +276,7 @@ async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
 async def meant(info: Info, key: str, redemption: str) -> redeemed.Redemption:
     """The redemption meant, if the viewer has a say in it; else there is none."""
     check_text(key, "key", 255, least=1)
-    numbers = parse_numbers("Redemption", redemption, 2, "redemption")
+    numbers = parse_numbers(info.context, "Redemption", redemption, 2, "redemption")
     row = await info.context.loaders.redemption.load((numbers[0], numbers[1]))
     if row is not None:
         found = redeemed.from_row(row)

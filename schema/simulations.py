@@ -30,7 +30,7 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import numbers, parse_id
+from schema.ids import numbers, parse_id
 from schema.ladders import Tier
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, partner_of
@@ -324,7 +324,7 @@ class SimulationMutations:
         info: Info,
         input: Annotated[CancelSimulationInput, strawberry.argument(description="Which one.")],
     ) -> CancelResult | None:
-        kind, key = parse_id(input.id, "id")
+        kind, key = parse_id(info.context, input.id, "id")
         found = numbers(key, 1) if kind == "Simulation" else None
         if found is None or await visible_simulation(info, found[0]) is None:
             raise UnknownReference("no such simulation", "id")

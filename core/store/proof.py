@@ -27,6 +27,7 @@ _CONSTRAINTS = {
     "happened",
     "lot": "pkey holder_id_currency_id_seq_fkey amount_check check lives waits",
     "lot_change": "pkey holder_id_booked_at_fkey holder_id_currency_id_lot_seq_fkey",
+    "pseudonym_key": "pkey partner_id_fkey key_check",
     "waiting": "pkey external_id_check content_hash_check",
     "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
     "amount_check",

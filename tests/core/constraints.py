@@ -132,6 +132,11 @@ CONSTRAINTS = {
     "member": {"PRIMARY KEY (holder_id)"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
+    "pseudonym_key": {
+        "CHECK ((length(key) = 16))",
+        "FOREIGN KEY (partner_id) REFERENCES partner(id)",
+        "PRIMARY KEY (partner_id)",
+    },
     "qualification": {
         "CHECK ((amount <> 0))",
         "CHECK ((counts_from >= at))",

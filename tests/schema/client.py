@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,12 +73,23 @@ class Client:
 
     def member(self, member_id: str) -> str:
         """A caller's name for a member, who gets a token."""
-        import base64
-
         holder = base64.b64decode(member_id).decode().partition(":")[2]
+        if not holder.isdigit():  # as a partner was told it
+            names = [p.pseudonyms.holder(holder) for p in self.engine.rulebook.partners.values()]
+            [holder] = [str(name) for name in names if name is not None]
         who = f"member:{holder}"
         self.tokens[who] = issue(SECRET, "member", holder, timedelta(days=3650), self.clock())
         return who
+
+    def told(self, who: str, thing: str) -> str:
+        """The id by which a partner knows what admins and members know by this one."""
+        role, _, code = who.partition(":")
+        if role != "partner":
+            return thing
+        kind, _, key = base64.b64decode(thing).decode().partition(":")
+        holder, dot, rest = key.partition(".")
+        name = self.engine.rulebook.partners[code].pseudonyms.of(int(holder))
+        return base64.b64encode(f"{kind}:{name}{dot}{rest}".encode()).decode()
 
     async def send(self, who: str | None, query: str, **variables: Any) -> dict[str, Any]:
         """The whole answer."""
