@@ -73,6 +73,7 @@ def create_app(
         ]
     )
     app.state.stop = endpoint.streams.stop
+    app.state.callers = endpoint.callers
     return app
 
 

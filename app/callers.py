@@ -43,9 +43,14 @@ class Callers:
     most_open: int = MOST_OPEN
     _open: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
     def enter(self, viewer: Viewer) -> bool:
         """Count one more; False where there are too many already."""
-        if self._open[viewer.caller] >= self.most_each or self._open.total() >= self.most_open:
+        if self._open[viewer.caller] >= self.most_each or self.count >= self.most_open:
             return False
         self._open[viewer.caller] += 1
         return True

@@ -22,7 +22,8 @@ from schema.booked import BookedEvent
 from schema.context import Context, Info
 from schema.feed import Change, Follower, Place, Seen
 from schema.fields import stream
-from schema.inputs import MemberBy, known_holder, parse_numbers, scope_of
+from schema.ids import parse_numbers
+from schema.inputs import MemberBy, known_holder, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import Ledger
 from schema.paging import NEWEST
@@ -122,7 +123,7 @@ async def _holder(info: Info, member: MemberBy | None) -> int:
         if own is None:
             raise BadInput("say whose", "member")
         return own
-    holder = await known_holder(member, scope_of(context, None))
+    holder = await known_holder(context, member, scope_of(context, None))
     await _check_seen(context, holder)
     return holder
 
@@ -289,7 +290,7 @@ async def _redemptions(
         return [] if change.redemption is None else [(change.holder, change.redemption)]
 
     if redemption is not None:
-        holder, number = parse_numbers("Redemption", redemption, 2, "redemption")
+        holder, number = parse_numbers(context, "Redemption", redemption, 2, "redemption")
         if await _redemption(info, (holder, number)) is None:
             raise UnknownReference("no such redemption", "redemption")
 

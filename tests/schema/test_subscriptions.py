@@ -169,7 +169,7 @@ async def test_redemptions_are_told_by_member_by_partner_and_by_id(served: Live)
     asked = {**HERO, "hold": "1D"}
     held = (await shop.api.ask(shop.who, REDEEM, input=asked))["redemption"]["id"]
     number = int(base64.b64decode(held).decode().rpartition(".")[2])
-    partners = shop.api.engine.rulebook.partners
+    api, partners = shop.api, shop.api.engine.rulebook.partners
     async with (
         served.open(shop.who) as ada,
         served.open("partner:grocer") as grocer,
@@ -183,14 +183,15 @@ async def test_redemptions_are_told_by_member_by_partner_and_by_id(served: Live)
         for wire in (grocer, cafe, admin):
             await wire.subscribe("1", REDEMPTION)
         await served.followed(5)
-        await cafe.subscribe("2", REDEMPTION, redemption=held)
+        await cafe.subscribe("2", REDEMPTION, redemption=api.told("partner:cafe", held))
         assert (await cafe.error("2"))["extensions"]["reason"] == "UNKNOWN_REFERENCE"
-        await shop.api.ask("partner:grocer", CONFIRM, input={"key": "c", "redemption": held})
+        await api.ask("admin:root", CONFIRM, input={"key": "c", "redemption": held})
         served.tell(shop.holder, redemption=number, partner=partners["grocer"].id)
         done = {"id": held, "status": "COMPLETED"}
         told = [await ada.receive() for _ in range(2)]
         assert sorted(x["id"] for x in told) == ["1", "2"]
-        assert await grocer.next() == await admin.next() == done
+        assert await grocer.next() == {**done, "id": api.told("partner:grocer", held)}
+        assert await admin.next() == done
         await cafe.quiet()
         # Told of it by mistake, a partner still isn't shown another's redemption.
         served.tell(shop.holder, redemption=number, partner=partners["cafe"].id)
@@ -247,26 +248,32 @@ async def test_nobody_is_told_of_others(served: Live) -> None:
     ada, bob = await Shop.open(served), await Shop.open(served, "2")
     await ada.buy("10.00")
     named = {"member": {"id": ada.member}}
+    told = {"member": {"id": served.api.told("partner:grocer", ada.member)}}
     async with (
         served.open(bob.who) as other,
         served.open("partner:cafe") as stranger,
         served.open("partner:grocer") as known,
         served.open("admin:root") as admin,
     ):
-        for wire in (other, stranger):
+        # By the number, which no partner was ever told, and by another partner's name for her.
+        for wire in (stranger, known):
             for query in (LEDGER, TIER, REDEMPTION):
                 await wire.subscribe("1", query, **named)
+                assert (await wire.error())["extensions"]["reason"] == "UNKNOWN_REFERENCE"
+        for wire, other_name in ((other, named), (stranger, told)):
+            for query in (LEDGER, TIER, REDEMPTION):
+                await wire.subscribe("1", query, **other_name)
                 assert (await wire.error())["extensions"]["reason"] == "UNKNOWN_REFERENCE"
         for wire in (other, known):
             await wire.subscribe("1", ACTIVITY)
             assert (await wire.error())["extensions"]["code"] == "FORBIDDEN"
-        for wire in (known, admin):
+        for wire, name in ((known, told), (admin, named)):
             await wire.subscribe("1", LEDGER)
             assert (await wire.error())["extensions"]["field"] == ["member"]
-            await wire.subscribe("2", LEDGER, **named, currency="BASKET")
+            await wire.subscribe("2", LEDGER, **name, currency="BASKET")
             assert (await wire.next("2"))["balance"]["active"] == 30
         # A currency that the partner neither issues nor accepts isn't told, whatever changes.
-        await known.subscribe("3", LEDGER, **named, currency="STAR")
+        await known.subscribe("3", LEDGER, **told, currency="STAR")
         await served.followed(3)
         await ada.star()
         served.tell(ada.holder, currencies=(ada.currencies["STAR"],))
@@ -343,7 +350,8 @@ async def test_permissions_count_when_a_message_is_told(served: Live) -> None:
     await shop.buy("10.00")
     engine = shop.api.engine
     async with served.open("partner:grocer") as wire:
-        await wire.subscribe("1", LEDGER, member={"id": shop.member}, currency="BASKET")
+        told = {"id": shop.api.told("partner:grocer", shop.member)}
+        await wire.subscribe("1", LEDGER, member=told, currency="BASKET")
         await wire.next()
         rest = {c: p for c, p in engine.rulebook.partners.items() if c != "grocer"}
         engine.rulebook = replace(engine.rulebook, partners=rest)

@@ -7,15 +7,17 @@ import itertools
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from app.asgi import create_app
+from app.callers import Callers
 from app.serving import Server
 from schema.feed import Change, Feed
 from tests.schema.client import SECRET, Client
@@ -77,8 +79,9 @@ class Wire:
     async def closed(self) -> int | None:
         """The code by which the server closes, whatever it says before."""
         async with asyncio.timeout(PATIENCE):
-            async for _ in self.socket:
-                pass
+            with suppress(ConnectionClosed):
+                async for _ in self.socket:
+                    pass
             await self.socket.wait_closed()
         return self.socket.close_code
 
@@ -98,6 +101,12 @@ class Live:
     feed: Feed
     server: Server
     changes: int = field(default=0)
+
+    @property
+    def callers(self) -> Callers:
+        """Who holds sockets and streams."""
+        found: Callers = self.server.config.app.state.callers  # type: ignore[union-attr]
+        return found
 
     @asynccontextmanager
     async def open(self, who: str | None, **options: Any) -> AsyncIterator[Wire]:
