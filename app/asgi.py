@@ -6,7 +6,7 @@ The one choke point for what leaves: refusals go out in their own words, anythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -23,17 +23,20 @@ from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types import ExecutionResult
 
-from app.answers import failure, told
+from app.answers import failure, refusal, told
+from app.authentication import Authenticator
 from app.callers import Callers
 from app.inbox import Inbox
+from app.login import Login
+from app.sessions import session_routes
 from app.sockets import Sockets
 from app.streams import Streams, prefers_events
-from app.tokens import TokenError, verify
+from app.tokens import TokenError
 from core.db import reading
 from core.posting import Engine
-from schema.access import OWNER
+from core.signing import Secrets
 from schema.build import build_schema
-from schema.context import ANONYMOUS, SCOPES, Context, Viewer
+from schema.context import Context
 from schema.feed import Feed
 from schema.masking import unexpected
 
@@ -53,14 +56,19 @@ def create_app(
     *,
     ide_routes: Sequence[BaseRoute] = (),
     now: Callable[[], datetime] = _now,
+    authenticator: Authenticator | None = None,
+    login: Login | None = None,
     feed: Feed | None = None,
 ) -> Starlette:
     """The application on an engine whose database is connected.
 
-    `feed` is what subscriptions follow: without one they are told the present state and no change.
-    Whoever serves it calls `app.state.stop` when the server begins to stop.
+    Without an authenticator it takes our own tokens and API keys by the secret, and no provider's;
+    with a `login` admins may sign in at theirs. `feed` is what subscriptions follow: without one
+    they are told the present state and no change. Whoever serves it calls `app.state.stop` when the
+    server begins to stop.
     """
-    endpoint = Endpoint(engine, secret, now, feed or Feed())
+    trust = authenticator or Authenticator(Secrets(secret), now)
+    endpoint = Endpoint(engine, trust, now, feed or Feed())
     app = Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
@@ -69,6 +77,8 @@ def create_app(
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
+            *session_routes(trust),
+            *(() if login is None else login.routes()),
             *ide_routes,
         ]
     )
@@ -115,8 +125,8 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if len(body) > self.most:
-            refusal = failure(413, f"a request has at most {self.most} bytes")
-            return await refusal(scope, receive, send)
+            too_long = failure(413, f"a request has at most {self.most} bytes")
+            return await too_long(scope, receive, send)
         read = False
 
         async def replay() -> Message:
@@ -150,7 +160,7 @@ class Endpoint(GraphQL[Context, None]):
     """GraphQL over HTTP by POST; subscriptions as events, where a client prefers them."""
 
     def __init__(
-        self, engine: Engine, secret: str, now: Callable[[], datetime], feed: Feed
+        self, engine: Engine, trust: Authenticator, now: Callable[[], datetime], feed: Feed
     ) -> None:
         super().__init__(
             build_schema(),
@@ -160,9 +170,9 @@ class Endpoint(GraphQL[Context, None]):
             multipart_uploads_enabled=False,
         )
         self.engine = engine
-        self.secret = secret
+        self.trust = trust
         self.now = now
-        self.callers = Callers(engine, self, now, feed)
+        self.callers = Callers(engine, trust, now, feed)
         self.streams = Streams(self.schema, self.callers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,7 +193,7 @@ class Endpoint(GraphQL[Context, None]):
             assert isinstance(response, Response)
             return response
         except TokenError as error:
-            return failure(401, str(error), {"www-authenticate": "Bearer"})
+            return refusal(error)
         except HTTPException as error:
             return failure(error.status_code, error.reason)
         except Exception as error:
@@ -201,33 +211,14 @@ class Endpoint(GraphQL[Context, None]):
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
-        """Who is asking, by the bearer token; without one: nobody. Raises TokenError."""
+        """Who is asking, by their credentials. Raises TokenError."""
         del response
-        viewer = await self.viewer(request.headers)
-        return Context(self.engine, viewer, self.now, self.callers.feed)
-
-    async def viewer(self, headers: Mapping[str, str]) -> Viewer:
-        """Who is asking, by the headers of a request. Raises TokenError."""
-        header = headers.get("authorization")
-        if header is None:
-            return ANONYMOUS
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise TokenError("the authorization header is 'Bearer' and a token")
-        return await self.of_bearer(token.strip())
-
-    async def of_bearer(self, token: str) -> Viewer:
-        """Who is asking, by a token. Raises TokenError."""
-        claims = verify(self.secret, token, self.now())
-        until = datetime.fromtimestamp(claims.expires_at, UTC)
-        if claims.role == "admin":
-            return Viewer("admin", subject=claims.subject, staff=OWNER, until=until)
-        if claims.role == "partner":
-            scopes = frozenset(SCOPES)
-            return Viewer("partner", partner=claims.subject, scopes=scopes, until=until)
-        if not claims.subject.isascii() or not claims.subject.isdigit():
-            raise TokenError("a member's token names a member")
-        return Viewer("member", holder=int(claims.subject), until=until)
+        viewer = await self.trust.viewer(request.headers)
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine, viewer, self.now, self.trust.keys,
+            request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+        )  # fmt: skip
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """What resolvers may set headers on."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
+from app.authentication import Authenticator
 from app.tokens import TokenError
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
@@ -17,18 +18,9 @@ from schema.feed import Feed
 MOST_EACH = 200
 #: Of all callers in one process.
 MOST_OPEN = 10_000
+_UNAVAILABLE = 503
 #: Finds out who is asking. Raises TokenError.
 Ask: TypeAlias = Callable[[], Awaitable[Viewer]]
-
-
-class Knows(Protocol):
-    """Whatever tells from credentials who is asking; both raise TokenError."""
-
-    async def viewer(self, headers: Mapping[str, str]) -> Viewer:
-        """By the headers of a request; without credentials: nobody."""
-
-    async def of_bearer(self, token: str) -> Viewer:
-        """By a token or a key."""
 
 
 @dataclass
@@ -36,7 +28,7 @@ class Callers:
     """What all ways to follow something share."""
 
     engine: Engine
-    knows: Knows
+    trust: Authenticator
     now: Callable[[], datetime]
     feed: Feed
     most_each: int = MOST_EACH
@@ -64,10 +56,16 @@ class Callers:
     async def context(self, ask: Ask) -> Context:
         """The context of one operation of whoever this is now; nobody, once that has ended."""
 
-        async def again() -> Viewer:
-            try:
-                return await ask()
-            except TokenError:
-                return ANONYMOUS
+        known = ANONYMOUS
 
-        return Context(self.engine, await again(), self.now, self.feed, again)
+        async def again() -> Viewer:
+            nonlocal known
+            try:
+                known = await ask()
+            except TokenError as error:
+                # Where it can't be found out now, who was known goes on, as long as that lasts.
+                known = known if error.status == _UNAVAILABLE else ANONYMOUS
+            return known
+
+        viewer = await again()
+        return Context(self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again)

@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 import structlog
 
 from core import db
+from core.dispatching import CHANNEL
 from schema.feed import Feed
 
-#: On which the dispatcher tells what was booked.
-CHANNEL = "laurels_changes"
 #: Seconds between looks at the clock: so late may somebody be told that its time is up.
 _TICK = 1.0
 _log = structlog.get_logger("laurels.feed")

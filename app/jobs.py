@@ -17,7 +17,7 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, exceptions
 from procrastinate.jobs import Job, Status
 
-from core import nightly, simulating
+from core import endpoints, nightly, simulating
 from core.digests import DigestKey
 from core.inbound import work as inbound_work
 from core.issuing import issue
@@ -173,6 +173,14 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if taken := await issue(work.engine, work.clock()):
             _log.info("issued rewards taken", count=taken)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="webhooks", queueing_lock="webhooks")
+    @told
+    async def webhooks(timestamp: int) -> None:
+        """The log of what was sent is kept for a while only."""
+        del timestamp
+        await endpoints.forget(work.clock())
 
 
 def _ask_brands_each_minute(app: App, work: Work) -> None:

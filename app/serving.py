@@ -8,7 +8,9 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
+import httpx
 import uvicorn
 from rich.console import Console
 from starlette.applications import Starlette
@@ -20,6 +22,7 @@ from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.sockets import MOST_BYTES
+from app.trust import authenticator, login
 from app.watchdog import watched
 from app.work import stopped_gently, working
 
@@ -27,6 +30,11 @@ from app.work import stopped_gently, working
 _GRACE = 20
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
 
 
 async def serve(
@@ -42,21 +50,29 @@ async def _serve(
     settings: Settings, name: str | None, out: Console, prepare: Prepare | None
 ) -> None:
     secret = settings.signing_secret()
-    async with running(settings, name=name) as runtime:
+    async with running(settings, name=name) as runtime, httpx.AsyncClient() as http:
         address = f"http://{settings.host}:{settings.port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
+        trust = authenticator(settings, http, now)
         async with (
             watched(),
             up_to_date(runtime),
-            feeding(runtime.url) as feed,
+            feeding(runtime.url, now) as feed,
             working(runtime, wanted=settings.worker),
         ):
-            pages = ide_routes("/graphql", ADMIN_TABS)
-            app = create_app(runtime.engine, secret, ide_routes=pages, feed=feed)
+            app = create_app(
+                runtime.engine,
+                secret,
+                ide_routes=ide_routes("/graphql", ADMIN_TABS),
+                now=now,
+                authenticator=trust,
+                login=login(settings, trust),
+                feed=feed,
+            )
             # What the start made lives as long as the process: no need to look at it again.
             gc.collect()
             gc.freeze()

@@ -27,7 +27,6 @@ from strawberry.http.exceptions import (
     NonTextMessageReceived,
     WebSocketDisconnected,
 )
-from strawberry.http.websocket_origin import is_same_origin
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -291,14 +290,7 @@ class Sockets(GraphQL[Session, None]):
     async def get_context(self, request: Any, response: Response | WebSocket) -> Session:
         """What came with the handshake."""
         del response
-        headers = dict(request.headers)
-        origin = headers.get("origin")
-        if origin is not None and is_same_origin(origin, headers.get("host")):
-            # A page of ours: no other site can have made a browser send its cookie.
-            headers["x-laurels-csrf"] = "1"
-        else:
-            headers.pop("cookie", None)
-        return Session(headers)
+        return Session(request.headers)
 
     async def on_ws_connect(self, context: Session) -> UnsetType | dict[str, object] | None:
         """Who it is. Raises ConnectionRejectionError for nobody, and TooManyError."""
@@ -317,12 +309,11 @@ class Sockets(GraphQL[Session, None]):
 
     def _ask(self, context: Session) -> Ask:
         given = (context.connection_params or {}).get("authorization")
+        given = context.headers.get("authorization") if given is None else given
+        trust = self.callers.trust
         if given is None:
-            return partial(self.callers.knows.viewer, context.headers)
-        scheme, _, token = str(given).partition(" ")
-        if scheme.lower() != "bearer":
-            raise ConnectionRejectionError
-        return partial(self.callers.knows.of_bearer, token.strip())
+            return partial(trust.of_handshake, context.headers)
+        return partial(trust.of_header, str(given))
 
     async def operation(self, context: Session) -> Context:
         """The context of one operation."""

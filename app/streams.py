@@ -73,10 +73,10 @@ class Streams:
 
     async def respond(self, request: Request, asked: GraphQLRequestData) -> Response:
         """The answer that streams the results of an operation. Raises TokenError."""
-        viewer = await self.callers.knows.viewer(request.headers)
+        viewer = await self.callers.trust.viewer(request.headers)
         if not self.callers.enter(viewer):
             return failure(429, "too many streams are open", {"retry-after": "30"})
-        ask = partial(self.callers.knows.viewer, request.headers)
+        ask = partial(self.callers.trust.viewer, request.headers)
         return Events(
             self._results(asked, ask), partial(self.callers.leave, viewer), self._stopping,
             self.keep_alive,

@@ -25,11 +25,14 @@ from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
+from schema.audit import AuditQueries
 from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.inbound import InboundMutations, InboundQueries
+from schema.joining import JoiningMutations
+from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
@@ -51,6 +54,8 @@ from schema.simulations import SimulationMutations, SimulationQueries
 from schema.subscriptions import Subscription
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
+from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
+from schema.webhooks import WebhookMutations, WebhookQueries
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
 MOST_TOKENS = 2000
@@ -74,6 +79,10 @@ class Query(
     DataRuleQueries,
     SimulationQueries,
     InboundQueries,
+    AuditQueries,
+    KeyQueries,
+    WebhookQueries,
+    WebhookDeliveryQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -98,6 +107,10 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    KeyMutations,
+    JoiningMutations,
+    WebhookMutations,
+    WebhookDeliveryMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -79,23 +79,20 @@ async def test_pings_are_answered_before_and_after(served: Live) -> None:
         assert (await wire.receive())["type"] == "pong"
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        None,
+async def test_nobody_without_a_token_is_let_in(served: Live) -> None:
+    said: list[dict[str, Any]] = [
         {},
-        {"authorization": "Bearer nonsense"},
-        {"authorization": "Basic abc"},
-        {"authorization": 7},
-        {"authorization": ["Bearer"]},
-    ],
-)
-async def test_nobody_without_a_token_is_let_in(served: Live, payload: Any) -> None:
-    async with served.open(None) as wire:
-        message = {"type": "connection_init"}
-        await wire.send(message if payload is None else {**message, "payload": payload})
-        assert await wire.closed() == 4403
-    assert served.api.engine is not None
+        {"payload": {}},
+        {"payload": {"authorization": "Bearer nonsense"}},
+        {"payload": {"authorization": "Basic abc"}},
+        {"payload": {"authorization": 7}},
+        {"payload": {"authorization": ["Bearer"]}},
+    ]
+    for payload in said:
+        async with served.open(None) as wire:
+            await wire.send({"type": "connection_init", **payload})
+            assert await wire.closed() == 4403, payload
+    assert served.callers.count == 0
 
 
 async def test_the_token_may_come_with_the_handshake(served: Live) -> None:
@@ -123,28 +120,28 @@ async def test_one_introduces_oneself_once(served: Live) -> None:
         assert await wire.closed() == 4429
 
 
-@pytest.mark.parametrize("id", ["1", "ü" * 100])
-async def test_an_id_is_used_once_at_a_time(served: Live, id: str) -> None:
-    async with served.open(ADMIN) as wire:
-        await wire.subscribe(id, FOLLOW)
-        await served.followed(1)
-        await wire.subscribe(id, FOLLOW)
-        assert await wire.closed() == 4409
-    await served.followed(0)
+async def test_an_id_is_used_once_at_a_time(served: Live) -> None:
+    for id in ("1", "ü" * 100):  # the longest, which a close frame can't repeat
+        async with served.open(ADMIN) as wire:
+            await wire.subscribe(id, FOLLOW)
+            await served.followed(1)
+            await wire.subscribe(id, FOLLOW)
+            assert await wire.closed() == 4409
+        await served.followed(0)
 
 
-@pytest.mark.parametrize("spoken", [["graphql-ws"], [], ["nonsense"]])
-async def test_no_other_protocol_is_spoken(served: Live, spoken: list[str]) -> None:
+async def test_no_other_protocol_is_spoken(served: Live) -> None:
     """Not the older one either, which knew no refusal."""
     address = served.url.replace("http:", "ws:") + "/graphql"
-    async with connect(address, subprotocols=[Subprotocol(x) for x in spoken] or None) as made:
-        assert made.subprotocol is None
-        assert await Wire(made).closed() == 4406
+    for spoken in (["graphql-ws"], [], ["nonsense"]):
+        protocols = [Subprotocol(x) for x in spoken] or None
+        async with connect(address, subprotocols=protocols) as made:
+            assert made.subprotocol is None
+            assert await Wire(made).closed() == 4406
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
+#: What is no message of the protocol.
+NONSENSE: list[str | bytes] = [
         "", "{", "nonsense", "[]", "1", "null", "true", '"x"', "{}", '{"type":null}',
         '{"type":1}', '{"type":["subscribe"]}', '{"type":"start"}', '{"type":"next"}',
         '{"type":"' + "x" * 5000 + '"}', '{"type":"ping","payload":1}', "[" * 20000,
@@ -163,17 +160,19 @@ async def test_no_other_protocol_is_spoken(served: Live, spoken: list[str]) -> N
             subscribe(payload={"query": ME, "extensions": 1}),
         ]),
     ],
-    ids=lambda frame: repr(frame)[:40],
-)  # fmt: skip
+    ids=lambda frame: repr(frame)[:40]  # fmt: skip
+
+
 async def test_whatever_isnt_a_message_closes_with_4400(
-    served: Live, frame: str | bytes, caplog: pytest.LogCaptureFixture
+    served: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with served.open(ADMIN) as wire:
-        await wire.socket.send(frame)
-        assert await wire.closed() == 4400
-    assert [r for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")] == []
-    async with served.open(ADMIN) as wire:  # others are served as before
-        await wire.quiet()
+    async with served.open(ADMIN) as other:
+        for frame in NONSENSE:
+            async with served.open(ADMIN) as wire:
+                await wire.socket.send(frame)
+                assert await wire.closed() == 4400, frame
+        assert [r for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")] == []
+        await other.quiet()  # which is served as before
 
 
 async def test_frames_that_are_none_close_the_socket(
@@ -199,16 +198,16 @@ def _frame(opcode: Opcode, data: bytes) -> Any:
     return Frame(opcode, data)
 
 
-@pytest.mark.parametrize("size", [sockets.MOST_BYTES + 1, 3 * 1024 * 1024])
-async def test_a_message_has_a_most(served: Live, size: int) -> None:
-    async with served.open(ADMIN) as wire:
-        fits = json.dumps({"type": "ping", "payload": {"x": ""}})
-        most = fits.replace('""', '"' + "x" * (sockets.MOST_BYTES - len(fits)) + '"')
-        await wire.socket.send(most)
-        assert (await wire.receive())["type"] == "pong"
-        with suppress(ConnectionClosed):
-            await wire.socket.send("x" * size)
-        assert await wire.closed() == 1009
+async def test_a_message_has_a_most(served: Live) -> None:
+    fits = json.dumps({"type": "ping", "payload": {"x": ""}})
+    most = fits.replace('""', '"' + "x" * (sockets.MOST_BYTES - len(fits)) + '"')
+    for size in (sockets.MOST_BYTES + 1, 3 * 1024 * 1024):
+        async with served.open(ADMIN) as wire:
+            await wire.socket.send(most)
+            assert (await wire.receive())["type"] == "pong"
+            with suppress(ConnectionClosed):
+                await wire.socket.send("x" * size)
+            assert await wire.closed() == 1009
 
 
 async def test_what_is_wrong_with_one_operation_ends_that_one_alone(served: Live) -> None:
@@ -266,20 +265,13 @@ async def test_a_caller_has_so_many_sockets_at_once(api: Client) -> None:
             await wire.quiet()
 
 
-@pytest.mark.parametrize(
-    ("origin", "let_in"),
-    [(None, True), ("same", True), ("https://evil.example", False), ("null", False)],
-)
-async def test_no_foreign_page_opens_a_socket(
-    served: Live, origin: str | None, let_in: bool
-) -> None:
-    said = Origin(served.url if origin == "same" else origin) if origin else None
-    if let_in:
-        async with served.open(ADMIN, origin=said) as wire:
+async def test_no_foreign_page_opens_a_socket(served: Live) -> None:
+    for origin in (None, served.url):
+        async with served.open(ADMIN, origin=None if origin is None else Origin(origin)) as wire:
             await wire.quiet()
-    else:
+    for origin in ("https://evil.example", "null"):
         with pytest.raises(InvalidStatus) as refused:
-            async with served.open(None, origin=said):
+            async with served.open(None, origin=Origin(origin)):
                 pass
         assert refused.value.response.status_code == 403
 

@@ -302,7 +302,7 @@ async def test_whoever_follows_is_let_go(served: Live) -> None:
 async def test_it_ends_when_the_token_does(served: Live) -> None:
     shop = await Shop.open(served)
     clock = shop.api.clock
-    shop.api.tokens["brief"] = issue(
+    served.tokens["brief"] = issue(
         SECRET, "member", str(shop.holder), timedelta(minutes=10), clock()
     )
     await shop.buy("10.00")
@@ -332,7 +332,7 @@ async def test_a_message_after_the_token_ended_is_not_told(served: Live) -> None
     """Even where the clock's look comes later."""
     shop = await Shop.open(served)
     clock = shop.api.clock
-    shop.api.tokens["brief"] = issue(
+    served.tokens["brief"] = issue(
         SECRET, "member", str(shop.holder), timedelta(seconds=20), clock()
     )
     async with served.open("brief") as wire:

@@ -101,6 +101,8 @@ class Live:
     feed: Feed
     server: Server
     changes: int = field(default=0)
+    #: Of callers whose tokens are none that `api` makes.
+    tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def callers(self) -> Callers:
@@ -122,7 +124,8 @@ class Live:
 
     def payload(self, who: str) -> dict[str, str]:
         """What a caller says of itself."""
-        return {"authorization": f"Bearer {self.api.tokens[who]}"}
+        token = self.tokens.get(who) or self.api.tokens[who]
+        return {"authorization": f"Bearer {token}"}
 
     @asynccontextmanager
     async def stream(
