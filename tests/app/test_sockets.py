@@ -159,8 +159,7 @@ NONSENSE: list[str | bytes] = [
             subscribe(payload={"query": ME, "operationName": 1}),
             subscribe(payload={"query": ME, "extensions": 1}),
         ]),
-    ],
-    ids=lambda frame: repr(frame)[:40]  # fmt: skip
+]  # fmt: skip
 
 
 async def test_whatever_isnt_a_message_closes_with_4400(
