@@ -64,8 +64,8 @@ def create_app(
 
     Without an authenticator it takes our own tokens and API keys by the secret, and no provider's;
     with a `login` admins may sign in at theirs. `feed` is what subscriptions follow: without one
-    they are told the present state and no change. Whoever serves it calls `app.state.stop` when the
-    server begins to stop.
+    they are told the present state and no change. Whoever serves it calls `app.state.streams.stop`
+    when the server begins to stop.
     """
     trust = authenticator or Authenticator(Secrets(secret), now)
     endpoint = Endpoint(engine, trust, now, feed or Feed())
@@ -82,8 +82,7 @@ def create_app(
             *ide_routes,
         ]
     )
-    app.state.stop = endpoint.streams.stop
-    app.state.callers = endpoint.callers
+    app.state.streams = endpoint.streams
     return app
 
 

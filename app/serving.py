@@ -22,6 +22,7 @@ from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.sockets import MOST_BYTES
+from app.streams import Streams
 from app.trust import authenticator, login
 from app.watchdog import watched
 from app.work import stopped_gently, working
@@ -98,9 +99,9 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=_GRACE,
             )
         )
-        self._stop: Callable[[], None] = app.state.stop
+        self._streams: Streams = app.state.streams
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close sockets with 1012, which clients take for "come back", and cut off streams."""
-        self._stop()
+        self._streams.stop()
         await super().shutdown(sockets)

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 from app.asgi import create_app
 from app.callers import Callers
 from app.serving import Server
+from app.streams import Streams
 from schema.feed import Change, Feed
 from tests.schema.client import SECRET, Client
 
@@ -105,10 +106,14 @@ class Live:
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
+    def streams(self) -> Streams:
+        """Those of the server."""
+        return self.server._streams
+
+    @property
     def callers(self) -> Callers:
         """Who holds sockets and streams."""
-        found: Callers = self.server.config.app.state.callers  # type: ignore[union-attr]
-        return found
+        return self.streams.callers
 
     @asynccontextmanager
     async def open(self, who: str | None, **options: Any) -> AsyncIterator[Wire]:
