@@ -65,6 +65,10 @@ _CONSTRAINTS = {
     "shadow_count": "pkey slice_check currency_check same_check different_check faults_check "
     "live_check shadow_check of",
     "shadow_difference": "pkey differs",
+    "webhook_endpoint": "pkey url_check topics_check query_check state_check disabled",
+    "webhook_secret": "pkey endpoint_id_fkey number_check secret_check ends",
+    "webhook_delivery": "pkey endpoint_id_fkey state_check attempts_check once about open",
+    "webhook_attempt": "pkey delivery_id_fkey number_check milliseconds_check problem_check",
 }
 _STANDING = ", ".join(
     f"('{table}', '{table}_{name}')"
