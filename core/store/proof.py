@@ -9,6 +9,7 @@ from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
+from core.store.proof_face import FACE_CONSTRAINTS
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
 _GUARDED = ", ".join(f"'{table}'" for table in APPEND_ONLY)
@@ -27,7 +28,6 @@ _CONSTRAINTS = {
     "happened",
     "lot": "pkey holder_id_currency_id_seq_fkey amount_check check lives waits",
     "lot_change": "pkey holder_id_booked_at_fkey holder_id_currency_id_lot_seq_fkey",
-    "pseudonym_key": "pkey partner_id_fkey key_check",
     "waiting": "pkey external_id_check content_hash_check",
     "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
     "amount_check",
@@ -46,7 +46,6 @@ _CONSTRAINTS = {
     "status_check order_id_check reason_check check check1 check2 hold reversed",
     "voucher": "pkey code_check state_check owned",
     "stock_move": "pkey kind_check amount_check of_redemption",
-    "outbox": "kind_check",
     "relation": "pkey holder_id_fkey purchases_check",
     "reward_stock": "pkey not_overdrawn",
     "request_key": "pkey key_check",
@@ -65,10 +64,7 @@ _CONSTRAINTS = {
     "shadow_count": "pkey slice_check currency_check same_check different_check faults_check "
     "live_check shadow_check of",
     "shadow_difference": "pkey differs",
-    "webhook_endpoint": "pkey url_check topics_check query_check state_check disabled",
-    "webhook_secret": "pkey endpoint_id_fkey number_check secret_check ends",
-    "webhook_delivery": "pkey endpoint_id_fkey state_check attempts_check once about open",
-    "webhook_attempt": "pkey delivery_id_fkey number_check milliseconds_check problem_check",
+    **FACE_CONSTRAINTS,
 }
 _STANDING = ", ".join(
     f"('{table}', '{table}_{name}')"
