@@ -25,11 +25,14 @@ from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
+from schema.audit import AuditQueries
 from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.inbound import InboundMutations, InboundQueries
+from schema.joining import JoiningMutations
+from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
@@ -75,6 +78,8 @@ class Query(
     DataRuleQueries,
     SimulationQueries,
     InboundQueries,
+    AuditQueries,
+    KeyQueries,
     WebhookQueries,
     WebhookDeliveryQueries,
     NodeQueries,
@@ -101,6 +106,8 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    KeyMutations,
+    JoiningMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
 ):

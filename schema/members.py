@@ -13,7 +13,7 @@ import strawberry
 from strawberry import relay
 
 from core.errors import BadInput, UnknownReference
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
+from core.members import TOLD, Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
 from core.occasions import follow
 from core.redeemed import from_row
 from core.store import lookups
@@ -285,7 +285,7 @@ EnrolResult = Annotated[
 
 def _references(given: EnrolMemberInput, scope: int | None) -> list[MemberRef]:
     found = []
-    for kind in IdentifierKind:
+    for kind in TOLD:
         value = getattr(given, kind.name.lower())
         if value is not None:
             if kind is IdentifierKind.REFERENCE and scope is None:

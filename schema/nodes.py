@@ -14,6 +14,7 @@ from strawberry import relay
 from core.redeemed import from_row
 from schema.access import STAFF, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
+from schema.audit import visible_record
 from schema.context import Info
 from schema.fields import answer
 from schema.ids import numbers, parse_id
@@ -156,6 +157,7 @@ _FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
     "Simulation": _simulation,
     "ReturnWaiting": _waiting,
     "InboundDelivery": visible_delivery,
+    "AuditRecord": visible_record,
     "WebhookEndpoint": visible_endpoint,
     "WebhookDelivery": visible_sent,
     "Notice": _notice,

@@ -16,6 +16,7 @@ from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text
 from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
+from schema.acts import watch_member
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -286,6 +287,7 @@ async def meant(info: Info, key: str, redemption: str) -> redeemed.Redemption:
             or (viewer.role == "member" and viewer.holder == found.holder)
             or (own is not None and own.id == found.partner)
         ):
+            await watch_member(info.context, found.holder)
             return found
     raise UnknownReference("no such redemption", "redemption")
 

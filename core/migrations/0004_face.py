@@ -3,12 +3,14 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
+from core.store.keys import KEY_TABLES
 from core.store.outbox import OUTBOX_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
 from core.store.webhooks import WEBHOOK_TABLES
 
 _TABLES = (
     PSEUDONYM_TABLE,
+    KEY_TABLES,
     OUTBOX_TABLES,
     WEBHOOK_TABLES,
 )

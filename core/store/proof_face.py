@@ -5,6 +5,8 @@ As `core.store.proof` has those of the books: by table the names, without the ta
 
 from __future__ import annotations
 
+from core.store.keys import KEY_CONSTRAINTS
+
 FACE_CONSTRAINTS = {
     "pseudonym_key": "pkey partner_id_fkey key_check",
     "outbox": "kind_check",
@@ -12,4 +14,5 @@ FACE_CONSTRAINTS = {
     "webhook_secret": "pkey endpoint_id_fkey number_check secret_check ends",
     "webhook_delivery": "pkey endpoint_id_fkey state_check attempts_check once about open",
     "webhook_attempt": "pkey delivery_id_fkey number_check milliseconds_check problem_check",
+    **KEY_CONSTRAINTS,
 }

@@ -13,6 +13,20 @@ CONSTRAINTS = {
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
         "PRIMARY KEY (holder_id, currency_id, seq, lot_seq) INCLUDE (at, amount)",
     },
+    "api_key": {
+        "CHECK ((id ~ '^[0-9a-f]{16}$'::text))",
+        "CHECK (((length(title) >= 1) AND (length(title) <= 100)))",
+        "CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 50)))",
+        "CHECK (((length(created_by) >= 1) AND (length(created_by) <= 300)))",
+        "CHECK ((expires_at > created_at))",
+        "PRIMARY KEY (id)",
+    },
+    "api_key_secret": {
+        "CHECK ((length(digest) = 32))",
+        "CHECK ((digest_key ~ '^[0-9a-f]{16}$'::text))",
+        "FOREIGN KEY (key_id) REFERENCES api_key(id)",
+        "PRIMARY KEY (digest)",
+    },
     "assignment": {
         "CHECK (((kind = 3) = (ends IS NOT NULL)))",
         "CHECK (((kind >= 1) AND (kind <= 3)))",
@@ -134,6 +148,19 @@ CONSTRAINTS = {
     "outbox": {"CHECK ((kind >= 1))"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
+    "audit": {
+        "CHECK (((length(action) >= 1) AND (length(action) <= 64)))",
+        "CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))",
+        "CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))",
+        "CHECK ((cardinality(roles) >= 1))",
+        "CHECK ((length(actor) <= 200))",
+        "PRIMARY KEY (id)",
+    },
+    "audit_outcome": {
+        "CHECK (((length(outcome) >= 1) AND (length(outcome) <= 64)))",
+        "FOREIGN KEY (audit_id) REFERENCES audit(id)",
+        "PRIMARY KEY (audit_id)",
+    },
     "pseudonym_key": {
         "CHECK ((length(key) = 16))",
         "FOREIGN KEY (partner_id) REFERENCES partner(id)",

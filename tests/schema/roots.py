@@ -83,6 +83,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"ids": ["SW5ib3VuZERlbGl2ZXJ5OjE="]}},
         STAFF,
     ),
+    "auditRecords": ("{ auditRecords { edges { node { id } } } }", {}, {"admin"}),
     "waitingReturns": (WAITING, {}, {"partner", "admin"}),
     "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),
     "recordPurchases": (
