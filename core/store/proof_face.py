@@ -5,6 +5,7 @@ As `core.store.proof` has those of the books: by table the names, without the ta
 
 from __future__ import annotations
 
+from core.store.exports import EXPORT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
@@ -15,4 +16,5 @@ FACE_CONSTRAINTS = {
     "webhook_delivery": "pkey endpoint_id_fkey state_check attempts_check once about open",
     "webhook_attempt": "pkey delivery_id_fkey number_check milliseconds_check problem_check",
     **KEY_CONSTRAINTS,
+    **EXPORT_CONSTRAINTS,
 }
