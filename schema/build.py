@@ -52,6 +52,7 @@ from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
+from schema.subscriptions import Subscription
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
 from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
@@ -161,11 +162,12 @@ def _tokens() -> MaxTokensLimiter:
 
 def build_schema() -> strawberry.Schema:
     """The schema of the application."""
-    for root in (Query, Mutation):
+    for root in (Query, Mutation, Subscription):
         check_access(root)
     return Schema(
         Query,
         Mutation,
+        Subscription,
         types=[Lot],
         extensions=[LongNumbers, _tokens, ParserCache, ValidationCache, OneOperation, Cost],
         exception_handlers=HANDLERS,
