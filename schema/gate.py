@@ -104,9 +104,9 @@ class Gate:
             operation = prepared.operation(name)
             _check_kind(operation, asked.allowed_operations)
             wanted = self._measured(prepared, operation, asked.variables or {}, schema)
-            wanted.check(self.limits, min(self.limits.cost, begun.rate.size))
             if wanted.introspects and context.viewer.role == "anonymous":
                 raise refusal("UNAUTHENTICATED", "the schema is shown to those with a token")
+            wanted.check(self.limits, min(self.limits.cost, begun.rate.size))
             if errors := self._validate(prepared, schema):
                 return self._refused(asked, errors)
         except GraphQLError as error:

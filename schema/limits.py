@@ -42,8 +42,9 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 10_000
 _LIST = 10
 #: A mutation takes more of us than a value does, and so does each item of its batch.
 _CHANGE = _ITEM = 10
-#: Reading the whole schema takes as long as so many values.
-_INTROSPECTION = 1000
+#: Reading the schema takes as long as so many values, however much of it is asked for: how deep it
+#: may go is limited by validation.
+_INTROSPECTION = 10_000
 #: Definitions within definitions: each takes a few of the interpreter's frames.
 _DEEPEST = 100
 #: Nobody needs to know more exactly by how much a bomb is too big.
@@ -178,11 +179,12 @@ class Measuring:
             directives=inner.directives,
             fields=1,
             cost=1,
-            introspects=inner.introspects or name in ("__schema", "__type"),
+            introspects=name in ("__schema", "__type"),
         )
-        if name in ("__schema", "__type"):
-            asked.cost += _INTROSPECTION
-        elif changes:
+        if asked.introspects:
+            asked.cost = _INTROSPECTION
+            return asked
+        if changes:
             asked.cost += _CHANGE + _ITEM * (rows or 1)
         many = field is not None and is_list_type(get_nullable_type(field.type))
         if many and rows is None:
