@@ -26,6 +26,7 @@ from strawberry.types import ExecutionResult
 from app.answers import failure, refusal, told
 from app.authentication import Authenticator
 from app.callers import Callers
+from app.exports import Exports, links
 from app.inbox import Inbox
 from app.login import Login
 from app.sessions import session_routes
@@ -75,6 +76,7 @@ def create_app(
             Route("/graphql", BodyLimit(endpoint)),
             WebSocketRoute("/graphql", Sockets(endpoint.schema, endpoint.callers)),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
+            Route("/export/{id}", Exports(engine, trust.secrets, now, endpoint.schema)),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             *session_routes(trust),
@@ -217,6 +219,7 @@ class Endpoint(GraphQL[Context, None]):
         return Context(
             self.engine, viewer, self.now, self.trust.keys,
             request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+            export_link=links(self.trust.secrets),
         )  # fmt: skip
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from app.authentication import Authenticator
+from app.exports import links
 from app.tokens import TokenError
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
@@ -68,4 +69,7 @@ class Callers:
             return known
 
         viewer = await again()
-        return Context(self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again)
+        return Context(
+            self.engine, viewer, self.now, self.trust.keys, export_link=links(self.trust.secrets),
+            feed=self.feed, again=again,
+        )  # fmt: skip
