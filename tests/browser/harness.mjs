@@ -132,9 +132,23 @@ export async function openTab(page, operation) {
 /** Opens a tab, runs it and waits for its answer, which is returned as JSON. */
 export async function run(page, operation) {
   await openTab(page, operation);
-  const answered = page.waitForResponse((response) => asks(response.request(), operation));
-  await execute(page, operation);
-  return (await answered).json();
+  const [answered] = await Promise.all([
+    page.waitForResponse((response) => asks(response.request(), operation)),
+    execute(page),
+  ]);
+  return answered.json();
+}
+
+/** Puts other variables into the open tab, by pasting them: what is typed, the editor would complete. */
+export async function setVariables(page, variables) {
+  await page.locator('.graphiql-editor-tool .view-lines').first().click({ position: { x: 5, y: 5 } });
+  await page.keyboard.press('Control+A');
+  await page.evaluate((text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', text);
+    document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  }, JSON.stringify(variables));
+  await page.waitForTimeout(400); // GraphiQL takes what was typed into the tab after a pause
 }
 
 /** Presses the button, once GraphiQL knows which operation stands in the tab. */
