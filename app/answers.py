@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
+from app.tokens import TokenError
 
-def failure(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+
+def failure(
+    status: int, message: str, headers: dict[str, str] | None = None, code: str | None = None
+) -> Response:
     """A refusal of the request as a whole, in the shape of GraphQL's errors."""
-    return JSONResponse({"errors": [{"message": message}]}, status, headers)
+    error: dict[str, object] = {"message": message}
+    if code is not None:
+        error["extensions"] = {"code": code}
+    return JSONResponse({"errors": [error]}, status, headers)
+
+
+def refusal(error: TokenError) -> Response:
+    """What becomes of credentials that aren't good, or can't be checked now."""
+    match error.status:
+        case 401:
+            # RFC 6750: the scheme, and what is wrong with it.
+            challenge = 'Bearer realm="laurels", error="invalid_token"'
+            return failure(401, str(error), {"www-authenticate": challenge}, "UNAUTHENTICATED")
+        case 503:
+            return failure(503, str(error), {"retry-after": "30"}, "UNAVAILABLE")
+    return failure(error.status, str(error), code="FORBIDDEN")

@@ -23,14 +23,18 @@ from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
-from app.answers import failure
+from app.answers import failure, refusal
+from app.authentication import Authenticator
+from app.exports import Exports, links
 from app.inbox import Inbox
-from app.tokens import TokenError, verify
+from app.login import Login
+from app.sessions import session_routes
+from app.tokens import TokenError
 from core.db import reading
 from core.posting import Engine
-from schema.access import OWNER
+from core.signing import Secrets
 from schema.build import build_schema
-from schema.context import ANONYMOUS, SCOPES, Context, Viewer
+from schema.context import Context
 from schema.masking import shown, unexpected
 
 MOST_BYTES = 1024 * 1024
@@ -49,16 +53,27 @@ def create_app(
     *,
     ide_routes: Sequence[BaseRoute] = (),
     now: Callable[[], datetime] = _now,
+    authenticator: Authenticator | None = None,
+    login: Login | None = None,
 ) -> Starlette:
-    """The application on an engine whose database is connected."""
-    graphql: ASGIApp = BodyLimit(Endpoint(engine, secret, now))
+    """The application on an engine whose database is connected.
+
+    Without an authenticator it takes our own tokens and API keys by the secret, and no provider's;
+    with a `login` admins may sign in at theirs.
+    """
+    trust = authenticator or Authenticator(Secrets(secret), now)
+    endpoint = Endpoint(engine, trust, now)
+    graphql: ASGIApp = BodyLimit(endpoint)
     return Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
             Route("/graphql", graphql),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
+            Route("/export/{id}", Exports(engine, trust.secrets, now, endpoint.schema)),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
+            *session_routes(trust),
+            *(() if login is None else login.routes()),
             *ide_routes,
         ]
     )
@@ -102,8 +117,8 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if len(body) > self.most:
-            refusal = failure(413, f"a request has at most {self.most} bytes")
-            return await refusal(scope, receive, send)
+            too_long = failure(413, f"a request has at most {self.most} bytes")
+            return await too_long(scope, receive, send)
         read = False
 
         async def replay() -> Message:
@@ -136,7 +151,7 @@ def _takes_graphql_json(request: Request) -> bool:
 class Endpoint(GraphQL[Context, None]):
     """GraphQL over HTTP by POST; the sockets of subscriptions are not served."""
 
-    def __init__(self, engine: Engine, secret: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, trust: Authenticator, now: Callable[[], datetime]) -> None:
         super().__init__(
             build_schema(),
             graphql_ide=None,
@@ -145,7 +160,7 @@ class Endpoint(GraphQL[Context, None]):
             multipart_uploads_enabled=False,
         )
         self.engine = engine
-        self.secret = secret
+        self.trust = trust
         self.now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,7 +181,7 @@ class Endpoint(GraphQL[Context, None]):
             assert isinstance(response, Response)
             return response
         except TokenError as error:
-            return failure(401, str(error), {"www-authenticate": "Bearer"})
+            return refusal(error)
         except HTTPException as error:
             return failure(error.status_code, error.reason)
         except Exception as error:
@@ -175,27 +190,15 @@ class Endpoint(GraphQL[Context, None]):
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
-        """Who is asking, by the bearer token; without one: nobody. Raises TokenError."""
+        """Who is asking, by their credentials. Raises TokenError."""
         del response
-        header = request.headers.get("authorization")
-        return Context(self.engine, self._viewer(header), self.now)
-
-    def _viewer(self, header: str | None) -> Viewer:
-        if header is None:
-            return ANONYMOUS
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise TokenError("the authorization header is 'Bearer' and a token")
-        claims = verify(self.secret, token.strip(), self.now())
-        until = datetime.fromtimestamp(claims.expires_at, UTC)
-        if claims.role == "admin":
-            return Viewer("admin", subject=claims.subject, staff=OWNER, until=until)
-        if claims.role == "partner":
-            scopes = frozenset(SCOPES)
-            return Viewer("partner", partner=claims.subject, scopes=scopes, until=until)
-        if not claims.subject.isascii() or not claims.subject.isdigit():
-            raise TokenError("a member's token names a member")
-        return Viewer("member", holder=int(claims.subject), until=until)
+        viewer = await self.trust.viewer(request.headers)
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine, viewer, self.now, self.trust.keys,
+            request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+            export_link=links(self.trust.secrets),
+        )  # fmt: skip
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """What resolvers may set headers on."""

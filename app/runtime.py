@@ -103,6 +103,7 @@ async def running(
         shadows, plugins = _understudies(plugins)
         build = partial(install, terms, declared, shadows=shadows)
         engine = Engine(await build(now or datetime.now(UTC)), build)
+        engine.private_hosts = settings.webhook_hosts
         seal = DigestKey.of(settings.signing_secret())
         yield Runtime(engine, plugins, url, seal)
 

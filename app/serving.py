@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
+import httpx
 import uvicorn
 from rich.console import Console
 
@@ -16,11 +18,17 @@ from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
+from app.trust import authenticator, login
 from app.watchdog import watched
 from app.work import stopped_gently, working
 
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
 
 
 async def serve(
@@ -36,12 +44,20 @@ async def _serve(
     settings: Settings, name: str | None, out: Console, prepare: Prepare | None
 ) -> None:
     secret = settings.signing_secret()
-    async with running(settings, name=name) as runtime:
+    async with running(settings, name=name) as runtime, httpx.AsyncClient() as http:
         address = f"http://{settings.host}:{settings.port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
-        app = create_app(runtime.engine, secret, ide_routes=ide_routes("/graphql", ADMIN_TABS))
+        trust = authenticator(settings, http, now)
+        app = create_app(
+            runtime.engine,
+            secret,
+            ide_routes=ide_routes("/graphql", ADMIN_TABS),
+            now=now,
+            authenticator=trust,
+            login=login(settings, trust),
+        )
         config = uvicorn.Config(
             app,
             host=settings.host,

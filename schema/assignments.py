@@ -14,6 +14,7 @@ import strawberry
 from core import assignments as engine
 from core.purchases import check_text
 from schema.access import MANAGERS, allow_change
+from schema.acts import watch_member
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -151,6 +152,7 @@ class AssignmentMutations:
         context = info.context
         check_text(input.key, "key", 255, least=1)
         numbers = parse_numbers(info.context, "TierAssignment", input.assignment, 2, "assignment")
+        await watch_member(info.context, numbers[0])
         request = engine.EndRequest(
             context.viewer.caller, input.key, numbers[0], numbers[1], input.reason
         )

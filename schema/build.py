@@ -25,11 +25,15 @@ from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
+from schema.audit import AuditQueries
 from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.exports import ExportMutations
 from schema.inbound import InboundMutations, InboundQueries
+from schema.joining import JoiningMutations
+from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.limits import Cost, LongNumbers
@@ -50,6 +54,12 @@ from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
+from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
+from schema.webhooks import WebhookMutations, WebhookQueries
+
+#: What the library prints without a description; older tools don't know it of themselves.
+_ONE_OF = "directive @oneOf on INPUT_OBJECT"
+_ONE_OF_DESCRIBED = f'"""Of the fields of such an input exactly one is given."""\n{_ONE_OF}'
 
 #: More than any page of ours needs; inputs come as variables, which count nothing.
 MOST_TOKENS = 2000
@@ -73,6 +83,10 @@ class Query(
     DataRuleQueries,
     SimulationQueries,
     InboundQueries,
+    AuditQueries,
+    KeyQueries,
+    WebhookQueries,
+    WebhookDeliveryQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -97,6 +111,11 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    ExportMutations,
+    KeyMutations,
+    JoiningMutations,
+    WebhookMutations,
+    WebhookDeliveryMutations,
 ):
     """Every field names the roles that may call it."""
 
@@ -118,7 +137,7 @@ class Schema(strawberry.Schema):
         """
         twin = copy.copy(self)
         twin._schema = lexicographic_sort_schema(self._schema)
-        return print_schema(twin)
+        return print_schema(twin).replace(_ONE_OF, _ONE_OF_DESCRIBED, 1)
 
 
 class OneOperation(SchemaExtension):

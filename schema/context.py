@@ -5,13 +5,15 @@ Knows nothing of tokens or of HTTP: whoever serves the schema says who the viewe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import strawberry
 
+from core.joining import Login
+from core.keys import ApiKeys
 from core.posting import Engine
 from core.rulebook import PartnerTerms
 from schema.loaders import Loaders
@@ -44,7 +46,8 @@ class Viewer:
 
     A member's token without a holder is somebody who isn't enrolled yet. `subject` says who it is
     among its like: a key's id, an admin's name. `scopes` are a partner's, `staff` an admin's roles.
-    `until`: when these credentials end; None: never, or nobody knows.
+    `until`: when these credentials end; None: never, or nobody knows. `login` is what the identity
+    provider of members says of whoever isn't enrolled yet.
     """
 
     role: Role
@@ -54,6 +57,7 @@ class Viewer:
     scopes: frozenset[Scope] = frozenset()
     staff: frozenset[StaffRole] = frozenset()
     until: datetime | None = None
+    login: Login | None = None
 
     @property
     def caller(self) -> str:
@@ -68,12 +72,35 @@ ANONYMOUS = Viewer("anonymous")
 
 
 @dataclass
+class Act:
+    """What an admin is doing: its record's number, and what is looked at before and after."""
+
+    number: int
+    holders: set[int] = field(default_factory=set)
+    looks: dict[str, Callable[[], Awaitable[Mapping[str, Any] | None]]] = field(
+        default_factory=dict
+    )
+    before: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Context:
-    """One operation's context. `instant` stands still within a query and within each mutation."""
+    """One operation's context. `instant` stands still within a query and within each mutation.
+
+    `keys` are the partners' API keys, where they may be made and changed.
+    """
 
     engine: Engine
     viewer: Viewer
     now: Callable[[], datetime]
+    keys: ApiKeys | None = None
+    #: By what logs tell the request from others, and why an admin sends it.
+    request_id: str | None = None
+    reason: str | None = None
+    #: Makes the signed URL of an export; None: this process serves none.
+    export_link: Callable[[int, datetime], str] | None = None
+    #: What an admin is doing right now: see `schema.acts`.
+    act: Act | None = field(init=False, default=None)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import strawberry
 
 from core.errors import BadInput, UnknownReference
-from core.members import IdentifierKind, MemberRef
+from core.members import TOLD, IdentifierKind, MemberRef
 from core.purchases import find_partner
 from core.store import lookups
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
 from laurels.money import Money, MoneyError, to_minor
+from schema.acts import watch_member
 from schema.context import Context
 from schema.ids import parse_number
 
@@ -45,7 +46,7 @@ class MemberBy:
 
 def identifier(given: MemberIdentifier | MemberBy, scope: int | None) -> MemberRef:
     """The identifier given, normalised. `scope` is the partner's id; None where none is named."""
-    for kind in IdentifierKind:
+    for kind in TOLD:
         value = getattr(given, kind.name.lower())
         if value is not None:
             if kind is IdentifierKind.REFERENCE and scope is None:
@@ -66,6 +67,7 @@ async def known_holder(context: Context, given: MemberBy, scope: int | None) -> 
     holder = await find_holder(context, given, scope)
     if holder is None:
         raise UnknownReference("nobody is known by this", "member")
+    await watch_member(context, holder)
     return holder
 
 

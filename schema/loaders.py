@@ -21,7 +21,7 @@ from core.models import PartnerRow, RewardRow
 from core.posting import Engine
 from core.rulebook import CurrencyTerms, PartnerTerms
 from core.standings import TierStatus, standings
-from core.store import inbound, lookups, reads
+from core.store import inbound, lookups, reads, webhooks
 from core.store.faults import RuleFault, of_partners
 from core.store.redemptions import stock_left
 from laurels.purchase import Line
@@ -121,6 +121,11 @@ class Loaders(StoryLoaders):
     def body(self) -> DataLoader[int, bytes | None]:
         """The body of a webhook that came in, by its number."""
         return one(inbound.bodies)
+
+    @cached_property
+    def endpoint(self) -> DataLoader[int, webhooks.Endpoint | None]:
+        """Where a partner wants to be told, by its number."""
+        return one(webhooks.read)
 
     @cached_property
     def partner(self) -> DataLoader[int, PartnerRow | None]:

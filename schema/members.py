@@ -13,13 +13,14 @@ import strawberry
 from strawberry import relay
 
 from core.errors import BadInput, UnknownReference
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
+from core.members import TOLD, Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
 from core.occasions import follow
 from core.redeemed import from_row
 from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -45,7 +46,16 @@ from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
 
-strawberry.enum(IdentifierKind, name="IdentifierKind", description="By what a member is known.")
+words(
+    IdentifierKind,
+    "By what a member is known.",
+    name="IdentifierKind",
+    EMAIL="An e-mail address.",
+    PHONE="A telephone number.",
+    CARD="The number of a card or app code.",
+    REFERENCE="A partner's own reference.",
+    LOGIN="The account at the identity provider that its owner signs in with.",
+)
 
 
 @strawberry.type(description="By what a member is known.")
@@ -285,7 +295,7 @@ EnrolResult = Annotated[
 
 def _references(given: EnrolMemberInput, scope: int | None) -> list[MemberRef]:
     found = []
-    for kind in IdentifierKind:
+    for kind in TOLD:
         value = getattr(given, kind.name.lower())
         if value is not None:
             if kind is IdentifierKind.REFERENCE and scope is None:

@@ -155,7 +155,7 @@ async def test_a_partner_acts_for_itself_and_reads_those_it_has_dealt_with(api: 
     mine = await api.ask("partner:grocer", by_code, partner="grocer", code=code)
     for who, known in (("partner:cafe", held), ("partner:cafe", mine), ("partner:grocer", held)):
         settle = {"key": "s", "redemption": known["id"]}
-        assert (await api.ask(who, CONFIRM, input=settle))["code"] == "BAD_INPUT", who
+        assert (await api.ask(who, CONFIRM, input=settle))["code"] == "UNKNOWN_REFERENCE", who
     settle = {"key": "s", "redemption": mine["id"]}
     assert (await api.ask("partner:grocer", CONFIRM, input=settle))["redemption"]["ledger"]
 
@@ -246,5 +246,7 @@ async def test_a_bad_token_is_refused(api: Client, header: str, reason: str) -> 
         "/graphql", json={"query": "{ __typename }"}, headers={"authorization": sent}
     )
     assert response.status_code == 401
-    assert response.headers["www-authenticate"] == "Bearer"
+    challenge = response.headers["www-authenticate"]
+    assert challenge == 'Bearer realm="laurels", error="invalid_token"'
+    assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
     assert reason in response.json()["errors"][0]["message"]
