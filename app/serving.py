@@ -50,13 +50,16 @@ async def _serve(
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
         trust = authenticator(settings, http, now)
+        provider = login(settings, trust)
         app = create_app(
             runtime.engine,
             secret,
-            ide_routes=ide_routes("/graphql", ADMIN_TABS),
+            ide_routes=ide_routes(
+                "/graphql", ADMIN_TABS, sign_in=None if provider is None else "/session/login"
+            ),
             now=now,
             authenticator=trust,
-            login=login(settings, trust),
+            login=provider,
         )
         config = uvicorn.Config(
             app,

@@ -24,13 +24,15 @@ async function pictures(page, title) {
   return figures.locator('figcaption').allTextContents();
 }
 
-const secretsOf = ({ told }) => [told.token, told.token.split('.')[2], EMAIL, 'Ada Karaca'];
+const secretsOf = ({ told: { owner, support } }) => [owner, owner.split('.')[2], support, EMAIL, 'Ada Karaca'];
 
 pageTest('the day’s work, from signing in to signing out', async (place) => {
   const { told } = place;
   const refusals = await inPage('/graphiql', async (page) => {
     await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
-    await signIn(page, told.token);
+    await signIn(page, told.owner);
+    const [cookie] = await page.context().cookies();
+    assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], ['laurels_session', true, 'Strict']);
     await openTab(page, 'FindMember');
 
     for (const known of ['9012', EMAIL]) {
@@ -89,7 +91,7 @@ pageTest('the day’s work, from signing in to signing out', async (place) => {
 });
 
 pageTest('a redemption is made and reversed, by operations from the list', async (place) => {
-  await inPage(`/graphiql#token=${place.told.token}`, async (page) => {
+  await inPage(`/graphiql#token=${place.told.owner}`, async (page) => {
     await openTab(page, 'FindMember');
     await page.getByLabel('Show Operations').click();
     await fromList(page, 'Redeem');
@@ -103,7 +105,7 @@ pageTest('a redemption is made and reversed, by operations from the list', async
     assertNoError(undone, 'ReverseRedemption');
     assert.equal(undone.data.reverseRedemption.redemption.status, 'REVERSED');
 
-    for (const name of ['Lots', 'Adjustments', 'Partners', 'Members', 'Quote', 'RecordPurchases', 'RecordReturns']) {
+    for (const name of ['Lots', 'Adjustments', 'Audit', 'ApiKeys', 'Partners', 'Members', 'Quote', 'RecordPurchases', 'RecordReturns']) {
       await fromList(page, name);
       assertNoError(await run(page, name), name);
     }
@@ -116,7 +118,7 @@ async function fromList(page, name) {
 }
 
 pageTest('an error is told in words, and draws nothing', async (place) => {
-  await inPage(`/graphiql#token=${place.told.token}`, async (page) => {
+  await inPage(`/graphiql#token=${place.told.owner}`, async (page) => {
     await openTab(page, 'FindMember');
     await page.getByText('Run the operation: what it answers is drawn here').waitFor();
     await openTab(page, 'Adjust');
@@ -129,9 +131,21 @@ pageTest('an error is told in words, and draws nothing', async (place) => {
   }, { secrets: secretsOf(place) });
 });
 
+pageTest('who may less is told so by each answer, and stays signed in', async (place) => {
+  await inPage(`/graphiql#token=${place.told.support}`, async (page) => {
+    await page.getByText('Signed in as sam').waitFor();
+    await page.getByText('support', { exact: true }).waitFor();
+    assertNoError(await run(page, 'ReviewPartner'), 'ReviewPartner');
+    const { errors } = await run(page, 'TrialBalance');
+    assert.deepEqual(errors.map(({ extensions }) => extensions.code), ['FORBIDDEN']);
+    await shown(page, 'For admins:');
+    assert.equal(await page.locator('.login').count(), 0);
+  }, { secrets: secretsOf(place) });
+});
+
 for (const [width, scheme] of [[1280, 'dark'], [800, 'light']]) {
   pageTest(`the page holds at ${width} pixels, ${scheme}, by keyboard and for who reads with their ears`, async (place) => {
-    await inPage(`/graphiql#token=${place.told.token}`, async (page) => {
+    await inPage(`/graphiql#token=${place.told.owner}`, async (page) => {
       await openTab(page, 'FindMember');
       if (await page.getByLabel('Show Pictures').count()) await page.getByLabel('Show Pictures').click();
       await page.getByLabel('Find a member').fill('9012');
