@@ -46,6 +46,8 @@ pageTest('the day’s work, from signing in to signing out', async (place) => {
     await page.getByLabel('Find a member').fill('nobody at all');
     await page.keyboard.press('Enter');
     await page.getByText('Nobody is known by this').waitFor();
+    await page.getByLabel('Find a member').fill('9012');
+    assert.equal(await page.getByText('Nobody is known by this').count(), 0);
 
     assertNoError(await run(page, 'ExplainEntry'), 'ExplainEntry');
     assert.deepEqual(await pictures(page, 'Entries'), ['Ada Karaca · BASKET · Balance', 'Ada Karaca · BASKET · Entries']);
@@ -165,6 +167,10 @@ for (const [width, scheme] of [[1280, 'dark'], [800, 'light']]) {
         const box = await page.getByRole('button', { name }).boundingBox();
         assert.ok(box.x >= 0 && box.x + box.width <= width, `${name} is out of sight`);
       }
+      await openTab(page, 'ExplainEntry');
+      await setVariables(page, { by: { card: '9012' }, currency: 'LAUREL', after: null });
+      assertNoError(await run(page, 'ExplainEntry'), 'ExplainEntry');
+      await pictures(page, 'LAUREL · Entries');
       await screenshot(page, width === 1280 ? 'panel' : 'narrow');
     }, { width, scheme, secrets: secretsOf(place) });
   });

@@ -90,6 +90,14 @@ pageTest('a session that ends under one’s hands leaves the tabs as they are', 
   assert.equal(refusals, 1);
 });
 
+pageTest('a session whose time is up asks for the next by itself', async () => {
+  const refusals = await inPage('/graphiql#token=laurels_0123456789_hurried', async (page) => {
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Sign out' }).count(), 0);
+  }, { expectedError: NOBODY });
+  assert.ok(refusals > 0);
+});
+
 pageTest('another person finds neither the answers nor the variables of the one before', async () => {
   await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
     await run(page, 'Members');

@@ -71,7 +71,7 @@ async function inPage({ browser, origin }, path, scenario, options = {}) {
   const isForeign = (url) => !/^(data|blob):/.test(url) && new URL(url).host !== new URL(origin).host;
   context.on('request', (request) => isForeign(request.url()) && foreign.push(request.url()));
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(20_000);
   page.on('websocket', (socket) => isForeign(socket.url()) && foreign.push(socket.url()));
   // Monaco throws this at itself where an editor's text is replaced while it looks for like words.
   page.on('pageerror', (error) => error.name !== 'Canceled' && problems.push(String(error)));
