@@ -25,6 +25,7 @@ from strawberry.types import ExecutionResult
 
 from app.answers import failure, refusal
 from app.authentication import Authenticator
+from app.exports import Exports, links
 from app.inbox import Inbox
 from app.login import Login
 from app.sessions import session_routes
@@ -61,12 +62,14 @@ def create_app(
     with a `login` admins may sign in at theirs.
     """
     trust = authenticator or Authenticator(Secrets(secret), now)
-    graphql: ASGIApp = BodyLimit(Endpoint(engine, trust, now))
+    endpoint = Endpoint(engine, trust, now)
+    graphql: ASGIApp = BodyLimit(endpoint)
     return Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
             Route("/graphql", graphql),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
+            Route("/export/{id}", Exports(engine, trust.secrets, now, endpoint.schema)),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             *session_routes(trust),
@@ -194,6 +197,7 @@ class Endpoint(GraphQL[Context, None]):
         return Context(
             self.engine, viewer, self.now, self.trust.keys,
             request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+            export_link=links(self.trust.secrets),
         )  # fmt: skip
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:

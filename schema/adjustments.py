@@ -16,7 +16,16 @@ from core.errors import BadInput, UnknownReference
 from core.purchases import check_text
 from core.reviews import PROGRAMME
 from core.store import adjustments as store
-from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
+from schema.access import (
+    SERVICE,
+    STAFF,
+    allow,
+    allow_change,
+    knows,
+    may_see,
+    partner_for,
+    sees_currency,
+)
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -186,7 +195,7 @@ class AdjustmentTotal:
 
 
 @strawberry.type(description="A page of adjustments, newest first, with the totals of all.")
-class AdjustmentReport(relay.Connection[Adjustment]):
+class AdjustmentConnection(relay.Connection[Adjustment]):
     """What was asked for."""
 
     totals: list[AdjustmentTotal] = strawberry.field(
@@ -276,7 +285,7 @@ class AdjustmentMutations:
             code = input.partner.value
             partner_for(context, code)
         holder = await known_holder(context, input.member, scope_of(context, code))
-        if not await may_see(context, holder):
+        if not await knows(context, holder):
             raise UnknownReference("no such member", "member")
         cause = None if input.cause is None else await _cause(info, holder, input.cause.value)
         request = engine.AdjustRequest(
@@ -344,7 +353,7 @@ class AdjustmentQueries:
         until: Annotated[
             datetime | None, strawberry.argument(description="Only those before this instant.")
         ] = None,
-    ) -> AdjustmentReport:
+    ) -> AdjustmentConnection:
         own = info.context.partner
         if partner is not None:
             own = partner_for(info.context, partner)
@@ -354,7 +363,7 @@ class AdjustmentQueries:
         )  # fmt: skip
         found, totals = await store.report(wanted, _place(after), check_first(first) + 1)
         base = page([Adjustment.of(told) for told in found], first, after, _cursor)
-        return AdjustmentReport(
+        return AdjustmentConnection(
             edges=base.edges, page_info=base.page_info,
             totals=[AdjustmentTotal(total=total) for total in totals],
         )  # fmt: skip

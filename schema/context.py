@@ -97,6 +97,8 @@ class Context:
     #: By what logs tell the request from others, and why an admin sends it.
     request_id: str | None = None
     reason: str | None = None
+    #: Makes the signed URL of an export; None: this process serves none.
+    export_link: Callable[[int, datetime], str] | None = None
     #: What an admin is doing right now: see `schema.acts`.
     act: Act | None = field(init=False, default=None)
     instant: datetime = field(init=False)

@@ -19,6 +19,7 @@ from core.purchases import check_text
 from core.store import inbound as store
 from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import BadInputError, IdempotencyConflictError, UnknownReferenceError
 from schema.fields import answer, change
 from schema.ids import numbers, parse_number
@@ -40,10 +41,15 @@ class InboundState(enum.Enum):
     IGNORED = store.State.IGNORED.value
 
 
-strawberry.enum(
+words(
     InboundState,
-    description="Where a delivery stands: received, done, waiting for what must come before it, "
-    "superseded by a newer one of its subject, refused, or ignored.",
+    "Where a delivery stands.",
+    RECEIVED="It waits for its turn.",
+    DONE="It was done.",
+    WAITING="It waits for what must come before it.",
+    SUPERSEDED="A newer one of its subject came first.",
+    REFUSED="It can't be done as it is.",
+    IGNORED="There was nothing to do.",
 )
 
 

@@ -18,6 +18,7 @@ from core.store import reads
 from core.store.lookups import LotRecord
 from laurels.policies import Pending
 from schema.context import Info
+from schema.enums import words
 from schema.explanations import Explanation, explain, may_be_told
 from schema.fields import answer
 from schema.ids import HolderNode
@@ -28,9 +29,36 @@ from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.scalars import BigInt
 
-strawberry.enum(Kind, name="EntryKind", description="What an entry is for.")
-strawberry.enum(
-    Account, name="Account", description="Where points stand, within the ledger and outside it."
+words(
+    Kind,
+    "What an entry is for.",
+    name="EntryKind",
+    ACCRUAL="Points were earned.",
+    ACTIVATION="Pending points became active.",
+    ADJUSTMENT="Given or taken by hand, with a reason.",
+    CLAWBACK="An accrual was taken back.",
+    EXPIRY="Points expired.",
+    LAPSE="Pending points were lost: the event that they waited for never came.",
+    REDEMPTION="Points were spent.",
+    RELEASE="Reserved points were set free again.",
+    REPAYMENT="A credit repaid arrears.",
+    RESERVATION="Points were held for a redemption.",
+    REVERSAL="A redemption was taken back.",
+)
+words(
+    Account,
+    "Where points stand, within the ledger and outside it.",
+    name="Account",
+    ACTIVE="In the ledger: can be spent.",
+    ADJUSTED="Outside: where adjustments come from and go to.",
+    ARREARS="In the ledger: owed; later credits repay it.",
+    CLAWED_BACK="Outside: accruals that were taken back.",
+    EXPIRED="Outside: points that expired.",
+    ISSUED="Outside: where earned points come from.",
+    LAPSED="Outside: points whose event never came.",
+    PENDING="In the ledger: earned, and not to be spent yet.",
+    REDEEMED="Outside: points that were spent.",
+    RESERVED="In the ledger: held for redemptions.",
 )
 AsOf = Annotated[
     datetime | None,
@@ -156,10 +184,14 @@ class LotStatus(Enum):
     LAPSED = "lapsed"
 
 
-strawberry.enum(
+words(
     LotStatus,
-    description="Where a lot stands: pending; active; nothing is left of it; it expired; it "
-    "lapsed, for the event that it waited for never came.",
+    "Where a lot stands.",
+    PENDING="Its points can't be spent yet.",
+    ACTIVE="What is left of it can be spent.",
+    SPENT="Nothing is left of it.",
+    EXPIRED="What was left of it expired.",
+    LAPSED="The event that it waited for never came.",
 )
 
 

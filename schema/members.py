@@ -20,6 +20,7 @@ from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -45,7 +46,16 @@ from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
 
-strawberry.enum(IdentifierKind, name="IdentifierKind", description="By what a member is known.")
+words(
+    IdentifierKind,
+    "By what a member is known.",
+    name="IdentifierKind",
+    EMAIL="An e-mail address.",
+    PHONE="A telephone number.",
+    CARD="The number of a card or app code.",
+    REFERENCE="A partner's own reference.",
+    LOGIN="The account at the identity provider that its owner signs in with.",
+)
 
 
 @strawberry.type(description="By what a member is known.")

@@ -17,6 +17,7 @@ from core.purchases import check_text
 from core.store import nightly
 from core.store import receipts as store
 from schema.context import Info
+from schema.enums import words
 from schema.fields import answer
 from schema.ids import HolderNode, numbers
 from schema.ladders import TierLadder
@@ -36,8 +37,11 @@ class NoticeKind(Enum):
     WILL_BE_DOWNGRADED = nightly.WILL_BE_DOWNGRADED
 
 
-strawberry.enum(
-    NoticeKind, description="What a member was told: points will expire, or a tier will be lost."
+words(
+    NoticeKind,
+    "What a member was told.",
+    WILL_EXPIRE="Points will expire.",
+    WILL_BE_DOWNGRADED="A tier will be lost.",
 )
 
 

@@ -15,9 +15,10 @@ from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text
-from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, allow_change, knows, may_see, partner_for, sees_currency
 from schema.acts import watch_member
 from schema.context import Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -39,7 +40,16 @@ from schema.scalars import BigInt
 if TYPE_CHECKING:
     from schema.members import Member
 
-strawberry.enum(redeemed.Status, name="RedemptionStatus", description="Where a redemption stands.")
+words(
+    redeemed.Status,
+    "Where a redemption stands.",
+    name="RedemptionStatus",
+    HELD="Points are reserved until it is confirmed.",
+    COMPLETED="The points are spent.",
+    CANCELLED="The hold was called off; the points went back.",
+    TIMED_OUT="The hold ran out; the points went back.",
+    REVERSED="It was taken back after it was completed; the points went back.",
+)
 LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 
@@ -269,7 +279,7 @@ async def redeemer(info: Info, member: strawberry.Maybe[MemberBy], partner: str)
 async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
     """The member meant. By id, a partner must have dealt with it: ids can be guessed, cards not."""
     holder = await known_holder(info.context, member, scope_of(info.context, partner))
-    if member.id is not None and not await may_see(info.context, holder):
+    if member.id is not None and not await knows(info.context, holder):
         raise UnknownReference("no such member", "member")
     return holder
 

@@ -19,6 +19,7 @@ from core.store import webhook_deliveries as store
 from core.webhooks import TEST_TYPE, DeliveryState, Topic, message_id
 from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import BadInputError, IdempotencyConflictError, UnknownReferenceError
 from schema.fields import answer, change
 from schema.ids import numbers, parse_number
@@ -34,9 +35,12 @@ class WebhookDeliveryState(enum.Enum):
     FAILED = DeliveryState.FAILED.value
 
 
-strawberry.enum(
+words(
     WebhookDeliveryState,
-    description="Where a delivery stands: to be tried, taken by its receiver, or given up.",
+    "Where a delivery stands.",
+    PENDING="It is to be tried, for the first time or again.",
+    DELIVERED="Its receiver took it.",
+    FAILED="It was given up.",
 )
 
 

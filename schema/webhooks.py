@@ -21,6 +21,7 @@ from core.store import webhooks as store
 from core.webhooks import EndpointState, Topic
 from schema.access import MANAGERS, SCOPES, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -64,16 +65,23 @@ class WebhookEndpointState(enum.Enum):
     FAILING = EndpointState.FAILING.value
 
 
-strawberry.enum(
+words(
     WebhookChange,
-    description="What happened: a purchase was recorded; it was returned, cancelled, edited or "
-    "fulfilled; an activity was recorded or withdrawn; a redemption went on; a tier changed; "
-    "points moved. A change may be several of these.",
+    "What happened. A change may be several of these.",
+    PURCHASE_RECORDED="A purchase was recorded.",
+    PURCHASE_CHANGED="A purchase was returned, cancelled, edited or fulfilled.",
+    ACTIVITY_RECORDED="An activity was recorded or withdrawn.",
+    REDEMPTION_CHANGED="A redemption went on.",
+    TIER_CHANGED="A tier changed.",
+    POINTS_CHANGED="Points moved.",
 )
-strawberry.enum(
+words(
     WebhookEndpointState,
-    description="Enabled; disabled by hand; gone, as its receiver said (410); or failing, for it "
-    "took nothing for days. Only an enabled endpoint is sent anything.",
+    "Whether an endpoint is sent anything.",
+    ENABLED="It is.",
+    DISABLED="Not: it was disabled by hand.",
+    GONE="Not: its receiver said that it is gone (410).",
+    FAILING="Not: it took nothing for days.",
 )
 
 
