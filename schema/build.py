@@ -29,6 +29,7 @@ from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.executor import FastExecutor
 from schema.inbound import InboundMutations, InboundQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
@@ -150,6 +151,7 @@ def build_schema() -> strawberry.Schema:
         types=[Lot],
         extensions=[LongNumbers, _tokens, ParserCache, ValidationCache, OneOperation, Cost],
         exception_handlers=HANDLERS,
+        execution_context_class=FastExecutor,
         config=StrawberryConfig(
             scalar_map={**SCALARS, AttributeValue: ATTRIBUTE_VALUE},
             disable_field_suggestions=True,
