@@ -67,7 +67,13 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
         "minsize": 1,
         "maxsize": pool,
         "reset": _as_it_is,
-        "server_settings": {"timezone": "UTC", **({"role": role} if role else {})},
+        "server_settings": {
+            "timezone": "UTC",
+            # Our statements take arrays of any length and go by keys: planned for each they take
+            # longer to plan than to run. A plan is made anew every five minutes, as tables grow.
+            "plan_cache_mode": "force_generic_plan",
+            **({"role": role} if role else {}),
+        },
     }
     return {
         "connections": {
