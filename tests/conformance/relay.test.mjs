@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { root, served, told } from './served.mjs';
 
+const at = await served('relay');
 const client = join(root, 'clients', 'relay');
 const compiler = join(client, 'node_modules', '.bin', 'relay-compiler');
 const schema = readFileSync(join(root, 'schema', 'schema.graphql'), 'utf8');
@@ -55,8 +56,6 @@ for (const [from, to, complaint] of [
 test('the compiler takes the schema as it is from there, too', () => {
   assert.equal(compiled(schema).status, 0);
 });
-
-const at = await served('relay');
 
 test('the example runs', async (t) => {
   const { again, connect, ENTRIES, follow, MEMBER, open, read, redeem } = await import('../../clients/relay/build/wallet.js');
