@@ -1,4 +1,4 @@
-"""A member's wallet with gql: documents checked by the published schema, pages, a redemption, events.
+"""A member's wallet with gql: checked documents, pages, a redemption, events.
 
 Run it against `make demo`: LAURELS_TOKEN is a member's token, LAURELS_URL where the server is.
 """
