@@ -97,7 +97,7 @@ def _suites() -> Iterator[Suite]:
     python, install = _python("python-typed")
 
     def generate() -> None:
-        command = [python.with_name("ariadne-codegen"), "--config", "ariadne.toml"]
+        command: Command = (python.with_name("ariadne-codegen"), "--config", "ariadne.toml")
         folder = ROOT / "clients" / "python-typed"
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
