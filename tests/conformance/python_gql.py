@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import os
 import sys
 import unittest
@@ -22,6 +23,8 @@ wallet = importlib.import_module("wallet")
 AT = json.loads(os.environ["LAURELS_SERVED"])
 TOKEN = AT["members"]["gql"]
 PATIENCE = 20
+# A test case runs its loop in debug mode, which tells of every slow step.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 BUY = """mutation Buy($input: RecordPurchasesInput!) { recordPurchases(input: $input) {
   results { __typename } } }"""

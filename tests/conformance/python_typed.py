@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import os
 import sys
 import unittest
@@ -19,6 +20,8 @@ till = importlib.import_module("till")
 AT = json.loads(os.environ["LAURELS_SERVED"])
 CARD = AT["cards"]["typed"]
 PATIENCE = 20
+# A test case runs its loop in debug mode, which tells of every slow step.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 class EverydayPaths(unittest.IsolatedAsyncioTestCase):
@@ -35,8 +38,8 @@ class EverydayPaths(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((told.typename__, stamps), ("PurchaseQuoted", [1]))
 
     async def test_a_batch_is_answered_item_by_item_and_safe_to_send_again(self) -> None:
-        sale = till.receipt("typed-1", CARD, "EUR", coffee="4.50")
-        nobody = till.receipt("typed-2", "nobody's", "EUR", coffee="4.50")
+        sale = till.receipt("typed-till-1", CARD, "EUR", coffee="4.50")
+        nobody = till.receipt("typed-till-2", "nobody's", "EUR", coffee="4.50")
         answers = [await self.client.record("cafe", [sale, nobody]) for _ in range(2)]
         (new, unknown), (again, _) = (answer.record_purchases.results for answer in answers)
         self.assertEqual(new.typename__, "PurchaseRecorded")

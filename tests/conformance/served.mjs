@@ -68,13 +68,17 @@ const PATIENCE = 20_000;
 export function told(start, ...acts) {
   const values = [];
   return new Promise((resolve, reject) => {
+    const fail = (error) => {
+      clearTimeout(late);
+      reject(error);
+    };
     const late = setTimeout(() => reject(new Error(`told in time: ${JSON.stringify(values)}`)), PATIENCE);
     start((value) => {
       values.push(value);
       const act = acts[values.length - 1];
-      if (act) return act().catch(reject);
+      if (act) return act().catch(fail);
       clearTimeout(late);
       resolve(values);
-    }, reject);
+    }, fail);
   });
 }
