@@ -111,6 +111,8 @@ bench: $(READY)
 	@$(BIN)/python -m bench.reads
 	@$(BIN)/python -m bench.evaluation
 	@$(BIN)/python -m bench.startup
+	@$(BIN)/python -m bench.graphql
+	@$(BIN)/python -m bench.tills
 
 graphiql: $(GRAPHIQL)/dist/.built
 

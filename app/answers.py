@@ -1,10 +1,17 @@
-"""Refusals of a request as a whole. Knows nothing of what was asked."""
+"""What leaves: results with their errors masked, and refusals of a request as a whole.
+
+Knows nothing of what was asked.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import JSONResponse, Response
+from strawberry.types import ExecutionResult
 
 from app.tokens import TokenError
+from schema.masking import shown
 
 
 def failure(
@@ -27,3 +34,15 @@ def refusal(error: TokenError) -> Response:
         case 503:
             return failure(503, str(error), {"retry-after": "30"}, "UNAVAILABLE")
     return failure(error.status, str(error), code="FORBIDDEN")
+
+
+def told(result: ExecutionResult) -> dict[str, Any]:
+    """A result with every unexpected error masked; no `data` where nothing was executed."""
+    answer: dict[str, Any] = {}
+    if result.errors:
+        answer["errors"] = [shown(error) for error in result.errors]
+    if result.data is not None or any(error.path for error in result.errors or ()):
+        answer["data"] = result.data
+    if result.extensions:
+        answer["extensions"] = result.extensions
+    return answer

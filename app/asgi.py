@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -16,25 +16,30 @@ from cross_web import HTTPException
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types import ExecutionResult
 
-from app.answers import failure, refusal
+from app.answers import failure, refusal, told
 from app.authentication import Authenticator
+from app.callers import Callers
+from app.exports import Exports, links
 from app.inbox import Inbox
 from app.login import Login
 from app.sessions import session_routes
+from app.sockets import Sockets
+from app.streams import Streams, prefers_events
 from app.tokens import TokenError
 from core.db import reading
 from core.posting import Engine
 from core.signing import Secrets
 from schema.build import build_schema
 from schema.context import Context
-from schema.masking import shown, unexpected
+from schema.feed import Feed
+from schema.masking import unexpected
 
 MOST_BYTES = 1024 * 1024
 _JSON = "application/json"
@@ -54,19 +59,24 @@ def create_app(
     now: Callable[[], datetime] = _now,
     authenticator: Authenticator | None = None,
     login: Login | None = None,
+    feed: Feed | None = None,
 ) -> Starlette:
     """The application on an engine whose database is connected.
 
     Without an authenticator it takes our own tokens and API keys by the secret, and no provider's;
-    with a `login` admins may sign in at theirs.
+    with a `login` admins may sign in at theirs. `feed` is what subscriptions follow: without one
+    they are told the present state and no change. Whoever serves it calls `app.state.streams.stop`
+    when the server begins to stop.
     """
     trust = authenticator or Authenticator(Secrets(secret), now)
-    graphql: ASGIApp = BodyLimit(Endpoint(engine, trust, now))
-    return Starlette(
+    endpoint = Endpoint(engine, trust, now, feed or Feed())
+    app = Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
-            Route("/graphql", graphql),
+            Route("/graphql", BodyLimit(endpoint)),
+            WebSocketRoute("/graphql", Sockets(endpoint.schema, endpoint.callers)),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
+            Route("/export/{id}", Exports(engine, trust.secrets, now, endpoint.schema)),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             *session_routes(trust),
@@ -74,6 +84,8 @@ def create_app(
             *ide_routes,
         ]
     )
+    app.state.streams = endpoint.streams
+    return app
 
 
 async def _live(request: Request) -> Response:
@@ -146,9 +158,11 @@ def _takes_graphql_json(request: Request) -> bool:
 
 
 class Endpoint(GraphQL[Context, None]):
-    """GraphQL over HTTP by POST; the sockets of subscriptions are not served."""
+    """GraphQL over HTTP by POST; subscriptions as events, where a client prefers them."""
 
-    def __init__(self, engine: Engine, trust: Authenticator, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, engine: Engine, trust: Authenticator, now: Callable[[], datetime], feed: Feed
+    ) -> None:
         super().__init__(
             build_schema(),
             graphql_ide=None,
@@ -159,11 +173,11 @@ class Endpoint(GraphQL[Context, None]):
         self.engine = engine
         self.trust = trust
         self.now = now
+        self.callers = Callers(engine, trust, now, feed)
+        self.streams = Streams(self.schema, self.callers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whatever happens, in JSON."""
-        if scope["type"] != "http":
-            return await send({"type": "websocket.close", "code": 1008})
+        """Answer one request, whatever happens, in JSON or as events."""
         request = Request(scope, receive)
         response = await self._respond(request)
         return await response(scope, receive, send)
@@ -174,6 +188,8 @@ class Endpoint(GraphQL[Context, None]):
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
             return failure(415, f"the body is {_JSON}")
         try:
+            if prefers_events(request.headers.get("accept", "")):
+                return await self._stream(request)
             response = await self.run(request)
             assert isinstance(response, Response)
             return response
@@ -183,6 +199,15 @@ class Endpoint(GraphQL[Context, None]):
             return failure(error.status_code, error.reason)
         except Exception as error:
             return failure(500, unexpected(error))
+
+    async def _stream(self, request: Request) -> Response:
+        """The answer as events, once the request is known to be one."""
+        try:
+            asked = await self.parse_http_body(self.request_adapter_class(request))
+        except orjson.JSONDecodeError:
+            raise HTTPException(400, "Unable to parse request body as JSON") from None
+        assert isinstance(asked, GraphQLRequestData)
+        return await self.streams.respond(request, asked)
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
@@ -194,6 +219,7 @@ class Endpoint(GraphQL[Context, None]):
         return Context(
             self.engine, viewer, self.now, self.trust.keys,
             request_id=request.headers.get("x-request-id", "")[:128] or None, reason=reason or None,
+            export_link=links(self.trust.secrets),
         )  # fmt: skip
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
@@ -219,12 +245,7 @@ class Endpoint(GraphQL[Context, None]):
     ) -> GraphQLHTTPResponse:
         """The answer with every unexpected error masked; no `data` where nothing was executed."""
         del request
-        if not result.errors:
-            return {"data": result.data}
-        answer: GraphQLHTTPResponse = {"errors": [shown(error) for error in result.errors]}
-        if result.data is not None or any(error.path for error in result.errors):
-            answer["data"] = result.data
-        return answer
+        return cast("GraphQLHTTPResponse", told(result))
 
     def create_response(
         self,

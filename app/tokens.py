@@ -109,7 +109,7 @@ def sign(
     """Claims for an audience of ours, good until an instant."""
     times = {"iat": int(now.timestamp()), "exp": int(until.timestamp())}
     header = {"alg": ALGORITHM, "kid": key_id(secret)}
-    return jwt.encode(header, {"aud": audience, **claims, **times}, OctKey.import_key(secret))
+    return jwt.encode(header, {**claims, "aud": audience, **times}, OctKey.import_key(secret))
 
 
 def opened(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -33,6 +33,8 @@ MIGRATIONS = "core.migrations"
 _MIGRATION_LOCK = 5287357
 #: Seconds until a lost channel is tried again.
 _AGAIN = 1.0
+#: Seconds after which a channel on which nothing is told is asked whether it is still there.
+_ASK = 30.0
 _log = structlog.get_logger("laurels.db")
 #: One connection more, see `aside`.
 _beside: asyncpg.Pool[asyncpg.Record] | None = None
@@ -151,18 +153,54 @@ async def heard(url: str, channel: str, tell: Callable[[], Awaitable[None]]) -> 
 
     Several notices in a row may be one call. What it raises is its own affair, and ends this.
     """
-    told, me = asyncio.Event(), asyncio.current_task()
+    told = asyncio.Event()
+
+    async def listen(connection: Connection) -> None:
+        connection.add_termination_listener(lambda _: told.set())
+        await connection.add_listener(channel, lambda *_: told.set())
+        while not connection.is_closed():
+            told.clear()
+            await tell()
+            await told.wait()
+
+    await _for_ever(url, channel, listen)
+
+
+async def overheard(
+    url: str, channel: str, take: Callable[[str], None], miss: Callable[[], None]
+) -> None:
+    """Hand each notice of a channel to `take`, in order, for ever.
+
+    `miss` is called after each connecting, the first too: what was told before wasn't heard.
+    """
+
+    async def listen(connection: Connection) -> None:
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        await connection.add_listener(channel, lambda *told: take(str(told[3])))
+        miss()
+        while not connection.is_closed():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ASK):
+                    await lost.wait()
+            if not connection.is_closed():
+                # A connection can be lost without a word, and a silent channel looks the same.
+                await connection.execute("SELECT 1", timeout=_ASK)
+
+    await _for_ever(url, channel, listen)
+
+
+async def _for_ever(
+    url: str, channel: str, listen: Callable[[Connection], Awaitable[None]]
+) -> None:
+    """Connect and listen, again and again."""
+    me = asyncio.current_task()
     assert me is not None
     while True:
         connection: Connection | None = None
         try:
             connection = await asyncpg.connect(url)
-            connection.add_termination_listener(lambda _: told.set())
-            await connection.add_listener(channel, lambda *_: told.set())
-            while not connection.is_closed():
-                told.clear()
-                await tell()
-                await told.wait()
+            await listen(connection)
         except PASSING as error:
             if me.cancelling():  # lost while stopping: that came as an error instead
                 raise asyncio.CancelledError from None

@@ -44,6 +44,8 @@ MOST_KEYS, MOST_SECRETS, MOST_LISTED = 100, 4, 500
 LONGEST_OVERLAP = timedelta(days=90)
 _USE = b"laurels api keys"
 _FORM = re.compile(r"laurels_([0-9a-f]{16})_([0-9a-f]{64})\Z")
+_NONE = "the partner has no such key"
+_ID = re.compile(r"[0-9a-f]{16}\Z")
 _log = structlog.get_logger("laurels.keys")
 
 
@@ -177,11 +179,11 @@ class ApiKeys:
         if not timedelta(0) <= until - now <= LONGEST_OVERLAP:
             raise BadInput(f"an overlap is up to {LONGEST_OVERLAP.days} days", "overlap")
         async with transaction() as connection:
-            row = self._found(await store.lock(connection, partner, key_id))
+            row = _found(await store.lock(connection, partner, _checked(key_id)))
             if row.revoked_at is not None or not _lives(row.expires_at, now):
                 raise WrongState("the key is revoked or has expired", "id")
             await store.end_secrets(connection, key_id, until, now)
-            if len(await store.secrets(connection, key_id)) >= MOST_SECRETS:
+            if await store.secrets(connection, key_id) >= MOST_SECRETS:
                 raise WrongState("several of its secrets go on already: wait for one to end", "id")
             text, secret = self._new_secret(key_id, now)
             await store.add_secret(connection, key_id, secret)
@@ -191,7 +193,7 @@ class ApiKeys:
     async def revoke(self, partner: int, key_id: str, now: datetime) -> tuple[KeyRow, bool]:
         """End a key at once: (the key, whether it was revoked before). Raises UnknownReference."""
         async with transaction() as connection:
-            row = self._found(await store.lock(connection, partner, key_id))
+            row = _found(await store.lock(connection, partner, _checked(key_id)))
             if row.revoked_at is None:
                 await store.revoke(connection, key_id, now)
         self._forget(key_id)
@@ -203,14 +205,8 @@ class ApiKeys:
 
     async def read(self, partner: int, key_id: str) -> KeyRow:
         """A partner's key. Raises UnknownReference."""
-        found = await store.read(key_id)
-        return self._found(found[0] if found and found[0].partner_id == partner else None)
-
-    @staticmethod
-    def _found(row: KeyRow | None) -> KeyRow:
-        if row is None:
-            raise UnknownReference("the partner has no such key", "id")
-        return row
+        found = await store.read(_checked(key_id))
+        return _found(found[0] if found and found[0].partner_id == partner else None)
 
     def _new_secret(self, key_id: str, now: datetime) -> tuple[str, SecretRow]:
         secret = randomness.token_hex(32)
@@ -222,6 +218,19 @@ class ApiKeys:
 async def listed(partner: int) -> list[KeyRow]:
     """A partner's keys, those in use first, then the latest first; of them MOST_LISTED."""
     return await store.of_partner(partner, MOST_LISTED)
+
+
+def _checked(key_id: str) -> str:
+    """An id that a key can have: any other text may be one that the database can't even read."""
+    if not _ID.match(key_id):
+        raise UnknownReference(_NONE, "id")
+    return key_id
+
+
+def _found(row: KeyRow | None) -> KeyRow:
+    if row is None:
+        raise UnknownReference(_NONE, "id")
+    return row
 
 
 def _lives(end: datetime | None, now: datetime) -> bool:

@@ -16,7 +16,16 @@ from core.errors import BadInput, UnknownReference
 from core.purchases import check_text
 from core.reviews import PROGRAMME
 from core.store import adjustments as store
-from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
+from schema.access import (
+    SERVICE,
+    STAFF,
+    allow,
+    allow_change,
+    knows,
+    may_see,
+    partner_for,
+    sees_currency,
+)
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -276,7 +285,7 @@ class AdjustmentMutations:
             code = input.partner.value
             partner_for(context, code)
         holder = await known_holder(context, input.member, scope_of(context, code))
-        if not await may_see(context, holder):
+        if not await knows(context, holder):
             raise UnknownReference("no such member", "member")
         cause = None if input.cause is None else await _cause(info, holder, input.cause.value)
         request = engine.AdjustRequest(

@@ -30,6 +30,7 @@ from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.exports import ExportMutations
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
@@ -51,6 +52,7 @@ from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
+from schema.subscriptions import Subscription
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
 from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
@@ -110,6 +112,7 @@ class Mutation(
     ShadowMutations,
     SimulationMutations,
     InboundMutations,
+    ExportMutations,
     KeyMutations,
     JoiningMutations,
     WebhookMutations,
@@ -159,11 +162,12 @@ def _tokens() -> MaxTokensLimiter:
 
 def build_schema() -> strawberry.Schema:
     """The schema of the application."""
-    for root in (Query, Mutation):
+    for root in (Query, Mutation, Subscription):
         check_access(root)
     return Schema(
         Query,
         Mutation,
+        Subscription,
         types=[Lot],
         extensions=[LongNumbers, _tokens, ParserCache, ValidationCache, OneOperation, Cost],
         exception_handlers=HANDLERS,

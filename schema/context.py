@@ -16,6 +16,7 @@ from core.joining import Login
 from core.keys import ApiKeys
 from core.posting import Engine
 from core.rulebook import PartnerTerms
+from schema.feed import Feed
 from schema.loaders import Loaders
 
 Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
@@ -85,9 +86,12 @@ class Act:
 
 @dataclass
 class Context:
-    """One operation's context. `instant` stands still within a query and within each mutation.
+    """One operation's context.
 
-    `keys` are the partners' API keys, where they may be made and changed.
+    `instant` stands still within a query, within each mutation and within each message of a
+    subscription. `feed` is what subscriptions follow, and `again` finds out anew who is asking, by
+    the same credentials: nobody, once they have ended. `keys` are the partners' API keys, where
+    they may be made and changed.
     """
 
     engine: Engine
@@ -97,6 +101,10 @@ class Context:
     #: By what logs tell the request from others, and why an admin sends it.
     request_id: str | None = None
     reason: str | None = None
+    #: Makes the signed URL of an export; None: this process serves none.
+    export_link: Callable[[int, datetime], str] | None = None
+    feed: Feed = field(default_factory=Feed)
+    again: Callable[[], Awaitable[Viewer]] | None = None
     #: What an admin is doing right now: see `schema.acts`.
     act: Act | None = field(init=False, default=None)
     instant: datetime = field(init=False)

@@ -15,7 +15,7 @@ from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text
-from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, allow_change, knows, may_see, partner_for, sees_currency
 from schema.acts import watch_member
 from schema.context import Info
 from schema.enums import words
@@ -279,7 +279,7 @@ async def redeemer(info: Info, member: strawberry.Maybe[MemberBy], partner: str)
 async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
     """The member meant. By id, a partner must have dealt with it: ids can be guessed, cards not."""
     holder = await known_holder(info.context, member, scope_of(info.context, partner))
-    if member.id is not None and not await may_see(info.context, holder):
+    if member.id is not None and not await knows(info.context, holder):
         raise UnknownReference("no such member", "member")
     return holder
 

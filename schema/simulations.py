@@ -20,7 +20,7 @@ from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
-from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, may_see, partner_for
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -94,11 +94,11 @@ class SimulatedMember:
     now: BigInt = strawberry.field(description="The points by the rules in force.")
     then: BigInt = strawberry.field(description="The points by the other rules.")
 
-    @answer("Who.")
-    def member(self) -> LazyMember:
+    @answer("Who. Null where the viewer's key reads no members.")
+    async def member(self, info: Info) -> LazyMember | None:
         from schema.members import Member  # a circle, closed here
 
-        return Member(holder=self.holder)
+        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
 
 
 @strawberry.type(description="Members who would stand on another tier today.")

@@ -3,6 +3,7 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
+from core.store.exports import EXPORT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.outbox import OUTBOX_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
@@ -13,6 +14,7 @@ _TABLES = (
     KEY_TABLES,
     OUTBOX_TABLES,
     WEBHOOK_TABLES,
+    EXPORT_TABLES,
 )
 
 

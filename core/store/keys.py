@@ -74,20 +74,26 @@ class SecretRow(NamedTuple):
 
 
 async def read(key_id: str) -> tuple[KeyRow, list[SecretRow]] | None:
-    """A key with its secrets."""
+    """A key with its secrets; as much is asked for where there is none."""
     async with reading() as connection:
-        row = await connection.fetchrow(f"SELECT {_COLUMNS} {_FROM} WHERE k.id = $1", key_id)
-        return None if row is None else (KeyRow(*row), await secrets(connection, key_id))
+        rows = await connection.fetch(
+            f"SELECT {_COLUMNS}, s.digest, s.digest_key, s.created_at, s.ends_at {_FROM} "
+            "LEFT JOIN api_key_secret s ON s.key_id = k.id WHERE k.id = $1",
+            key_id,
+        )
+    if not rows:
+        return None
+    n = len(KeyRow._fields)
+    found = [SecretRow(*row[n:]) for row in rows if row[n] is not None]
+    return KeyRow(*rows[0][:n]), found
 
 
-async def secrets(connection: Connection, key_id: str) -> list[SecretRow]:
-    """A key's secrets, the latest first."""
-    rows = await connection.fetch(
-        "SELECT digest, digest_key, created_at, ends_at FROM api_key_secret WHERE key_id = $1 "
-        "ORDER BY created_at DESC, digest",
-        key_id,
+async def secrets(connection: Connection, key_id: str) -> int:
+    """How many secrets a key has."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM api_key_secret WHERE key_id = $1", key_id
     )
-    return [SecretRow(*row) for row in rows]
+    return count
 
 
 async def lock(connection: Connection, partner: int, key_id: str) -> KeyRow | None:
@@ -165,9 +171,9 @@ async def revoke(connection: Connection, key_id: str, now: datetime) -> None:
 
 
 async def used(connection: Connection, key_id: str, now: datetime, least: datetime) -> None:
-    """A key was used; written only where the last time that is known lies before `least`."""
+    """A key was used; written only where the last time that is known lies at `least` or before."""
     await connection.execute(
-        "UPDATE api_key SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $3)",
+        "UPDATE api_key SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at <= $3)",
         key_id,
         now,
         least,

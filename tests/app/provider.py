@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -230,7 +231,10 @@ async def trusting(engine: Engine, **changed: Any) -> AsyncIterator[Trusting]:
         trust = authenticator(given, outwards, clock)
         app = create_app(engine, SECRET, now=clock, authenticator=trust, login=login(given, trust))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="https://points.test") as http:
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # tests say what is sent
+        async with httpx.AsyncClient(
+            transport=transport, base_url="https://points.test", cookies=none
+        ) as http:
             yield Trusting(provider, clock, trust, http)
             await trust.keys.settled()
 

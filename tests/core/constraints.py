@@ -96,6 +96,13 @@ CONSTRAINTS = {
         "FOREIGN KEY (event_id) REFERENCES event(id)",
         "PRIMARY KEY (event_id, line)",
     },
+    "export": {
+        "CHECK (((expires_at > at) AND (expires_at <= (at + '24:00:00'::interval))))",
+        "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
+        "CHECK (((length(variables) >= 2) AND (length(variables) <= 20000)))",
+        "CHECK ((jsonb_typeof(viewer) = 'object'::text))",
+        "PRIMARY KEY (id)",
+    },
     "holder": {"CHECK (((head IS NULL) = (booked_at IS NULL)))", "PRIMARY KEY (id)"},
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},

@@ -83,6 +83,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"ids": ["SW5ib3VuZERlbGl2ZXJ5OjE="]}},
         STAFF,
     ),
+    "nodes": ('{ nodes(ids: ["UGFydG5lcjpjYWZl"]) { id } }', {}, {"member", *STAFF}),
     "auditRecords": ("{ auditRecords { edges { node { id } } } }", {}, {"admin"}),
     "waitingReturns": (WAITING, {}, {"partner", "admin"}),
     "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),
@@ -221,6 +222,11 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "trialBalance": ("{ trialBalance { members } }", {}, {"admin"}),
     "previewLotMove": ('{ previewLotMove(currency: "LAUREL") { members } }', {}, {"admin"}),
     "lotMoves": ("{ lotMoves { edges { node { id } } } }", {}, {"admin"}),
+    "bulkExport": (
+        "mutation($input: BulkExportInput!) { bulkExport(input: $input) { __typename } }",
+        {"input": {"query": "{ rewards { edges { node { code } } } }"}},
+        {"member", *STAFF},
+    ),
     "cancelRedemption": (
         CANCEL,
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
