@@ -3,11 +3,14 @@
 The page loads nothing from another host. Its script, style, workers and fonts come from
 `app/graphiql/dist`, which `make graphiql` builds; as long as that is missing, the page says so. It
 must know nothing of the schema: an operation to start from is a `Tab` that the caller hands in.
+Nor of tokens: the page itself trades one for a session's cookie, at the address it is told.
 """
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -42,18 +45,46 @@ FOREVER = "public, max-age=31536000, immutable"  # every file name in dist/stati
 
 
 @dataclass(frozen=True)
+class Fresh:
+    """A variable that is another text on each page: an idempotency key that nobody has used."""
+
+    beginning: str
+
+
+@dataclass(frozen=True)
 class Tab:
-    """An operation that the page opens with."""
+    """An operation that is ready to run.
+
+    In its variables a `timedelta` stands for the instant so far from now, and a `Fresh` for a new
+    key. It is offered in the page's list of operations; `opened`: the page opens with it, too.
+    """
 
     title: str
     query: str
     variables: Mapping[str, Any] = field(default_factory=dict)
+    opened: bool = True
+
+    @property
+    def written(self) -> str:
+        """The variables as JSON, as of now; '' without any."""
+        if not self.variables:
+            return ""
+        return json.dumps(dict(self.variables), indent=2, ensure_ascii=False, default=_now_or_new)
 
 
 def ide_routes(
-    endpoint: str = "/graphql", tabs: Sequence[Tab] = (), *, dist: Path = DIST
+    endpoint: str = "/graphql",
+    tabs: Sequence[Tab] = (),
+    *,
+    session: str = "/session",
+    sign_in: str | None = None,
+    dist: Path = DIST,
 ) -> list[BaseRoute]:
-    """The page at `/graphiql`, sending operations and subscriptions to `endpoint`."""
+    """The page at `/graphiql`, sending operations and subscriptions to `endpoint`.
+
+    `session` is where a token becomes a cookie, and `sign_in` the way to the identity provider,
+    where there is one.
+    """
 
     async def page(request: Request) -> HTMLResponse:
         prefix: str = request.scope.get("root_path", "")
@@ -61,7 +92,14 @@ def ide_routes(
         if manifest is None:
             html = _INSTRUCTIONS
         else:
-            html = _page_html(manifest, f"{prefix}/graphiql/static", prefix + endpoint, tabs)
+            config = {
+                "url": prefix + endpoint,
+                "subscriptionUrl": prefix + endpoint,
+                "session": prefix + session,
+                "signIn": None if sign_in is None else prefix + sign_in,
+                "tabs": [_shown(tab) for tab in tabs],
+            }
+            html = _page_html(manifest, f"{prefix}/graphiql/static", config)
         return HTMLResponse(html, headers={**SECURITY_HEADERS, "cache-control": "no-store"})
 
     return [
@@ -90,7 +128,7 @@ def _manifest(dist: Path) -> dict[str, str] | None:
     return manifest
 
 
-def _page_html(manifest: Mapping[str, str], static: str, endpoint: str, tabs: Sequence[Tab]) -> str:
+def _page_html(manifest: Mapping[str, str], static: str, config: Mapping[str, object]) -> str:
     files = {name: escape(f"{static}/{file}") for name, file in manifest.items()}
     return f"""<!doctype html>
 <html lang="en">
@@ -101,7 +139,7 @@ def _page_html(manifest: Mapping[str, str], static: str, endpoint: str, tabs: Se
 <link rel="icon" type="image/svg+xml" href="{files["icon"]}">
 <link rel="license" href="{files["notices"]}">
 <link rel="stylesheet" href="{files["style"]}">
-<script type="application/json" id="graphiql-config">{_config_json(endpoint, tabs)}</script>
+<script type="application/json" id="graphiql-config">{_json(config)}</script>
 <script type="module" src="{files["script"]}"></script>
 </head>
 <body>
@@ -111,25 +149,26 @@ def _page_html(manifest: Mapping[str, str], static: str, endpoint: str, tabs: Se
 """
 
 
-def _config_json(endpoint: str, tabs: Sequence[Tab]) -> str:
+def _json(config: Mapping[str, object]) -> str:
     """What the page's script reads. No `<` stays, so that no text in it can end the element."""
-    config = {
-        "url": endpoint,
-        "subscriptionUrl": endpoint,
-        "tabs": [
-            {
-                "title": tab.title,
-                "query": tab.query,
-                "variables": _variables_text(tab.variables),
-            }
-            for tab in tabs
-        ],
-    }
     return json.dumps(config).replace("<", "\\u003c")
 
 
-def _variables_text(variables: Mapping[str, Any]) -> str:
-    return json.dumps(dict(variables), indent=2, ensure_ascii=False) if variables else ""
+def _shown(tab: Tab) -> dict[str, object]:
+    return {
+        "title": tab.title,
+        "query": tab.query,
+        "variables": tab.written,
+        "opened": tab.opened,
+    }
+
+
+def _now_or_new(value: object) -> str:
+    if isinstance(value, timedelta):
+        return (datetime.now(UTC) + value).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, Fresh):
+        return f"{value.beginning}-{secrets.token_hex(4)}"
+    raise TypeError(f"no variable of an operation: {value!r}")
 
 
 _INSTRUCTIONS = """<!doctype html>

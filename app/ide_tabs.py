@@ -1,9 +1,10 @@
-"""What GraphiQL opens with: an admin's first tasks, in the order a newcomer would try them.
+"""What GraphiQL offers: an admin's day first, then what front ends and tills send.
 
 A tab is named after its operation; its title stands above the operation as a comment.
 """
 
 from app.ide import Tab
+from app.ide_day import DAY_TABS, MORE_OF_THE_DAY
 
 PARTNERS = Tab(
     "Who is in the coalition, and what they offer",
@@ -21,6 +22,7 @@ query Partners {
   }
 }
 """,
+    opened=False,
 )
 
 MEMBERS = Tab(
@@ -34,41 +36,7 @@ query Members($search: MemberIdentifier) {
 }
 """,
     {"search": {"card": "9012"}},
-)
-
-MEMBER = Tab(
-    "One member: each balance, why, and the tier",
-    """\
-query Member($card: String!) {
-  member(by: { card: $card }) {
-    id
-    name
-    ledgers {
-      currency { code symbol }
-      balance { active pending reserved }
-      expiring(within: "30D") { amount at }
-      entries(first: 10) {
-        edges {
-          node {
-            at
-            kind
-            amount
-            partner { name }
-            explanation { text rules { title version points because } }
-          }
-        }
-      }
-    }
-    tiers {
-      ladder { name }
-      current { name }
-      toNext { tier { name } missing }
-      toKeep { missing until }
-    }
-  }
-}
-""",
-    {"card": "9012"},
+    opened=False,
 )
 
 _PURCHASE = {
@@ -98,6 +66,7 @@ query Quote($partner: String!, $purchase: PurchasesItemInput!) {
 }
 """,
     {"partner": "grocer", "purchase": _PURCHASE},
+    opened=False,
 )
 
 RECORD = Tab(
@@ -118,6 +87,7 @@ mutation RecordPurchases($input: RecordPurchasesInput!) {
 }
 """,
     {"input": {"partner": "grocer", "purchases": [_PURCHASE]}},
+    opened=False,
 )
 
 RETURN = Tab(
@@ -154,6 +124,7 @@ mutation RecordReturns($input: RecordReturnsInput!) {
             ],
         }
     },
+    opened=False,
 )
 
 REDEEM = Tab(
@@ -179,73 +150,17 @@ mutation Redeem($input: RedeemRewardInput!) {
             "currency": "LAUREL",
         }
     },
+    opened=False,
 )
 
-SIMULATE = Tab(
-    "What a rule would have come to on real history; books nothing. Then ask for its report",
-    """\
-mutation SimulateRules($input: SimulateRulesInput!) {
-  simulateRules(input: $input) {
-    __typename
-    ... on SimulationAsked { replayed simulation { id state } }
-    ... on Error { code message path }
-  }
-}
-""",
-    {
-        "input": {
-            "key": "what-if-1",
-            "partner": "grocer",
-            "from": "2026-11-01T00:00:00Z",
-            "until": "2026-12-01T00:00:00Z",
-            "draft": {
-                "code": "early-produce",
-                "title": "Early produce",
-                "when": "local.hour < 12",
-                "lines": "line.type == 'PRODUCE'",
-                "award": {"currency": "BASKET", "points": 25},
-            },
-        }
-    },
-)
-
-SIMULATIONS = Tab(
-    "What simulations came to, and how far they have come",
-    """\
-query Simulations {
-  simulations(first: 5) {
-    edges {
-      node {
-        id
-        state
-        done
-        total
-        problem
-        report {
-          purchases
-          members
-          currencies { currency { code } booked now then change outstanding }
-          rules { code now then }
-          winners { member { id name } currency { code } now then }
-          losers { member { id name } currency { code } now then }
-          tiers { ladder now { name } then { name } members }
-        }
-      }
-    }
-  }
-}
-""",
-)
-
-#: In the order in which a newcomer would try them.
+#: The day's work, which the page opens with; the rest stands in its list of operations.
 ADMIN_TABS = (
+    *DAY_TABS,
+    *MORE_OF_THE_DAY,
     PARTNERS,
     MEMBERS,
-    MEMBER,
     QUOTE,
     RECORD,
     RETURN,
     REDEEM,
-    SIMULATE,
-    SIMULATIONS,
 )

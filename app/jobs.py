@@ -17,7 +17,7 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, exceptions
 from procrastinate.jobs import Job, Status
 
-from core import nightly, simulating
+from core import endpoints, nightly, simulating
 from core.digests import DigestKey
 from core.inbound import work as inbound_work
 from core.issuing import issue
@@ -26,6 +26,7 @@ from core.occasions import keep_days, tell
 from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
+from core.store import exports as exporting
 from core.store.jobs import alone_tonight, one_at_a_time
 from core.store.shadows import prune
 from laurels.durations import start_of
@@ -173,6 +174,22 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         if taken := await issue(work.engine, work.clock()):
             _log.info("issued rewards taken", count=taken)
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="exports", queueing_lock="exports")
+    @told
+    async def exports(timestamp: int) -> None:
+        """Those whose time is over: what was asked in them isn't kept longer than it is needed."""
+        del timestamp
+        await exporting.forget(work.clock())
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="webhooks", queueing_lock="webhooks")
+    @told
+    async def webhooks(timestamp: int) -> None:
+        """The log of what was sent is kept for a while only."""
+        del timestamp
+        await endpoints.forget(work.clock())
 
 
 def _ask_brands_each_minute(app: App, work: Work) -> None:

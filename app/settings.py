@@ -17,6 +17,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, PostgresDsn, Secret
 from pydantic import model_validator as check_model
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import check_address
+from core.signing import Secrets
+from schema.rates import RATES, Rate
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
 
@@ -36,6 +40,24 @@ def _from_commas(value: object) -> object:
     if isinstance(value, str):
         return frozenset(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _rate(value: object) -> object:
+    return Rate.of(value) if isinstance(value, str) else value
+
+
+RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_rate)]
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _address(url: str) -> str:
+    """https, or this very machine."""
+    return check_address(url)
 
 
 class Settings(BaseSettings):
@@ -59,8 +81,59 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None, description="Signs tokens and digests; unset: generated, for the embedded server."
     )
+    previous_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (),
+        description="Secrets before this one, separated by commas: what they signed still counts.",
+    )
+    public_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Where people reach it, such as https://points.example; unset: as asked."
+    )
+    member_issuer: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="The OpenID issuer of the front end, whose tokens stand for members."
+    )
+    member_audience: str | None = Field(None, description="For whom those tokens must be.")
+    member_jwks_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Where that issuer's keys are; unset: where its discovery says."
+    )
+    admin_issuer: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="The OpenID issuer of the programme's staff."
+    )
+    admin_audience: str | None = Field(None, description="For whom its tokens must be.")
+    admin_jwks_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Where that issuer's keys are; unset: where its discovery says."
+    )
+    admin_roles_claim: str = Field(
+        "roles", description="The claim that holds an admin's roles; a dot leads into an object."
+    )
+    admin_roles_prefix: str = Field(
+        "laurels:", description="With what the roles of Laurels begin there: laurels:support."
+    )
+    admin_client_id: str | None = Field(
+        None, description="As whom GraphiQL's login asks that issuer; unset: there is none."
+    )
+    admin_client_secret: SecretStr | None = Field(None, description="The secret of that client.")
     blocked_plugins: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
         frozenset(), description="Partners not to load, separated by commas."
+    )
+    rate_stranger: RateSetting = Field(
+        RATES["anonymous"],
+        description="What callers without a token may spend, by address: `size/per second`, in the "
+        "values of answers. Each process counts for itself.",
+    )
+    rate_member: RateSetting = Field(RATES["member"], description="The same, for each member.")
+    rate_partner: RateSetting = Field(RATES["partner"], description="The same, for each partner.")
+    rate_admin: RateSetting = Field(RATES["admin"], description="The same, for each admin.")
+    query_timeout: float = Field(10, gt=0, description="Seconds after which a query is given up.")
+    trusted_documents: Path | None = Field(
+        None, description="A JSON file of trusted operations by hash: see `laurels documents`."
+    )
+    trusted_only: bool = Field(
+        False, description="Answer trusted documents alone, except to admins."
+    )
+    webhook_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
+        frozenset(),
+        description="Hosts that partners' webhooks may go to although they aren't public, "
+        "separated by commas: for tests and demos.",
     )
     worker: bool = Field(True, description="Run the jobs in the serving process too.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -73,8 +146,33 @@ class Settings(BaseSettings):
                 "LAURELS_SECRET is required when LAURELS_DATABASE_URL is set, for all processes on "
                 "one database must share it: for example the output of `openssl rand -hex 32`"
             )
-        if self.secret and len(self.secret.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"LAURELS_SECRET must have {SHORTEST_SECRET} characters or more")
+        for secret in (self.secret, *self.previous_secrets):
+            if secret and len(secret.get_secret_value()) < SHORTEST_SECRET:
+                raise ValueError(
+                    f"LAURELS_SECRET must have {SHORTEST_SECRET} characters or more, and so must "
+                    "each of LAURELS_PREVIOUS_SECRETS"
+                )
+        return self
+
+    @check_model(mode="after")
+    def _documents_can_be_trusted(self) -> Self:
+        """None of no manifest."""
+        if self.trusted_only and self.trusted_documents is None:
+            raise ValueError("LAURELS_TRUSTED_ONLY needs LAURELS_TRUSTED_DOCUMENTS")
+        return self
+
+    @check_model(mode="after")
+    def _issuers_can_work(self) -> Self:
+        """A token that is for anybody would be for us."""
+        if (self.member_issuer is None) != (self.member_audience is None):
+            raise ValueError("LAURELS_MEMBER_ISSUER and LAURELS_MEMBER_AUDIENCE go together")
+        if (self.admin_issuer is None) != (self.admin_audience is None):
+            raise ValueError("LAURELS_ADMIN_ISSUER and LAURELS_ADMIN_AUDIENCE go together")
+        mine = (self.member_issuer, self.member_audience)
+        if self.admin_issuer and mine == (self.admin_issuer, self.admin_audience):
+            raise ValueError("a token for members can't be one for admins: set another audience")
+        if self.admin_client_id is not None and self.admin_issuer is None:
+            raise ValueError("LAURELS_ADMIN_CLIENT_ID needs LAURELS_ADMIN_ISSUER")
         return self
 
     @property
@@ -86,6 +184,11 @@ class Settings(BaseSettings):
     def postgres_dir(self) -> Path:
         """The embedded server's folder, to be handed to `app.postgres.start`."""
         return self.data_dir / "postgres"
+
+    def secrets(self) -> Secrets:
+        """The secret that signs, with those before it."""
+        previous = tuple(secret.get_secret_value() for secret in self.previous_secrets)
+        return Secrets(self.signing_secret(), previous)
 
     def signing_secret(self) -> str:
         """The secret as set, or the one that lies beside the embedded data, made when missing."""

@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from app.jobs import Progress, Work, jobs_app, run_night, silent
 from app.runtime import Runtime, running, up_to_date
+from app.sending import send
 from app.settings import Settings
 from app.watchdog import watched
 from core import db, simulating
@@ -107,7 +108,10 @@ async def _simulate(runtime: Runtime) -> None:
 
 async def work(runtime: Runtime) -> None:
     """Work until cancelled; find the database again where it was lost."""
-    simulations = asyncio.create_task(_simulate(runtime), name="simulations")
+    beside = [
+        asyncio.create_task(_simulate(runtime), name="simulations"),
+        asyncio.create_task(send(runtime.engine, clock), name="sending"),
+    ]
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
     loop.set_exception_handler(_told)
@@ -115,9 +119,9 @@ async def work(runtime: Runtime) -> None:
         await _work(runtime)
     finally:
         loop.set_exception_handler(before)
-        simulations.cancel()
-        with suppress(asyncio.CancelledError):
-            await simulations
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
 
 def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -156,7 +160,8 @@ async def _work(runtime: Runtime) -> None:
 @asynccontextmanager
 async def working(runtime: Runtime, *, wanted: bool = True) -> AsyncIterator[None]:
     """The worker beside something else in this process, if it is wanted."""
-    background = asyncio.create_task(work(runtime), name="worker") if wanted else None
+    with db.patiently():
+        background = asyncio.create_task(work(runtime), name="worker") if wanted else None
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from core.activities import ActivityInput, check_activity
 from core.errors import BadInput, Refusal
 from core.events import EventKind
-from core.members import Enrolment, IdentifierKind, MemberRef
+from core.members import TOLD, Enrolment, MemberRef
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
 from core.returns import (
     ReturnedLine,
@@ -124,7 +124,7 @@ def _lines(lines: Sequence[sdk.SoldLine]) -> list[LineInput]:
 def _identifiers(partner: PartnerTerms, given: sdk.MemberBy | sdk.Enrol) -> list[MemberRef]:
     refs = [
         MemberRef.make(kind, value, partner.id)
-        for kind in IdentifierKind
+        for kind in TOLD
         if (value := getattr(given, kind.name.lower()))
     ]
     if not refs:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 
 from core import referrals
 from core.db import Connection, transaction
-from core.errors import BadInput, IdempotencyConflict, WrongState
+from core.errors import BadInput, IdempotencyConflict, NotAllowed, WrongState
 from core.noted import Occasion
 from core.store import attributes
 from core.store import members as store
@@ -33,6 +33,11 @@ class IdentifierKind(IntEnum):
     PHONE = 2
     CARD = 3
     REFERENCE = 4
+    LOGIN = 5  # of an identity provider, see core.joining; nobody but the provider tells one
+
+
+#: By what others tell who is meant.
+TOLD = tuple(kind for kind in IdentifierKind if kind is not IdentifierKind.LOGIN)
 
 
 def has_controls(text: str) -> bool:
@@ -97,7 +102,8 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
     """Enrol people: (holder, whether newly enrolled) for each. Safe to send again.
 
     Who is known by one of the identifiers already is that member, and gains the others.
-    Raises BadInput without an identifier, IdempotencyConflict where two belong to two members.
+    Raises BadInput without an identifier, IdempotencyConflict where two belong to two members,
+    NotAllowed where a login would be the second one of a member.
     """
     for n, person in enumerate(people):
         if not person.identifiers:
@@ -120,12 +126,17 @@ async def _enrol(
     outcome: list[tuple[int, bool]] = []
     holders: list[tuple[int, str | None, bool, int | None]] = []
     identifiers: list[tuple[int, int, str, int]] = []
+    logins: dict[int, str] = {}
     for n, person in enumerate(people):
         owners = {known[ref.key] for ref in person.identifiers if ref.key in known}
         if len(owners) > 1:
             raise IdempotencyConflict("these identifiers belong to two members", n, "member")
         new = not owners
         holder = fresh[n] if new else owners.pop()
+        if login := _new_login(person, known):
+            if holder in logins or (not new and await store.has_login(connection, holder)):
+                raise NotAllowed("this member has another login: ask support", n, "member")
+            logins[holder] = login
         if new:
             holders.append((holder, person.name, person.claimed, person.birthday))
         for ref in person.identifiers:
@@ -153,6 +164,8 @@ async def _enrol(
     }
     await store.add(connection, holders, identifiers, sorted(met), now)
     await store.claim(connection, claims)
+    if logins:
+        await store.set_logins(connection, logins)
     if referred:
         await referrals.refer(connection, ids, referred, now)
     greeted = [
@@ -163,6 +176,14 @@ async def _enrol(
     if greeted:
         await attributes.occur(connection, greeted, now)
     return outcome
+
+
+def _new_login(person: Enrolment, known: Mapping[tuple[int, int, str], int]) -> str | None:
+    """The login that is joined by this, if it isn't a member's already."""
+    for ref in person.identifiers:
+        if ref.kind is IdentifierKind.LOGIN and ref.key not in known:
+            return ref.value
+    return None
 
 
 def parse_birthday(text: str) -> int:

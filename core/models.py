@@ -140,6 +140,7 @@ class MemberRow(Model):
     claimed = fields.BooleanField(default=True)
     # The month and the day, 423 for 23 April: nobody needs the year.
     birthday = fields.SmallIntField(null=True, db_index=True)
+    login = fields.CharField(64, null=True)  # a hash: see core.joining
     enrolled_at = fields.DatetimeField()
 
     class Meta(Model.Meta):

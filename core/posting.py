@@ -20,6 +20,7 @@ from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReferen
 from core.events import EventKind
 from core.folding import Batch, Outcome, fold
 from core.gathering import Gathering
+from core.outbox import changes_of
 from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import PartnerTerms, Rulebook
@@ -79,6 +80,8 @@ class Engine:
         self.ids = Ids()
         self.containment = Containment()
         self.shadows = Shadows()
+        #: Hosts to which webhooks may go although they aren't public: of tests and demos.
+        self.private_hosts: frozenset[str] = frozenset()
         self._renewing = asyncio.Lock()
         #: Whoever holds a connection while waiting for another takes a turn: few may.
         self.turns = asyncio.Semaphore(2)
@@ -321,6 +324,8 @@ async def write(connection: Connection, batch: Batch) -> None:
     writes.ledgers = [x for x in batch.ledgers.values() if x.transfers or x.changes]
     writes.standings = standing_rows(batch)
     writes.relations = [(h, p, batch.relations[h, p]) for h, p in sorted(batch.dealt)]
+    if not batch.historical:  # of history nobody waits to be told
+        writes.outbox = changes_of(writes)
     # In one order for all: who waits for another's key must not hold one that the other waits for.
     writes.events.sort(key=lambda e: (e.partner, e.kind, e.external_id))
     if writes.events and not await store.write_events(connection, writes):

@@ -6,6 +6,7 @@ declarations; the engine reads nothing else while it posts. Knows neither ORM no
 
 from __future__ import annotations
 
+import secrets
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ import orjson
 from core.containment import OnFaults
 from core.data_rules import conditions_of
 from core.programme import AdjustmentSettings
+from core.pseudonyms import KEY_BYTES, Pseudonyms
 from core.together import Together
 from laurels.adapters import Adapter
 from laurels.basis import Basis
@@ -34,6 +36,10 @@ from laurels.streaks import Run, run_of
 from laurels.windows import Window, WindowKind
 
 _NO_RULES = Plan(())
+
+
+def _fleeting() -> Pseudonyms:
+    return Pseudonyms(secrets.token_bytes(KEY_BYTES))
 
 
 def stamp_of(policy: int, texts: Sequence[str | None]) -> bytes:
@@ -232,6 +238,7 @@ class PartnerTerms:
     exempt), `on_faults` what becomes of its purchases while its rules are suspended. `earn` are the
     rules of all times; judge by those of `at` an instant. `basis` is what data rules are saved on
     that name none. `settings` is what its plugin was set to in this process, secrets masked.
+    `pseudonyms` are its names for members; without a stored key they last as long as this object.
     """
 
     id: int
@@ -250,6 +257,7 @@ class PartnerTerms:
     settings: tuple[Setting, ...] = ()
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     shadow: ShadowTerms | None = None
+    pseudonyms: Pseudonyms = field(repr=False, compare=False, default_factory=_fleeting)
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)
     ids: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())

@@ -8,6 +8,8 @@ Knows nothing of tokens.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ from strawberry.extensions.field_extension import (
 from core.errors import NotAllowed
 from core.purchases import find_partner
 from core.rulebook import PartnerTerms
+from schema.acts import recorded
 from schema.context import SCOPES, STAFF_ROLES, Context, Info, Scope, StaffRole, Viewer
 
 __all__ = ["SCOPES", "STAFF_ROLES", "Scope", "StaffRole"]
@@ -96,26 +99,31 @@ class AccessDeniedError(GraphQLError):
 
 
 class Allow(FieldExtension):
-    """Lets in whom the rule admits, and starts each mutation on a fresh instant."""
+    """Lets in whom the rule admits. Each mutation has its own instant; an admin's is recorded.
 
-    def __init__(self, rule: Rule, *, mutation: bool) -> None:
+    Others are refused; where it is `quiet` they are answered null.
+    """
+
+    def __init__(self, rule: Rule, *, mutation: bool = False, quiet: bool = False) -> None:
         self.rule = rule
         self.mutation = mutation
+        self.quiet = quiet
 
-    def check(self, context: Context) -> None:
-        """Raise AccessDeniedError unless the viewer is let in."""
-        viewer = context.viewer
+    def admits(self, context: Context) -> bool:
+        """Whether the viewer is let in. Raises AccessDeniedError where it isn't told by null."""
         # The token of a partner whose plugin isn't installed opens nothing.
-        gone = viewer.role == "partner" and context.partner is None
-        if gone or not self.rule.admits(viewer):
-            raise AccessDeniedError(viewer, self.rule)
+        gone = context.viewer.role == "partner" and context.partner is None
+        if not gone and self.rule.admits(context.viewer):
+            return True
+        if self.quiet:
+            return False
+        raise AccessDeniedError(context.viewer, self.rule)
 
     def resolve(
         self, next_: SyncExtensionResolver, source: Any, info: Info, **arguments: Any
     ) -> Any:
-        """Refuse, or go on: before a resolver that doesn't wait, and before a stream."""
-        self.check(info.context)
-        return next_(source, info, **arguments)
+        """Refuse, or go on: before a resolver that doesn't wait."""
+        return next_(source, info, **arguments) if self.admits(info.context) else None
 
     async def resolve_async(
         self, next_: AsyncExtensionResolver, source: Any, info: Info, **arguments: Any
@@ -123,8 +131,34 @@ class Allow(FieldExtension):
         """Refuse, or go on."""
         if self.mutation:
             info.context.renew()
-        self.check(info.context)
+        if not self.admits(info.context):
+            return None
+        if self.mutation and info.context.viewer.role == "admin":
+            return await recorded(
+                info.context, info._raw_info, lambda: next_(source, info, **arguments)
+            )
         return await next_(source, info, **arguments)
+
+
+class AllowStream(Allow):
+    """Lets in whom the rule admits to a subscription, and asks again before each message."""
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Refuse, or hand out the stream."""
+        self.admits(info.context)
+        # Strawberry takes a resolver that yields for one that is awaited.
+        stream: AsyncGenerator[Any, None] = next_(source, info, **arguments)  # type: ignore[assignment]
+        return self._checked(info.context, stream)
+
+    async def _checked(
+        self, context: Context, stream: AsyncGenerator[Any, None]
+    ) -> AsyncGenerator[Any, None]:
+        async with aclosing(stream) as messages:
+            async for message in messages:
+                self.admits(context)
+                yield message
 
 
 def allow(
@@ -133,9 +167,13 @@ def allow(
     partner: Scope | Literal["any"] | None = None,
     admin: frozenset[StaffRole] = frozenset(),
     newcomers: bool = False,
+    quiet: bool = False,
 ) -> list[FieldExtension]:
-    """The extensions of a query, or of a field further in, that these may ask."""
-    return [Allow(Rule(member, partner, admin, newcomers), mutation=False)]
+    """The extensions of a query, or of a field further in, that these may ask.
+
+    `quiet`: others are answered null, of a field further in that may be null.
+    """
+    return [Allow(Rule(member, partner, admin, newcomers), quiet=quiet)]
 
 
 def allow_change(
@@ -149,8 +187,18 @@ def allow_change(
     return [Allow(Rule(member, partner, admin, newcomers), mutation=True)]
 
 
-async def may_see(context: Context, holder: int) -> bool:
-    """Whether the viewer may read this member: itself, one it has dealt with, or, admins, all."""
+def allow_stream(
+    *,
+    member: bool = False,
+    partner: Scope | Literal["any"] | None = None,
+    admin: frozenset[StaffRole] = frozenset(),
+) -> list[FieldExtension]:
+    """The extensions of a subscription that these may open."""
+    return [AllowStream(Rule(member, partner, admin))]
+
+
+async def knows(context: Context, holder: int) -> bool:
+    """Whether a member is the viewer's affair: itself, one it has dealt with, or, admins, all."""
     match context.viewer.role:
         case "admin":
             return True
@@ -159,6 +207,14 @@ async def may_see(context: Context, holder: int) -> bool:
         case "partner":
             return bool(await context.loaders.related.load(holder))
     return False
+
+
+async def may_see(context: Context, holder: int) -> bool:
+    """Whether the viewer may read this member: it knows it, and its key reads members at all."""
+    viewer = context.viewer
+    if viewer.role == "partner" and "members:read" not in viewer.scopes:
+        return False
+    return await knows(context, holder)
 
 
 def sees_currency(context: Context, currency: int) -> bool:

@@ -20,7 +20,7 @@ from core.purchases import Incoming
 from core.returns import Unit, check_withdrawal
 from core.rulebook import PartnerTerms
 from laurels.activities import Value
-from schema.access import SERVICE, allow, allow_change, partner_for
+from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -227,7 +227,7 @@ class ActivityQueries:
 
     @answer(
         "What an activity would earn: the same code as recording it, and nothing is booked.",
-        extensions=allow(partner="purchases:read", admin=SERVICE),
+        extensions=allow(partner="purchases:read", admin=STAFF),
     )
     async def quote_activity(
         self,

@@ -16,7 +16,16 @@ from core.errors import BadInput, UnknownReference
 from core.purchases import check_text
 from core.reviews import PROGRAMME
 from core.store import adjustments as store
-from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
+from schema.access import (
+    SERVICE,
+    STAFF,
+    allow,
+    allow_change,
+    knows,
+    may_see,
+    partner_for,
+    sees_currency,
+)
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -26,7 +35,8 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
-from schema.inputs import MemberBy, known_holder, numbers, parse_id, scope_of
+from schema.ids import HolderNode, numbers, parse_id
+from schema.inputs import MemberBy, known_holder, scope_of
 from schema.ledgers import LedgerEntry
 from schema.paging import After, First, check_first, cursor, page, read_cursor
 from schema.partners import Currency, Partner, currency_of, partner_of
@@ -68,7 +78,7 @@ class AdjustmentTerms:
 
 
 @strawberry.type(description="Points given or taken by hand.")
-class Adjustment(relay.Node):
+class Adjustment(HolderNode):
     """As it stands in the books; what was said of it in words may have been erased."""
 
     key: relay.NodeID[str]
@@ -185,7 +195,7 @@ class AdjustmentTotal:
 
 
 @strawberry.type(description="A page of adjustments, newest first, with the totals of all.")
-class AdjustmentReport(relay.Connection[Adjustment]):
+class AdjustmentConnection(relay.Connection[Adjustment]):
     """What was asked for."""
 
     totals: list[AdjustmentTotal] = strawberry.field(
@@ -239,7 +249,7 @@ AdjustResult = Annotated[
 
 async def _cause(info: Info, holder: int, text: str) -> int:
     """The event behind a purchase or an entry that the viewer may read."""
-    kind, key = parse_id(text, "cause")
+    kind, key = parse_id(info.context, text, "cause")
     place = numbers(key, 3 if kind == "LedgerEntry" else 1)
     if kind == "Purchase" and place is not None:
         purchase = await visible_purchase(info, place[0])
@@ -274,8 +284,8 @@ class AdjustmentMutations:
         if input.partner is not None:
             code = input.partner.value
             partner_for(context, code)
-        holder = await known_holder(input.member, scope_of(context, code))
-        if not await may_see(context, holder):
+        holder = await known_holder(context, input.member, scope_of(context, code))
+        if not await knows(context, holder):
             raise UnknownReference("no such member", "member")
         cause = None if input.cause is None else await _cause(info, holder, input.cause.value)
         request = engine.AdjustRequest(
@@ -343,7 +353,7 @@ class AdjustmentQueries:
         until: Annotated[
             datetime | None, strawberry.argument(description="Only those before this instant.")
         ] = None,
-    ) -> AdjustmentReport:
+    ) -> AdjustmentConnection:
         own = info.context.partner
         if partner is not None:
             own = partner_for(info.context, partner)
@@ -353,7 +363,7 @@ class AdjustmentQueries:
         )  # fmt: skip
         found, totals = await store.report(wanted, _place(after), check_first(first) + 1)
         base = page([Adjustment.of(told) for told in found], first, after, _cursor)
-        return AdjustmentReport(
+        return AdjustmentConnection(
             edges=base.edges, page_info=base.page_info,
             totals=[AdjustmentTotal(total=total) for total in totals],
         )  # fmt: skip

@@ -14,6 +14,7 @@ import strawberry
 from core import assignments as engine
 from core.purchases import check_text
 from schema.access import MANAGERS, allow_change
+from schema.acts import watch_member
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -22,7 +23,8 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import MemberBy, known_holder, parse_numbers
+from schema.ids import parse_numbers
+from schema.inputs import MemberBy, known_holder
 from schema.ladders import TierAssignment, TierChange, TierLadder
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ class AssignmentMutations:
         request = engine.AssignRequest(
             context.viewer.caller,
             input.key,
-            await known_holder(input.member, None),
+            await known_holder(info.context, input.member, None),
             input.ladder,
             input.tier,
             None if input.until is None else input.until.value,
@@ -149,7 +151,8 @@ class AssignmentMutations:
     ) -> EndResult | None:
         context = info.context
         check_text(input.key, "key", 255, least=1)
-        numbers = parse_numbers("TierAssignment", input.assignment, 2, "assignment")
+        numbers = parse_numbers(info.context, "TierAssignment", input.assignment, 2, "assignment")
+        await watch_member(info.context, numbers[0])
         request = engine.EndRequest(
             context.viewer.caller, input.key, numbers[0], numbers[1], input.reason
         )

@@ -5,15 +5,18 @@ Knows nothing of tokens or of HTTP: whoever serves the schema says who the viewe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import strawberry
 
+from core.joining import Login
+from core.keys import ApiKeys
 from core.posting import Engine
 from core.rulebook import PartnerTerms
+from schema.feed import Feed
 from schema.loaders import Loaders
 
 Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
@@ -44,7 +47,8 @@ class Viewer:
 
     A member's token without a holder is somebody who isn't enrolled yet. `subject` says who it is
     among its like: a key's id, an admin's name. `scopes` are a partner's, `staff` an admin's roles.
-    `until`: when these credentials end; None: never, or nobody knows.
+    `until`: when these credentials end; None: never, or nobody knows. `login` is what the identity
+    provider of members says of whoever isn't enrolled yet.
     """
 
     role: Role
@@ -54,6 +58,7 @@ class Viewer:
     scopes: frozenset[Scope] = frozenset()
     staff: frozenset[StaffRole] = frozenset()
     until: datetime | None = None
+    login: Login | None = None
 
     @property
     def caller(self) -> str:
@@ -67,13 +72,51 @@ class Viewer:
 ANONYMOUS = Viewer("anonymous")
 
 
+def _stay() -> None:
+    pass
+
+
+@dataclass
+class Act:
+    """What an admin is doing: its record's number, and what is looked at before and after."""
+
+    number: int
+    holders: set[int] = field(default_factory=set)
+    looks: dict[str, Callable[[], Awaitable[Mapping[str, Any] | None]]] = field(
+        default_factory=dict
+    )
+    before: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass
 class Context:
-    """One operation's context. `instant` stands still within a query and within each mutation."""
+    """One operation's context.
+
+    `instant` stands still within a query, within each mutation and within each message of a
+    subscription. `feed` is what subscriptions follow, and `again` finds out anew who is asking, by
+    the same credentials: nobody, once they have ended. `keys` are the partners' API keys, where
+    they may be made and changed.
+    """
 
     engine: Engine
     viewer: Viewer
     now: Callable[[], datetime]
+    keys: ApiKeys | None = None
+    #: By what logs tell the request from others, and why an admin sends it.
+    request_id: str | None = None
+    reason: str | None = None
+    #: Makes the signed URL of an export; None: this process serves none.
+    export_link: Callable[[int, datetime], str] | None = None
+    feed: Feed = field(default_factory=Feed)
+    again: Callable[[], Awaitable[Viewer]] | None = None
+    #: Where the request comes from: by this strangers are told apart.
+    address: str = ""
+    #: What we do on the viewer's behalf, such as an export: neither charged nor to be trusted.
+    ours: bool = False
+    #: What an admin is doing right now: see `schema.acts`.
+    act: Act | None = field(init=False, default=None)
+    #: Called when the client has gone: gives a query up; a change goes on.
+    leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

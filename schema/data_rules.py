@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -18,7 +18,8 @@ from core.rulebook import PartnerTerms
 from core.seeing import FACTS
 from core.store import data_rules as store
 from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
-from schema.context import Info
+from schema.acts import watch
+from schema.context import Context, Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import answer, change
 from schema.rule_basis import RuleBasis
@@ -34,6 +35,8 @@ from schema.rule_terms import (
 )
 
 MOST_LISTED = 500
+#: So many of a rule's revisions stand in the record of an act.
+_MOST_WATCHED = 10
 
 
 @strawberry.enum(description="Where a revision of a data rule stands.")
@@ -233,6 +236,16 @@ class DataRuleQueries:
         return [RuleFact(name=name, description=told) for name, told in FACTS.items()]
 
 
+async def _watch(context: Context, partner: PartnerTerms, code: str) -> None:
+    """Record a rule's newest revisions before and after an act."""
+
+    async def look() -> dict[str, Any]:
+        rows = await store.of_partner(partner.id, code, _MOST_WATCHED)
+        return {str(row.revision): row._asdict() for row in rows}
+
+    await watch(context, f"rule {partner.code}/{code}"[:200], look)
+
+
 @strawberry.type(description="Commands on rules as data.")
 class DataRuleMutations:
     """Safe to send again."""
@@ -250,6 +263,7 @@ class DataRuleMutations:
         partner = partner_for(context, input.partner)
         caller, now = context.viewer.caller, context.instant
         definition = _checked(partner, input.rule, now)
+        await _watch(context, partner, definition.code)
         return DataRuleChanged.of(info, await engine.save(partner, definition, caller, now))
 
     @change(
@@ -262,7 +276,7 @@ class DataRuleMutations:
         input: Annotated[ActivateRuleInput, strawberry.argument(description="Which, when.")],
     ) -> ForceResult | None:
         context = info.context
-        partner_for(context, input.partner)
+        await _watch(context, partner_for(context, input.partner), input.code)
         done = await engine.activate(
             context.engine, input.partner, input.code, input.revision, context.instant,
             from_at=None if input.from_at is None else input.from_at.value,
@@ -281,7 +295,7 @@ class DataRuleMutations:
         input: Annotated[ShadowRuleInput, strawberry.argument(description="Which.")],
     ) -> ForceResult | None:
         context = info.context
-        partner_for(context, input.partner)
+        await _watch(context, partner_for(context, input.partner), input.code)
         done = await engine.shadow(
             context.engine, input.partner, input.code, input.revision, context.instant, on=input.on
         )
@@ -297,7 +311,7 @@ class DataRuleMutations:
         input: Annotated[EndRuleInput, strawberry.argument(description="Which, when.")],
     ) -> ForceResult | None:
         context = info.context
-        partner_for(context, input.partner)
+        await _watch(context, partner_for(context, input.partner), input.code)
         done = await engine.end(
             context.engine, input.partner, input.code, context.instant,
             at=None if input.at is None else input.at.value,

@@ -19,9 +19,10 @@ from core.purchases import check_text
 from core.store import inbound as store
 from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import BadInputError, IdempotencyConflictError, UnknownReferenceError
 from schema.fields import answer, change
-from schema.inputs import numbers, parse_number
+from schema.ids import numbers, parse_number
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Partner, partner_of
 from schema.scalars import BigInt
@@ -40,10 +41,15 @@ class InboundState(enum.Enum):
     IGNORED = store.State.IGNORED.value
 
 
-strawberry.enum(
+words(
     InboundState,
-    description="Where a delivery stands: received, done, waiting for what must come before it, "
-    "superseded by a newer one of its subject, refused, or ignored.",
+    "Where a delivery stands.",
+    RECEIVED="It waits for its turn.",
+    DONE="It was done.",
+    WAITING="It waits for what must come before it.",
+    SUPERSEDED="A newer one of its subject came first.",
+    REFUSED="It can't be done as it is.",
+    IGNORED="There was nothing to do.",
 )
 
 
@@ -216,7 +222,7 @@ class InboundMutations:
         context = info.context
         if not 1 <= len(input.ids) <= MOST_REPLAYED:
             raise BadInput(f"1 to {MOST_REPLAYED} ids are wanted", "ids")
-        ids = [parse_number("InboundDelivery", number, "ids") for number in input.ids]
+        ids = [parse_number(context, "InboundDelivery", number, "ids") for number in input.ids]
         await _check_visible(context, ids)
         key = None if input.key is None else (context.viewer.caller, input.key.value)
         done = await engine.replay(context.engine, ids, context.instant, key)

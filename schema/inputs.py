@@ -6,16 +6,17 @@ Raises `BadInput` naming the field. Knows no query but the look-up of an identif
 from __future__ import annotations
 
 import strawberry
-from strawberry import relay
 
 from core.errors import BadInput, UnknownReference
-from core.members import IdentifierKind, MemberRef
+from core.members import TOLD, IdentifierKind, MemberRef
 from core.purchases import find_partner
 from core.store import lookups
 from laurels.durations import Duration
 from laurels.errors import DeclarationError
 from laurels.money import Money, MoneyError, to_minor
+from schema.acts import watch_member
 from schema.context import Context
+from schema.ids import parse_number
 
 
 @strawberry.input(one_of=True, description="One identifier of a member.")
@@ -45,7 +46,7 @@ class MemberBy:
 
 def identifier(given: MemberIdentifier | MemberBy, scope: int | None) -> MemberRef:
     """The identifier given, normalised. `scope` is the partner's id; None where none is named."""
-    for kind in IdentifierKind:
+    for kind in TOLD:
         value = getattr(given, kind.name.lower())
         if value is not None:
             if kind is IdentifierKind.REFERENCE and scope is None:
@@ -54,18 +55,19 @@ def identifier(given: MemberIdentifier | MemberBy, scope: int | None) -> MemberR
     raise BadInput("one of email, phone, card or reference is needed", "member")
 
 
-async def find_holder(given: MemberBy, scope: int | None) -> int | None:
+async def find_holder(context: Context, given: MemberBy, scope: int | None) -> int | None:
     """The holder that is meant, if there is one."""
     if given.id is not None:
-        return parse_number("Member", given.id.value, "member", "id")
+        return parse_number(context, "Member", given.id.value, "member", "id")
     return await lookups.holder_of(*identifier(given, scope).key)
 
 
-async def known_holder(given: MemberBy, scope: int | None) -> int:
+async def known_holder(context: Context, given: MemberBy, scope: int | None) -> int:
     """Like `find_holder`; raises UnknownReference where nobody is meant."""
-    holder = await find_holder(given, scope)
+    holder = await find_holder(context, given, scope)
     if holder is None:
         raise UnknownReference("nobody is known by this", "member")
+    await watch_member(context, holder)
     return holder
 
 
@@ -74,37 +76,6 @@ def scope_of(context: Context, partner: str | None) -> int | None:
     if context.partner is not None:
         return context.partner.id
     return None if partner is None else find_partner(context.engine.rulebook, partner).id
-
-
-def parse_id(text: str, *path: str) -> tuple[str, str]:
-    """(type, key) of an id that this API handed out. Raises BadInput."""
-    try:
-        parsed = relay.GlobalID.from_id(text)
-    except relay.GlobalIDValueError:
-        raise BadInput("this is no id of ours", *path) from None
-    return parsed.type_name, parsed.node_id
-
-
-def numbers(key: str, count: int) -> tuple[int, ...] | None:
-    """The `count` numbers of a key such as 7.2.31, or None where it isn't one."""
-    parts = key.split(".")
-    if len(parts) != count or any(not p.isascii() or not p.isdigit() or len(p) > 18 for p in parts):
-        return None
-    return tuple(int(p) for p in parts)
-
-
-def parse_number(type_name: str, text: str, *path: str) -> int:
-    """The number behind an id of this type. Raises BadInput."""
-    return parse_numbers(type_name, text, 1, *path)[0]
-
-
-def parse_numbers(type_name: str, text: str, count: int, *path: str) -> tuple[int, ...]:
-    """The numbers behind an id of this type. Raises BadInput."""
-    found, key = parse_id(text, *path)
-    keys = numbers(key, count)
-    if found != type_name or keys is None:
-        raise BadInput(f"this is no id of a {type_name}", *path)
-    return keys
 
 
 def parse_duration(text: str, *path: str) -> Duration:

@@ -17,6 +17,7 @@ from laurels import declarations
 from schema.access import STAFF, allow
 from schema.context import Info
 from schema.fields import answer
+from schema.ids import holder_id
 from schema.scalars import BigInt
 
 
@@ -132,7 +133,7 @@ class TierAssignment:
     def of(cls, info: Info, ladder: LadderTerms, holder: int, floor: Floor) -> TierAssignment:
         """From the engine."""
         return cls(
-            id=strawberry.ID(str(relay.GlobalID(cls.__name__, f"{holder}.{floor.event}"))),
+            id=holder_id(info.context, cls.__name__, f"{holder}.{floor.event}"),
             tier=Tier.at(ladder, floor.rank), since=floor.since, until=floor.until,
             status_match=floor.match,
             reason=floor.reason if info.context.viewer.role == "admin" else None,

@@ -18,8 +18,10 @@ from core.store import reads
 from core.store.lookups import LotRecord
 from laurels.policies import Pending
 from schema.context import Info
+from schema.enums import words
 from schema.explanations import Explanation, explain, may_be_told
 from schema.fields import answer
+from schema.ids import HolderNode
 from schema.inputs import parse_duration
 from schema.loaders import Balances, PageKey, Totals
 from schema.loading import Coming, SpanKey
@@ -27,9 +29,36 @@ from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.scalars import BigInt
 
-strawberry.enum(Kind, name="EntryKind", description="What an entry is for.")
-strawberry.enum(
-    Account, name="Account", description="Where points stand, within the ledger and outside it."
+words(
+    Kind,
+    "What an entry is for.",
+    name="EntryKind",
+    ACCRUAL="Points were earned.",
+    ACTIVATION="Pending points became active.",
+    ADJUSTMENT="Given or taken by hand, with a reason.",
+    CLAWBACK="An accrual was taken back.",
+    EXPIRY="Points expired.",
+    LAPSE="Pending points were lost: the event that they waited for never came.",
+    REDEMPTION="Points were spent.",
+    RELEASE="Reserved points were set free again.",
+    REPAYMENT="A credit repaid arrears.",
+    RESERVATION="Points were held for a redemption.",
+    REVERSAL="A redemption was taken back.",
+)
+words(
+    Account,
+    "Where points stand, within the ledger and outside it.",
+    name="Account",
+    ACTIVE="In the ledger: can be spent.",
+    ADJUSTED="Outside: where adjustments come from and go to.",
+    ARREARS="In the ledger: owed; later credits repay it.",
+    CLAWED_BACK="Outside: accruals that were taken back.",
+    EXPIRED="Outside: points that expired.",
+    ISSUED="Outside: where earned points come from.",
+    LAPSED="Outside: points whose event never came.",
+    PENDING="In the ledger: earned, and not to be spent yet.",
+    REDEEMED="Outside: points that were spent.",
+    RESERVED="In the ledger: held for redemptions.",
 )
 AsOf = Annotated[
     datetime | None,
@@ -86,7 +115,7 @@ class Activating:
 
 
 @strawberry.type(description="A movement of points in a ledger. Entries are only ever added.")
-class LedgerEntry(relay.Node):
+class LedgerEntry(HolderNode):
     """One transfer; its id is that of the ledger with its place in it."""
 
     key: relay.NodeID[str]
@@ -155,10 +184,14 @@ class LotStatus(Enum):
     LAPSED = "lapsed"
 
 
-strawberry.enum(
+words(
     LotStatus,
-    description="Where a lot stands: pending; active; nothing is left of it; it expired; it "
-    "lapsed, for the event that it waited for never came.",
+    "Where a lot stands.",
+    PENDING="Its points can't be spent yet.",
+    ACTIVE="What is left of it can be spent.",
+    SPENT="Nothing is left of it.",
+    EXPIRED="What was left of it expired.",
+    LAPSED="The event that it waited for never came.",
 )
 
 
@@ -174,7 +207,7 @@ def _status(lot: LotRecord, now: datetime) -> LotStatus:
 
 
 @strawberry.type(description="What remains of one credit; debits take the soonest to expire first.")
-class Lot(relay.Node):
+class Lot(HolderNode):
     """One lot; its id is that of the ledger with its place in it."""
 
     key: relay.NodeID[str]
@@ -235,7 +268,7 @@ class Lot(relay.Node):
 
 
 @strawberry.type(description="A member's account in one currency.")
-class Ledger(relay.Node):
+class Ledger(HolderNode):
     """One holder, one currency."""
 
     key: relay.NodeID[str]

@@ -21,7 +21,7 @@ from core.models import PartnerRow, RewardRow
 from core.posting import Engine
 from core.rulebook import CurrencyTerms, PartnerTerms
 from core.standings import TierStatus, standings
-from core.store import inbound, lookups, reads
+from core.store import inbound, lookups, reads, webhooks
 from core.store.faults import RuleFault, of_partners
 from core.store.redemptions import stock_left
 from laurels.purchase import Line
@@ -123,6 +123,11 @@ class Loaders(StoryLoaders):
         return one(inbound.bodies)
 
     @cached_property
+    def endpoint(self) -> DataLoader[int, webhooks.Endpoint | None]:
+        """Where a partner wants to be told, by its number."""
+        return one(webhooks.read)
+
+    @cached_property
     def partner(self) -> DataLoader[int, PartnerRow | None]:
         """The stored row of a partner."""
         return one(lookups.partners)
@@ -141,6 +146,11 @@ class Loaders(StoryLoaders):
     def stock(self) -> DataLoader[int, int | None]:
         """What is left of a limited reward."""
         return one(stock_left)
+
+    @cached_property
+    def event(self) -> DataLoader[int, lookups.EventRecord | None]:
+        """A booked event."""
+        return one(lookups.events)
 
     @cached_property
     def entry(self) -> DataLoader[EntryKey, Transfer | None]:

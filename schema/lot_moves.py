@@ -24,7 +24,7 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import numbers
+from schema.ids import numbers
 from schema.ledgers import Lot
 from schema.paging import After, First, check_first, cursor, page, read_cursor
 from schema.partners import Currency, currency_of

@@ -12,14 +12,15 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from core.errors import UnknownReference
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
+from core.errors import BadInput, UnknownReference
+from core.members import TOLD, Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
 from core.occasions import follow
 from core.redeemed import from_row
 from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
-from schema.context import Info
+from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -27,6 +28,7 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
+from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
@@ -39,12 +41,21 @@ from schema.noted import (
     offers_of,
 )
 from schema.notices import Notice, notices_of
-from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
+from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
 
-strawberry.enum(IdentifierKind, name="IdentifierKind", description="By what a member is known.")
+words(
+    IdentifierKind,
+    "By what a member is known.",
+    name="IdentifierKind",
+    EMAIL="An e-mail address.",
+    PHONE="A telephone number.",
+    CARD="The number of a card or app code.",
+    REFERENCE="A partner's own reference.",
+    LOGIN="The account at the identity provider that its owner signs in with.",
+)
 
 
 @strawberry.type(description="By what a member is known.")
@@ -56,7 +67,7 @@ class Identifier:
 
 
 @strawberry.type(description="An enrolled person.")
-class Member(relay.Node):
+class Member(HolderNode):
     """Whoever hands one out has asked whether the viewer may read it."""
 
     holder: relay.NodeID[int]
@@ -182,7 +193,7 @@ class MemberQueries:
             strawberry.argument(description="The partner's code, for a reference of its own."),
         ] = None,
     ) -> Member | None:
-        holder = await find_holder(by, scope_of(info.context, partner))
+        holder = await find_holder(info.context, by, scope_of(info.context, partner))
         return None if holder is None else await visible_member(info, holder)
 
     @answer(
@@ -210,12 +221,23 @@ class MemberQueries:
             terms = partner_for(context, partner)
             within = terms.id
         key = None if search is None else identifier(search, scope_of(context, partner)).key
-        seen = read_number("member", after, 0)
+        seen = _seen(context, after)
         found = await lookups.member_page(seen, check_first(first) + 1, within, key)
         for record in found:
             context.loaders.member.prime(record.holder, record)
         nodes = [Member(holder=record.holder) for record in found]
-        return page(nodes, first, after, lambda n: cursor("member", n.holder))
+        return page(nodes, first, after, lambda n: cursor("member", told(context, str(n.holder))))
+
+
+def _seen(context: Context, after: str | None) -> int:
+    """After whom a page of members begins."""
+    text = read_cursor("member", after)
+    if text is None:
+        return 0
+    found = numbers(meant(context, "Member", text), 1)
+    if found is None:
+        raise BadInput("after is no cursor of this list", "after")
+    return found[0]
 
 
 async def visible_member(info: Info, holder: int) -> Member | None:
@@ -273,7 +295,7 @@ EnrolResult = Annotated[
 
 def _references(given: EnrolMemberInput, scope: int | None) -> list[MemberRef]:
     found = []
-    for kind in IdentifierKind:
+    for kind in TOLD:
         value = getattr(given, kind.name.lower())
         if value is not None:
             if kind is IdentifierKind.REFERENCE and scope is None:
@@ -312,5 +334,5 @@ class MemberMutations:
         [(holder, created)] = await enrol(context.engine.ids, [person], context.instant)
         if created and greeted:
             await follow(context.engine, context.instant, [holder])
-        member_id = strawberry.ID(str(relay.GlobalID("Member", str(holder))))
+        member_id = holder_id(context, "Member", str(holder))
         return MemberEnrolled(created=created, member_id=member_id, holder=holder)

@@ -1,34 +1,41 @@
-"""`node`: any object by its id. Each kind asks anew whether the viewer may read it.
+"""`node` and `nodes`: any object by its id. Each kind asks anew whether the viewer may read it.
 
-An object that the viewer may not read is answered like one that isn't there.
+An object that the viewer may not read is answered like one that isn't there. To whom a kind is
+shown at all is declared beside how it is found, and asked first.
 """
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import strawberry
 from strawberry import relay
 
+from core.errors import BadInput
 from core.redeemed import from_row
-from schema.access import STAFF, allow, may_see, sees_currency
+from schema.access import AUDITORS, FINANCE, STAFF, Rule, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
+from schema.audit import visible_record
 from schema.context import Info
 from schema.fields import answer
+from schema.ids import numbers, parse_id
 from schema.inbound import visible_delivery
-from schema.inputs import numbers, parse_id
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.lot_moves import visible_move
 from schema.members import visible_member
 from schema.notices import notice_of
+from schema.paging import MOST
 from schema.partners import Currency, Partner
 from schema.receipts import visible_purchase
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
 from schema.waiting import visible_waiting
+from schema.webhook_deliveries import visible_sent
+from schema.webhook_endpoints import visible_endpoint
 
 AnyNode = relay.Node | None
 
@@ -142,24 +149,44 @@ async def _simulation(info: Info, key: str) -> AnyNode:
     return None if found is None else await visible_simulation(info, found[0])
 
 
-_FINDERS: Mapping[str, Callable[[Info, str], Awaitable[AnyNode]]] = {
-    "Member": _member,
-    "Ledger": _ledger,
-    "LedgerEntry": _entry,
-    "Lot": _lot,
-    "Redemption": _redemption,
-    "Purchase": _purchase,
-    "Adjustment": _adjustment,
-    "LotMove": _lot_move,
-    "Simulation": _simulation,
-    "ReturnWaiting": _waiting,
-    "InboundDelivery": visible_delivery,
-    "Notice": _notice,
-    "Partner": _partner,
-    "Currency": _currency,
-    "TierLadder": _ladder,
-    "Reward": _reward,
+class Kind(NamedTuple):
+    """A kind of object: how one is found, and whom any of its kind is shown to at all."""
+
+    find: Callable[[Info, str], Awaitable[AnyNode]]
+    rule: Rule
+
+
+_OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
+_PUBLIC = Rule(member=True, partner="any", admin=STAFF)
+KINDS: Mapping[str, Kind] = {
+    "Member": Kind(_member, _OF_MEMBERS),
+    "Ledger": Kind(_ledger, _OF_MEMBERS),
+    "LedgerEntry": Kind(_entry, _OF_MEMBERS),
+    "Lot": Kind(_lot, _OF_MEMBERS),
+    "Notice": Kind(_notice, _OF_MEMBERS),
+    "Redemption": Kind(_redemption, Rule(member=True, partner="redemptions:read", admin=STAFF)),
+    "Purchase": Kind(_purchase, Rule(member=True, partner="purchases:read", admin=STAFF)),
+    "ReturnWaiting": Kind(_waiting, Rule(partner="purchases:read", admin=STAFF)),
+    "Adjustment": Kind(_adjustment, Rule(partner="points:adjust", admin=STAFF)),
+    "LotMove": Kind(_lot_move, Rule(admin=FINANCE)),
+    "Simulation": Kind(_simulation, Rule(partner="rules:read", admin=STAFF)),
+    "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),
+    "WebhookEndpoint": Kind(visible_endpoint, Rule(partner="webhooks:read", admin=STAFF)),
+    "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),
+    "AuditRecord": Kind(visible_record, Rule(admin=AUDITORS)),
+    "Partner": Kind(_partner, _PUBLIC),
+    "Currency": Kind(_currency, _PUBLIC),
+    "TierLadder": Kind(_ladder, _PUBLIC),
+    "Reward": Kind(_reward, _PUBLIC),
 }
+
+
+async def _found(info: Info, text: str, *path: str) -> AnyNode:
+    name, key = parse_id(info.context, text, *path)
+    kind = KINDS.get(name)
+    if kind is None or not kind.rule.admits(info.context.viewer):
+        return None
+    return await kind.find(info, key)
 
 
 @strawberry.type(description="Queries by id.")
@@ -175,6 +202,19 @@ class NodeQueries:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The object's id.")],
     ) -> relay.Node | None:
-        kind, key = parse_id(id, "id")
-        finder = _FINDERS.get(kind)
-        return None if finder is None else await finder(info, key)
+        return await _found(info, id, "id")
+
+    @answer(
+        f"Objects by their ids, up to {MOST}, in the order of the ids; null in the place of each "
+        "that there isn't, or that the viewer may not read.",
+        extensions=allow(member=True, partner="any", admin=STAFF),
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="The objects' ids.")],
+    ) -> list[relay.Node | None]:
+        if len(ids) > MOST:
+            raise BadInput(f"at most {MOST} ids, not {len(ids)}", "ids")
+        # At once, so that what the loaders read for all of them is one statement of a kind.
+        return await gather(*(_found(info, text, "ids", str(n)) for n, text in enumerate(ids)))

@@ -18,7 +18,7 @@ from core.referrals import code_of
 from core.rulebook import PartnerTerms
 from laurels.effects import OFFER, SetAttribute, checked_attribute
 from laurels.errors import DeclarationError
-from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, allow_change, knows, partner_for, sees_currency
 from schema.context import Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import change
@@ -224,8 +224,8 @@ class NoteMutations:
     ) -> NoteResult | None:
         context = info.context
         partner = partner_for(context, input.partner)
-        holder = await known_holder(input.member, partner.id)
-        if not await may_see(context, holder):
+        holder = await known_holder(context, input.member, partner.id)
+        if not await knows(context, holder):
             raise NotAllowed("this partner hasn't dealt with that member", "member")
         if not 1 <= len(input.notes) <= MOST_NOTES:
             raise BadInput(f"from 1 to {MOST_NOTES} notes, not {len(input.notes)}", "notes")
@@ -253,10 +253,10 @@ class NoteMutations:
         context = info.context
         holder = context.viewer.holder
         if member is not None:
-            holder = await known_holder(member, scope_of(context, None))
+            holder = await known_holder(context, member, scope_of(context, None))
         if holder is None:
             raise BadInput("whose birthday? name the member", "member")
-        if not await may_see(context, holder):
+        if not await knows(context, holder):
             raise NotAllowed("this token may not read that member", "member")
         by_admin = context.viewer.role == "admin"
         await set_birthday(holder, parse_birthday(birthday), anew=by_admin)
@@ -277,9 +277,9 @@ class NoteMutations:
         context = info.context
         holder = context.viewer.holder
         if member is not None:
-            holder = await known_holder(member, scope_of(context, None))
+            holder = await known_holder(context, member, scope_of(context, None))
         if holder is None:
             raise BadInput("whose code? name the member", "member")
-        if not await may_see(context, holder):
+        if not await knows(context, holder):
             raise NotAllowed("this token may not read that member", "member")
         return ReferralCode(code=await code_of(holder, context.instant))

@@ -17,8 +17,9 @@ from core.purchases import check_text
 from core.store import nightly
 from core.store import receipts as store
 from schema.context import Info
+from schema.enums import words
 from schema.fields import answer
-from schema.inputs import numbers
+from schema.ids import HolderNode, numbers
 from schema.ladders import TierLadder
 from schema.loading import NoticeKey
 from schema.paging import check_first, cursor, page, read_cursor
@@ -36,13 +37,16 @@ class NoticeKind(Enum):
     WILL_BE_DOWNGRADED = nightly.WILL_BE_DOWNGRADED
 
 
-strawberry.enum(
-    NoticeKind, description="What a member was told: points will expire, or a tier will be lost."
+words(
+    NoticeKind,
+    "What a member was told.",
+    WILL_EXPIRE="Points will expire.",
+    WILL_BE_DOWNGRADED="A tier will be lost.",
 )
 
 
 @strawberry.type(description="What a member was told ahead of time. Each is told once.")
-class Notice(relay.Node):
+class Notice(HolderNode):
     """One kind, subject, instant and lead time."""
 
     key: relay.NodeID[str]

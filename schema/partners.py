@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LazyShadow: TypeAlias = Annotated["Shadow", strawberry.lazy("schema.shadows")]
 
+_ITS_OWN = allow(partner="rules:read", admin=STAFF, quiet=True)
+
 
 @strawberry.type(description="A separately balanced unit: points, stars, stamps.")
 class Currency(relay.Node):
@@ -188,51 +190,53 @@ class Partner(relay.Node):
         return [RedeemRule.of(r) for r in self.terms.redeem] if self.terms else []
 
     @answer(
-        "What went wrong with its rules, the latest first. Null: only admins and the partner "
-        "itself are told."
+        "What went wrong with its rules, the latest first. Null for others, and of other partners.",
+        extensions=_ITS_OWN,
     )
     async def faults(self, info: Info) -> list[RuleFault] | None:
-        if self.terms is None or not _may_see_faults(info, self.terms):
+        if self.terms is None or not _is_its_own(info, self.terms):
             return None
         rows = await info.context.loaders.faults.load(self.terms.id)
         return [RuleFault.of(row) for row in rows]
 
     @answer(
         "Until when its own rules are suspended, having failed again and again: then they are "
-        "tried once more. Null: they aren't, or you aren't told."
+        "tried once more. Null: they aren't, or you aren't told.",
+        extensions=_ITS_OWN,
     )
     def suspended_until(self, info: Info) -> datetime | None:
-        if self.terms is None or not _may_see_faults(info, self.terms):
+        if self.terms is None or not _is_its_own(info, self.terms):
             return None
         left = info.context.engine.containment.breakers.left(self.terms.id)
         return info.context.instant + timedelta(seconds=left) if left else None
 
     @answer(
         "What its next version, or drafts of its data rules, came to that judge in shadow. Null: "
-        "there is nothing of the kind, or you aren't told."
+        "there is nothing of the kind, or you aren't told.",
+        extensions=_ITS_OWN,
     )
     def shadow(self, info: Info) -> LazyShadow | None:
         from schema.shadows import Shadow  # it shows purchases, and they partners: a circle
 
-        if self.terms is None or not _may_see_faults(info, self.terms):
+        if self.terms is None or not _is_its_own(info, self.terms):
             return None
         return Shadow.of(self.terms)
 
     @answer(
-        "What its plugin is set to in the process that answers, secrets masked. Null: only admins "
-        "are told."
+        "What its plugin is set to in the process that answers, secrets masked. Null for others.",
+        extensions=allow(admin=STAFF, quiet=True),
     )
-    def settings(self, info: Info) -> list[PluginSetting] | None:
-        if self.terms is None or info.context.viewer.role != "admin":
+    def settings(self) -> list[PluginSetting] | None:
+        if self.terms is None:
             return None
         return [PluginSetting.of(setting) for setting in self.terms.settings]
 
     @answer(
-        "Where its own shop's webhooks are taken. Null: only admins and the partner itself are "
-        "told."
+        "Where its own shop's webhooks are taken. Null for others, and of other partners.",
+        extensions=allow(partner="webhooks:read", admin=STAFF, quiet=True),
     )
     def adapters(self, info: Info) -> list[InboundAdapter] | None:
-        if self.terms is None or not _may_see_faults(info, self.terms):
+        if self.terms is None or not _is_its_own(info, self.terms):
             return None
         return [
             InboundAdapter(code=code, path=f"/in/{self.terms.code}/{code}")
@@ -253,7 +257,8 @@ class Partner(relay.Node):
         return cls(code=row.code, name=row.name, time_zone=row.time_zone, installed=False)
 
 
-def _may_see_faults(info: Info, terms: PartnerTerms) -> bool:
+def _is_its_own(info: Info, terms: PartnerTerms) -> bool:
+    """Whether the viewer is no other partner."""
     own = info.context.partner
     return info.context.viewer.role == "admin" or (own is not None and own.id == terms.id)
 

@@ -18,13 +18,17 @@ from laurels.purchase import Use
 from laurels.rules import EarnRule
 from laurels.streaks import Run
 from schema.context import Info
+from schema.enums import words
 from schema.partners import Partner
 
-strawberry.enum(
+words(
     Counts,
+    "What a rule counts.",
     name="ProgressMeasure",
-    description="What a rule counts: purchases (or activities), units bought, money spent, or "
-    "periods of the calendar in a row.",
+    PURCHASES="Purchases, or activities.",
+    PERIODS="Periods of the calendar in a row.",
+    UNITS="Units bought.",
+    MONEY="Money spent.",
 )
 
 

@@ -11,9 +11,17 @@ import strawberry
 
 from core.purchases import LineInput
 from laurels.purchase import LineKind
+from schema.enums import words
 from schema.money import Money
 
-strawberry.enum(LineKind, description="What a line of a receipt is for.")
+words(
+    LineKind,
+    "What a line of a receipt is for.",
+    GOODS="What was bought.",
+    DELIVERY="Bringing it.",
+    GIFT_CARD="Money on a gift card.",
+    FEE="A fee.",
+)
 
 
 @strawberry.input(description="A line of a receipt.")

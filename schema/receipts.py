@@ -18,6 +18,7 @@ from core.receipts import Step, Story
 from laurels import money
 from schema.access import STAFF, allow, may_see
 from schema.context import Context, Info
+from schema.enums import words
 from schema.fields import answer
 from schema.ledgers import LedgerEntry
 from schema.money import Money
@@ -38,10 +39,13 @@ class PurchaseEventKind(Enum):
     FULFILMENT = EventKind.FULFILMENT.value
 
 
-strawberry.enum(
+words(
     PurchaseEventKind,
-    description="What can happen to a purchase: part of it comes back, all that is left of it "
-    "does, a new revision of its lines is sent, or an event comes that pending points waited for.",
+    "What can happen to a purchase.",
+    RETURN="Part of it came back.",
+    CANCEL="All that was left of it came back.",
+    EDIT="A new revision of its lines was sent.",
+    FULFILMENT="An event came that pending points waited for.",
 )
 _AFTER = tuple(EventKind(kind.value) for kind in PurchaseEventKind)
 

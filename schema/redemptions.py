@@ -15,8 +15,10 @@ from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text
-from schema.access import SERVICE, allow_change, may_see, partner_for, sees_currency
+from schema.access import SERVICE, allow_change, knows, may_see, partner_for, sees_currency
+from schema.acts import watch_member
 from schema.context import Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -27,14 +29,8 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import (
-    MemberBy,
-    known_holder,
-    parse_duration,
-    parse_money,
-    parse_numbers,
-    scope_of,
-)
+from schema.ids import HolderNode, parse_numbers
+from schema.inputs import MemberBy, known_holder, parse_duration, parse_money, scope_of
 from schema.ledgers import Ledger
 from schema.money import Money
 from schema.partners import Currency, Partner, currency_of, partner_of
@@ -44,12 +40,21 @@ from schema.scalars import BigInt
 if TYPE_CHECKING:
     from schema.members import Member
 
-strawberry.enum(redeemed.Status, name="RedemptionStatus", description="Where a redemption stands.")
+words(
+    redeemed.Status,
+    "Where a redemption stands.",
+    name="RedemptionStatus",
+    HELD="Points are reserved until it is confirmed.",
+    COMPLETED="The points are spent.",
+    CANCELLED="The hold was called off; the points went back.",
+    TIMED_OUT="The hold ran out; the points went back.",
+    REVERSED="It was taken back after it was completed; the points went back.",
+)
 LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 
 @strawberry.type(description="Points taken for a reward, or for part of a bill.")
-class Redemption(relay.Node):
+class Redemption(HolderNode):
     """As it stands."""
 
     key: relay.NodeID[str]
@@ -273,8 +278,8 @@ async def redeemer(info: Info, member: strawberry.Maybe[MemberBy], partner: str)
 
 async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
     """The member meant. By id, a partner must have dealt with it: ids can be guessed, cards not."""
-    holder = await known_holder(member, scope_of(info.context, partner))
-    if member.id is not None and not await may_see(info.context, holder):
+    holder = await known_holder(info.context, member, scope_of(info.context, partner))
+    if member.id is not None and not await knows(info.context, holder):
         raise UnknownReference("no such member", "member")
     return holder
 
@@ -282,7 +287,7 @@ async def dealt_with(info: Info, member: MemberBy, partner: str) -> int:
 async def meant(info: Info, key: str, redemption: str) -> redeemed.Redemption:
     """The redemption meant, if the viewer has a say in it; else there is none."""
     check_text(key, "key", 255, least=1)
-    numbers = parse_numbers("Redemption", redemption, 2, "redemption")
+    numbers = parse_numbers(info.context, "Redemption", redemption, 2, "redemption")
     row = await info.context.loaders.redemption.load((numbers[0], numbers[1]))
     if row is not None:
         found = redeemed.from_row(row)
@@ -292,6 +297,7 @@ async def meant(info: Info, key: str, redemption: str) -> redeemed.Redemption:
             or (viewer.role == "member" and viewer.holder == found.holder)
             or (own is not None and own.id == found.partner)
         ):
+            await watch_member(info.context, found.holder)
             return found
     raise UnknownReference("no such redemption", "redemption")
 

@@ -19,17 +19,26 @@ from laurels.money import Money as MoneyTerms
 from laurels.rewards import CodeSource, RewardKind
 from schema.access import STAFF, allow
 from schema.context import Info
+from schema.enums import words
 from schema.fields import answer
 from schema.money import Money
 from schema.paging import After, First, check_first, cursor, page, read_cursor
 from schema.partners import Currency, Partner, partner_of
 from schema.scalars import BigInt
 
-strawberry.enum(RewardKind, description="What a reward is to the member.")
-strawberry.enum(
+words(
+    RewardKind,
+    "What a reward is to the member.",
+    PRODUCT="A thing.",
+    DISCOUNT="Money off.",
+    PERK="Something to enjoy.",
+)
+words(
     CodeSource,
+    "Where the codes come from that a member shows.",
     name="RewardCodes",
-    description="Whether a reward's codes are generated, or come from a pool imported ahead.",
+    GENERATED="Made when one is wanted.",
+    POOL="Imported ahead.",
 )
 
 

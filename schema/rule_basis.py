@@ -11,14 +11,25 @@ import strawberry
 
 from core.rule_definitions import BasisTerms
 from laurels.basis import Of, Without
+from schema.enums import words
 
-strawberry.enum(
+words(
     Of,
+    "Which amount of a line counts.",
     name="RuleBasisOf",
-    description="Which amount of a line counts: the price before discounts, what was due after "
-    "them, or what of that money paid and no points.",
+    GROSS="The price before discounts.",
+    PAID="What was due after discounts.",
+    NET_OF_POINTS="What of that money paid, and no points.",
 )
-strawberry.enum(Without, name="RuleBasisWithout", description="What of a receipt doesn't count.")
+words(
+    Without,
+    "What of a receipt doesn't count.",
+    name="RuleBasisWithout",
+    TAX="The tax in each line.",
+    DELIVERY="Lines for bringing it.",
+    GIFT_CARDS="Lines of gift cards.",
+    FEES="Lines of fees.",
+)
 
 
 @strawberry.input(description="On what of a receipt a rule's award counts.")

@@ -7,6 +7,7 @@ from typing import Any
 import strawberry
 
 from laurels.combining import Mode
+from schema.enums import words
 from schema.rule_basis import RuleBasisInput, basis_said
 from schema.scalars import BigInt
 
@@ -52,7 +53,14 @@ class RuleMultiplyInput:
     factor: str = strawberry.field(description='From 1 to 1000, exactly: "1.5".')
 
 
-strawberry.enum(Mode, name="RuleGroupMode", description="Which rule of a group gives.")
+words(
+    Mode,
+    "Which rule of a group gives.",
+    name="RuleGroupMode",
+    HIGHEST="The one that would give most.",
+    LOWEST="The one that would give least.",
+    FIRST="The first that would give at all.",
+)
 
 
 @strawberry.input(description="A group of a partner's rules, of which one gives.")

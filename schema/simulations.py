@@ -20,8 +20,9 @@ from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
-from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, may_see, partner_for
 from schema.context import Context, Info
+from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -30,7 +31,7 @@ from schema.errors import (
     WrongStateError,
 )
 from schema.fields import answer, change
-from schema.inputs import numbers, parse_id
+from schema.ids import numbers, parse_id
 from schema.ladders import Tier
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Currency, Partner, partner_of
@@ -49,10 +50,14 @@ class SimulationState(enum.Enum):
     FAILED = store.State.FAILED.value
 
 
-strawberry.enum(
+words(
     SimulationState,
-    description="Where a simulation stands: it waits for a worker, runs, is done, was cancelled, "
-    "or failed.",
+    "Where a simulation stands.",
+    WAITING="It waits for a worker.",
+    RUNNING="A worker runs it.",
+    DONE="It ran to its end.",
+    CANCELLED="Somebody stopped it.",
+    FAILED="It couldn't be run.",
 )
 
 
@@ -89,11 +94,11 @@ class SimulatedMember:
     now: BigInt = strawberry.field(description="The points by the rules in force.")
     then: BigInt = strawberry.field(description="The points by the other rules.")
 
-    @answer("Who.")
-    def member(self) -> LazyMember:
+    @answer("Who. Null where the viewer's key reads no members.")
+    async def member(self, info: Info) -> LazyMember | None:
         from schema.members import Member  # a circle, closed here
 
-        return Member(holder=self.holder)
+        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
 
 
 @strawberry.type(description="Members who would stand on another tier today.")
@@ -324,7 +329,7 @@ class SimulationMutations:
         info: Info,
         input: Annotated[CancelSimulationInput, strawberry.argument(description="Which one.")],
     ) -> CancelResult | None:
-        kind, key = parse_id(input.id, "id")
+        kind, key = parse_id(info.context, input.id, "id")
         found = numbers(key, 1) if kind == "Simulation" else None
         if found is None or await visible_simulation(info, found[0]) is None:
             raise UnknownReference("no such simulation", "id")

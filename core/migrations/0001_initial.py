@@ -119,6 +119,7 @@ class Migration(migrations.Migration):
                 ("name", fields.CharField(null=True, max_length=200)),
                 ("claimed", fields.BooleanField(default=True)),
                 ("birthday", fields.SmallIntField(null=True, db_index=True)),
+                ("login", fields.CharField(null=True, max_length=64)),
                 ("enrolled_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={

@@ -4,6 +4,7 @@ Composite keys, CHECKs, triggers and grants are beyond the ORM's migrations, so 
 as text. Keys of the holder's tables begin with the holder (`research`: they spread over Citus).
 """
 
+from core.store.audit import AUDIT_TABLES
 from core.store.hand import HAND_TABLES
 
 TABLES = """
@@ -329,7 +330,7 @@ CREATE TABLE relation (
     PRIMARY KEY (holder_id, partner_id)
 ) WITH (fillfactor = 70);
 """
-TABLES += HAND_TABLES
+TABLES += HAND_TABLES + AUDIT_TABLES
 
 _APPEND_ONLY = (
     "event",
@@ -347,6 +348,8 @@ _APPEND_ONLY = (
     "notice",
     "stock_move",
     "cap_use",
+    "audit",
+    "audit_outcome",
 )
 
 GUARDS = """

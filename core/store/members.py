@@ -8,6 +8,8 @@ from datetime import datetime
 from core.db import Connection
 from core.store.posting import columns
 
+#: The kind of identifier that a login is: `core.members.IdentifierKind`.
+LOGIN = 5
 # A key's lock waits for whoever enrols the same person at this moment, before it exists as a row.
 _LOCK = """
 SELECT pg_advisory_xact_lock(x) FROM (
@@ -88,5 +90,33 @@ async def set_birthday(connection: Connection, holder: int, birthday: int, *, an
         holder,
         birthday,
         anew,
+    )
+    return bool(done.endswith(" 1"))
+
+
+async def has_login(connection: Connection, holder: int) -> bool:
+    """Whether a member has a login; nobody else gives it one until this transaction ends."""
+    found = await connection.fetchval(
+        "SELECT login FROM member WHERE holder_id = $1 FOR UPDATE", holder
+    )
+    return found is not None
+
+
+async def set_logins(connection: Connection, logins: Mapping[int, str]) -> None:
+    """Members' logins, each by its holder: one at most, for there is one column."""
+    await connection.execute(
+        "UPDATE member m SET login = l.value FROM unnest($1::bigint[], $2::text[]) AS l (id, value) "
+        "WHERE m.holder_id = l.id",
+        *columns(list(logins.items()), 2),
+    )
+
+
+async def part_login(connection: Connection, holder: int) -> bool:
+    """Take a member's login away; False where there was none."""
+    done = await connection.execute(
+        "UPDATE member SET login = NULL WHERE holder_id = $1 AND login IS NOT NULL", holder
+    )
+    await connection.execute(
+        "DELETE FROM identifier WHERE holder_id = $1 AND kind = $2", holder, LOGIN
     )
     return bool(done.endswith(" 1"))

@@ -186,6 +186,10 @@ WITH h AS (
 ), c AS (
     INSERT INTO tier_change (holder_id, ladder_id, booked_at, at, from_rank, to_rank, event_id)
     SELECT * FROM {_holders("bigint int timestamptz timestamptz smallint smallint bigint")}
+), u AS (
+    INSERT INTO outbox (event_id, holder_id, partner_id, kind, currencies, ladders, redemption_id)
+    SELECT n.a, n.b, n.c, n.d, n.e::int[], n.f::int[], n.g
+    FROM {_holders("bigint bigint int smallint text text bigint")} AS n (a, b, c, d, e, f, g)
 )
 INSERT INTO relation (holder_id, partner_id, purchases)
 SELECT * FROM {_holders("bigint int bigint")}
@@ -196,6 +200,11 @@ ON CONFLICT (holder_id, partner_id) DO UPDATE SET purchases = excluded.purchases
 def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     """Rows as the arrays that `unnest` takes; `width` empty ones where there are no rows."""
     return [list(c) for c in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """An array as text: `unnest` would flatten one of arrays."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 async def lock_members(
@@ -317,5 +326,6 @@ async def write_holders(connection: Connection, writes: Writes) -> None:
         *columns(writes.qualified, 6),
         *columns(writes.standings, 8),
         *columns(writes.tier_changes, 7),
+        *columns([(*c[:4], _array(c[4]), _array(c[5]), c[6]) for c in writes.outbox], 7),
         *columns(writes.relations, 3),
     )

@@ -16,6 +16,7 @@ import orjson
 from core.db import Connection, Row, transaction
 from core.errors import BadInput
 from core.programme import ContractSettings, Programme
+from core.pseudonyms import Pseudonyms
 from core.rulebook import (
     CurrencyTerms,
     LadderTerms,
@@ -23,7 +24,7 @@ from core.rulebook import (
     RewardTerms,
     Rulebook,
 )
-from core.store import rules
+from core.store import pseudonyms, rules
 from core.store.casting import Understudy, cast
 from core.store.keeping import INSTALL_LOCK, kept
 from core.store.posting import columns as arrays
@@ -294,6 +295,7 @@ async def _terms(
     numbers = iter(await rules.versions(connection, wanted, policies.now))
     written = await rules.activated(connection)
     rewards = await _rewards(connection, declared, partners)
+    keys = await pseudonyms.keys(connection, partners.values())
     terms: dict[str, PartnerTerms] = {}
     for d in declared:
         partner = d.partner
@@ -312,6 +314,7 @@ async def _terms(
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
+            pseudonyms=Pseudonyms(keys[number]),
         )  # fmt: skip
     return terms
 

@@ -134,6 +134,21 @@ class TierChangeRow(NamedTuple):
     event: int
 
 
+class ChangeRow(NamedTuple):
+    """A row of `outbox`, in the order of `posting.HOLDERS`: what of an event others are told.
+
+    `currencies` of ledgers that it moved, `ladders` on which the member's tier changed.
+    """
+
+    event: int
+    holder: int
+    partner: int
+    kind: int
+    currencies: tuple[int, ...] = ()
+    ladders: tuple[int, ...] = ()
+    redemption: int | None = None
+
+
 class Lines:
     """The receipts' lines, ten times as many as anything else: copied as they stand."""
 
@@ -192,3 +207,4 @@ class Writes:
     failing: dict[int, int] = field(default_factory=dict)
     shadow_faults: list[tuple[Fault, int]] = field(default_factory=list)
     awaited: bool = False
+    outbox: list[ChangeRow] = field(default_factory=list)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import graphql
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.ide import Tab, ide_routes
+from app.ide import Fresh, Tab, ide_routes
 from app.ide_tabs import ADMIN_TABS
 
 POLICY = (
@@ -101,14 +102,35 @@ def test_the_configuration_carries_endpoint_and_tabs(dist: Path) -> None:
     assert config_in(get("/graphiql", dist, [tab]).text) == {
         "url": "/graphql",
         "subscriptionUrl": "/graphql",
+        "session": "/session",
+        "signIn": None,
         "tabs": [
             {
                 "title": "A greeting",
                 "query": "query Hello($name: String) { hello(name: $name) }",
                 "variables": '{\n  "name": "Ayşe"\n}',
+                "opened": True,
             }
         ],
     }
+
+
+def test_each_page_has_instants_of_its_own_and_keys_that_nobody_used(dist: Path) -> None:
+    tab = Tab("", "{ a }", {"input": [{"key": Fresh("key"), "at": timedelta(days=-1)}]})
+    before = datetime.now(UTC).replace(microsecond=0)
+    pages = [config_in(get("/graphiql", dist, [tab]).text)["tabs"] for _ in range(2)]
+    keys = []
+    for tabs in pages:
+        assert isinstance(tabs, list)
+        (variables,) = json.loads(tabs[0]["variables"])["input"]
+        assert (
+            before
+            <= datetime.fromisoformat(variables["at"]) + timedelta(days=1)
+            <= datetime.now(UTC)
+        )
+        assert re.fullmatch("key-[0-9a-f]{8}", variables["key"])
+        keys.append(variables["key"])
+    assert keys[0] != keys[1]
 
 
 def test_a_tab_that_closes_the_script_element_stays_inert(dist: Path) -> None:
@@ -125,6 +147,7 @@ def test_a_tab_that_closes_the_script_element_stays_inert(dist: Path) -> None:
 def test_behind_a_prefix_every_address_carries_it(dist: Path) -> None:
     page = get("/graphiql", dist, root_path="/loyalty").text
     assert config_in(page)["url"] == "/loyalty/graphql"
+    assert config_in(page)["session"] == "/loyalty/session"
     assert f'src="/loyalty/graphiql/static/{MANIFEST["script"]}"' in page
 
 

@@ -33,8 +33,8 @@ from core.store.returns import Waits, wait
 from tests.support import DAY, NOW, enrol_cards, receipt, scalar, small_rulebook
 
 MINUTELY = (
-    "holds", "waiting", "issues", "occasions", "shadows", "inbound", "simulations", "calendar",
-    "requeue",
+    "holds", "waiting", "issues", "occasions", "shadows", "inbound", "simulations", "exports",
+    "calendar", "requeue",
 )  # fmt: skip
 
 

@@ -1,187 +1,164 @@
-// The GraphiQL page in a real browser, under its content security policy, with no other host in reach.
-// Needs node 20 or newer, a Chromium, the built page (`make graphiql`) and `npm ci` in this folder.
-//   CHROMIUM=path      the browser, if it isn't one of the usual names on the PATH
-//   PYTHON=path        the interpreter with the application's requirements (default: .venv's)
-//   SCREENSHOT=a.png   where to leave a picture of the page
+// The GraphiQL page in a real browser, under its content security policy, with a small server behind it:
+// who is signed in, what becomes of the tabs when that ends, and what the browser keeps.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
+import { assertKeptSecret, execute, openTab, pages, readable, run, setVariables, shown, signIn } from './harness.mjs';
 
-const here = import.meta.dirname;
-const root = join(here, '..', '..');
 const TOKEN = 'laurels_0123456789_secretpart';
-const SENT = `Bearer ${TOKEN}`;
+const OTHER = 'laurels_0123456789_another';
+const NOBODY = /401 \(Unauthorized\)/; // the browser's own note of `GET /session` without one
+const { pageTest, inPage } = pages('tests.browser.stub');
 
-let playwright, browser, server, origin;
-
-before(async () => {
-  playwright = await import('playwright-core').catch(() =>
-    missing('playwright-core', 'run `npm ci` in tests/browser (it needs node 20 or newer)'),
-  );
-  if (!existsSync(join(root, 'app/graphiql/dist/manifest.json')))
-    missing('the built page', 'run `make graphiql` (it needs node 20 or newer)');
-  server = startServer();
-  origin = `http://127.0.0.1:${await firstLine(server.stdout)}`;
-  browser = await playwright.chromium.launch({
-    executablePath: findChromium(),
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic'],
-  });
-});
-
-after(async () => {
-  await browser?.close();
-  server?.stdin.end();
-});
-
-test('a link hands a token over: it is sent, and kept nowhere', async () => {
+pageTest('a link signs in: its token becomes a cookie that no script can read', async ({ origin }) => {
   await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
-    await page.getByText('Sending the token …part').waitFor();
+    await page.getByText('Signed in as ayse').waitFor();
+    await page.getByText('owner', { exact: true }).waitFor();
     assert.equal(page.url(), `${origin}/graphiql`);
+    const [cookie] = await page.context().cookies();
+    assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], ['laurels_session', true, 'Strict']);
 
-    await run(page, 'Authorization', `"authorization": "${SENT}"`);
-    await run(page, 'Callers', `"callers": "2: ${SENT}"`);
-    await run(page, 'Members', '"name": "Ayşe Demir"');
-    await page.getByLabel('Show Documentation Explorer').click();
-    await page.getByText('Query', { exact: true }).first().waitFor();
-    if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+    assert.deepEqual(await run(page, 'Caller'), { data: { caller: 'ayse by the cookie alone' } });
+    await run(page, 'Members');
+    await shown(page, '"name": "Ayşe Demir"');
+    await openTab(page, 'Callers');
+    await execute(page);
+    await shown(page, '"callers": "2: ayse by the cookie alone"');
 
-    await page.waitForTimeout(1000); // GraphiQL writes to its storage after a pause
-    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
-    assert.match(stored, /query Members/, 'GraphiQL has stored what it stores');
-    assert.ok(!stored.includes(TOKEN), 'the token is in the browser’s storage');
+    await page.waitForTimeout(800); // GraphiQL writes to its storage after a pause
+    await page.reload();
+    await page.getByText('Signed in as ayse').waitFor();
+  }, { secrets: [TOKEN, 'Ayşe'] });
+});
+
+pageTest('what the browser keeps is operations, and the check of that can fail', async () => {
+  await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
+    await run(page, 'Members');
+    await page.waitForTimeout(800);
+    const kept = await readable(page);
+    assert.match(kept, /query Members/, 'GraphiQL has stored what it stores');
+    await assertKeptSecret(page, [TOKEN, 'Ayşe']); // neither the token nor a variable
 
     await page.reload();
-    await page.getByText('Paste a token').waitFor();
+    await page.getByText('Signed in as ayse').waitFor();
+    await openTab(page, 'Members');
+    await page.waitForFunction(() => document.querySelector('.graphiql-editor-tool')?.textContent.includes('Ayşe'));
+
+    await page.evaluate((token) => sessionStorage.setItem('careless', token), TOKEN);
+    await assert.rejects(assertKeptSecret(page, [TOKEN]), /the browser keeps/);
+    await page.evaluate(() => sessionStorage.clear());
+    await page.evaluate(() => { document.cookie = 'laurels_session2=x'; });
+    await assert.rejects(assertKeptSecret(page, []), /a script can read/);
+    await page.evaluate(() => { document.cookie = 'laurels_session2=x; max-age=0'; });
   });
 });
 
-test('a pasted token is used until it is forgotten', async () => {
-  await inPage('/graphiql', async (page) => {
-    await page.getByText('Paste a token: make one with laurels token --admin').waitFor();
-    await run(page, 'Authorization', 'Paste a token: make one with `laurels token --admin`');
+pageTest('who isn’t signed in is asked to, and told why a token doesn’t do', async () => {
+  const refusals = await inPage('/graphiql', async (page) => {
+    await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
+    assert.equal(await page.locator('.graphiql-container').count(), 0);
+    const way = page.getByRole('link', { name: 'Sign in with your organisation' });
+    assert.equal(await way.getAttribute('href'), '/session/login');
 
     await page.getByLabel('Token', { exact: true }).fill('two words');
-    await page.getByRole('button', { name: 'Use token' }).click();
-    await page.getByText('That is not a token').waitFor();
-
-    await page.getByLabel('Token', { exact: true }).fill(` Bearer ${TOKEN}\n`);
     await page.keyboard.press('Enter');
-    await page.getByText('Sending the token …part').waitFor();
-    await run(page, 'Authorization', `"authorization": "${SENT}"`);
+    await page.getByText('That is not a token').waitFor();
+    await page.getByLabel('Token', { exact: true }).fill('revoked-token');
+    await page.keyboard.press('Enter');
+    await page.getByText('The server refused this token').waitFor();
+    assert.equal(await page.getByLabel('Token', { exact: true }).inputValue(), '');
 
-    await page.getByRole('button', { name: 'Forget it' }).click();
-    await run(page, 'Authorization', 'Who are you?');
-  });
+    await signIn(page, ` Bearer ${TOKEN}`);
+    assert.deepEqual(await run(page, 'Caller'), { data: { caller: 'ayse by the cookie alone' } });
+  }, { expectedError: NOBODY, secrets: [TOKEN, 'revoked-token'] });
+  assert.equal(refusals, 2);
 });
 
-test('a refused token is named as such', async () => {
-  const refusals = await inPage(
-    '/graphiql#token=revoked-token',
-    async (page) => {
-      await run(page, 'Authorization', 'The server refused this token');
-      await page.getByText('The server refused a token').waitFor();
-    },
-    /401 \(Unauthorized\)/,
-  );
+pageTest('a session that ends under one’s hands leaves the tabs as they are', async () => {
+  const refusals = await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
+    await openTab(page, 'Members');
+    await setVariables(page, { search: 'Deniz' });
+    await run(page, 'Forget'); // ends all sessions
+    await openTab(page, 'Caller');
+    await execute(page);
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor();
+    assert.equal(await page.locator('main').getAttribute('inert'), '');
+
+    await signIn(page, TOKEN);
+    await shown(page, 'Your session has ended');
+    await run(page, 'Members');
+    await shown(page, '"name": "Deniz Kaya"');
+  }, { expectedError: NOBODY, secrets: [TOKEN, 'Deniz'] });
+  assert.equal(refusals, 1);
+});
+
+pageTest('a session whose time is up asks for the next by itself', async () => {
+  const refusals = await inPage('/graphiql#token=laurels_0123456789_hurried', async (page) => {
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Sign out' }).count(), 0);
+  }, { expectedError: NOBODY });
   assert.ok(refusals > 0);
 });
 
-test('a link opened over the page replaces the token', async () => {
+pageTest('another person finds neither the answers nor the variables of the one before', async () => {
   await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
-    await page.getByText('Sending the token …part').waitFor();
-    await page.evaluate(() => { location.hash = 'token=laurels_0123456789_another'; });
-    await page.getByText('Sending the token …ther').waitFor();
-    assert.equal(page.url(), `${origin}/graphiql`);
-    await run(page, 'Authorization', 'Bearer laurels_0123456789_another');
-  });
+    await run(page, 'Members');
+    await shown(page, 'Ayşe Demir');
+    await page.evaluate((token) => { location.hash = `token=${token}`; }, OTHER);
+    await page.getByText('Signed in as deniz').waitFor();
+    await openTab(page, 'Members');
+    await page.waitForTimeout(400);
+    assert.ok(!(await page.locator('.result-window').textContent()).includes('Demir'));
+    assert.deepEqual(await run(page, 'Caller'), { data: { caller: 'deniz by the cookie alone' } });
+  }, { secrets: [TOKEN, OTHER] });
 });
 
-/**
- * Opens a path in a profile of its own and, once the scenario is through, fails on a request to another
- * host, on an error in the console and on a breach of the policy. Returns how many errors were as expected.
- */
-async function inPage(path, scenario, expectedError = /(?!)/) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 860 } });
-  const foreign = [];
-  const problems = [];
-  let expected = 0;
-  context.on('request', (request) => {
-    const { protocol, host } = new URL(request.url());
-    if (!/^(data|blob):/.test(protocol) && `http://${host}` !== origin) foreign.push(request.url());
+pageTest('signing out ends the session and forgets the answers', async () => {
+  const refusals = await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
+    await run(page, 'Members');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
+    assert.deepEqual(await page.context().cookies(), []);
+    assert.ok(!(await page.content()).includes('Demir'));
+  }, { expectedError: NOBODY, secrets: [TOKEN] });
+  assert.equal(refusals, 1);
+});
+
+pageTest('operations are saved by name, exported, taken from a file, and opened', async () => {
+  await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
+    await openTab(page, 'Members');
+    await page.getByLabel('Show Operations').click();
+    await page.getByLabel('Save this tab’s operation as').fill('By name');
+    await page.keyboard.press('Enter');
+    await page.getByText('Saved as “By name”').waitFor();
+
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Export' }).click(),
+    ]);
+    assert.equal(file.suggestedFilename(), 'laurels-operations.json');
+    const exported = await file.path();
+    await page.getByRole('button', { name: 'Delete By name' }).click();
+    await page.getByText('None yet.').waitFor();
+    await page.getByLabel('File of operations').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
+    await page.getByText('This file holds no saved operations').waitFor();
+    await page.getByLabel('File of operations').setInputFiles(exported);
+    await page.getByRole('button', { name: 'By name', exact: true }).waitFor();
+
+    await page.reload();
+    await page.getByRole('button', { name: 'By name', exact: true }).waitFor();
+    await page.getByRole('button', { name: /^Listed/ }).click();
+    await page.getByTitle('Listed', { exact: true }).waitFor();
+    assert.deepEqual(await run(page, 'Listed'), { data: { caller: 'ayse by the cookie alone' } });
+    await page.getByLabel('Show History').click();
+    await page.getByRole('button', { name: 'Listed', exact: true }).first().waitFor();
+  }, { secrets: [TOKEN, 'Ayşe'] });
+});
+
+pageTest('a request to another host is seen, and the policy stops it', async ({ origin }) => {
+  const elsewhere = origin.replace('127.0.0.1', 'localhost');
+  const breach = inPage(`/graphiql#token=${TOKEN}`, async (page) => {
+    await page.getByText('Signed in as ayse').waitFor();
+    const sent = await page.evaluate((url) => fetch(url).then(() => 'sent', () => 'stopped'), elsewhere);
+    assert.equal(sent, 'stopped');
   });
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  page.on('websocket', (socket) => {
-    if (`http://${new URL(socket.url()).host}` !== origin) foreign.push(socket.url());
-  });
-  page.on('pageerror', (error) => problems.push(String(error)));
-  page.on('console', (message) => {
-    if (expectedError.test(message.text())) expected += 1;
-    else if (['error', 'warning'].includes(message.type())) problems.push(message.text());
-  });
-  try {
-    await page.goto(origin + path);
-    await scenario(page);
-    assert.deepEqual(foreign, [], 'requests to other hosts');
-    assert.deepEqual(problems, [], 'errors in the console');
-  } catch (error) {
-    throw new Error([error.message, 'Console:', ...problems].join('\n'), { cause: error });
-  } finally {
-    await context.close();
-  }
-  return expected;
-}
-
-/** Opens a tab by its operation's name, runs it and waits for a text in the response. */
-async function run(page, operation, answer) {
-  await page.getByTitle(operation, { exact: true }).click();
-  await page.waitForTimeout(500); // GraphiQL reads an operation's name a moment after its text
-  await page.getByRole('button', { name: /Execute query/ }).click();
-  // Monaco draws blanks as no-break spaces and wraps long lines.
-  await page.waitForFunction(
-    (text) =>
-      document
-        .querySelector('.result-window')
-        ?.textContent.replace(/\s+/g, ' ')
-        .includes(text),
-    answer,
-  );
-}
-
-function startServer() {
-  const venv = join(root, '.venv', 'bin', 'python');
-  const python = process.env.PYTHON ?? (existsSync(venv) ? venv : 'python3');
-  return spawn(python, ['-m', 'tests.browser.stub'], {
-    cwd: root,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-}
-
-async function firstLine(stream) {
-  for await (const line of createInterface({ input: stream })) return line;
-  throw new Error('the stub server ended before it said its port');
-}
-
-function findChromium() {
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const usual = names.flatMap((name) => folders.map((folder) => join(folder, name)));
-  const found = [process.env.CHROMIUM, ...usual].filter(Boolean).find(isExecutable);
-  return found ?? missing('Chromium', 'install it (Debian: apt install chromium) or set CHROMIUM');
-}
-
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function missing(what, remedy) {
-  throw new Error(`The browser tests need ${what}: ${remedy}`);
-}
+  await assert.rejects(breach, /Content Security Policy/);
+});

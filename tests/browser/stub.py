@@ -1,19 +1,16 @@
 """A small GraphQL server behind the GraphiQL page, for the browser to talk to.
 
-Its fields tell which `Authorization` they were asked with, so that the test sees what the page
-sends. It prints its port and serves until its standard input is closed. It is started from the
-repository's root: `python -m tests.browser.stub`.
+Its fields tell who asks, so that the test sees what the page sends. It prints its port and serves
+until its standard input is closed. It is started from the repository's root:
+`python -m tests.browser.stub`.
 """
 
 import asyncio
 import logging
-import socket
-import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import strawberry
-import uvicorn
 from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -25,18 +22,25 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import Info
 
 from app.ide import Tab, ide_routes
+from tests.browser.cookies import BRIEF, Sessions
+from tests.browser.serving import serve_until_told
 
-REVOKED = "Bearer revoked-token"
+SESSIONS = Sessions(
+    {
+        "laurels_0123456789_secretpart": "ayse",
+        "laurels_0123456789_another": "deniz",
+        "laurels_0123456789_hurried": BRIEF,
+    }
+)
 
 
 def caller(info: Info[Any, Any]) -> str:
-    """The `Authorization` of the request, or of the socket's first message."""
-    context = info.context
-    in_message = (context.get("connection_params") or {}).get("Authorization")
-    authorization: str | None = in_message or context["request"].headers.get("authorization")
-    if authorization is None:
+    """Whose session the request is of."""
+    request: HTTPConnection = info.context["request"]
+    name = SESSIONS.caller(request)
+    if name is None:
         raise GraphQLError("Who are you?", extensions={"code": "UNAUTHENTICATED"})
-    return authorization
+    return f"{name} by {request.headers.get('authorization', 'the cookie alone')}"
 
 
 @strawberry.type(description="A member of the programme.")
@@ -51,14 +55,23 @@ def find_members(info: Info[Any, Any], search: str = "") -> list[Member]:
     return [member for member in known if member.name.startswith(search)]
 
 
+def forget(info: Info[Any, Any]) -> bool:
+    caller(info)
+    SESSIONS.forget()
+    return True
+
+
 @strawberry.type
 class Query:
-    authorization: str = strawberry.field(
-        resolver=caller, description="What this request was sent with."
-    )
+    caller: str = strawberry.field(resolver=caller, description="Who asks.")
     members: list[Member] = strawberry.field(
         resolver=find_members, description="By how a name begins."
     )
+
+
+@strawberry.type
+class Mutation:
+    forget: bool = strawberry.mutation(resolver=forget, description="End all sessions.")
 
 
 @strawberry.type
@@ -70,47 +83,45 @@ class Subscription:
 
 
 class RefusingGraphQL(GraphQL[None, None]):
-    """Answers a revoked token as a gateway would: with 401, and no GraphQL."""
+    """Answers who isn't signed in as a gateway would: with 401, and no GraphQL."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if HTTPConnection(scope).headers.get("authorization") == REVOKED:
-            await PlainTextResponse("revoked", status_code=401)(scope, receive, send)
+        connection = HTTPConnection(scope)
+        if scope["type"] == "http" and SESSIONS.caller(connection) is None:
+            await PlainTextResponse("who?", status_code=401)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
 TABS = [
-    Tab("What the server sees", "query Authorization { authorization }"),
+    Tab("What the server sees", "query Caller { caller }"),
     Tab(
         "Find members; `</script>` in a title is text like any other",
         "query Members($search: String!) {\n  members(search: $search) { name points }\n}\n",
         {"search": "Ayşe"},
     ),
     Tab("Follow", "subscription Callers { callers }"),
+    Tab("Forget", "mutation Forget { forget }"),
+    Tab("Listed only", "query Listed { caller }", opened=False),
 ]
 
 
-async def serve() -> None:
+def application() -> Starlette:
+    """The page, the sessions and the endpoint."""
     logging.getLogger("strawberry.execution").setLevel(logging.CRITICAL)  # refusals are the point
-    schema = strawberry.Schema(Query, subscription=Subscription)
+    schema = strawberry.Schema(Query, Mutation, Subscription)
     endpoint = RefusingGraphQL(
         schema, graphql_ide=None, subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL]
     )
-    app = Starlette(
+    return Starlette(
         routes=[
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
-            *ide_routes("/graphql", TABS),
+            Route("/session", SESSIONS.serve, methods=["GET", "POST", "DELETE"]),
+            *ide_routes("/graphql", TABS, sign_in="/session/login"),
         ]
     )
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    print(listener.getsockname()[1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    server.should_exit = True
-    await serving
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve_until_told(application(), {}))

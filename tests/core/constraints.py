@@ -5,12 +5,27 @@ from __future__ import annotations
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
+ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
         "PRIMARY KEY (holder_id, currency_id, seq, lot_seq) INCLUDE (at, amount)",
+    },
+    "api_key": {
+        "CHECK ((id ~ '^[0-9a-f]{16}$'::text))",
+        "CHECK (((length(title) >= 1) AND (length(title) <= 100)))",
+        "CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 50)))",
+        "CHECK (((length(created_by) >= 1) AND (length(created_by) <= 300)))",
+        "CHECK ((expires_at > created_at))",
+        "PRIMARY KEY (id)",
+    },
+    "api_key_secret": {
+        "CHECK ((length(digest) = 32))",
+        "CHECK ((digest_key ~ '^[0-9a-f]{16}$'::text))",
+        "FOREIGN KEY (key_id) REFERENCES api_key(id)",
+        "PRIMARY KEY (digest)",
     },
     "assignment": {
         "CHECK (((kind = 3) = (ends IS NOT NULL)))",
@@ -82,6 +97,13 @@ CONSTRAINTS = {
         "FOREIGN KEY (event_id) REFERENCES event(id)",
         "PRIMARY KEY (event_id, line)",
     },
+    "export": {
+        "CHECK (((expires_at > at) AND (expires_at <= (at + '24:00:00'::interval))))",
+        "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
+        "CHECK (((length(variables) >= 2) AND (length(variables) <= 20000)))",
+        "CHECK ((jsonb_typeof(viewer) = 'object'::text))",
+        "PRIMARY KEY (id)",
+    },
     "holder": {"CHECK (((head IS NULL) = (booked_at IS NULL)))", "PRIMARY KEY (id)"},
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
@@ -130,8 +152,27 @@ CONSTRAINTS = {
         "INCLUDE (amount, occurred_at, active_at, expires_at, lapses_at, pending)",
     },
     "member": {"PRIMARY KEY (holder_id)"},
+    "outbox": {"CHECK ((kind >= 1))"},
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
+    "audit": {
+        "CHECK (((length(action) >= 1) AND (length(action) <= 64)))",
+        "CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))",
+        "CHECK (((length(request_id) >= 1) AND (length(request_id) <= 128)))",
+        "CHECK ((cardinality(roles) >= 1))",
+        "CHECK ((length(actor) <= 200))",
+        "PRIMARY KEY (id)",
+    },
+    "audit_outcome": {
+        "CHECK (((length(outcome) >= 1) AND (length(outcome) <= 64)))",
+        "FOREIGN KEY (audit_id) REFERENCES audit(id)",
+        "PRIMARY KEY (audit_id)",
+    },
+    "pseudonym_key": {
+        "CHECK ((length(key) = 16))",
+        "FOREIGN KEY (partner_id) REFERENCES partner(id)",
+        "PRIMARY KEY (partner_id)",
+    },
     "qualification": {
         "CHECK ((amount <> 0))",
         "CHECK ((counts_from >= at))",
@@ -312,5 +353,37 @@ CONSTRAINTS = {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "PRIMARY KEY (partner_id, kind, external_id)",
+    },
+    "webhook_attempt": {
+        "CHECK ((length(problem) <= 200))",
+        "CHECK ((milliseconds >= 0))",
+        "CHECK ((number >= 1))",
+        "FOREIGN KEY (delivery_id) REFERENCES webhook_delivery(id) ON DELETE CASCADE",
+        "PRIMARY KEY (delivery_id, number)",
+    },
+    "webhook_delivery": {
+        "CHECK ((((event_id IS NULL) = (holder_id IS NULL)) AND ((event_id IS NULL) = "
+        "(cardinality(topics) = 0))))",
+        "CHECK ((((state = 1) = (next_at IS NOT NULL)) AND ((state = 1) = (done_at IS NULL))))",
+        "CHECK (((state >= 1) AND (state <= 3)))",
+        "CHECK ((attempts >= 0))",
+        ENDPOINT,
+        "PRIMARY KEY (id)",
+        "UNIQUE (endpoint_id, event_id)",
+    },
+    "webhook_endpoint": {
+        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 6)))",
+        "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
+        "CHECK (((state = 1) = (disabled_at IS NULL)))",
+        "CHECK (((state >= 1) AND (state <= 4)))",
+        "CHECK (((url ~ '^https?://'::text) AND (length(url) <= 1000)))",
+        "PRIMARY KEY (id)",
+    },
+    "webhook_secret": {
+        "CHECK (((length(secret) >= 24) AND (length(secret) <= 64)))",
+        "CHECK ((ends_at >= created_at))",
+        "CHECK ((number >= 1))",
+        ENDPOINT,
+        "PRIMARY KEY (endpoint_id, number)",
     },
 }

@@ -30,9 +30,12 @@ WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c', 
 """
 #: What the application may do with a table beside reading and adding, where that isn't everything.
 _KEPT = (
-    "holder ledger lot standing relation redemption voucher reward_stock budget carry issue inbound"
+    "holder ledger lot standing relation redemption voucher reward_stock budget carry issue "
+    "inbound api_key"
 )
 KEPT: dict[str, set[str]] = {table: {"UPDATE"} for table in _KEPT.split()}
+KEPT["pseudonym_key"] = set()
+KEPT["export"] = {"DELETE"}
 KEPT["data_rule"] = set()  # of three columns: see test_rule_changes
 
 

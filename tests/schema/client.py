@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,22 +65,52 @@ class Clock:
 
 
 @dataclass
+class Tokens(Mapping[str, str]):
+    """A token of each caller, made when it is asked for: they are good for hours alone."""
+
+    clock: Clock
+
+    def __getitem__(self, who: str) -> str:
+        """The token of a role with its subject: `partner:grocer`, `admin:sam:support`."""
+        role, subject, *staff = who.split(":")
+        hours, now = timedelta(hours=12), self.clock()
+        return issue(SECRET, role, subject, hours, now, staff=staff or ["owner"])
+
+    def __iter__(self) -> Iterator[str]:
+        """No list: everybody has one."""
+        return iter(())
+
+    def __len__(self) -> int:
+        """See above."""
+        return 0
+
+
+@dataclass
 class Client:
     """Sends operations; `who` is a role with its subject, or None for nobody."""
 
     http: httpx.AsyncClient
     clock: Clock
-    tokens: dict[str, str]
+    tokens: Mapping[str, str]
     engine: Engine
 
     def member(self, member_id: str) -> str:
-        """A caller's name for a member, who gets a token."""
-        import base64
-
+        """A caller's name for a member."""
         holder = base64.b64decode(member_id).decode().partition(":")[2]
-        who = f"member:{holder}"
-        self.tokens[who] = issue(SECRET, "member", holder, timedelta(days=3650), self.clock())
-        return who
+        if not holder.isdigit():  # as a partner was told it
+            names = [p.pseudonyms.holder(holder) for p in self.engine.rulebook.partners.values()]
+            [holder] = [str(name) for name in names if name is not None]
+        return f"member:{holder}"
+
+    def told(self, who: str, thing: str) -> str:
+        """The id by which a partner knows what admins and members know by this one."""
+        role, _, code = who.partition(":")
+        if role != "partner":
+            return thing
+        kind, _, key = base64.b64decode(thing).decode().partition(":")
+        holder, dot, rest = key.partition(".")
+        name = self.engine.rulebook.partners[code].pseudonyms.of(int(holder))
+        return base64.b64encode(f"{kind}:{name}{dot}{rest}".encode()).decode()
 
     async def send(self, who: str | None, query: str, **variables: Any) -> dict[str, Any]:
         """The whole answer."""

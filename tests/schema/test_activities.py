@@ -94,7 +94,7 @@ async def test_staff_write_a_rule_on_reviews_and_members_earn_by_it(pantry: Clie
     )  # fmt: skip
     assert first == {
         "__typename": "ActivityRecorded", "externalId": "A-1", "replayed": False, "issued": [],
-        "member": {"id": me},
+        "member": {"id": pantry.told(STAFF, me)},
         "entries": [
             {
                 "amount": 10, "currency": {"code": "STAR"},

@@ -118,24 +118,27 @@ async def test_partners_adjust_only_where_the_programme_lets_them(
     api: Client, coalition: Rulebook
 ) -> None:
     ada = await api.enrol("9012")
-    done = await api.ask("partner:grocer", ADJUST, input=asked(ada, 5))
-    assert (done["code"], done["path"]) == ("UNKNOWN_REFERENCE", ["member"])
+    adas = api.told("partner:grocer", ada)
+    for who in (ada, api.told("partner:cafe", ada), adas):
+        done = await api.ask("partner:grocer", ADJUST, input=asked(who, 5))
+        path = ["member"] if who == adas else ["member", "id"]
+        assert (done["code"], done["path"]) == ("UNKNOWN_REFERENCE", path)
     await api.buy(
         "partner:grocer", "grocer",
         receipt("R1", "9012", "2026-11-22T11:00:00Z", ("PRODUCE", "10.00")),
     )  # fmt: skip
-    done = await api.ask("partner:grocer", ADJUST, input=asked(ada, 5))
+    done = await api.ask("partner:grocer", ADJUST, input=asked(adas, 5))
     assert done["code"] == "NOT_ALLOWED"
     assert (await api.ask("partner:grocer", TERMS))["limits"] is None
     terms = AdjustmentSettings.model_validate({"partner": {"each": 10}, "admin": {"per_day": 9}})
     object.__setattr__(coalition, "adjustments", terms)
     assert (await api.ask("partner:grocer", TERMS))["limits"] == {"each": 10, "perDay": None}
     assert (await api.ask("admin:root", TERMS))["limits"] == {"each": None, "perDay": 9}
-    done = await api.ask("partner:grocer", ADJUST, input=asked(ada, 11))
+    done = await api.ask("partner:grocer", ADJUST, input=asked(adas, 11))
     assert (done["code"], done["path"]) == ("NOT_ALLOWED", ["points"])
-    done = await api.ask("partner:grocer", ADJUST, input=asked(ada, 5, partner="cafe"))
+    done = await api.ask("partner:grocer", ADJUST, input=asked(adas, 5, partner="cafe"))
     assert (done["code"], done["path"]) == ("NOT_ALLOWED", ["partner"])
-    done = await api.ask("partner:grocer", ADJUST, input=asked(ada, 5))
+    done = await api.ask("partner:grocer", ADJUST, input=asked(adas, 5))
     assert done["adjustment"]["partner"] == {"code": "grocer"}
     # Its own are seen by it; the programme's and another's aren't.
     await api.ask("admin:root", ADJUST, input=asked(ada, 1))
@@ -145,8 +148,9 @@ async def test_partners_adjust_only_where_the_programme_lets_them(
     assert [x["node"]["points"] for x in (await api.ask("admin:root", REPORT))["edges"]] == [1, 5]
     ids = [x["node"]["id"] for x in (await api.ask("admin:root", REPORT))["edges"]]
     node = "query($id: ID!) { node(id: $id) { id } }"
-    assert await api.ask("partner:grocer", node, id=ids[0]) is None
-    assert await api.ask("partner:grocer", node, id=ids[1]) == {"id": ids[1]}
+    programmes, own = (api.told("partner:grocer", x) for x in ids)
+    assert await api.ask("partner:grocer", node, id=programmes) is None
+    assert await api.ask("partner:grocer", node, id=own) == {"id": own}
     assert await api.ask(api.member(ada), node, id=ids[1]) is None
 
 

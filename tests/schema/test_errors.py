@@ -93,12 +93,14 @@ async def test_settling(api: Client) -> None:
     """What is settled stays; what nobody knows isn't there; a key is for one thing."""
     who = await _rich(api)
     held = await api.ask(who, REDEEM, input={**ORDER, "hold": "2h"})
-    redemption = held["redemption"]["id"]
-    unknown = {"key": "u", "redemption": "UmVkZW1wdGlvbjoxLjE="}
-    malformed = {"key": "u", "redemption": "UmVkZW1wdGlvbjox"}
+    redemption = api.told("partner:grocer", held["redemption"]["id"])
+    nobodys = {"key": "u", "redemption": "UmVkZW1wdGlvbjoxLjE="}
+    unknown = {"key": "u", "redemption": api.told("partner:grocer", nobodys["redemption"])}
+    malformed = {"key": "u", "redemption": api.told("partner:grocer", "UmVkZW1wdGlvbjox")}
     for operation in (CONFIRM, CANCEL):
-        done = await api.ask("partner:grocer", operation, input=unknown)
-        assert (done["__typename"], done["path"]) == ("UnknownReferenceError", ["redemption"])
+        for redeemed in (nobodys, unknown):
+            done = await api.ask("partner:grocer", operation, input=redeemed)
+            assert (done["__typename"], done["path"]) == ("UnknownReferenceError", ["redemption"])
         done = await api.ask("partner:grocer", operation, input=malformed)
         assert (done["__typename"], done["path"]) == ("BadInputError", ["redemption"])
     settle = {"key": "c", "redemption": redemption}
@@ -116,6 +118,7 @@ async def test_a_hold_that_ran_out_cannot_be_confirmed(api: Client) -> None:
     who = await _rich(api)
     held = await api.ask(who, REDEEM, input={**ORDER, "hold": "2h"})
     api.clock.at += timedelta(hours=2)
+    held["redemption"]["id"] = api.told("partner:grocer", held["redemption"]["id"])
     settle = {"key": "c", "redemption": held["redemption"]["id"]}
     assert (await api.ask("partner:grocer", CONFIRM, input=settle))["code"] == "WRONG_STATE"
 
@@ -303,7 +306,7 @@ async def test_a_till_names_a_stranger_by_card_and_not_by_a_guessed_id(api: Clie
     who = await _rich(api)
     stranger = (await api.ask(who, "{ me { id } }"))["id"]
     order = {"key": "k", "partner": "outfitter", "reward": "tote", "currency": "LAUREL"}
-    by_id = {**order, "member": {"id": stranger}}
+    by_id = {**order, "member": {"id": api.told("partner:outfitter", stranger)}}
     done = await api.ask("partner:outfitter", REDEEM, input=by_id)
     assert (done["__typename"], done["path"]) == ("UnknownReferenceError", ["member"])
     me = await api.ask(who, '{ me { ledgers(currency: "LAUREL") { balance { active } } } }')

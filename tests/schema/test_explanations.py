@@ -378,8 +378,9 @@ async def test_a_member_reads_what_it_was_told(market: Client, engine: Engine) -
     node = "query($id: ID!) { node(id: $id) { id } }"
     for viewer, found in ((who, True), (other, False), (TILL, True), ("admin:root", True)):
         for notice in told:
-            asked = await market.ask(viewer, node, id=notice["id"])
-            assert (asked == {"id": notice["id"]}) is found
+            known = market.told(viewer, notice["id"])
+            asked = await market.ask(viewer, node, id=known)
+            assert (asked == {"id": known}) is found
     assert (await market.ask(other, NOTICES))["notices"]["edges"] == []
     for cursor in ("eA==", "bm90aWNlOng=", "bm90aWNlOjEuOTk5OTk5OTk5OTk5OTk5OTk5LjEuMS54"):
         answer = await market.send(who, NOTICES, after=cursor)

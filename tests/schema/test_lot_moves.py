@@ -65,7 +65,7 @@ async def test_a_move_is_previewed_done_and_told(api: Client, coalition: Ruleboo
     assert {k: v for k, v in made.items() if k != "id"} == {
         "at": "2026-11-22T12:00:00Z", "doneAt": "2026-11-22T12:00:00Z", "fromVersion": None,
         "allowSooner": False, "members": 1, "lots": 1, "points": points, "sooner": 0,
-        "later": points, "expired": 0, "caller": "admin", "currency": {"code": "LAUREL"},
+        "later": points, "expired": 0, "caller": "admin:root", "currency": {"code": "LAUREL"},
     }  # fmt: skip
     assert await api.ask("admin:root", MOVE, input=given) == {**done, "replayed": True}
     await api.ask("admin:root", MOVE, input={**given, "key": "2", "fromVersion": 1})

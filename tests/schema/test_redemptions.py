@@ -96,6 +96,7 @@ async def test_what_is_refused_names_its_field(
 async def test_its_partner_takes_it_back_and_the_member_reads_why(counter: Client) -> None:
     who = await rich(counter)
     done = await take(counter, who, "mug")
+    done["redemption"]["id"] = counter.told("partner:grocer", done["redemption"]["id"])
     counter.clock.tick(days=1)
     gone = await counter.ask("partner:grocer", REVERSE, input=back(done, writeOff=True))
     found = gone["redemption"]
@@ -113,6 +114,11 @@ async def test_its_partner_takes_it_back_and_the_member_reads_why(counter: Clien
     assert await prove() == []
 
 
+def _told(counter: Client, partner: str, done: dict[str, Any]) -> dict[str, Any]:
+    """A redemption as this partner is told of it."""
+    return {"redemption": {"id": counter.told(f"partner:{partner}", done["redemption"]["id"])}}
+
+
 async def test_who_may_take_what_back(counter: Client) -> None:
     """Its member not at all, another partner no more than what isn't there, an admin beyond."""
     who = await rich(counter)
@@ -121,14 +127,17 @@ async def test_who_may_take_what_back(counter: Client) -> None:
         None,
         "COMPLETED",
     )
+    grocers, grocers_final = _told(counter, "grocer", done), _told(counter, "grocer", final)
+    rivals = _told(counter, "rival", done)
     before = await dump()
     [error] = (await counter.send(who, REVERSE, input=back(done)))["errors"]
     assert error["extensions"]["code"] == "FORBIDDEN"
     for caller, given, kind, path in (
-        ("partner:rival", back(done), "UnknownReferenceError", ["redemption"]),
-        ("partner:grocer", back(final), "NotAllowedError", ["redemption"]),
-        ("partner:grocer", back(done, reason="no code"), "BadInputError", ["reason"]),
-        ("partner:grocer", back(done, key=""), "BadInputError", ["key"]),
+        ("partner:rival", back(grocers), "UnknownReferenceError", ["redemption"]),
+        ("partner:rival", back(rivals), "UnknownReferenceError", ["redemption"]),
+        ("partner:grocer", back(grocers_final), "NotAllowedError", ["redemption"]),
+        ("partner:grocer", back(grocers, reason="no code"), "BadInputError", ["reason"]),
+        ("partner:grocer", back(grocers, key=""), "BadInputError", ["key"]),
         ("partner:grocer", back(done, redemption="x"), "BadInputError", ["redemption"]),
     ):
         refused = await counter.ask(caller, REVERSE, input=given)
@@ -173,6 +182,7 @@ async def test_codes_are_imported_handed_out_and_looked_up(counter: Client) -> N
     assert held["redemption"]["codes"] == []
     ask = {"partner": "grocer", "code": " A "}
     assert await counter.ask("partner:grocer", BY_CODE, **ask) is None
+    held = _told(counter, "grocer", held)
     settle = {"key": "c", "redemption": held["redemption"]["id"]}
     await counter.ask("partner:grocer", CONFIRM, input=settle)
     found = await counter.ask("partner:grocer", BY_CODE, **ask)

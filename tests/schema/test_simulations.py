@@ -61,7 +61,8 @@ async def test_staff_try_a_draft_on_last_months_purchases(pantry: Client) -> Non
         ],
         "rules": [{"code": "tea", "now": 0, "then": 20}, {"code": "visit", "now": 3, "then": 3}],
         "winners": [
-            {"member": {"id": ada}, "currency": {"code": "STAR"}, "now": 2, "then": 22}
+            {"member": {"id": pantry.told(STAFF, ada)}, "currency": {"code": "STAR"}, "now": 2,
+             "then": 22}
         ],
         "losers": [], "tiers": [],
     }  # fmt: skip

@@ -1,5 +1,6 @@
-// The token: where it comes from and what may pass as one. It lives in the page's memory and nowhere
-// else: not in localStorage, not in sessionStorage, not in the address bar.
+// A token on its way in: where it comes from and what may pass as one. It lives in the page's memory for
+// as long as it takes to trade it for a session, and nowhere else: not in localStorage, not in
+// sessionStorage, not in the address bar.
 
 /** The token in the address's fragment (`#token=…`), which is removed at once; '' without one. */
 export function takeToken() {
@@ -13,9 +14,4 @@ export function takeToken() {
 export function cleanToken(pasted) {
   const token = pasted.trim().replace(/^(authorization:\s*)?bearer\s+/i, '');
   return /^[\x21-\x7e]+$/.test(token) ? token : '';
-}
-
-/** Words for a token: of a long one its ending, enough to tell two apart and too little to use. */
-export function nameOf(token) {
-  return token.length >= 20 ? `the token …${token.slice(-4)}` : 'a token';
 }

@@ -1,40 +1,40 @@
-// Sends operations to the server: HTTP for queries and mutations, graphql-ws for subscriptions.
-// Whatever goes wrong comes back as a GraphQL error that says what to do next.
+// Sends operations to the server: HTTP for queries and mutations, graphql-ws for subscriptions, both by
+// the session's cookie. Whatever goes wrong comes back as a GraphQL error that says what to do next.
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { createClient } from 'graphql-ws';
+import { CSRF } from './session.js';
 
-export const NO_TOKEN = 'Paste a token: make one with `laurels token --admin`';
-const REFUSED =
-  'The server refused this token: it may be mistyped, expired or revoked. Make another with `laurels token --admin`';
+const ENDED = 'Your session has ended: sign in again, then run this once more';
 const SILENT = 'The server did not answer. Is `laurels serve` running?';
 
-const AUTHENTICATION_CODES = new Set(['UNAUTHENTICATED', 'UNAUTHORIZED']);
-
-/**
- * A fetcher for one token, and the function that closes its socket.
- * `onRefused` hears, after each answer, whether the server refused the caller.
- */
-export function connect({ url, subscriptionUrl }, token, onRefused) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+/** A fetcher; `onEnded` hears when the server doesn't know the caller any more. */
+export function connect({ url, subscriptionUrl }, onEnded) {
   const wsClient = subscriptionUrl
-    ? createClient({ url: socketUrl(subscriptionUrl), connectionParams: headers, retryAttempts: 0 })
+    ? createClient({ url: socketUrl(subscriptionUrl), retryAttempts: 0 })
     : undefined;
-  const fetcher = createGraphiQLFetcher({
+  return createGraphiQLFetcher({
     url,
     wsClient,
     enableIncrementalDelivery: false,
+    headers: CSRF,
     fetch: async (target, init) => {
-      const { status, body } = await post(target, {
-        ...init,
-        headers: { ...init.headers, ...headers },
-      });
-      const refused = isRefusal(status, body);
-      onRefused(refused);
-      const advice = refused ? (token ? REFUSED : NO_TOKEN) : null;
-      return Response.json(advice ? withAdvice(body, advice) : body);
+      const { status, body } = await post(target, init);
+      if (!isRefusal(status, body)) return Response.json(body);
+      onEnded();
+      return Response.json({ ...body, errors: [{ message: ENDED }, ...(body.errors ?? [])] });
     },
   });
-  return { fetcher, close: () => wsClient?.dispose() };
+}
+
+/** One operation on the page's own behalf; its data. Throws with the server's words. */
+export async function query({ url }, text, variables) {
+  const { body } = await post(url, {
+    method: 'POST',
+    headers: { ...CSRF, 'content-type': 'application/json' },
+    body: JSON.stringify({ query: text, variables }),
+  });
+  if (!body.data) throw new Error(body.errors?.[0]?.message ?? SILENT);
+  return body.data;
 }
 
 async function post(target, init) {
@@ -56,11 +56,9 @@ async function post(target, init) {
 function isRefusal(status, body) {
   return (
     status === 401 ||
-    (body.errors ?? []).some(({ extensions }) => AUTHENTICATION_CODES.has(extensions?.code))
+    (body.errors ?? []).some(({ extensions }) => extensions?.code === 'UNAUTHENTICATED')
   );
 }
-
-const withAdvice = (body, message) => ({ ...body, errors: [{ message }, ...(body.errors ?? [])] });
 
 function socketUrl(path) {
   const url = new URL(path, location.href);

@@ -1,0 +1,23 @@
+"""What the GraphQL face keeps beside the books, and what is told to the outside."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+from core.store.exports import EXPORT_TABLES
+from core.store.keys import KEY_TABLES
+from core.store.outbox import OUTBOX_TABLES
+from core.store.pseudonyms import PSEUDONYM_TABLE
+from core.store.webhooks import WEBHOOK_TABLES
+
+_TABLES = (
+    PSEUDONYM_TABLE,
+    KEY_TABLES,
+    OUTBOX_TABLES,
+    WEBHOOK_TABLES,
+    EXPORT_TABLES,
+)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("core", "0003_jobs")]
+    operations = [ops.RunSQL(sql) for sql in _TABLES]

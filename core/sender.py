@@ -1,0 +1,160 @@
+"""Sends webhooks: what is due is claimed, put together, sent, and noted.
+
+An endpoint is sent a few at a time, and its next ones once these have ended: a slow one keeps no
+other waiting. In which order a receiver hears of a member's changes isn't promised. Knows neither
+GraphQL nor HTTP: how a payload is found and how it is posted are handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeAlias
+
+import structlog
+
+from core.store import webhook_deliveries as store
+from core.store.webhook_deliveries import Claimed, Finished
+from core.webhooks import (
+    TEST_TYPE,
+    DeliveryState,
+    EndpointState,
+    Topic,
+    body_of,
+    headers,
+    message_id,
+    next_wait,
+)
+
+#: Deliveries of one endpoint that are under way in this process, and of all.
+EACH, MOST = 10, 200
+#: Who claimed a delivery and says nothing for so long has died.
+LEASE = timedelta(minutes=2)
+#: Payloads that are put together at a time: they read the database that others wait for.
+_AT_ONCE = 2
+_GONE = 410
+_log = structlog.get_logger("laurels.webhooks")
+
+
+class Payload(NamedTuple):
+    """What is told: ids that stand in where it would be too long, and what the query answered."""
+
+    ids: Mapping[str, Any]
+    found: Mapping[str, Any] | None
+
+
+class Reply(NamedTuple):
+    """How a receiver replied: None and the problem where it didn't. `patience`: it asked for."""
+
+    status: int | None
+    milliseconds: int
+    problem: str = ""
+    patience: timedelta | None = None
+
+
+Find: TypeAlias = Callable[[Claimed], Awaitable[Payload]]
+Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[Reply]]
+
+
+class Sender:
+    """Sends for one process, until its tasks are cancelled."""
+
+    def __init__(
+        self,
+        find: Find,
+        post: Post,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._find, self._post, self._clock, self._chance = find, post, clock, chance
+        self._finding = asyncio.Semaphore(_AT_ONCE)
+        self._busy: Counter[int] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done: list[Finished] = []
+
+    async def turn(self) -> int:
+        """Note what has ended and begin what is due, in a statement each; how many began."""
+        await self._note()
+        room = MOST - len(self._tasks)
+        if room <= 0:
+            return 0
+        busy = [endpoint for endpoint, count in self._busy.items() if count]
+        claimed = await store.claim(self._clock(), LEASE, busy, EACH, room)
+        for one in claimed:
+            self._busy[one.endpoint] += 1
+            task = asyncio.create_task(self._send(one), name=f"webhook {one.id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(claimed)
+
+    async def idle(self) -> None:
+        """Wait for all that is under way, and note how it went."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        await self._note()
+
+    async def stop(self) -> None:
+        """Leave what is under way to whoever claims it next."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _note(self) -> None:
+        done, self._done = self._done, []
+        if done:
+            try:
+                await store.finish(done)
+            except BaseException:
+                self._done = done + self._done  # it is noted next time
+                raise
+
+    async def _send(self, claimed: Claimed) -> None:
+        try:
+            reply = await self._attempt(claimed)
+            self._done.append(judge(claimed, reply, self._clock(), self._chance()))
+        finally:
+            self._busy[claimed.endpoint] -= 1
+            if not self._busy[claimed.endpoint]:
+                del self._busy[claimed.endpoint]
+
+    async def _attempt(self, claimed: Claimed) -> Reply:
+        try:
+            async with self._finding:
+                body = await self._body(claimed)
+        except Exception:
+            _log.exception("a webhook couldn't be put together", delivery=claimed.id)
+            return Reply(None, 0, "it couldn't be put together here; it is tried again")
+        now = self._clock()
+        said = headers(message_id(claimed.id), now, body, claimed.secrets)
+        return await self._post(claimed.url, said, body)
+
+    async def _body(self, claimed: Claimed) -> bytes:
+        if claimed.event is None:
+            return body_of([TEST_TYPE], claimed.created_at, {}, None)
+        payload = await self._find(claimed)
+        types = [Topic(number).type for number in claimed.topics]
+        at = claimed.booked_at or claimed.created_at
+        return body_of(types, at, payload.ids, payload.found)
+
+
+def judge(claimed: Claimed, reply: Reply, now: datetime, chance: float) -> Finished:
+    """What becomes of a delivery after an attempt."""
+    state, next_at, ends = DeliveryState.DELIVERED, None, None
+    problem = reply.problem
+    if reply.status is None or not 200 <= reply.status < 300:
+        problem = problem or f"it was answered {reply.status}"
+        wait = next_wait(claimed.attempt, chance, reply.patience)
+        if reply.status == _GONE:
+            state, ends = DeliveryState.FAILED, EndpointState.GONE
+        elif wait is None:
+            state, ends = DeliveryState.FAILED, EndpointState.FAILING
+        else:
+            state, next_at = DeliveryState.PENDING, now + wait
+    return Finished(
+        claimed.id, claimed.attempt, state, next_at, now, reply.status, reply.milliseconds,
+        problem[:200], ends,
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+// The schema before graphql-eslint: its rules for schemas and for Relay, all as errors.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import graphql from '@graphql-eslint/eslint-plugin';
+import { ESLint } from 'eslint';
+import { Kind, parse } from 'graphql';
+import { root } from './served.mjs';
+
+const SCHEMA = readFileSync(join(root, 'schema', 'schema.graphql'), 'utf8');
+
+// The rules' own defaults but for four options. By Relay's specification a connection pages forward, backward or
+// both (ours: forward), and a list may hold something else than edges. An id is for what is an object of its own,
+// which here is what implements Node: an amount of money has none. And everything is described, not types alone.
+const RULES = {
+  ...graphql.configs['flat/schema-recommended'].rules,
+  ...graphql.configs['flat/schema-relay'].rules,
+  '@graphql-eslint/relay-arguments': ['error', { includeBoth: false }],
+  '@graphql-eslint/relay-edge-types': [
+    'error',
+    { withEdgeSuffix: true, shouldImplementNode: true, listTypeCanWrapOnlyEdgeType: false },
+  ],
+  '@graphql-eslint/require-description': [
+    'error',
+    {
+      types: true,
+      DirectiveDefinition: true,
+      EnumValueDefinition: true,
+      FieldDefinition: true,
+      InputValueDefinition: true,
+      rootField: true,
+    },
+  ],
+};
+
+const withoutIds = (sdl) =>
+  parse(sdl)
+    .definitions.filter((d) => d.kind === Kind.OBJECT_TYPE_DEFINITION)
+    .filter((d) => !d.interfaces.some((i) => i.name.value === 'Node'))
+    .map((d) => d.name.value);
+
+/** What the rules have against a schema, as "rule: message". */
+async function lint(sdl) {
+  const folder = mkdtempSync(join(tmpdir(), 'laurels-lint-'));
+  try {
+    const path = join(folder, 'schema.graphql');
+    writeFileSync(path, sdl);
+    const ids = ['error', { exceptions: { types: withoutIds(sdl) } }];
+    const eslint = new ESLint({
+      cwd: folder,
+      overrideConfigFile: true,
+      overrideConfig: {
+        files: ['**/*.graphql'],
+        plugins: { '@graphql-eslint': graphql },
+        languageOptions: { parser: graphql.parser, parserOptions: { graphQLConfig: { schema: path } } },
+        rules: { ...RULES, '@graphql-eslint/strict-id-in-types': ids },
+      },
+    });
+    const [{ messages }] = await eslint.lintFiles([path]);
+    return messages.map((m) => `${m.ruleId.split('/')[1]}: ${m.message.replaceAll(/\s+/g, ' ')}`).sort();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The schema with one thing wrong; a control that changes nothing is refused. */
+function spoilt(from, to) {
+  assert.ok(SCHEMA.includes(from), `the schema has no ${from}`);
+  return SCHEMA.replace(from, to);
+}
+
+test('no rule has anything against the schema', async () => {
+  assert.deepEqual(await lint(SCHEMA), []);
+});
+
+const FAULTS = [
+  ['no-unreachable-types', 'type LedgerEntryEdge {', 'type LedgerEntryPair {'],
+  ['relay-edge-types', 'cursor: String!', 'place: String!'],
+  ['relay-page-info', 'hasNextPage: Boolean!', 'hasNextPage: Boolean'],
+  ['relay-arguments', 'first: Int! = 20', 'most: Int! = 20'],
+  ['relay-connection-types', 'type AdjustmentConnection {', 'type AdjustmentReport {'],
+  ['naming-convention', 'union RedeemRewardResult', 'union redeem_reward_result'],
+  ['strict-id-in-types', '  id: ID!\n', '  key: String!\n'],
+  ['require-description', '"""Points were earned."""\n', ''],
+];
+
+for (const [rule, from, to] of FAULTS)
+  test(`${rule} sees "${to.trim() || 'nothing'}" in place of "${from.trim()}"`, async () => {
+    const complaints = await lint(spoilt(from, to));
+    assert.ok(complaints.some((line) => line.startsWith(`${rule}: `)), complaints.join('\n'));
+  });
