@@ -85,7 +85,7 @@ const FAULTS = [
   ['relay-arguments', 'first: Int! = 20', 'most: Int! = 20'],
   ['relay-connection-types', 'AdjustmentConnection', 'AdjustmentReport'],
   ['naming-convention', 'RedeemRewardResult', 'redeem_reward_result'],
-  ['strict-id-in-types', '  id: ID!\n', '  key: String!\n'],
+  ['strict-id-in-types', 'Globally Unique ID of this object"""\n  id: ID!', 'key"""\n  key: String!'],
   ['require-description', '"""Points were earned."""\n', ''],
 ];
 
