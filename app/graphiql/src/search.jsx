@@ -38,6 +38,7 @@ export function Search({ config, tab }) {
         ref={field}
         type="search"
         autoComplete="off"
+        onInput={() => setSaid('')}
         placeholder="card, email, phone, reference, id"
         aria-describedby={`${id}-said`}
       />
