@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeAlias
 
+from starlette.requests import HTTPConnection
+
 from app.authentication import Authenticator
-from app.exports import links
 from app.tokens import TokenError
-from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
-from schema.feed import Feed
 
 #: Sockets and streams of one caller: a member's devices, a partner's tills.
 MOST_EACH = 200
@@ -22,16 +20,16 @@ MOST_OPEN = 10_000
 _UNAVAILABLE = 503
 #: Finds out who is asking. Raises TokenError.
 Ask: TypeAlias = Callable[[], Awaitable[Viewer]]
+#: Makes the context of an operation that came in this way, of this viewer's.
+Make: TypeAlias = Callable[[HTTPConnection, Viewer, Ask | None], Context]
 
 
 @dataclass
 class Callers:
     """What all ways to follow something share."""
 
-    engine: Engine
     trust: Authenticator
-    now: Callable[[], datetime]
-    feed: Feed
+    make: Make
     most_each: int = MOST_EACH
     most_open: int = MOST_OPEN
     _open: Counter[str] = field(default_factory=Counter)
@@ -54,7 +52,7 @@ class Callers:
         if not self._open[viewer.caller]:
             del self._open[viewer.caller]
 
-    async def context(self, ask: Ask) -> Context:
+    async def context(self, request: HTTPConnection, ask: Ask) -> Context:
         """The context of one operation of whoever this is now; nobody, once that has ended."""
 
         known = ANONYMOUS
@@ -68,8 +66,4 @@ class Callers:
                 known = known if error.status == _UNAVAILABLE else ANONYMOUS
             return known
 
-        viewer = await again()
-        return Context(
-            self.engine, viewer, self.now, self.trust.keys, export_link=links(self.trust.secrets),
-            feed=self.feed, again=again,
-        )  # fmt: skip
+        return self.make(request, await again(), again)

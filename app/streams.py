@@ -10,20 +10,24 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.http import GraphQLRequestData
 from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 
-from app.answers import failure, told
-from app.callers import Ask, Callers
+from app.answers import failure
+from app.callers import Callers
+from app.negotiation import EVENTS
+from schema.context import Context
+from schema.masking import answer
 
-EVENTS = "text/event-stream"
+if TYPE_CHECKING:
+    from app.graphql_http import Asked
+
 #: Seconds of silence after which a comment shows that the connection lives.
 KEEP_ALIVE = 15.0
 #: Seconds in which a client takes what was sent, or is cut off.
@@ -32,28 +36,6 @@ _HEADERS = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",  # a proxy in front mustn't collect events
 }
-
-
-def prefers_events(accept: str) -> bool:
-    """Whether a client would rather have events than any other type that it names.
-
-    Some clients name every type that they know on every request; of equals the first counts.
-    """
-    wanted = [_weighed(part) for part in accept.lower().split(",")]
-    best = max(wanted, key=lambda pair: pair[1])  # the first of the best
-    return best[0] == EVENTS and best[1] > 0
-
-
-def _weighed(part: str) -> tuple[str, float]:
-    kind, *parameters = (piece.strip() for piece in part.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return kind, float(value)
-            except ValueError:
-                return kind, 0.0
-    return kind, 1.0
 
 
 class Streams:
@@ -71,25 +53,25 @@ class Streams:
         """The server stops: cut off all streams, or it would wait for them."""
         self._stopping.set()
 
-    async def respond(self, request: Request, asked: GraphQLRequestData) -> Response:
+    async def respond(self, request: HTTPConnection, asked: Asked) -> Response:
         """The answer that streams the results of an operation. Raises TokenError."""
-        viewer = await self.callers.trust.viewer(request.headers)
+        ask = partial(self.callers.trust.viewer, request.headers)
+        viewer = await ask()
         if not self.callers.enter(viewer):
             return failure(429, "too many streams are open", {"retry-after": "30"})
-        ask = partial(self.callers.trust.viewer, request.headers)
-        return Events(
-            self._results(asked, ask), partial(self.callers.leave, viewer), self._stopping,
-            self.keep_alive,
-        )  # fmt: skip
+        context = await self.callers.context(request, ask)
+        leave = partial(self.callers.leave, viewer)
+        results = self._results(asked, context)
+        return Events(results, context, leave, self._stopping, self.keep_alive)
 
     async def _results(
-        self, asked: GraphQLRequestData, ask: Ask
+        self, asked: Asked, context: Context
     ) -> AsyncGenerator[ExecutionResult, None]:
         source = await self.schema.stream(
             asked.query,
             variable_values=asked.variables,
-            context_value=await self.callers.context(ask),
-            operation_name=asked.operation_name,
+            context_value=context,
+            operation_name=asked.operation,
             operation_extensions=asked.extensions,
         )
         async with aclosing(source):
@@ -104,6 +86,7 @@ class Events(Response):
     def __init__(
         self,
         results: AsyncGenerator[ExecutionResult, None],
+        context: Context,
         leave: Callable[[], None],
         stopping: asyncio.Event,
         keep_alive: float,
@@ -111,6 +94,7 @@ class Events(Response):
         super().__init__(headers=_HEADERS, media_type=EVENTS)
         del self.headers["content-length"]
         self._results = results
+        self._context = context
         self._leave = leave
         self._stopping = stopping
         self._keep_alive = keep_alive
@@ -132,8 +116,8 @@ class Events(Response):
                     await self._send(send, ": alive\n\n")
             await self._end(send, *tasks)
         finally:
-            for task in tasks:
-                task.cancel()
+            for task in tasks[1:] if self._context.changing else tasks:
+                task.cancel()  # but a change goes on, whoever has gone
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._results.aclose()
             self._leave()
@@ -142,7 +126,7 @@ class Events(Response):
         """All steps of an operation in one task: what it holds may belong to that."""
         async with aclosing(self._results):
             async for result in self._results:
-                await self._send(send, event("next", told(result)))
+                await self._send(send, event("next", answer(result)))
         await self._send(send, event("complete"))
 
     async def _send(self, send: Send, text: str) -> None:
