@@ -1,4 +1,7 @@
-"""Refusals of a request as a whole. Knows nothing of what was asked."""
+"""Refusals of a request as a whole.
+
+Knows nothing of what was asked.
+"""
 
 from __future__ import annotations
 

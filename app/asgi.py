@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app.authentication import Authenticator
 from app.bodies import BodyLimit
-from app.callers import Ask, Callers
+from app.callers import Callers
 from app.envelope import Envelope, refused
-from app.exports import Exports, links
+from app.exports import Exports
 from app.graphql_http import Endpoint
 from app.health import HEALTH_ROUTES
 from app.inbox import Inbox
@@ -26,7 +25,6 @@ from app.streams import Streams
 from core.posting import Engine
 from core.signing import Secrets
 from schema.build import Schema, build_schema
-from schema.context import Context, Viewer
 from schema.feed import Feed
 
 
@@ -54,13 +52,12 @@ def create_app(
     """
     trust = authenticator or Authenticator(Secrets(secret), now)
     schema = schema or build_schema()
-    contexts = Contexts(engine, trust, now, feed or Feed())
-    callers = Callers(trust, contexts.made)
+    callers = Callers(engine, trust, now, feed or Feed())
     streams = Streams(schema, callers)
     app = Starlette(
         routes=[
             # Not a Mount: that would answer /graphql with a redirect.
-            Route("/graphql", Endpoint(schema, contexts.of, streams)),
+            Route("/graphql", Endpoint(schema, callers, streams)),
             WebSocketRoute("/graphql", Sockets(schema, callers)),
             Route("/in/{partner}/{adapter}", BodyLimit(Inbox(engine, now))),
             Route("/export/{id}", Exports(engine, trust.secrets, now, schema)),
@@ -74,36 +71,3 @@ def create_app(
     )
     app.state.streams = streams
     return app
-
-
-class Contexts:
-    """Makes the context of each request: who is asking, and from where."""
-
-    def __init__(
-        self, engine: Engine, trust: Authenticator, now: Callable[[], datetime], feed: Feed
-    ) -> None:
-        self.engine = engine
-        self.trust = trust
-        self.now = now
-        self.feed = feed
-
-    async def of(self, request: HTTPConnection) -> Context:
-        """Who is asking, by their credentials. Raises TokenError."""
-        return self.made(request, await self.trust.viewer(request.headers))
-
-    def made(self, request: HTTPConnection, viewer: Viewer, again: Ask | None = None) -> Context:
-        """What an operation of this viewer's is handed; `again` asks anew who that is."""
-        reason = request.headers.get("x-reason", "")[:500].strip()
-        return Context(
-            self.engine,
-            viewer,
-            self.now,
-            self.trust.keys,
-            request_id=request.state.request_id,
-            reason=reason or None,
-            export_link=links(self.trust.secrets),
-            # As the server says, which knows which proxies to believe.
-            address=request.client.host if request.client else "",
-            feed=self.feed,
-            again=again,
-        )

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 
 from starlette.requests import HTTPConnection
 
 from app.authentication import Authenticator
+from app.exports import links
 from app.tokens import TokenError
+from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
+from schema.feed import Feed
 
 #: Sockets and streams of one caller: a member's devices, a partner's tills.
 MOST_EACH = 200
@@ -20,16 +24,16 @@ MOST_OPEN = 10_000
 _UNAVAILABLE = 503
 #: Finds out who is asking. Raises TokenError.
 Ask: TypeAlias = Callable[[], Awaitable[Viewer]]
-#: Makes the context of an operation that came in this way, of this viewer's.
-Make: TypeAlias = Callable[[HTTPConnection, Viewer, Ask | None], Context]
 
 
 @dataclass
 class Callers:
     """What all ways to follow something share."""
 
+    engine: Engine
     trust: Authenticator
-    make: Make
+    now: Callable[[], datetime]
+    feed: Feed
     most_each: int = MOST_EACH
     most_open: int = MOST_OPEN
     _open: Counter[str] = field(default_factory=Counter)
@@ -52,9 +56,12 @@ class Callers:
         if not self._open[viewer.caller]:
             del self._open[viewer.caller]
 
-    async def context(self, request: HTTPConnection, ask: Ask) -> Context:
-        """The context of one operation of whoever this is now; nobody, once that has ended."""
+    async def of(self, request: HTTPConnection) -> Context:
+        """The context of one request, by its credentials. Raises TokenError."""
+        return self._context(request, await self.trust.viewer(request.headers))
 
+    async def following(self, request: HTTPConnection, ask: Ask) -> Context:
+        """The context of one operation of whoever this is now; nobody, once that has ended."""
         known = ANONYMOUS
 
         async def again() -> Viewer:
@@ -66,4 +73,16 @@ class Callers:
                 known = known if error.status == _UNAVAILABLE else ANONYMOUS
             return known
 
-        return self.make(request, await again(), again)
+        return self._context(request, await again(), again)
+
+    def _context(
+        self, request: HTTPConnection, viewer: Viewer, again: Ask | None = None
+    ) -> Context:
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
+            request_id=request.state.request_id, reason=reason or None,
+            export_link=links(self.trust.secrets),
+            # As the server says, which knows which proxies to believe.
+            address=request.client.host if request.client else "",
+        )  # fmt: skip

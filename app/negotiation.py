@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 JSON = "application/json"
-EVENTS = "text/event-stream"
 GRAPHQL_JSON = "application/graphql-response+json"
 
 
@@ -31,16 +30,6 @@ def negotiated(accept: str | None, offered: Sequence[str] = (JSON, GRAPHQL_JSON)
         if q > 0 and (best is None or rank > best):
             best, chosen = rank, media
     return chosen
-
-
-def prefers_events(accept: str | None) -> bool:
-    """Whether a client would rather have events than any other type that it names.
-
-    Some clients name every type that they know on every request; of equals the first counts.
-    """
-    ranges = list(_ranges((accept or "")[:2000]))
-    best = max(ranges, key=lambda found: found[1])  # the first of the best
-    return best[0] == EVENTS and best[1] > 0
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:

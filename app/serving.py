@@ -85,6 +85,8 @@ async def _serve(
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
         trust = authenticator(settings, http, now)
+        provider = login(settings, trust)
+        sign_in = None if provider is None else "/session/login"
         async with (
             watched(),
             up_to_date(runtime),
@@ -94,10 +96,10 @@ async def _serve(
             app = create_app(
                 runtime.engine,
                 secret,
-                ide_routes=ide_routes("/graphql", ADMIN_TABS),
+                ide_routes=ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
                 now=now,
                 authenticator=trust,
-                login=login(settings, trust),
+                login=provider,
                 schema=schema,
                 feed=feed,
             )

@@ -329,7 +329,7 @@ class Sockets(GraphQL[Session, None]):
     async def operation(self, context: Session) -> Context:
         """The context of one operation."""
         assert context.ask is not None
-        return await self.callers.context(context.request, context.ask)
+        return await self.callers.following(context.request, context.ask)
 
     def leave(self, context: Session) -> None:
         """Count a socket no more."""

@@ -107,12 +107,12 @@ class Context:
     reason: str | None = None
     #: Makes the signed URL of an export; None: this process serves none.
     export_link: Callable[[int, datetime], str] | None = None
+    feed: Feed = field(default_factory=Feed)
+    again: Callable[[], Awaitable[Viewer]] | None = None
     #: Where the request comes from: by this strangers are told apart.
     address: str = ""
     #: What we do on the viewer's behalf, such as an export: neither charged nor to be trusted.
     ours: bool = False
-    feed: Feed = field(default_factory=Feed)
-    again: Callable[[], Awaitable[Viewer]] | None = None
     #: What an admin is doing right now: see `schema.acts`.
     act: Act | None = field(init=False, default=None)
     #: A change has begun: it goes on, even where nobody waits for it.

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.negotiation import prefers_events
+from app.streams import prefers_events
 from app.tokens import issue
 from core.posting import Engine
 from tests.schema.client import SECRET, Client
