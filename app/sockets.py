@@ -28,7 +28,6 @@ from strawberry.http.exceptions import (
     NonTextMessageReceived,
     WebSocketDisconnected,
 )
-from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
@@ -41,6 +40,7 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from app.callers import Ask, Callers
 from app.tokens import TokenError
+from schema.build import Schema
 from schema.context import ANONYMOUS, Context, Viewer
 from schema.masking import answer, unexpected
 
@@ -205,8 +205,9 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
             operation_name=operation.operation_name,
             operation_extensions=operation.extensions,
         )
-        async with aclosing(source):
-            async for result in source:
+        results = self.view.gate.paid(operation.context, source)
+        async with aclosing(results):
+            async for result in results:
                 assert isinstance(result, ExecutionResult)
                 if ended(result):
                     await operation.send_initial_errors(result.errors or [])
@@ -274,7 +275,7 @@ class Sockets(GraphQL[Session, None]):
     graphql_transport_ws_handler_class = Handler
 
     def __init__(
-        self, schema: BaseSchema, callers: Callers, allowed_origins: Sequence[str] = ()
+        self, schema: Schema, callers: Callers, allowed_origins: Sequence[str] = ()
     ) -> None:
         super().__init__(
             schema,
@@ -284,6 +285,7 @@ class Sockets(GraphQL[Session, None]):
             allowed_origins=allowed_origins,
         )
         self.callers = callers
+        self.gate = schema.gate
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,12 +16,12 @@ import orjson
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 
 from app.answers import failure
 from app.callers import Callers
 from app.requests import Asked
+from schema.build import Schema
 from schema.context import Context
 from schema.masking import answer
 
@@ -61,9 +61,7 @@ def _weighed(part: str) -> tuple[str, float]:
 class Streams:
     """All streams of this process."""
 
-    def __init__(
-        self, schema: BaseSchema, callers: Callers, keep_alive: float = KEEP_ALIVE
-    ) -> None:
+    def __init__(self, schema: Schema, callers: Callers, keep_alive: float = KEEP_ALIVE) -> None:
         self.schema = schema
         self.callers = callers
         self.keep_alive = keep_alive
@@ -94,8 +92,9 @@ class Streams:
             operation_name=asked.operation,
             operation_extensions=asked.extensions,
         )
-        async with aclosing(source):
-            async for result in source:
+        results = self.schema.gate.paid(context, source)
+        async with aclosing(results):
+            async for result in results:
                 assert isinstance(result, ExecutionResult)
                 yield result
 
