@@ -114,6 +114,37 @@ pageTest('a redemption is made and reversed, by operations from the list', async
   }, { secrets: secretsOf(place) });
 });
 
+pageTest('a ledger is followed by the cookie, and drawn anew when it changes', async (place) => {
+  await inPage(`/graphiql#token=${place.told.owner}`, async (page) => {
+    await openTab(page, 'FindMember');
+    await page.getByLabel('Show Operations').click();
+    await fromList(page, 'FollowLedger');
+    await page.getByLabel('Show Pictures').click();
+    await execute(page);
+    const active = page.getByRole('img', { name: 'LAUREL · Balance' }).locator('desc');
+    await active.waitFor({ state: 'attached' });
+    const before = points(await active.textContent());
+    const booked = await page.evaluate(adjust);
+    assertNoError(booked, 'the adjustment beside it');
+    await page.waitForFunction(
+      (wanted) => [...document.querySelectorAll('.picture desc')].some((desc) => desc.textContent.startsWith(wanted)),
+      `Active: ${before + 7};`,
+    );
+    await page.getByRole('button', { name: /Stop query/ }).click();
+  }, { secrets: secretsOf(place) });
+});
+
+const points = (text) => Number(/^Active: ([\d,]+);/.exec(text)[1].replaceAll(',', ''));
+
+/** Seven laurels for Ada, by the page's own session; runs in the page. */
+async function adjust() {
+  const input = '{ key: "followed", member: { card: "9012" }, currency: "LAUREL", points: 7, reason: "goodwill" }';
+  const query = `mutation { adjustPoints(input: ${input}) { __typename ... on Error { message } } }`;
+  const headers = { 'content-type': 'application/json', 'x-laurels-csrf': '1' };
+  const answer = await fetch('/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) });
+  return answer.json();
+}
+
 async function fromList(page, name) {
   await page.getByRole('button', { name: new RegExp(`^${name} `) }).click();
   await page.getByTitle(name, { exact: true }).waitFor();

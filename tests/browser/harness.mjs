@@ -42,7 +42,7 @@ export function pages(module) {
     });
   }
   const pageTest = (name, scenario) => {
-    if (!missing) return test(name, { timeout: 90_000 }, () => scenario(place));
+    if (!missing) return test(name, { timeout: 180_000 }, () => scenario(place));
     if (process.env.CI) return test(name, () => assert.fail(`missing: ${missing}`));
     return test(name, { skip: `LEFT OUT, missing: ${missing}` }, () => {});
   };
