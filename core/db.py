@@ -51,6 +51,15 @@ _unhurried: asyncpg.Pool[asyncpg.Record] | None = None
 _patient: ContextVar[bool] = ContextVar("patient", default=False)
 
 
+async def _as_it_is(connection: Connection) -> None:
+    """Nothing to undo: the pool's own reset would cost each statement another round trip.
+
+    It ends a transaction that was left open all the same, and whatever outlives one is kept to
+    `session`.
+    """
+    del connection
+
+
 def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict[str, Any]:
     """The ORM's configuration for a `postgresql://` address; `role` None keeps the login's own.
 
@@ -70,7 +79,14 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
         "database": unquote(parts.path.lstrip("/")) or "postgres",
         "minsize": 1,
         "maxsize": pool,
-        "server_settings": {"timezone": "UTC", **({"role": role} if role else {})},
+        "reset": _as_it_is,
+        "server_settings": {
+            "timezone": "UTC",
+            # Our statements take arrays of any length and go by keys: planned for each they take
+            # longer to plan than to run. A plan is made anew every five minutes, as tables grow.
+            "plan_cache_mode": "force_generic_plan",
+            **({"role": role} if role else {}),
+        },
     }
     return {
         "connections": {
@@ -170,6 +186,22 @@ async def reading() -> AsyncIterator[Connection]:
     pool = await _pool()
     async with pool.acquire() as connection:
         yield connection
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[Connection]:
+    """A connection for what outlives a transaction, such as locks: freed of them at the end."""
+    pool = await _pool()
+    async with pool.acquire() as connection:
+        try:
+            yield connection
+        finally:
+            try:
+                if not connection.is_closed():
+                    await connection.reset()
+            except BaseException:
+                connection.terminate()  # whoever gets it next must not hold them
+                raise
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.executor import FastExecutor
 from schema.exports import ExportMutations
 from schema.gate import Gate
 from schema.inbound import InboundMutations, InboundQueries
@@ -169,6 +170,7 @@ def _whole() -> Schema:
         Subscription,
         types=[Lot],
         exception_handlers=HANDLERS,
+        execution_context_class=FastExecutor,
         config=StrawberryConfig(
             scalar_map={**SCALARS, AttributeValue: ATTRIBUTE_VALUE},
             disable_field_suggestions=True,

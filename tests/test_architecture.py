@@ -108,7 +108,7 @@ def tries_in_resolvers(sources: Sources) -> list[str]:
     is what stands around all resolvers: the gate, and the record of what an admin did, which is
     ended however that ended.
     """
-    around = ("errors", "gate", "deadline", "acts")
+    around = ("errors", "gate", "deadline", "acts", "executor", "waits")
     no_resolvers = [f"schema/{name}.py" for name in around]
     return [
         f"{path}:{node.lineno} catches"
