@@ -15,7 +15,16 @@ from rich.progress import Progress
 from rich.text import Text
 
 from app import codes as codes_file
-from app import credentials_cli, demo, importer, inbound_cli, serving, whatif, work
+from app import (
+    credentials_cli,
+    demo,
+    documents,
+    importer,
+    inbound_cli,
+    serving,
+    whatif,
+    work,
+)
 from app import sandbox as sandboxes
 from app.plugin_settings import from_environment
 from app.runtime import database, running
@@ -41,6 +50,7 @@ from schema.build import build_schema
 
 commands = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 commands.command()(whatif.simulate)
+commands.command()(documents.documents)
 
 
 @commands.command()
