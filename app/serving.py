@@ -1,4 +1,4 @@
-"""Serves the application in this process, with the worker beside it. Knows no GraphQL.
+"""Serves the application in this process, with the worker beside it. Knows no noun.
 
 The database outlives the server by a moment: what was started first stops last.
 """
@@ -6,22 +6,36 @@ The database outlives the server by a moment: what was started first stops last.
 from __future__ import annotations
 
 import gc
+import socket
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import httpx
 import uvicorn
 from rich.console import Console
+from starlette.applications import Starlette
 
 from app.asgi import create_app
+from app.feeding import feeding
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
+from app.sockets import MOST_BYTES
+from app.streams import Streams
 from app.trust import authenticator, login
 from app.watchdog import watched
 from app.work import stopped_gently, working
+from core import db
+from schema.build import Schema, build_schema
+from schema.context import Role
+from schema.documents import Documents, read_manifest
+from schema.gate import Gate
+from schema.rates import Buckets, Rate
 
+#: Seconds in which requests may come to their end when the server stops.
+_GRACE = 20
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
 
@@ -40,37 +54,83 @@ async def serve(
         await _serve(settings, name, out, prepare)
 
 
+def schema_of(settings: Settings) -> Schema:
+    """The schema with the limits that are set. Raises ManifestError."""
+    path = settings.trusted_documents
+    trusted = None if path is None else read_manifest(path)
+    rates: dict[Role, Rate] = {
+        "anonymous": settings.rate_stranger,
+        "member": settings.rate_member,
+        "partner": settings.rate_partner,
+        "admin": settings.rate_admin,
+    }
+    documents = Documents(trusted, trusted_only=settings.trusted_only)
+    gate = Gate(Buckets(rates, time.monotonic), documents=documents)
+    return build_schema(gate, query_timeout=settings.query_timeout)
+
+
 async def _serve(
     settings: Settings, name: str | None, out: Console, prepare: Prepare | None
 ) -> None:
     secret = settings.signing_secret()
-    async with running(settings, name=name) as runtime, httpx.AsyncClient() as http:
+    schema = schema_of(settings)
+    async with (
+        running(settings, name=name, waits=db.SERVING) as runtime,
+        httpx.AsyncClient() as http,
+    ):
         address = f"http://{settings.host}:{settings.port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
-        trust = authenticator(settings, http, now)
-        app = create_app(
-            runtime.engine,
-            secret,
-            ide_routes=ide_routes("/graphql", ADMIN_TABS),
-            now=now,
-            authenticator=trust,
-            login=login(settings, trust),
-        )
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            lifespan="off",
-            log_level=settings.log_level,
-            access_log=False,
-            ws="none",
-        )
-        # What the start made lives as long as the process: the collector needn't look at it again.
-        gc.collect()
-        gc.freeze()
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
-        async with watched(), up_to_date(runtime), working(runtime, wanted=settings.worker):
-            await uvicorn.Server(config).serve()
+        trust = authenticator(settings, http, now)
+        provider = login(settings, trust)
+        sign_in = None if provider is None else "/session/login"
+        async with (
+            watched(),
+            up_to_date(runtime),
+            feeding(runtime.url, now) as feed,
+            working(runtime, wanted=settings.worker),
+        ):
+            app = create_app(
+                runtime.engine,
+                secret,
+                ide_routes=ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                now=now,
+                authenticator=trust,
+                login=provider,
+                schema=schema,
+                feed=feed,
+            )
+            # What the start made lives as long as the process: no need to look at it again.
+            gc.collect()
+            gc.freeze()
+            await Server(app, settings.host, settings.port, settings.log_level).serve()
+
+
+class Server(uvicorn.Server):
+    """Serves an application and its sockets on one address."""
+
+    def __init__(self, app: Starlette, host: str, port: int, log_level: str) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                lifespan="off",
+                log_level=log_level,
+                access_log=False,
+                ws="websockets-sansio",
+                ws_max_size=MOST_BYTES,
+                # Messages are short, and every idle socket would keep what it takes to pack them.
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=_GRACE,
+            )
+        )
+        self._streams: Streams = app.state.streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close sockets with 1012, which clients take for "come back", and cut off streams."""
+        self._streams.stop()
+        await super().shutdown(sockets)

@@ -180,7 +180,7 @@ def check_url(url: str, private: Collection[str]) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise BadInput("url is no address", "url") from None
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in private):
+    if not url.startswith("https://") and not (url.startswith("http://") and host in private):
         raise BadInput("url begins with https://", "url")
     if not host or port == 0 or "@" in parts.netloc or "#" in url:
         raise BadInput("url is a host and a path, without a user's name and without #", "url")

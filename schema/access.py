@@ -8,6 +8,8 @@ Knows nothing of tokens.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,7 +122,7 @@ class Allow(FieldExtension):
     def resolve(
         self, next_: SyncExtensionResolver, source: Any, info: Info, **arguments: Any
     ) -> Any:
-        """Refuse, or go on: before a resolver that doesn't wait, and before a stream."""
+        """Refuse, or go on: before a resolver that doesn't wait."""
         return next_(source, info, **arguments) if self.admits(info.context) else None
 
     async def resolve_async(
@@ -136,6 +138,27 @@ class Allow(FieldExtension):
                 info.context, info._raw_info, lambda: next_(source, info, **arguments)
             )
         return await next_(source, info, **arguments)
+
+
+class AllowStream(Allow):
+    """Lets in whom the rule admits to a subscription, and asks again before each message."""
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """Refuse, or hand out the stream."""
+        self.admits(info.context)
+        # Strawberry takes a resolver that yields for one that is awaited.
+        stream: AsyncGenerator[Any, None] = next_(source, info, **arguments)  # type: ignore[assignment]
+        return self._checked(info.context, stream)
+
+    async def _checked(
+        self, context: Context, stream: AsyncGenerator[Any, None]
+    ) -> AsyncGenerator[Any, None]:
+        async with aclosing(stream) as messages:
+            async for message in messages:
+                self.admits(context)
+                yield message
 
 
 def allow(
@@ -162,6 +185,16 @@ def allow_change(
 ) -> list[FieldExtension]:
     """The extensions of a mutation that these may call."""
     return [Allow(Rule(member, partner, admin, newcomers), mutation=True)]
+
+
+def allow_stream(
+    *,
+    member: bool = False,
+    partner: Scope | Literal["any"] | None = None,
+    admin: frozenset[StaffRole] = frozenset(),
+) -> list[FieldExtension]:
+    """The extensions of a subscription that these may open."""
+    return [AllowStream(Rule(member, partner, admin))]
 
 
 async def knows(context: Context, holder: int) -> bool:

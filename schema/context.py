@@ -16,6 +16,7 @@ from core.joining import Login
 from core.keys import ApiKeys
 from core.posting import Engine
 from core.rulebook import PartnerTerms
+from schema.feed import Feed
 from schema.loaders import Loaders
 
 Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
@@ -71,6 +72,10 @@ class Viewer:
 ANONYMOUS = Viewer("anonymous")
 
 
+def _stay() -> None:
+    pass
+
+
 @dataclass
 class Act:
     """What an admin is doing: its record's number, and what is looked at before and after."""
@@ -85,9 +90,12 @@ class Act:
 
 @dataclass
 class Context:
-    """One operation's context. `instant` stands still within a query and within each mutation.
+    """One operation's context.
 
-    `keys` are the partners' API keys, where they may be made and changed.
+    `instant` stands still within a query, within each mutation and within each message of a
+    subscription. `feed` is what subscriptions follow, and `again` finds out anew who is asking, by
+    the same credentials: nobody, once they have ended. `keys` are the partners' API keys, where
+    they may be made and changed.
     """
 
     engine: Engine
@@ -99,8 +107,16 @@ class Context:
     reason: str | None = None
     #: Makes the signed URL of an export; None: this process serves none.
     export_link: Callable[[int, datetime], str] | None = None
+    feed: Feed = field(default_factory=Feed)
+    again: Callable[[], Awaitable[Viewer]] | None = None
+    #: Where the request comes from: by this strangers are told apart.
+    address: str = ""
+    #: What we do on the viewer's behalf, such as an export: neither charged nor to be trusted.
+    ours: bool = False
     #: What an admin is doing right now: see `schema.acts`.
     act: Act | None = field(init=False, default=None)
+    #: Called when the client has gone: gives a query up; a change goes on.
+    leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

@@ -29,6 +29,13 @@ def change(description: str, *, extensions: Sequence[FieldExtension]) -> Callabl
     return cast("Callable[[F], F]", field)
 
 
+def stream(description: str, *, extensions: Sequence[FieldExtension]) -> Callable[[F], F]:
+    """Make a method that yields a subscription; its description says whom its rule lets in."""
+    said = _with_access(description, extensions)
+    field = strawberry.subscription(description=said, extensions=list(extensions))
+    return cast("Callable[[F], F]", field)
+
+
 def _with_access(description: str, extensions: Sequence[FieldExtension]) -> str:
     rules = [extension.rule.words for extension in extensions if isinstance(extension, Allow)]
     return " ".join([description, *rules])

@@ -148,6 +148,11 @@ class Loaders(StoryLoaders):
         return one(stock_left)
 
     @cached_property
+    def event(self) -> DataLoader[int, lookups.EventRecord | None]:
+        """A booked event."""
+        return one(lookups.events)
+
+    @cached_property
     def entry(self) -> DataLoader[EntryKey, Transfer | None]:
         """One transfer."""
         return one(lookups.entries)

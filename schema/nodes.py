@@ -35,7 +35,7 @@ from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
 from schema.waiting import visible_waiting
 from schema.webhook_deliveries import visible_sent
-from schema.webhooks import visible_endpoint
+from schema.webhook_endpoints import visible_endpoint
 
 AnyNode = relay.Node | None
 

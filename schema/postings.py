@@ -29,21 +29,31 @@ class Posted:
 
     @answer("What was booked for it, in all currencies.")
     async def entries(self, info: Info) -> list[LedgerEntry]:
-        key = (self.holder, self.booked_at)
-        return [LedgerEntry.of(t) for t in await info.context.loaders.posted.load(key)]
+        return await entries_of(info, self.holder, self.booked_at)
 
     @answer("The tiers that it changed.")
     async def tier_changes(self, info: Info) -> list[TierChange]:
-        ladders = info.context.engine.rulebook.ladders
-        own = info.context.partner
-        return [
-            TierChange.of(ladders[c.ladder], c.at, c.before, c.after)
-            for c in await info.context.loaders.tier_changes.load((self.holder, self.booked_at))
-            if c.ladder in ladders and (own is None or ladders[c.ladder].owner in (None, own.id))
-        ]
+        return await changes_of_tiers(info, self.holder, self.booked_at)
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
         from schema.members import Member  # a circle, closed here
 
         return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
+
+
+async def entries_of(info: Info, holder: int, booked_at: datetime) -> list[LedgerEntry]:
+    """What a posting booked."""
+    posted = await info.context.loaders.posted.load((holder, booked_at))
+    return [LedgerEntry.of(transfer) for transfer in posted]
+
+
+async def changes_of_tiers(info: Info, holder: int, booked_at: datetime) -> list[TierChange]:
+    """The tiers that a posting changed, as far as the viewer may know the ladders."""
+    ladders = info.context.engine.rulebook.ladders
+    own = info.context.partner
+    return [
+        TierChange.of(ladders[c.ladder], c.at, c.before, c.after)
+        for c in await info.context.loaders.tier_changes.load((holder, booked_at))
+        if c.ladder in ladders and (own is None or ladders[c.ladder].owner in (None, own.id))
+    ]

@@ -24,7 +24,7 @@ from schema.errors import BadInputError, IdempotencyConflictError, UnknownRefere
 from schema.fields import answer, change
 from schema.ids import numbers, parse_number
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
-from schema.webhooks import WebhookChange, WebhookEndpoint, own_endpoint, sees
+from schema.webhook_endpoints import WebhookChange, WebhookEndpoint, own_endpoint, sees
 
 
 class WebhookDeliveryState(enum.Enum):

@@ -5,9 +5,8 @@ What was sent is `schema.webhook_deliveries`'. Knows nothing of how anything is 
 
 from __future__ import annotations
 
-import enum
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import strawberry
@@ -18,10 +17,9 @@ from core.endpoints import LONGEST_OVERLAP, MOST_ENDPOINTS, Request, Wanted
 from core.errors import UnknownReference
 from core.rulebook import PartnerTerms
 from core.store import webhooks as store
-from core.webhooks import EndpointState, Topic
+from core.webhooks import Topic
 from schema.access import MANAGERS, SCOPES, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
-from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -29,101 +27,12 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
-from schema.ids import numbers, parse_number
 from schema.paging import After, First, check_first, cursor, page, read_number
-from schema.partners import Partner, partner_of
 from schema.payloads import check_query, viewer_of
+from schema.webhook_endpoints import QUERY, WebhookChange, WebhookEndpoint, watched_endpoint
 
 #: Hours for which the secret before the newest signs too, unless another number is asked for.
 _OVERLAP = 24
-QUERY = (
-    "A GraphQL query whose answer is sent. It runs as the partner, with the scopes of the key that "
-    "saved it (saved by an admin: with every scope that reads). It may ask for `$member: ID`, "
-    "`$purchase: ID` and `$redemption: ID`: the ids of what the change is about. One declared as "
-    "`ID!` that a change lacks, or an answer of 20 kB, and only the ids are sent. Null: always "
-    "only the ids."
-)
-
-
-class WebhookChange(enum.Enum):
-    """What kinds of changes are told; the numbers are the engine's."""
-
-    PURCHASE_RECORDED = Topic.PURCHASE_RECORDED.value
-    PURCHASE_CHANGED = Topic.PURCHASE_CHANGED.value
-    ACTIVITY_RECORDED = Topic.ACTIVITY_RECORDED.value
-    REDEMPTION_CHANGED = Topic.REDEMPTION_CHANGED.value
-    TIER_CHANGED = Topic.TIER_CHANGED.value
-    POINTS_CHANGED = Topic.POINTS_CHANGED.value
-
-
-class WebhookEndpointState(enum.Enum):
-    """Whether an endpoint is sent anything; the numbers are the engine's."""
-
-    ENABLED = EndpointState.ENABLED.value
-    DISABLED = EndpointState.DISABLED.value
-    GONE = EndpointState.GONE.value
-    FAILING = EndpointState.FAILING.value
-
-
-words(
-    WebhookChange,
-    "What happened. A change may be several of these.",
-    PURCHASE_RECORDED="A purchase was recorded.",
-    PURCHASE_CHANGED="A purchase was returned, cancelled, edited or fulfilled.",
-    ACTIVITY_RECORDED="An activity was recorded or withdrawn.",
-    REDEMPTION_CHANGED="A redemption went on.",
-    TIER_CHANGED="A tier changed.",
-    POINTS_CHANGED="Points moved.",
-)
-words(
-    WebhookEndpointState,
-    "Whether an endpoint is sent anything.",
-    ENABLED="It is.",
-    DISABLED="Not: it was disabled by hand.",
-    GONE="Not: its receiver said that it is gone (410).",
-    FAILING="Not: it took nothing for days.",
-)
-
-
-@strawberry.type(description="Where a partner wants to be told of changes.")
-class WebhookEndpoint(relay.Node):
-    """Whoever hands one out has asked whether the viewer may read it."""
-
-    key: relay.NodeID[int]
-    row: strawberry.Private[store.Endpoint]
-    url: str = strawberry.field(description="The address.")
-    changes: list[WebhookChange] = strawberry.field(description="Of what it is told.")
-    query: str | None = strawberry.field(description=QUERY)
-    scopes: list[str] = strawberry.field(
-        description="The permissions with which the query runs: those of the key that saved it."
-    )
-    created_at: datetime = strawberry.field(description="When it was made.")
-    state: WebhookEndpointState = strawberry.field(description="Whether it is sent anything.")
-    disabled_at: datetime | None = strawberry.field(
-        description="Since when it isn't sent anything; null: it is."
-    )
-    delivered_at: datetime | None = strawberry.field(
-        description="When it last took something; null: never."
-    )
-
-    @answer("The partner.")
-    async def partner(self, info: Info) -> Partner:
-        return await partner_of(info, self.row.partner)
-
-    @answer("Until when the secret before the newest signs too; null: it doesn't.")
-    def old_secret_until(self, info: Info) -> datetime | None:
-        until = self.row.until
-        return until if until is not None and until > info.context.instant else None
-
-    @classmethod
-    def of(cls, row: store.Endpoint) -> WebhookEndpoint:
-        """From the store."""
-        return cls(
-            key=row.id, row=row, url=row.url, changes=[WebhookChange(n) for n in row.topics],
-            query=row.query, scopes=list(row.scopes), created_at=row.created_at,
-            state=WebhookEndpointState(row.state), disabled_at=row.disabled_at,
-            delivered_at=row.took_at,
-        )  # fmt: skip
 
 
 @strawberry.input(description="A new endpoint.")
@@ -284,7 +193,7 @@ class WebhookMutations:
             UpdateWebhookEndpointInput, strawberry.argument(description="What is to be otherwise.")
         ],
     ) -> UpdateWebhookEndpointResult | None:
-        known = await own_endpoint(info.context, input.id)
+        known = await watched_endpoint(info.context, input.id)
         topics = {Topic(number) for number in known.topics}
         if input.changes is not None:
             topics = {Topic(wanted.value) for wanted in input.changes.value}
@@ -310,7 +219,7 @@ class WebhookMutations:
         input: Annotated[RotateWebhookSecretInput, strawberry.argument(description="Of which.")],
     ) -> RotateWebhookSecretResult | None:
         context = info.context
-        known = await own_endpoint(context, input.id)
+        known = await watched_endpoint(context, input.id)
         request = Request(context.viewer.caller, input.key)
         overlap = timedelta(hours=input.overlap_hours)
         made = await engine.rotate(known.id, overlap, request, context.instant)
@@ -341,7 +250,7 @@ class WebhookMutations:
     async def delete_webhook_endpoint(
         self, info: Info, id: EndpointId
     ) -> DeleteWebhookEndpointResult | None:
-        known = await own_endpoint(info.context, id)
+        known = await watched_endpoint(info.context, id)
         await engine.delete(known.id)
         return WebhookEndpointDeleted(id=id)
 
@@ -363,29 +272,6 @@ def _checked(info: Info, partner: PartnerTerms, wanted: Wanted) -> Wanted:
 
 
 async def _switch(context: Context, id: strawberry.ID, *, on: bool) -> WebhookEndpointSaved:
-    known = await own_endpoint(context, id)
+    known = await watched_endpoint(context, id)
     saved = await engine.switch(known.id, on, context.instant)
     return WebhookEndpointSaved(endpoint=WebhookEndpoint.of(saved))
-
-
-async def own_endpoint(context: Context, id: strawberry.ID, *path: str) -> store.Endpoint:
-    """The endpoint of this id. Raises UnknownReference where the viewer has none such."""
-    number = parse_number(context, "WebhookEndpoint", id, *(path or ("id",)))
-    found = await store.read([number]) if number < 2**31 else {}
-    if number not in found or not sees(context, found[number].partner):
-        raise UnknownReference("no such endpoint", *(path or ("id",)))
-    return found[number]
-
-
-def sees(context: Context, partner: int) -> bool:
-    """Whether the viewer may read what is a partner's own."""
-    own = context.partner
-    return context.viewer.role == "admin" or (own is not None and own.id == partner)
-
-
-async def visible_endpoint(info: Info, key: str) -> WebhookEndpoint | None:
-    """The endpoint of this number, if there is one and the viewer may read it."""
-    found = numbers(key, 1)
-    rows = await store.read(found) if found is not None and found[0] < 2**31 else {}
-    row = next(iter(rows.values()), None)
-    return WebhookEndpoint.of(row) if row and sees(info.context, row.partner) else None

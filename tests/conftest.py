@@ -62,16 +62,21 @@ def engine(database: str, rulebook: Rulebook) -> Engine:
     return Engine(rulebook)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def coalition(database: str) -> Rulebook:
-    """The rulebook of the brands that are installed, on a fresh database."""
+@pytest.fixture(scope="session")
+def brands() -> list[Declared]:
+    """What the brands that are installed declare; asked for once, for they are frozen."""
     collected = collect()
     assert not collected.refused, [str(r) for r in collected.refused]
-    declared = [
+    return [
         Declared(p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders)
         for p in collected.installed
     ]
-    return await install(_shared(declared), declared, NOW)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def coalition(database: str, brands: list[Declared]) -> Rulebook:
+    """The rulebook of the brands that are installed, on a fresh database."""
+    return await install(_shared(brands), brands, NOW)
 
 
 def _shared(declared: list[Declared]) -> Programme:

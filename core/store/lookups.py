@@ -51,6 +51,19 @@ class LotRecord(NamedTuple):
     policy: str | None
 
 
+class EventRecord(NamedTuple):
+    """A booked event; of later ones of a purchase `purchase` is the purchase's event."""
+
+    id: int
+    holder: int
+    kind: int
+    occurred_at: datetime
+    booked_at: datetime
+    partner: int
+    purchase: int | None
+    external_id: str
+
+
 class Source(NamedTuple):
     """What a transfer took from one lot."""
 
@@ -263,6 +276,16 @@ async def redemption_page(
     ):
         found.setdefault(row[0], []).append(row)
     return found
+
+
+async def events(ids: Sequence[int]) -> dict[int, EventRecord]:
+    """Booked events by id."""
+    rows = await _fetch(
+        "SELECT id, holder_id, kind, occurred_at, booked_at, partner_id, purchase_id, external_id "
+        "FROM event WHERE id = ANY($1)",
+        list(ids),
+    )
+    return {row[0]: EventRecord(*row) for row in rows}
 
 
 async def partners(ids: Sequence[int]) -> dict[int, PartnerRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
+ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
     "allocation": {
         "CHECK ((amount <> 0))",
@@ -352,5 +353,37 @@ CONSTRAINTS = {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "PRIMARY KEY (partner_id, kind, external_id)",
+    },
+    "webhook_attempt": {
+        "CHECK ((length(problem) <= 200))",
+        "CHECK ((milliseconds >= 0))",
+        "CHECK ((number >= 1))",
+        "FOREIGN KEY (delivery_id) REFERENCES webhook_delivery(id) ON DELETE CASCADE",
+        "PRIMARY KEY (delivery_id, number)",
+    },
+    "webhook_delivery": {
+        "CHECK ((((event_id IS NULL) = (holder_id IS NULL)) AND ((event_id IS NULL) = "
+        "(cardinality(topics) = 0))))",
+        "CHECK ((((state = 1) = (next_at IS NOT NULL)) AND ((state = 1) = (done_at IS NULL))))",
+        "CHECK (((state >= 1) AND (state <= 3)))",
+        "CHECK ((attempts >= 0))",
+        ENDPOINT,
+        "PRIMARY KEY (id)",
+        "UNIQUE (endpoint_id, event_id)",
+    },
+    "webhook_endpoint": {
+        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 6)))",
+        "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
+        "CHECK (((state = 1) = (disabled_at IS NULL)))",
+        "CHECK (((state >= 1) AND (state <= 4)))",
+        "CHECK (((url ~ '^https?://'::text) AND (length(url) <= 1000)))",
+        "PRIMARY KEY (id)",
+    },
+    "webhook_secret": {
+        "CHECK (((length(secret) >= 24) AND (length(secret) <= 64)))",
+        "CHECK ((ends_at >= created_at))",
+        "CHECK ((number >= 1))",
+        ENDPOINT,
+        "PRIMARY KEY (endpoint_id, number)",
     },
 }

@@ -27,6 +27,13 @@ OF_NONE = {"purchase": "none", "occurredAt": AT}
 SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
 STAFF = {"partner", "admin"}
+HOOK = {
+    "key": "w",
+    "partner": "grocer",
+    "url": "https://grocer.example/hook",
+    "changes": ["TIER_CHANGED"],
+}
+NO_HOOK = "V2ViaG9va0VuZHBvaW50Ojk5OTk="
 
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
@@ -85,6 +92,51 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     ),
     "nodes": ('{ nodes(ids: ["UGFydG5lcjpjYWZl"]) { id } }', {}, {"member", *STAFF}),
     "auditRecords": ("{ auditRecords { edges { node { id } } } }", {}, {"admin"}),
+    "webhookEndpoints": ("{ webhookEndpoints { edges { node { id } } } }", {}, STAFF),
+    "webhookDeliveries": ("{ webhookDeliveries { edges { node { id } } } }", {}, STAFF),
+    "createWebhookEndpoint": (
+        """mutation($input: CreateWebhookEndpointInput!) {
+        createWebhookEndpoint(input: $input) { __typename } }""",
+        {"input": HOOK},
+        STAFF,
+    ),
+    "updateWebhookEndpoint": (
+        """mutation($input: UpdateWebhookEndpointInput!) {
+        updateWebhookEndpoint(input: $input) { __typename } }""",
+        {"input": {"id": NO_HOOK}},
+        STAFF,
+    ),
+    "rotateWebhookSecret": (
+        """mutation($input: RotateWebhookSecretInput!) {
+        rotateWebhookSecret(input: $input) { __typename } }""",
+        {"input": {"key": "r", "id": NO_HOOK}},
+        STAFF,
+    ),
+    "disableWebhookEndpoint": (
+        "mutation($id: ID!) { disableWebhookEndpoint(id: $id) { __typename } }",
+        {"id": NO_HOOK},
+        STAFF,
+    ),
+    "enableWebhookEndpoint": (
+        "mutation($id: ID!) { enableWebhookEndpoint(id: $id) { __typename } }",
+        {"id": NO_HOOK},
+        STAFF,
+    ),
+    "deleteWebhookEndpoint": (
+        "mutation($id: ID!) { deleteWebhookEndpoint(id: $id) { __typename } }",
+        {"id": NO_HOOK},
+        STAFF,
+    ),
+    "sendTestWebhook": (
+        "mutation($input: SendTestWebhookInput!) { sendTestWebhook(input: $input) { __typename } }",
+        {"input": {"key": "t", "id": NO_HOOK}},
+        STAFF,
+    ),
+    "replayWebhookDelivery": (
+        "mutation($id: ID!) { replayWebhookDelivery(id: $id) { __typename } }",
+        {"id": "V2ViaG9va0RlbGl2ZXJ5Ojk5OTk="},
+        STAFF,
+    ),
     "waitingReturns": (WAITING, {}, {"partner", "admin"}),
     "enrolMember": (ENROL, {"input": {"card": "new"}}, {"partner", "admin"}),
     "recordPurchases": (
@@ -232,4 +284,22 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
     ),
+    "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
+    "createApiKey": (
+        "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "title": "Till", "scopes": ["MEMBERS_READ"]}},
+        STAFF,
+    ),
+    "rotateApiKey": (
+        "mutation($input: RotateApiKeyInput!) { rotateApiKey(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "id": "0" * 16}},
+        STAFF,
+    ),
+    "revokeApiKey": (
+        "mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "id": "0" * 16}},
+        STAFF,
+    ),
+    "joinProgramme": ("mutation { joinProgramme { __typename } }", {}, {"member"}),
+    "partLogin": ('mutation { partLogin(member: {card: "1"}) { __typename } }', {}, {"admin"}),
 }

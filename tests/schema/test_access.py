@@ -38,6 +38,8 @@ _TABLES = [
     "redemption",
     "request_key",
     "waiting",
+    "webhook_endpoint",
+    "webhook_delivery",
 ]
 
 

@@ -1,0 +1,88 @@
+"""Who opens sockets and streams: by which credentials, how many at once. Knows no protocol."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from starlette.requests import HTTPConnection
+
+from app.authentication import Authenticator
+from app.exports import links
+from app.tokens import TokenError
+from core.posting import Engine
+from schema.context import ANONYMOUS, Context, Viewer
+from schema.feed import Feed
+
+#: Sockets and streams of one caller: a member's devices, a partner's tills.
+MOST_EACH = 200
+#: Of all callers in one process.
+MOST_OPEN = 10_000
+_UNAVAILABLE = 503
+#: Finds out who is asking. Raises TokenError.
+Ask: TypeAlias = Callable[[], Awaitable[Viewer]]
+
+
+@dataclass
+class Callers:
+    """What all ways to follow something share."""
+
+    engine: Engine
+    trust: Authenticator
+    now: Callable[[], datetime]
+    feed: Feed
+    most_each: int = MOST_EACH
+    most_open: int = MOST_OPEN
+    _open: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
+    def enter(self, viewer: Viewer) -> bool:
+        """Count one more; False where there are too many already."""
+        if self._open[viewer.caller] >= self.most_each or self.count >= self.most_open:
+            return False
+        self._open[viewer.caller] += 1
+        return True
+
+    def leave(self, viewer: Viewer) -> None:
+        """Count one less."""
+        self._open[viewer.caller] -= 1
+        if not self._open[viewer.caller]:
+            del self._open[viewer.caller]
+
+    async def of(self, request: HTTPConnection) -> Context:
+        """The context of one request, by its credentials. Raises TokenError."""
+        return self._context(request, await self.trust.viewer(request.headers))
+
+    async def following(self, request: HTTPConnection, ask: Ask) -> Context:
+        """The context of one operation of whoever this is now; nobody, once that has ended."""
+        known = ANONYMOUS
+
+        async def again() -> Viewer:
+            nonlocal known
+            try:
+                known = await ask()
+            except TokenError as error:
+                # Where it can't be found out now, who was known goes on, as long as that lasts.
+                known = known if error.status == _UNAVAILABLE else ANONYMOUS
+            return known
+
+        return self._context(request, await again(), again)
+
+    def _context(
+        self, request: HTTPConnection, viewer: Viewer, again: Ask | None = None
+    ) -> Context:
+        reason = request.headers.get("x-reason", "")[:500].strip()
+        return Context(
+            self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
+            request_id=request.state.request_id, reason=reason or None,
+            export_link=links(self.trust.secrets),
+            # As the server says, which knows which proxies to believe.
+            address=request.client.host if request.client else "",
+        )  # fmt: skip

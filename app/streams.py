@@ -1,0 +1,177 @@
+"""GraphQL over server-sent events: graphql-sse's distinct connections, by POST.
+
+One operation a request: `next` events, then `complete`. A stream that ends without it was cut off,
+as when the server stops, and the client opens it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+import orjson
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from strawberry.schema import BaseSchema
+from strawberry.types import ExecutionResult
+
+from app.answers import failure
+from app.callers import Ask, Callers
+from app.requests import Asked
+from schema.masking import answer
+
+EVENTS = "text/event-stream"
+#: Seconds of silence after which a comment shows that the connection lives.
+KEEP_ALIVE = 15.0
+#: Seconds in which a client takes what was sent, or is cut off.
+_PATIENCE = 60.0
+_HEADERS = {
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",  # a proxy in front mustn't collect events
+}
+
+
+def prefers_events(accept: str) -> bool:
+    """Whether a client would rather have events than any other type that it names.
+
+    Some clients name every type that they know on every request; of equals the first counts.
+    """
+    wanted = [_weighed(part) for part in accept.lower().split(",")]
+    best = max(wanted, key=lambda pair: pair[1])  # the first of the best
+    return best[0] == EVENTS and best[1] > 0
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    kind, *parameters = (piece.strip() for piece in part.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return kind, float(value)
+            except ValueError:
+                return kind, 0.0
+    return kind, 1.0
+
+
+class Streams:
+    """All streams of this process."""
+
+    def __init__(
+        self, schema: BaseSchema, callers: Callers, keep_alive: float = KEEP_ALIVE
+    ) -> None:
+        self.schema = schema
+        self.callers = callers
+        self.keep_alive = keep_alive
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """The server stops: cut off all streams, or it would wait for them."""
+        self._stopping.set()
+
+    async def respond(self, request: HTTPConnection, asked: Asked) -> Response:
+        """The answer that streams the results of an operation. Raises TokenError."""
+        viewer = await self.callers.trust.viewer(request.headers)
+        if not self.callers.enter(viewer):
+            return failure(429, "too many streams are open", {"retry-after": "30"})
+        ask = partial(self.callers.trust.viewer, request.headers)
+        return Events(
+            self._results(request, asked, ask), partial(self.callers.leave, viewer), self._stopping,
+            self.keep_alive,
+        )  # fmt: skip
+
+    async def _results(
+        self, request: HTTPConnection, asked: Asked, ask: Ask
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        source = await self.schema.stream(
+            asked.query,
+            variable_values=asked.variables,
+            context_value=await self.callers.following(request, ask),
+            operation_name=asked.operation,
+            operation_extensions=asked.extensions,
+        )
+        async with aclosing(source):
+            async for result in source:
+                assert isinstance(result, ExecutionResult)
+                yield result
+
+
+class Events(Response):
+    """Streams results as events, as fast as they are read."""
+
+    def __init__(
+        self,
+        results: AsyncGenerator[ExecutionResult, None],
+        leave: Callable[[], None],
+        stopping: asyncio.Event,
+        keep_alive: float,
+    ) -> None:
+        super().__init__(headers=_HEADERS, media_type=EVENTS)
+        del self.headers["content-length"]
+        self._results = results
+        self._leave = leave
+        self._stopping = stopping
+        self._keep_alive = keep_alive
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the operation is complete, the client has gone or the server stops."""
+        tasks: list[asyncio.Task[Any]] = []
+        try:
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
+            tasks = [
+                asyncio.create_task(self._pump(send)),
+                asyncio.create_task(_gone(receive)),
+                asyncio.create_task(self._stopping.wait()),
+            ]
+            while not await _any(tasks, self._keep_alive):
+                if not self._turn.locked():
+                    await self._send(send, ": alive\n\n")
+            await self._end(send, *tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._results.aclose()
+            self._leave()
+
+    async def _pump(self, send: Send) -> None:
+        """All steps of an operation in one task: what it holds may belong to that."""
+        async with aclosing(self._results):
+            async for result in self._results:
+                await self._send(send, event("next", answer(result)))
+        await self._send(send, event("complete"))
+
+    async def _send(self, send: Send, text: str) -> None:
+        # Whoever doesn't read for so long doesn't want it; what waits here is one message.
+        async with self._turn, asyncio.timeout(_PATIENCE):
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+    async def _end(
+        self, send: Send, pump: asyncio.Task[None], gone: asyncio.Task[None], _: object
+    ) -> None:
+        if pump.done():
+            pump.result()
+        if not gone.done():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _any(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> bool:
+    """Whether one of them has ended within so many seconds."""
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def event(kind: str, payload: object = None) -> str:
+    """An event, its lines ended as every client knows them; browsers drop one without data."""
+    data = "" if payload is None else orjson.dumps(payload).decode()
+    return f"event: {kind}\ndata: {data}\n\n"
