@@ -1,4 +1,4 @@
-"""The README's word is kept: its tour is run and its answers compared, its brand is installed.
+"""The README's word is kept: the tour is run and its answers compared, its brand is installed.
 
 Run `python -m tests.test_readme` to write the tour's answers anew after a change.
 """
@@ -30,6 +30,7 @@ from schema.context import Context, Viewer
 from tests.support import Databases
 
 README = Path(__file__).parent.parent / "README.md"
+TOUR = README.parent / "docs" / "tour.md"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _STEP = re.compile(r"<!-- tour -->\n```graphql\n(.*?)```\n(?:\n```json\n(.*?)```\n)?", re.DOTALL)
 _BRAND = re.compile(r'```python\n("""Corner Bakery.*?)```', re.DOTALL)
@@ -58,7 +59,7 @@ async def _answers(steps: list[str]) -> list[object]:
 
 
 async def test_the_tour_answers_as_written(database: str) -> None:
-    steps = _STEP.findall(README.read_text("utf-8"))
+    steps = _STEP.findall(TOUR.read_text("utf-8"))
     assert len(steps) >= 6
     answers = await _answers([operation for operation, _ in steps])
     assert [json.loads(written or "null") for _, written in steps] == answers
@@ -122,7 +123,7 @@ def _pretty(value: object, depth: int = 0) -> str:
 async def _write() -> None:
     from app.postgres import throwaway
 
-    text = README.read_text("utf-8")
+    text = TOUR.read_text("utf-8")
     steps = [operation for operation, _ in _STEP.findall(text)]
     with throwaway() as server:
         databases = Databases(server.url)
@@ -134,7 +135,7 @@ async def _write() -> None:
         answer = _pretty(next(answers))
         return f"<!-- tour -->\n```graphql\n{match[1]}```\n\n```json\n{answer}\n```\n"
 
-    README.write_text(_STEP.sub(told, text), "utf-8")
+    TOUR.write_text(_STEP.sub(told, text), "utf-8")
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ export async function setVariables(page, variables) {
     const clipboardData = new DataTransfer();
     clipboardData.setData('text/plain', text);
     document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
-  }, JSON.stringify(variables));
+  }, JSON.stringify(variables, null, 2));
   await page.waitForTimeout(400); // GraphiQL takes what was typed into the tab after a pause
 }
 
