@@ -51,6 +51,17 @@ class EverydayPaths(unittest.IsolatedAsyncioTestCase):
             self.client.get_data(await self.client.execute("query Wrong { nonsense }"))
         self.assertEqual(type(raised.exception).__name__, "GraphQLClientGraphQLMultiError")
 
+    async def test_the_example_prints_what_a_receipt_earned_and_that_it_is_known(self) -> None:
+        environment = os.environ | {
+            "LAURELS_URL": AT["url"],
+            "LAURELS_TOKEN": AT["partners"]["grocer"],
+        }
+        run = await asyncio.create_subprocess_exec(
+            sys.executable, "till.py", cwd=CLIENT, env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        printed = (await run.communicate())[0].decode()
+        self.assertRegex(printed, r"\Anew\n(   \d+ [A-Z]+ .*\n)+again\n(   \d+ [A-Z]+ .*\n)+\Z")
+
     async def test_a_subscription_tells_typed_objects(self) -> None:
         async with asyncio.timeout(PATIENCE):
             async for told in self.client.redemptions(till.MemberBy(card=CARD)):
