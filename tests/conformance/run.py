@@ -26,7 +26,7 @@ BIN = ROOT / ".venv" / "bin"
 MEMBERS = ("apollo", "urql", "relay", "sockets", "events", "gql", "typed")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: What a suite may take: all of them have eight minutes.
-PATIENCE = 240.0
+PATIENCE = 360.0
 
 Environment = Mapping[str, str]
 Command = Sequence[str | Path]
