@@ -103,8 +103,10 @@ def _suites() -> Iterator[Suite]:
 
     typed = (python, "-m", "unittest", HERE / "python_typed.py")
     yield Suite("typed", typed, (), [install, generate])
-    if (fuzz := HERE / "schemathesis" / "run.py").exists():
-        yield Suite("schemathesis", (BIN / "python", fuzz), ())
+    if (HERE / "schemathesis" / "run.py").exists():
+        yield Suite(
+            "schemathesis", (BIN / "python", "-m", "tests.conformance.schemathesis.run"), ()
+        )
     yield Suite("browser", ("make", "test-browser"), ("node", "npm", "chromium"))
 
 
