@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from starlette.requests import HTTPConnection
+
 from app.authentication import Authenticator
 from app.exports import links
 from app.tokens import TokenError
@@ -54,9 +56,12 @@ class Callers:
         if not self._open[viewer.caller]:
             del self._open[viewer.caller]
 
-    async def context(self, ask: Ask) -> Context:
-        """The context of one operation of whoever this is now; nobody, once that has ended."""
+    async def of(self, request: HTTPConnection) -> Context:
+        """The context of one request, by its credentials. Raises TokenError."""
+        return self._context(request, await self.trust.viewer(request.headers))
 
+    async def following(self, request: HTTPConnection, ask: Ask) -> Context:
+        """The context of one operation of whoever this is now; nobody, once that has ended."""
         known = ANONYMOUS
 
         async def again() -> Viewer:
@@ -68,8 +73,16 @@ class Callers:
                 known = known if error.status == _UNAVAILABLE else ANONYMOUS
             return known
 
-        viewer = await again()
+        return self._context(request, await again(), again)
+
+    def _context(
+        self, request: HTTPConnection, viewer: Viewer, again: Ask | None = None
+    ) -> Context:
+        reason = request.headers.get("x-reason", "")[:500].strip()
         return Context(
-            self.engine, viewer, self.now, self.trust.keys, export_link=links(self.trust.secrets),
-            feed=self.feed, again=again,
+            self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
+            request_id=request.state.request_id, reason=reason or None,
+            export_link=links(self.trust.secrets),
+            # As the server says, which knows which proxies to believe.
+            address=request.client.host if request.client else "",
         )  # fmt: skip

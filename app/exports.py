@@ -143,7 +143,7 @@ class Exports:
 
     async def _page(self, export: Export, wanted: Plan, after: str | None) -> Page | GraphQLError:
         """One page, as who asked may see it at this instant, or why not."""
-        context = Context(self.engine, viewer_of(export.viewer), self.now)
+        context = Context(self.engine, viewer_of(export.viewer), self.now, ours=True)
         return await read_page(self.schema, context, wanted, export.variables, after)
 
     async def _lines(self, download: _Download) -> AsyncGenerator[bytes, None]:

@@ -352,6 +352,32 @@ query Lots($by: MemberBy!, $currency: String!) {
     opened=False,
 )
 
+AUDIT = Tab(
+    "What admins did: who, what, before, after and why; auditors and owners read it",
+    """\
+query Audit($actor: String, $from: DateTime) {
+  auditRecords(actor: $actor, from: $from, first: 50) {
+    edges {
+      node { at actor roles action reason outcome asked before after requestId members { id name } }
+    }
+  }
+}
+""",
+    {"actor": None, "from": timedelta(days=-30)},
+    opened=False,
+)
+
+API_KEYS = Tab(
+    "A partner's API keys: what each opens, when it was last used, and until when it is good",
+    """\
+query ApiKeys($partner: String!) {
+  apiKeys(partner: $partner) { id title scopes createdBy createdAt usedAt expiresAt revokedAt }
+}
+""",
+    {"partner": "grocer"},
+    opened=False,
+)
+
 #: What the page opens with.
 DAY_TABS = (
     FIND_MEMBER,
@@ -365,4 +391,4 @@ DAY_TABS = (
     WHAT_IF_REPORTS,
 )
 #: What stands in its list beside.
-MORE_OF_THE_DAY = (LOTS, ADJUSTMENTS, REVERSE_REDEMPTION)
+MORE_OF_THE_DAY = (LOTS, ADJUSTMENTS, REVERSE_REDEMPTION, AUDIT, API_KEYS)

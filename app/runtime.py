@@ -6,7 +6,7 @@ The one place that knows all parts. It decides nothing about points.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -94,15 +94,21 @@ async def running(
     name: str | None = None,
     programme_file: Path = PROGRAMME_FILE,
     now: datetime | None = None,
+    waits: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Runtime]:
-    """Everything up: database, plugins, reference rows, engine. Taken down on leaving."""
+    """Everything up: database, plugins, reference rows, engine. Taken down on leaving.
+
+    `waits`: how long the database is waited for, as `core.db.connected` has it.
+    """
     plugins = collect(blocked=settings.blocked_plugins, values=from_environment)
     terms = programme.read(programme_file)
-    async with database(settings, name) as url, db.connected(url):
+    async with database(settings, name) as url, db.connected(url, waits=waits):
         declared = [_declared(plugin) for plugin in plugins.installed]
         shadows, plugins = _understudies(plugins)
         build = partial(install, terms, declared, shadows=shadows)
-        engine = Engine(await build(now or datetime.now(UTC)), build)
+        with db.patiently():  # others may install at the same time
+            rulebook = await build(now or datetime.now(UTC))
+        engine = Engine(rulebook, build)
         engine.private_hosts = settings.webhook_hosts
         seal = DigestKey.of(settings.signing_secret())
         yield Runtime(engine, plugins, url, seal)

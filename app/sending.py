@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from functools import cache
 
 import structlog
-from strawberry import Schema
 
 from app.outbound import Outbound
 from core import db, dispatching
@@ -60,17 +58,12 @@ def telling(engine: Engine, clock: Clock) -> dispatching.Also:
     return also
 
 
-@cache
-def _schema() -> Schema:
-    """Made when the first webhook is sent: most processes send none."""
-    return build_schema()
-
-
 def payloads(engine: Engine, clock: Clock) -> Callable[[Claimed], Awaitable[Payload]]:
     """Finds what is told, by the queries of partners."""
+    schema = build_schema()
 
     async def found(claimed: Claimed) -> Payload:
-        return await find(_schema(), engine, clock, claimed)
+        return await find(schema, engine, clock, claimed)
 
     return found
 

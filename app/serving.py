@@ -1,4 +1,4 @@
-"""Serves the application in this process, with the worker beside it. Knows no GraphQL.
+"""Serves the application in this process, with the worker beside it. Knows no noun.
 
 The database outlives the server by a moment: what was started first stops last.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -26,6 +27,12 @@ from app.streams import Streams
 from app.trust import authenticator, login
 from app.watchdog import watched
 from app.work import stopped_gently, working
+from core import db
+from schema.build import Schema, build_schema
+from schema.context import Role
+from schema.documents import Documents, read_manifest
+from schema.gate import Gate
+from schema.rates import Buckets, Rate
 
 #: Seconds in which requests may come to their end when the server stops.
 _GRACE = 20
@@ -47,11 +54,30 @@ async def serve(
         await _serve(settings, name, out, prepare)
 
 
+def schema_of(settings: Settings) -> Schema:
+    """The schema with the limits that are set. Raises ManifestError."""
+    path = settings.trusted_documents
+    trusted = None if path is None else read_manifest(path)
+    rates: dict[Role, Rate] = {
+        "anonymous": settings.rate_stranger,
+        "member": settings.rate_member,
+        "partner": settings.rate_partner,
+        "admin": settings.rate_admin,
+    }
+    documents = Documents(trusted, trusted_only=settings.trusted_only)
+    gate = Gate(Buckets(rates, time.monotonic), documents=documents)
+    return build_schema(gate, query_timeout=settings.query_timeout)
+
+
 async def _serve(
     settings: Settings, name: str | None, out: Console, prepare: Prepare | None
 ) -> None:
     secret = settings.signing_secret()
-    async with running(settings, name=name) as runtime, httpx.AsyncClient() as http:
+    schema = schema_of(settings)
+    async with (
+        running(settings, name=name, waits=db.SERVING) as runtime,
+        httpx.AsyncClient() as http,
+    ):
         address = f"http://{settings.host}:{settings.port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
@@ -59,6 +85,8 @@ async def _serve(
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
         trust = authenticator(settings, http, now)
+        provider = login(settings, trust)
+        sign_in = None if provider is None else "/session/login"
         async with (
             watched(),
             up_to_date(runtime),
@@ -68,10 +96,11 @@ async def _serve(
             app = create_app(
                 runtime.engine,
                 secret,
-                ide_routes=ide_routes("/graphql", ADMIN_TABS),
+                ide_routes=ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
                 now=now,
                 authenticator=trust,
-                login=login(settings, trust),
+                login=provider,
+                schema=schema,
                 feed=feed,
             )
             # What the start made lives as long as the process: no need to look at it again.

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import check_address
 from core.signing import Secrets
+from schema.rates import RATES, Rate
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
@@ -39,6 +40,13 @@ def _from_commas(value: object) -> object:
     if isinstance(value, str):
         return frozenset(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _rate(value: object) -> object:
+    return Rate.of(value) if isinstance(value, str) else value
+
+
+RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_rate)]
 
 
 def _listed(value: object) -> object:
@@ -107,6 +115,21 @@ class Settings(BaseSettings):
     blocked_plugins: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
         frozenset(), description="Partners not to load, separated by commas."
     )
+    rate_stranger: RateSetting = Field(
+        RATES["anonymous"],
+        description="What callers without a token may spend, by address: `size/per second`, in the "
+        "values of answers. Each process counts for itself.",
+    )
+    rate_member: RateSetting = Field(RATES["member"], description="The same, for each member.")
+    rate_partner: RateSetting = Field(RATES["partner"], description="The same, for each partner.")
+    rate_admin: RateSetting = Field(RATES["admin"], description="The same, for each admin.")
+    query_timeout: float = Field(10, gt=0, description="Seconds after which a query is given up.")
+    trusted_documents: Path | None = Field(
+        None, description="A JSON file of trusted operations by hash: see `laurels documents`."
+    )
+    trusted_only: bool = Field(
+        False, description="Answer trusted documents alone, except to admins."
+    )
     webhook_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_from_commas)] = Field(
         frozenset(),
         description="Hosts that partners' webhooks may go to although they aren't public, "
@@ -129,6 +152,13 @@ class Settings(BaseSettings):
                     f"LAURELS_SECRET must have {SHORTEST_SECRET} characters or more, and so must "
                     "each of LAURELS_PREVIOUS_SECRETS"
                 )
+        return self
+
+    @check_model(mode="after")
+    def _documents_can_be_trusted(self) -> Self:
+        """None of no manifest."""
+        if self.trusted_only and self.trusted_documents is None:
+            raise ValueError("LAURELS_TRUSTED_ONLY needs LAURELS_TRUSTED_DOCUMENTS")
         return self
 
     @check_model(mode="after")

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import orjson
 from graphql import GraphQLError
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -38,11 +39,10 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET, UnsetType
 
-from app.answers import told
 from app.callers import Ask, Callers
 from app.tokens import TokenError
 from schema.context import ANONYMOUS, Context, Viewer
-from schema.masking import unexpected
+from schema.masking import answer, unexpected
 
 #: A message's bytes; batches go over HTTP.
 MOST_BYTES = 64 * 1024
@@ -61,7 +61,7 @@ _TOO_BIG = 1009
 class Session:
     """One socket: what came with it, and who it is once that was said."""
 
-    headers: Mapping[str, str]
+    request: HTTPConnection
     connection_params: dict[str, Any] | None = None
     ask: Ask | None = None
     viewer: Viewer = ANONYMOUS
@@ -125,14 +125,14 @@ class Running(Operation[Session, None]):
 
     async def send_initial_errors(self, errors: list[GraphQLError]) -> None:
         """It ends by these errors."""
-        payload = told(ExecutionResult(data=None, errors=errors)).get("errors", [])
+        payload = answer(ExecutionResult(data=None, errors=errors)).get("errors", [])
         await self.send_operation_message(
             cast("Message", {"id": self.id, "type": "error", "payload": payload})
         )
 
     async def send_next(self, execution_result: ExecutionResult) -> None:
         """One result of it."""
-        payload = told(execution_result)
+        payload = answer(execution_result)
         await self.send_operation_message(
             cast("Message", {"id": self.id, "type": "next", "payload": payload})
         )
@@ -290,7 +290,7 @@ class Sockets(GraphQL[Session, None]):
     async def get_context(self, request: Any, response: Response | WebSocket) -> Session:
         """What came with the handshake."""
         del response
-        return Session(request.headers)
+        return Session(request)
 
     async def on_ws_connect(self, context: Session) -> UnsetType | dict[str, object] | None:
         """Who it is. Raises ConnectionRejectionError for nobody, and TooManyError."""
@@ -309,16 +309,16 @@ class Sockets(GraphQL[Session, None]):
 
     def _ask(self, context: Session) -> Ask:
         given = (context.connection_params or {}).get("authorization")
-        given = context.headers.get("authorization") if given is None else given
+        given = context.request.headers.get("authorization") if given is None else given
         trust = self.callers.trust
         if given is None:
-            return partial(trust.of_handshake, context.headers)
+            return partial(trust.of_handshake, context.request.headers)
         return partial(trust.of_header, str(given))
 
     async def operation(self, context: Session) -> Context:
         """The context of one operation."""
         assert context.ask is not None
-        return await self.callers.context(context.ask)
+        return await self.callers.following(context.request, context.ask)
 
     def leave(self, context: Session) -> None:
         """Count a socket no more."""

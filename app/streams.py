@@ -13,15 +13,16 @@ from functools import partial
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.http import GraphQLRequestData
 from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 
-from app.answers import failure, told
+from app.answers import failure
 from app.callers import Ask, Callers
+from app.requests import Asked
+from schema.masking import answer
 
 EVENTS = "text/event-stream"
 #: Seconds of silence after which a comment shows that the connection lives.
@@ -71,25 +72,25 @@ class Streams:
         """The server stops: cut off all streams, or it would wait for them."""
         self._stopping.set()
 
-    async def respond(self, request: Request, asked: GraphQLRequestData) -> Response:
+    async def respond(self, request: HTTPConnection, asked: Asked) -> Response:
         """The answer that streams the results of an operation. Raises TokenError."""
         viewer = await self.callers.trust.viewer(request.headers)
         if not self.callers.enter(viewer):
             return failure(429, "too many streams are open", {"retry-after": "30"})
         ask = partial(self.callers.trust.viewer, request.headers)
         return Events(
-            self._results(asked, ask), partial(self.callers.leave, viewer), self._stopping,
+            self._results(request, asked, ask), partial(self.callers.leave, viewer), self._stopping,
             self.keep_alive,
         )  # fmt: skip
 
     async def _results(
-        self, asked: GraphQLRequestData, ask: Ask
+        self, request: HTTPConnection, asked: Asked, ask: Ask
     ) -> AsyncGenerator[ExecutionResult, None]:
         source = await self.schema.stream(
             asked.query,
             variable_values=asked.variables,
-            context_value=await self.callers.context(ask),
-            operation_name=asked.operation_name,
+            context_value=await self.callers.following(request, ask),
+            operation_name=asked.operation,
             operation_extensions=asked.extensions,
         )
         async with aclosing(source):
@@ -142,7 +143,7 @@ class Events(Response):
         """All steps of an operation in one task: what it holds may belong to that."""
         async with aclosing(self._results):
             async for result in self._results:
-                await self._send(send, event("next", told(result)))
+                await self._send(send, event("next", answer(result)))
         await self._send(send, event("complete"))
 
     async def _send(self, send: Send, text: str) -> None:

@@ -160,7 +160,8 @@ async def _work(runtime: Runtime) -> None:
 @asynccontextmanager
 async def working(runtime: Runtime, *, wanted: bool = True) -> AsyncIterator[None]:
     """The worker beside something else in this process, if it is wanted."""
-    background = asyncio.create_task(work(runtime), name="worker") if wanted else None
+    with db.patiently():
+        background = asyncio.create_task(work(runtime), name="worker") if wanted else None
     try:
         yield
     finally:

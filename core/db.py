@@ -6,8 +6,10 @@ The application runs as role `laurels_app`, migrations as the role that connects
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +31,10 @@ else:
     Row: TypeAlias = asyncpg.Record
 
 MIGRATIONS = "core.migrations"
+#: Those that a database of this version has had.
+MIGRATION_NAMES = tuple(
+    sorted(path.stem for path in (Path(__file__).parent / "migrations").glob("[0-9]*.py"))
+)
 # Any constant will do; this one is "laurels" in a telephone's letters.
 _MIGRATION_LOCK = 5287357
 #: Seconds until a lost channel is tried again.
@@ -38,6 +44,20 @@ _ASK = 30.0
 _log = structlog.get_logger("laurels.db")
 #: One connection more, see `aside`.
 _beside: asyncpg.Pool[asyncpg.Record] | None = None
+#: How long requests wait: for a statement, and for a lock that others hold.
+SERVING = {"statement_timeout": "30s", "lock_timeout": "10s"}
+#: Connections of what runs beside the requests of a serving process, and may take its time.
+_unhurried: asyncpg.Pool[asyncpg.Record] | None = None
+_patient: ContextVar[bool] = ContextVar("patient", default=False)
+
+
+async def _as_it_is(connection: Connection) -> None:
+    """Nothing to undo: the pool's own reset would cost each statement another round trip.
+
+    It ends a transaction that was left open all the same, and whatever outlives one is kept to
+    `session`.
+    """
+    del connection
 
 
 def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict[str, Any]:
@@ -59,7 +79,14 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
         "database": unquote(parts.path.lstrip("/")) or "postgres",
         "minsize": 1,
         "maxsize": pool,
-        "server_settings": {"timezone": "UTC", **({"role": role} if role else {})},
+        "reset": _as_it_is,
+        "server_settings": {
+            "timezone": "UTC",
+            # Our statements take arrays of any length and go by keys: planned for each they take
+            # longer to plan than to run. A plan is made anew every five minutes, as tables grow.
+            "plan_cache_mode": "force_generic_plan",
+            **({"role": role} if role else {}),
+        },
     }
     return {
         "connections": {
@@ -79,6 +106,8 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
 
 #: Two transactions waited for each other, and this one gave way: it may begin anew at once.
 Deadlock = asyncpg.DeadlockDetectedError
+#: A statement or a lock took longer than this connection waits: nothing was changed.
+TOO_SLOW = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 #: What PostgreSQL or the way to it raises that may be otherwise in a moment.
 PASSING = (
     OSError,
@@ -93,22 +122,44 @@ PASSING = (
 
 
 @asynccontextmanager
-async def connected(url: str, *, pool: int = 8) -> AsyncIterator[None]:
-    """Open the pool for this process, and close it. One at a time per process."""
-    global _beside
+async def connected(
+    url: str, *, pool: int = 8, waits: Mapping[str, str] | None = None
+) -> AsyncIterator[None]:
+    """Open the pool for this process, and close it. One at a time per process.
+
+    `waits` end what takes too long, such as `SERVING`: not what runs `patiently`.
+    """
+    global _beside, _unhurried
     settings = config(url, pool=pool)
     known = settings["connections"]["default"]["credentials"]
     options = {k: v for k, v in known.items() if k not in ("minsize", "maxsize")}
+    known["server_settings"] = {**known["server_settings"], **(waits or {})}
     await Tortoise.init(config=settings, _enable_global_fallback=True)
     try:
-        async with asyncpg.create_pool(**options, min_size=0, max_size=1) as _beside:
+        async with (
+            asyncpg.create_pool(**options, min_size=0, max_size=1) as _beside,
+            asyncpg.create_pool(**options, min_size=0, max_size=pool) as patient,
+        ):
+            _unhurried = patient if waits else None
             yield
     finally:
-        _beside = None
+        _beside = _unhurried = None
         await Tortoise.close_connections()
 
 
+@contextmanager
+def patiently() -> Iterator[None]:
+    """Whatever is begun inside may take its time: jobs, which nobody waits for."""
+    before = _patient.set(True)
+    try:
+        yield
+    finally:
+        _patient.reset(before)
+
+
 async def _pool() -> asyncpg.Pool[asyncpg.Record]:
+    if _unhurried is not None and _patient.get():
+        return _unhurried
     client = Tortoise.get_connection("default")
     assert isinstance(client, AsyncpgDBClient)
     if client._pool is None:
@@ -135,6 +186,22 @@ async def reading() -> AsyncIterator[Connection]:
     pool = await _pool()
     async with pool.acquire() as connection:
         yield connection
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[Connection]:
+    """A connection for what outlives a transaction, such as locks: freed of them at the end."""
+    pool = await _pool()
+    async with pool.acquire() as connection:
+        try:
+            yield connection
+        finally:
+            try:
+                if not connection.is_closed():
+                    await connection.reset()
+            except BaseException:
+                connection.terminate()  # whoever gets it next must not hold them
+                raise
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from core.db import Connection, Deadlock, transaction
 from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference
 from core.events import EventKind
 from core.folding import Batch, Outcome, fold
+from core.gathering import Gathering
 from core.outbox import changes_of
 from core.purchases import Incoming
 from core.qualifying import standing_rows
@@ -84,6 +85,8 @@ class Engine:
         self._renewing = asyncio.Lock()
         #: Whoever holds a connection while waiting for another takes a turn: few may.
         self.turns = asyncio.Semaphore(2)
+        #: Requests that come at the same time share a batch here.
+        self.tills = Gathering(self.record_purchases)
 
     async def renew(self, now: datetime) -> None:
         """Take up the rulebook as it is stored by now; what is under way keeps its own."""

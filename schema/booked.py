@@ -13,6 +13,7 @@ from core.reviews import PROGRAMME
 from core.store.lookups import EventRecord
 from schema.access import may_see
 from schema.context import Info
+from schema.enums import words
 from schema.fields import answer
 from schema.ladders import TierChange
 from schema.ledgers import LedgerEntry
@@ -21,8 +22,29 @@ from schema.postings import changes_of_tiers, entries_of
 from schema.receipts import Purchase, visible_purchase
 from schema.redemptions import LazyMember, Redemption
 
-strawberry.enum(
-    EventKind, name="EventKind", description="What was booked: at a till, by hand, or by time."
+words(
+    EventKind,
+    "What was booked: at a till, by hand, or by time.",
+    PURCHASE="A purchase was recorded.",
+    REDEMPTION="Points were spent at once.",
+    RESERVATION="Points were held for a redemption.",
+    CONFIRMATION="What was held is redeemed.",
+    CANCELLATION="A hold was called off.",
+    TIME_OUT="A hold ran out.",
+    REVIEW="A tier was reviewed.",
+    RETURN="Part of a purchase came back.",
+    CANCEL="All that was left of a purchase came back.",
+    EDIT="A purchase has a new revision.",
+    FULFILMENT="An event of a purchase came, such as shipped.",
+    ADJUSTMENT="Points were given or taken by hand.",
+    REVERSAL="A completed redemption was taken back.",
+    NIGHT="Points became active or expired.",
+    ASSIGNMENT="A tier was given by hand.",
+    ASSIGNMENT_END="A tier that was given by hand ended.",
+    LOT_MOVE="Lots were put under today's policy.",
+    ACTIVITY="An activity was recorded.",
+    OCCASION="An occasion of the member's came, such as a birthday.",
+    WITHDRAWAL="An activity was withdrawn.",
 )
 _OF_PURCHASES = frozenset(
     {

@@ -6,20 +6,18 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import time
+from functools import cache, partial
+from typing import Any
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode, lexicographic_sort_schema
-from strawberry.extensions import (
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-    ValidationCache,
-)
+from graphql import GraphQLError, lexicographic_sort_schema
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.base import get_object_definition
+from strawberry.types.execution import PreExecutionError
 
 from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
@@ -28,15 +26,17 @@ from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
+from schema.deadline import Deadline
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
+from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.gate import Gate
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
-from schema.limits import Cost, LongNumbers
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.nodes import NodeQueries
@@ -44,6 +44,7 @@ from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
+from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
 from schema.redemptions import RedemptionMutations
 from schema.returns import ReturnMutations
@@ -61,9 +62,6 @@ from schema.webhooks import WebhookMutations, WebhookQueries
 #: What the library prints without a description; older tools don't know it of themselves.
 _ONE_OF = "directive @oneOf on INPUT_OBJECT"
 _ONE_OF_DESCRIBED = f'"""Of the fields of such an input exactly one is given."""\n{_ONE_OF}'
-
-#: More than any page of ours needs; inputs come as variables, which count nothing.
-MOST_TOKENS = 2000
 
 
 @strawberry.type(description="What can be read.")
@@ -122,7 +120,27 @@ class Mutation(
 
 
 class Schema(strawberry.Schema):
-    """The schema. Errors are logged by whoever serves it, each once, not here."""
+    """The schema behind its gate. Errors are logged by whoever serves it, each once, not here."""
+
+    gate: Gate
+
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """The gate in place of strawberry's own parsing and validation, however it is asked.
+
+        Theirs raises past its own sockets where a hook refuses, and answers without a code.
+        """
+        del extensions_runner
+        errors = self.gate.admit(context, self._schema)
+        return PreExecutionError(data=None, errors=errors) if errors else None
+
+    def _get_custom_context_kwargs(
+        self, operation_extensions: dict[str, Any] | None = None, *, sync: bool = False
+    ) -> dict[str, Any]:
+        """Nor do errors of variables suggest names."""
+        given = super()._get_custom_context_kwargs(operation_extensions, sync=sync)
+        return {**given, "hide_suggestions": True}
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -141,27 +159,9 @@ class Schema(strawberry.Schema):
         return print_schema(twin).replace(_ONE_OF, _ONE_OF_DESCRIBED, 1)
 
 
-class OneOperation(SchemaExtension):
-    """Asks which operation is meant where a document holds several; strawberry runs the first."""
-
-    def on_validate(self) -> Iterator[None]:
-        """After the cache, which sets the errors anew."""
-        context = self.execution_context
-        document = context.graphql_document
-        if document is not None and context._provided_operation_name is None:
-            kinds = [type(definition) for definition in document.definitions]
-            if kinds.count(OperationDefinitionNode) > 1:
-                unclear = GraphQLError("say by operationName which operation is meant")
-                context.pre_execution_errors = [*(context.pre_execution_errors or ()), unclear]
-        yield
-
-
-def _tokens() -> MaxTokensLimiter:
-    return MaxTokensLimiter(MOST_TOKENS)
-
-
-def build_schema() -> strawberry.Schema:
-    """The schema of the application."""
+@cache
+def _whole() -> Schema:
+    """Made once in a process: it takes longer than most requests, and nothing in it changes."""
     for root in (Query, Mutation, Subscription):
         check_access(root)
     return Schema(
@@ -169,13 +169,24 @@ def build_schema() -> strawberry.Schema:
         Mutation,
         Subscription,
         types=[Lot],
-        extensions=[LongNumbers, _tokens, ParserCache, ValidationCache, OneOperation, Cost],
         exception_handlers=HANDLERS,
+        execution_context_class=FastExecutor,
         config=StrawberryConfig(
             scalar_map={**SCALARS, AttributeValue: ATTRIBUTE_VALUE},
             disable_field_suggestions=True,
         ),
     )
+
+
+def build_schema(gate: Gate | None = None, *, query_timeout: float = 10.0) -> Schema:
+    """The schema of the application, behind a gate of its own unless one is handed in.
+
+    A query is given up after `query_timeout` seconds.
+    """
+    schema = copy.copy(_whole())
+    schema.extensions = (partial(Deadline, query_timeout),)
+    schema.gate = gate or Gate(Buckets(RATES, time.monotonic))
+    return schema
 
 
 def check_access(root: type) -> None:

@@ -72,6 +72,10 @@ class Viewer:
 ANONYMOUS = Viewer("anonymous")
 
 
+def _stay() -> None:
+    pass
+
+
 @dataclass
 class Act:
     """What an admin is doing: its record's number, and what is looked at before and after."""
@@ -105,8 +109,14 @@ class Context:
     export_link: Callable[[int, datetime], str] | None = None
     feed: Feed = field(default_factory=Feed)
     again: Callable[[], Awaitable[Viewer]] | None = None
+    #: Where the request comes from: by this strangers are told apart.
+    address: str = ""
+    #: What we do on the viewer's behalf, such as an export: neither charged nor to be trusted.
+    ours: bool = False
     #: What an admin is doing right now: see `schema.acts`.
     act: Act | None = field(init=False, default=None)
+    #: Called when the client has gone: gives a query up; a change goes on.
+    leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

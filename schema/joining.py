@@ -15,6 +15,7 @@ from core.members import Enrolment, parse_birthday
 from core.occasions import follow
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, allow_change, partner_for
+from schema.acts import watch_member
 from schema.context import Info
 from schema.errors import BadInputError, IdempotencyConflictError, NotAllowedError
 from schema.errors import UnknownReferenceError as UnknownError
@@ -108,6 +109,7 @@ class JoiningMutations:
         member: Annotated[MemberBy, strawberry.argument(description="Whose.")],
     ) -> PartResult | None:
         holder = await known_holder(info.context, member, None)
+        await watch_member(info.context, holder)
         parted = await joining.part(holder)
         member_id = holder_id(info.context, "Member", str(holder))
         return LoginParted(member_id=member_id, replayed=not parted)

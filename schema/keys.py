@@ -7,14 +7,16 @@ makes, and renews the secret of, no key that opens more than itself. Knows nothi
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from core.errors import NotAllowed
 from core.keys import ApiKeys, Issued, KeyRow, listed
 from schema.access import MANAGERS, allow, allow_change, partner_for
+from schema.acts import watch
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -220,7 +222,9 @@ class KeyMutations:
         context = info.context
         partner = partner_for(context, input.partner)
         keys, now = _keys(context), context.instant
-        _within_own(context, (await keys.read(partner.id, input.id)).scopes)
+        row = await keys.read(partner.id, input.id)
+        _within_own(context, row.scopes)
+        await _watch(context, row)
         until = now
         if input.overlap is not None:
             until = parse_duration(input.overlap.value, "overlap").after(now, "UTC")
@@ -238,7 +242,9 @@ class KeyMutations:
     ) -> RevokeKeyResult | None:
         context = info.context
         partner = partner_for(context, input.partner)
-        row, replayed = await _keys(context).revoke(partner.id, input.id, context.instant)
+        keys = _keys(context)
+        await _watch(context, await keys.read(partner.id, input.id))
+        row, replayed = await keys.revoke(partner.id, input.id, context.instant)
         return ApiKeyRevoked(api_key=ApiKey(row=row), replayed=replayed)
 
 
@@ -246,6 +252,21 @@ def _keys(context: Context) -> ApiKeys:
     if context.keys is None:
         raise NotAllowed("keys are made and changed over HTTP alone")
     return context.keys
+
+
+async def _watch(context: Context, row: KeyRow) -> None:
+    """Record what an admin makes of a key."""
+
+    async def look() -> Mapping[str, Any]:
+        now = await _keys(context).read(row.partner_id, row.id)
+        return {
+            "partner": now.partner,
+            "title": now.title,
+            "scopes": now.scopes,
+            "revokedAt": now.revoked_at and now.revoked_at.isoformat(),
+        }
+
+    await watch(context, f"key {row.id}", look)
 
 
 def _within_own(context: Context, scopes: list[str]) -> None:

@@ -130,7 +130,7 @@ async def find(
     if partner is None:
         raise LookupError(f"partner {claimed.partner} isn't installed")
     viewer = viewer_of(partner.code, frozenset(claimed.scopes), claimed.endpoint)
-    context = Context(engine, viewer, clock)
+    context = Context(engine, viewer, clock, ours=True)
     ids = _ids(context, claimed)
     if claimed.query is None or any(ids[name] is None for name in _needed(claimed.query)):
         return Payload(ids, None)

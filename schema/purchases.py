@@ -351,5 +351,5 @@ class PurchaseMutations:
             raise BadInput(f"a batch has at most {MOST_PURCHASES} purchases", "purchases")
         items = [_checked(context, input.partner, given) for given in input.purchases]
         good = [item for item in items if isinstance(item, Incoming)]
-        outcomes = await context.engine.record_purchases(good, context.instant)
+        outcomes = await context.engine.tills.record(good, context.instant)
         return RecordPurchasesPayload(results=_results(items, outcomes))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core.db import Row, reading, transaction
+from core.db import Row, reading, session, transaction
 from core.errors import IdempotencyConflict
 from core.lines import line_of, said_of
 from core.store.posting import columns
@@ -201,8 +201,7 @@ class Stored(NamedTuple):
 @asynccontextmanager
 async def alone(partner: int) -> AsyncIterator[bool]:
     """Be the one process that does what came in for a partner; False: another is."""
-    async with reading() as connection:
-        # Given back to the pool, a connection is freed of all its advisory locks.
+    async with session() as connection:
         yield await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK, partner)
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
-from core.db import reading
+from core.db import session
 
 #: Its names are found by search path: whoever works on jobs sets it to this.
 SCHEMA = "jobs"
@@ -74,7 +74,7 @@ async def bring_up_to_date(client: Client) -> None:
 @asynccontextmanager
 async def one_at_a_time(name: str) -> AsyncIterator[bool]:
     """Whether nobody else is at this work in this database; as long as it lasts, nobody will be."""
-    async with reading() as connection:
+    async with session() as connection:
         yield bool(
             await connection.fetchval(
                 "SELECT pg_try_advisory_lock(hashtextextended('job|' || $1, 7))", name
@@ -88,7 +88,6 @@ async def alone_tonight() -> AsyncIterator[None]:
 
     Lost with the connection, which does no harm: it spares work and waiting, the books need no lock.
     """
-    async with reading() as connection:
+    async with session() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _NIGHT)
-        # Given back to the pool, a connection is freed of all its advisory locks.
         yield

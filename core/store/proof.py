@@ -9,68 +9,12 @@ from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
-from core.store.proof_face import FACE_CONSTRAINTS
+from core.store.standing import STANDING
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
 _GUARDED = ", ".join(f"'{table}'" for table in APPEND_ONLY)
 #: What the guarding function does, to the letter: one that lets through would keep its name.
 _REFUSAL = GUARDS.split("$$")[1]
-#: Of each table of the books, the constraints that must stand.
-_CONSTRAINTS = {
-    "event": "pkey natural_key total_check content_hash_check external_id_check",
-    "event_line": "pkey event_id_fkey line_check amount_check quantity_check discount_check tax "
-    "points_paid kind_check",
-    "holder": "pkey head",
-    "decision": "pkey holder_id_fkey head_check",
-    "ledger": "pkey holder_id_fkey seq_check active_check reserved_check pending_check "
-    "arrears_check no_points_beside_arrears",
-    "transfer": "pkey holder_id_booked_at_fkey holder_id_currency_id_fkey amount_check check "
-    "happened",
-    "lot": "pkey holder_id_currency_id_seq_fkey amount_check check lives waits",
-    "lot_change": "pkey holder_id_booked_at_fkey holder_id_currency_id_lot_seq_fkey",
-    "waiting": "pkey external_id_check content_hash_check",
-    "allocation": "pkey holder_id_currency_id_seq_fkey holder_id_currency_id_lot_seq_fkey "
-    "amount_check",
-    "qualification": "pkey holder_id_fkey amount_check counts",
-    "assignment": "pkey holder_id_fkey kind_check rank_check check reason_check end ended_once",
-    "adjustment": "pkey holder_id_fkey holder_id_currency_id_seq_fkey points_check reason_check "
-    "role_check caller_check",
-    "adjustment_note": "pkey note_check",
-    "lot_move": "pkey caller_check members_check check check1 sooner_check later_check expired_check "
-    "split",
-    "seal": "pkey",
-    "head_digest": "pkey at_fkey holders_check digest_check key_id_check",
-    "standing": "pkey holder_id_fkey rank_check",
-    "tier_change": "pkey holder_id_fkey check",
-    "redemption": "pkey holder_id_fkey quantity_check points_check worth_check cash_check "
-    "status_check order_id_check reason_check check check1 check2 hold reversed",
-    "voucher": "pkey code_check state_check owned",
-    "stock_move": "pkey kind_check amount_check of_redemption",
-    "relation": "pkey holder_id_fkey purchases_check",
-    "reward_stock": "pkey not_overdrawn",
-    "request_key": "pkey key_check",
-    "cap_use": "pkey holder_id_fkey key_check times_check counts period",
-    "inbound": "pkey adapter_check delivery_check content_hash_check subject_check state_check "
-    "attempts_check problem_check conflicts_check delivery open body problem",
-    "issue": "pkey holder_id_fkey place_check reward_check quantity_check problem_check done",
-    "budget": "pkey code_check taken_check not_overdrawn",
-    "carry": "pkey holder_id_fkey rule_check",
-    "attribute": "pkey holder_id_fkey name_check value_check check",
-    "occasion": "pkey holder_id_fkey external_id_check type_check attempts_check problem_check",
-    "schedule_day": "pkey trigger_check",
-    "referral_code": "pkey holder_id_fkey holder_id_key code_check",
-    "referral": "pkey holder_id_fkey referrer_id_fkey of_another",
-    "shadow_run": "pkey digest_check version_check reset alone",
-    "shadow_count": "pkey slice_check currency_check same_check different_check faults_check "
-    "live_check shadow_check of",
-    "shadow_difference": "pkey differs",
-    **FACE_CONSTRAINTS,
-}
-_STANDING = ", ".join(
-    f"('{table}', '{table}_{name}')"
-    for table, names in _CONSTRAINTS.items()
-    for name in names.split()
-)
 
 QUESTIONS: dict[str, str] = {
     "balances = transfers": f"""
@@ -80,8 +24,7 @@ QUESTIONS: dict[str, str] = {
                 sum(CASE WHEN target = 2 THEN amount WHEN source = 2 THEN -amount ELSE 0 END) AS pending,
                 sum(CASE WHEN target = 3 THEN amount WHEN source = 3 THEN -amount ELSE 0 END) AS reserved,
                 sum(CASE WHEN source = 4 THEN amount WHEN target = 4 THEN -amount ELSE 0 END) AS arrears
-            FROM transfer GROUP BY 1, 2
-        )
+            FROM transfer GROUP BY 1, 2)
         SELECT 'ledger ' || holder_id || '/' || currency_id, format(
             'stored active %s pending %s reserved %s arrears %s at seq %s, latest %s; %s transfers up to seq %s say %s %s %s %s, latest %s',
             l.active, l.pending, l.reserved, l.arrears, l.seq, l.latest_at, t.n, t.last, t.active,
@@ -296,7 +239,7 @@ QUESTIONS: dict[str, str] = {
         WHERE has_table_privilege('laurels_app', x.t, 'DELETE')
         UNION ALL
         SELECT 'constraint ' || c.n, 'is missing'
-        FROM (VALUES {_STANDING}) AS c (t, n)
+        FROM (VALUES {STANDING}) AS c (t, n)
         WHERE NOT EXISTS (SELECT FROM pg_constraint k
             WHERE k.conrelid = to_regclass(c.t) AND k.conname = c.n AND k.convalidated)
         {_LIMIT}""",

@@ -74,7 +74,7 @@ async def test_a_session_from_beginning_to_end(ground: Trusting) -> None:
     read = await ground.http.get("/session", headers=with_cookie(cookie.value))
     assert (read.status_code, read.json()) == (200, expected)
     used = await ground.http.post("/graphql", json=WHO, headers=with_cookie(cookie.value, **CSRF))
-    assert used.json() == {"data": {"trialBalance": {"members": 0}}}
+    assert used.json()["data"] == {"trialBalance": {"members": 0}}
     ended = await ground.http.delete("/session", headers=with_cookie(cookie.value, **CSRF))
     assert ended.status_code == 204
     gone = cookie_of(ended)

@@ -1,7 +1,7 @@
 """Sessions by a cookie, in memory, as the page of GraphiQL is promised them: for the stub server.
 
 `GET`, `POST` and `DELETE /session`, and who a request is of. Every session can be forgotten at
-once, which no real server does: so the browser sees one end under its hands.
+once, which no real server does: so the browser sees one end under its hands. `BRIEF`'s end soon.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 COOKIE = "laurels_session"
 CSRF = "x-laurels-csrf"
+BRIEF = "somebody in a hurry"
 
 
 class Sessions:
@@ -22,7 +23,7 @@ class Sessions:
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
         self.tokens = tokens
-        self._open: dict[str, str] = {}
+        self._open: dict[str, tuple[str, datetime]] = {}
 
     def forget(self) -> None:
         """End all sessions."""
@@ -32,13 +33,18 @@ class Sessions:
         """Who a request is of; a socket can't send the header, and needs none."""
         if connection.scope["type"] == "http" and connection.headers.get(CSRF) != "1":
             return None
-        return self._open.get(connection.cookies.get(COOKIE, ""))
+        found = self._current(connection)
+        return None if found is None else found[0]
+
+    def _current(self, connection: HTTPConnection) -> tuple[str, datetime] | None:
+        found = self._open.get(connection.cookies.get(COOKIE, ""))
+        return None if found is None or found[1] <= datetime.now(UTC) else found
 
     async def serve(self, request: Request) -> Response:
         """`/session`."""
         if request.method == "GET":
-            name = self._open.get(request.cookies.get(COOKIE, ""))
-            return _refused() if name is None else _told(name)
+            found = self._current(request)
+            return _refused() if found is None else _told(*found)
         if request.headers.get(CSRF) != "1":
             return JSONResponse({"errors": [{"message": "no csrf header"}]}, 403)
         if request.method == "DELETE":
@@ -50,8 +56,9 @@ class Sessions:
         if name is None:
             return _refused()
         key = secrets.token_urlsafe()
-        self._open[key] = name
-        opened = _told(name)
+        ends = datetime.now(UTC) + timedelta(seconds=2 if name == BRIEF else 3600)
+        self._open[key] = name, ends
+        opened = _told(name, ends)
         opened.set_cookie(COOKIE, key, httponly=True, samesite="strict")
         return opened
 
@@ -60,7 +67,6 @@ def _refused() -> Response:
     return JSONResponse({"errors": [{"message": "nobody is signed in"}]}, 401)
 
 
-def _told(name: str) -> Response:
-    ends = datetime.now(UTC) + timedelta(hours=1)
+def _told(name: str, ends: datetime) -> Response:
     body = {"role": "admin", "subject": name, "roles": ["owner"], "expiresAt": ends.isoformat()}
     return JSONResponse(body)

@@ -1,7 +1,7 @@
 // The GraphiQL page in a real browser, under its content security policy, with a small server behind it:
 // who is signed in, what becomes of the tabs when that ends, and what the browser keeps.
 import assert from 'node:assert/strict';
-import { assertKeptSecret, openTab, pages, readable, run, shown, signIn } from './harness.mjs';
+import { assertKeptSecret, execute, openTab, pages, readable, run, setVariables, shown, signIn } from './harness.mjs';
 
 const TOKEN = 'laurels_0123456789_secretpart';
 const OTHER = 'laurels_0123456789_another';
@@ -20,8 +20,7 @@ pageTest('a link signs in: its token becomes a cookie that no script can read', 
     await run(page, 'Members');
     await shown(page, '"name": "Ayşe Demir"');
     await openTab(page, 'Callers');
-    await page.waitForTimeout(400);
-    await page.getByRole('button', { name: /Execute query/ }).click();
+    await execute(page);
     await shown(page, '"callers": "2: ayse by the cookie alone"');
 
     await page.waitForTimeout(800); // GraphiQL writes to its storage after a pause
@@ -76,14 +75,10 @@ pageTest('who isn’t signed in is asked to, and told why a token doesn’t do',
 pageTest('a session that ends under one’s hands leaves the tabs as they are', async () => {
   const refusals = await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
     await openTab(page, 'Members');
-    await page.locator('.graphiql-editor-tool .view-line').first().click();
-    await page.keyboard.press('Control+A');
-    await page.keyboard.insertText('{ "search": "Deniz" }');
-    await page.waitForTimeout(400); // GraphiQL takes what was typed into the tab after a pause
+    await setVariables(page, { search: 'Deniz' });
     await run(page, 'Forget'); // ends all sessions
     await openTab(page, 'Caller');
-    await page.waitForTimeout(400);
-    await page.getByRole('button', { name: /Execute query/ }).click();
+    await execute(page);
     await page.getByRole('heading', { name: 'Your session has ended' }).waitFor();
     assert.equal(await page.locator('main').getAttribute('inert'), '');
 
@@ -93,6 +88,14 @@ pageTest('a session that ends under one’s hands leaves the tabs as they are', 
     await shown(page, '"name": "Deniz Kaya"');
   }, { expectedError: NOBODY, secrets: [TOKEN, 'Deniz'] });
   assert.equal(refusals, 1);
+});
+
+pageTest('a session whose time is up asks for the next by itself', async () => {
+  const refusals = await inPage('/graphiql#token=laurels_0123456789_hurried', async (page) => {
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Sign out' }).count(), 0);
+  }, { expectedError: NOBODY });
+  assert.ok(refusals > 0);
 });
 
 pageTest('another person finds neither the answers nor the variables of the one before', async () => {

@@ -71,7 +71,7 @@ async function inPage({ browser, origin }, path, scenario, options = {}) {
   const isForeign = (url) => !/^(data|blob):/.test(url) && new URL(url).host !== new URL(origin).host;
   context.on('request', (request) => isForeign(request.url()) && foreign.push(request.url()));
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(20_000);
   page.on('websocket', (socket) => isForeign(socket.url()) && foreign.push(socket.url()));
   // Monaco throws this at itself where an editor's text is replaced while it looks for like words.
   page.on('pageerror', (error) => error.name !== 'Canceled' && problems.push(String(error)));
@@ -132,9 +132,23 @@ export async function openTab(page, operation) {
 /** Opens a tab, runs it and waits for its answer, which is returned as JSON. */
 export async function run(page, operation) {
   await openTab(page, operation);
-  const answered = page.waitForResponse((response) => asks(response.request(), operation));
-  await execute(page, operation);
-  return (await answered).json();
+  const [answered] = await Promise.all([
+    page.waitForResponse((response) => asks(response.request(), operation)),
+    execute(page),
+  ]);
+  return answered.json();
+}
+
+/** Puts other variables into the open tab, by pasting them: what is typed, the editor would complete. */
+export async function setVariables(page, variables) {
+  await page.locator('.graphiql-editor-tool .view-lines').first().click({ position: { x: 5, y: 5 } });
+  await page.keyboard.press('Control+A');
+  await page.evaluate((text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', text);
+    document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  }, JSON.stringify(variables, null, 2));
+  await page.waitForTimeout(400); // GraphiQL takes what was typed into the tab after a pause
 }
 
 /** Presses the button, once GraphiQL knows which operation stands in the tab. */

@@ -92,17 +92,17 @@ test('the trial balance is its accounts, and what became of what each partner is
 });
 
 test('a what-if compares now and then, and counts who changes tier', () => {
-  const found = picturesOf({ report: {
+  const found = picturesOf({ node: { draft: 'more', partner: { name: 'Grocer' }, report: {
     currencies: [{ currency: { code: 'LEAF' }, booked: 1, now: 10, then: 12 }],
     rules: [{ code: 'r', now: 10, then: 0 }],
     winners: [{ member: { name: 'Ada' }, currency: { code: 'LEAF' }, now: 1, then: 2 }],
     tiers: [{ ladder: 'ranks', now: { name: 'silver' }, then: { name: 'gold' }, members: 3 }],
-  } });
+  } } });
   assert.deepEqual(found.map(({ title, series, rows }) => [title, series, rows]), [
-    ['Currencies', ['now', 'then'], [{ label: 'LEAF', values: [10, 12] }]],
-    ['Rules', ['now', 'then'], [{ label: 'r', values: [10, 0] }]],
-    ['Winners', ['now', 'then'], [{ label: 'Ada · LEAF', values: [1, 2] }]],
-    ['Tiers change', ['members'], [{ label: 'ranks silver → gold', values: [3] }]],
+    ['more · Currencies', ['now', 'then'], [{ label: 'LEAF', values: [10, 12] }]],
+    ['more · Rules', ['now', 'then'], [{ label: 'r', values: [10, 0] }]],
+    ['more · Winners', ['now', 'then'], [{ label: 'Ada · LEAF', values: [1, 2] }]],
+    ['more · Tiers change', ['members'], [{ label: 'ranks silver → gold', values: [3] }]],
   ]);
 });
 

@@ -22,11 +22,15 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import Info
 
 from app.ide import Tab, ide_routes
-from tests.browser.cookies import Sessions
+from tests.browser.cookies import BRIEF, Sessions
 from tests.browser.serving import serve_until_told
 
 SESSIONS = Sessions(
-    {"laurels_0123456789_secretpart": "ayse", "laurels_0123456789_another": "deniz"}
+    {
+        "laurels_0123456789_secretpart": "ayse",
+        "laurels_0123456789_another": "deniz",
+        "laurels_0123456789_hurried": BRIEF,
+    }
 )
 
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { parse } from 'graphql';
 import { connect, LEDGER_CHANGED, REDEEM, WALLET } from '../../clients/apollo/wallet.mjs';
-import { recorded, served } from './served.mjs';
+import { recorded, served, told } from './served.mjs';
 
 const at = await served('apollo');
 const { client, close } = connect(at.url, at.members.apollo);
@@ -80,20 +80,16 @@ test('a document is sent once; then its hash is enough', async () => {
 });
 
 test('a subscription brings the cache up to date', async () => {
-  const changes = [];
-  const told = new Promise((resolve, reject) => {
-    const following = client.subscribe({ query: LEDGER_CHANGED, variables: { currency: 'STAMP' } }).subscribe({
-      next({ data, error }) {
-        if (error) return reject(error);
-        changes.push(data.ledgerChanged.balance.active);
-        if (changes.length === 1) at.buy('apollo', 'apollo-followed').catch(reject);
-        if (changes.at(-1) === 4) resolve();
-      },
-      error: reject,
-    });
-    after(() => following.unsubscribe());
-  });
-  await told;
+  const changes = await told(
+    (next, fail) => {
+      const following = client.subscribe({ query: LEDGER_CHANGED, variables: { currency: 'STAMP' } }).subscribe({
+        next: ({ data, error }) => (error ? fail(error) : next(data.ledgerChanged.balance.active)),
+        error: fail,
+      });
+      after(() => following.unsubscribe());
+    },
+    () => at.buy('apollo', 'apollo-followed'),
+  );
   assert.deepEqual(changes, [3, 4]);
   assert.equal(stamps().balance.active, 4);
 });

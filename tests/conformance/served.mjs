@@ -61,3 +61,24 @@ export async function recorded(act) {
   }
   return bodies;
 }
+
+const PATIENCE = 20_000;
+
+/** What a stream tells: after its first value the first of `acts` is done, and so on, until one more is told. */
+export function told(start, ...acts) {
+  const values = [];
+  return new Promise((resolve, reject) => {
+    const fail = (error) => {
+      clearTimeout(late);
+      reject(error);
+    };
+    const late = setTimeout(() => reject(new Error(`told in time: ${JSON.stringify(values)}`)), PATIENCE);
+    start((value) => {
+      values.push(value);
+      const act = acts[values.length - 1];
+      if (act) return act().catch(fail);
+      clearTimeout(late);
+      resolve(values);
+    }, fail);
+  });
+}

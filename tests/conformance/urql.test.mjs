@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { parse } from 'graphql';
 import { connect, LEDGER_CHANGED, REDEEM, WALLET } from '../../clients/urql/wallet.mjs';
-import { recorded, served } from './served.mjs';
+import { recorded, served, told } from './served.mjs';
 
 const at = await served('urql');
 const client = connect(at.url, at.members.urql);
@@ -77,16 +77,15 @@ test('a document is sent once; then its hash is enough', async () => {
 });
 
 test('a subscription brings the cache up to date', async () => {
-  const changes = [];
-  await new Promise((resolve, reject) => {
-    const following = client.subscription(LEDGER_CHANGED, { currency: 'STAMP' }).subscribe(({ data, error }) => {
-      if (error) return reject(error);
-      changes.push(data.ledgerChanged.balance.active);
-      if (changes.length === 1) at.buy('urql', 'urql-followed').catch(reject);
-      if (changes.at(-1) === 4) resolve();
-    });
-    after(() => following.unsubscribe());
-  });
+  const changes = await told(
+    (next, fail) => {
+      const { unsubscribe } = client
+        .subscription(LEDGER_CHANGED, { currency: 'STAMP' })
+        .subscribe(({ data, error }) => (error ? fail(error) : next(data.ledgerChanged.balance.active)));
+      after(unsubscribe);
+    },
+    () => at.buy('urql', 'urql-followed'),
+  );
   assert.deepEqual(changes, [3, 4]);
   assert.equal(stamps().balance.active, 4);
 });

@@ -284,4 +284,22 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
     ),
+    "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
+    "createApiKey": (
+        "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "title": "Till", "scopes": ["MEMBERS_READ"]}},
+        STAFF,
+    ),
+    "rotateApiKey": (
+        "mutation($input: RotateApiKeyInput!) { rotateApiKey(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "id": "0" * 16}},
+        STAFF,
+    ),
+    "revokeApiKey": (
+        "mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "id": "0" * 16}},
+        STAFF,
+    ),
+    "joinProgramme": ("mutation { joinProgramme { __typename } }", {}, {"member"}),
+    "partLogin": ('mutation { partLogin(member: {card: "1"}) { __typename } }', {}, {"admin"}),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.asgi import MOST_BYTES
+from app.bodies import MOST_BYTES
 from core.db import PASSING
 from core.inbound import work
 from core.store.inbound import Filter, listed
@@ -85,7 +85,11 @@ async def test_a_forged_one_learns_nothing_and_leaves_nothing(webshop: Client, w
     else:
         answer = await send(webshop, hook, "whsec-other")
     assert answer.status_code == 401
-    assert answer.json() == {"errors": [{"message": "the signature isn't good"}]}
+    assert answer.json() == {
+        "errors": [
+            {"message": "the signature isn't good", "extensions": {"code": "UNAUTHENTICATED"}}
+        ]
+    }
     assert await log() == []
 
 
@@ -169,9 +173,8 @@ async def test_without_a_database_it_is_to_be_sent_again(
 
     monkeypatch.setattr("core.store.inbound.add", gone)
     answer = await send(webshop, customer(7))
-    assert (answer.status_code, answer.json()) == (
-        503, {"errors": [{"message": "not now: send it again"}]}
-    )  # fmt: skip
+    told = {"message": "not now: send it again", "extensions": {"code": "UNAVAILABLE"}}
+    assert (answer.status_code, answer.json()) == (503, {"errors": [told]})
 
 
 async def test_what_is_left_is_done_by_the_job(

@@ -1,7 +1,7 @@
 // GraphiQL's own panel of pictures: what the answer in the open tab holds, drawn.
 import { pick, useGraphiQL } from '@graphiql/react';
-import { Component, useMemo } from 'react';
-import { Picture } from './pictures.jsx';
+import { Component, useEffect, useMemo, useRef, useState } from 'react';
+import { Picture, Width } from './pictures.jsx';
 import { picturesOf } from './shapes.js';
 
 export const PICTURES = { title: 'Pictures', icon: Icon, content: Panel };
@@ -19,20 +19,36 @@ function Panel() {
   const { tabs, activeTabIndex } = useGraphiQL(pick('tabs', 'activeTabIndex'));
   const response = tabs[activeTabIndex]?.response;
   const { pictures, answered } = useMemo(() => look(response), [response]);
+  const [section, width] = useWidth();
   return (
-    <section className="panel" aria-label="Pictures of the answer">
+    <section className="panel" aria-label="Pictures of the answer" ref={section}>
       <h2>Pictures</h2>
       {pictures.length ? (
         <Held key={response}>
-          {pictures.map((picture, n) => (
-            <Picture key={n} picture={picture} />
-          ))}
+          <Width value={width}>
+            {pictures.map((picture, n) => (
+              <Picture key={n} picture={picture} />
+            ))}
+          </Width>
         </Held>
       ) : (
         <Nothing answered={answered} />
       )}
     </section>
   );
+}
+
+/** A ref, and how much room there is for pictures in what it is put on. */
+function useWidth() {
+  const section = useRef(null);
+  const [width, setWidth] = useState(290);
+  useEffect(() => {
+    const look = () => setWidth(Math.min(Math.max(section.current.clientWidth - 4, 150), 480));
+    const observer = new ResizeObserver(look);
+    observer.observe(section.current);
+    return () => observer.disconnect();
+  }, []);
+  return [section, width];
 }
 
 /** Keeps a picture that can't be drawn from taking the page, and all its tabs, with it. */

@@ -235,9 +235,9 @@ function picture(kind, title, path, rest) {
   return { kind, title: [whose, unit, title].filter(Boolean).join(' · '), unit: unit ?? '', ...rest };
 }
 
-/** Whose picture it is: a person's or a partner's name above it. A currency's name is its unit. */
+/** Whose picture it is: a person's or a partner's name above it, or the rule that a what-if tries. */
 function nameOf(object) {
-  if (typeof object.name === 'string' && !('symbol' in object)) return object.name;
+  for (const name of [object.name, object.draft]) if (typeof name === 'string') return name;
   return object.member?.name ?? null;
 }
 

@@ -27,12 +27,13 @@ export function connect({ url, subscriptionUrl }, onEnded) {
 }
 
 /** One operation on the page's own behalf; its data. Throws with the server's words. */
-export async function query({ url }, text, variables) {
-  const { body } = await post(url, {
+export async function query({ url }, text, variables, onEnded) {
+  const { status, body } = await post(url, {
     method: 'POST',
     headers: { ...CSRF, 'content-type': 'application/json' },
     body: JSON.stringify({ query: text, variables }),
   });
+  if (isRefusal(status, body)) onEnded();
   if (!body.data) throw new Error(body.errors?.[0]?.message ?? SILENT);
   return body.data;
 }

@@ -1,6 +1,10 @@
-// A member's wallet with Relay, without React: fragments that can be asked for again, a connection, a mutation, events.
+// A member's wallet with Relay, without React: a connection whose pages grow, fragments that can be asked for
+// again, a mutation and a subscription that bring the store up to date.
 import { createClient } from 'graphql-sse';
-import { Environment, graphql, Network, Observable, RecordSource, Store } from 'relay-runtime';
+import {
+  commitMutation, createOperationDescriptor, Environment, fetchQuery, getRefetchMetadata, getRequest,
+  getSingularSelector, graphql, Network, Observable, RecordSource, requestSubscription, Store,
+} from 'relay-runtime';
 
 export function connect(url, token) {
   const headers = { authorization: `Bearer ${token}` };
@@ -18,7 +22,7 @@ export function connect(url, token) {
   return new Environment({ network: Network.create(ask, follow), store: new Store(new RecordSource()) });
 }
 
-export const WALLET = graphql`
+const WALLET = graphql`
   query walletQuery {
     me { ...walletMember }
   }
@@ -49,7 +53,7 @@ export const ENTRIES = graphql`
   }
 `;
 
-export const REDEEM = graphql`
+const REDEEM = graphql`
   mutation walletRedeemMutation($input: RedeemRewardInput!) {
     redeemReward(input: $input) {
       __typename
@@ -63,8 +67,37 @@ export const REDEEM = graphql`
 `;
 
 /** Tells the whole ledger, so the store is up to date by itself. */
-export const LEDGER_CHANGED = graphql`
+const LEDGER_CHANGED = graphql`
   subscription walletLedgerChangedSubscription($currency: String) {
     ledgerChanged(currency: $currency) { balance { active reserved } }
   }
 `;
+
+/** What a fragment says of an object, as the store has it now. */
+export const read = (environment, fragment, ref) => environment.lookup(getSingularSelector(fragment, ref)).data;
+
+/** Ask for the wallet, and keep it. */
+export async function open(environment) {
+  environment.retain(createOperationDescriptor(getRequest(WALLET), {}));
+  const { me } = await fetchQuery(environment, WALLET, {}).toPromise();
+  return me;
+}
+
+/** Ask for a fragment of an object again: another page, or the same with other arguments. */
+export const again = (environment, fragment, variables) =>
+  fetchQuery(environment, getRefetchMetadata(fragment, 'again').refetchableRequest, variables).toPromise();
+
+/** Take a reward; a key makes it safe to send again. */
+export const redeem = (environment, input) =>
+  new Promise((resolve, reject) => {
+    commitMutation(environment, {
+      mutation: REDEEM,
+      variables: { input },
+      onCompleted: ({ redeemReward }, errors) => (errors ? reject(errors) : resolve(redeemReward)),
+      onError: reject,
+    });
+  });
+
+/** Follow the ledgers; returns what ends it. */
+export const follow = (environment, variables, onNext, onError) =>
+  requestSubscription(environment, { subscription: LEDGER_CHANGED, variables, onNext, onError });

@@ -1,0 +1,50 @@
+"""Says whether the process lives, and whether it can do its work. Knows no secrets to tell.
+
+Ready means: the database answers, its schema is this version's, and what it commits stays.
+"""
+
+from __future__ import annotations
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.db import MIGRATION_NAMES, reading
+from core.store import health
+
+_log = structlog.get_logger("laurels.health")
+
+
+async def live(request: Request) -> Response:
+    """The process answers."""
+    del request
+    return JSONResponse({"status": "live"})
+
+
+async def ready(request: Request) -> Response:
+    """200 if nothing is wrong, else 503 and what is."""
+    del request
+    found = await problems()
+    if found:
+        _log.warning("not ready", problems=found)
+        return JSONResponse({"status": "not ready", "problems": found}, status_code=503)
+    return JSONResponse({"status": "ready"})
+
+
+async def problems() -> list[str]:
+    """What keeps this process from its work, in words for the operator."""
+    try:
+        async with reading() as connection:
+            state = await health.state(connection)
+    except Exception as error:
+        _log.warning("the database doesn't answer", error=repr(error))
+        return ["the database doesn't answer"]
+    found = [
+        f"migration {name} isn't applied" for name in MIGRATION_NAMES if name not in state.applied
+    ]
+    found += [f"{name} is {value}: what is booked may be lost" for name, value in state.unsafe]
+    return found
+
+
+HEALTH_ROUTES = [Route("/health/live", live), Route("/health/ready", ready)]

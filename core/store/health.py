@@ -1,0 +1,33 @@
+"""What the database says of itself, in SQL: what was applied to it, and whether commits stay.
+
+Knows no web.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.db import Connection
+
+# With `local` and the rest a commit is on this server's disk before it is told; with `off` it isn't.
+_STATE = """
+SELECT (SELECT array_agg(name) FROM tortoise_migrations WHERE app = 'core') AS applied,
+    (SELECT array_agg(ARRAY[name, setting] ORDER BY name) FROM pg_settings
+     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off') AS unsafe
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The migrations that were applied, and the settings with which commits may be lost."""
+
+    applied: frozenset[str]
+    unsafe: list[tuple[str, str]]
+
+
+async def state(connection: Connection) -> State:
+    """How it is now. Raises asyncpg's errors where it can't say."""
+    row = await connection.fetchrow(_STATE)
+    assert row is not None
+    unsafe = [(name, value) for name, value in row["unsafe"] or ()]
+    return State(frozenset(row["applied"] or ()), unsafe)
