@@ -119,6 +119,7 @@ journey: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.nightly
+	@$(BIN)/python -m bench.outbox
 	@$(BIN)/python -m bench.reads
 	@$(BIN)/python -m bench.evaluation
 	@$(BIN)/python -m bench.startup
