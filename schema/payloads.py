@@ -27,7 +27,6 @@ from graphql import (
     Visitor,
     parse,
     print_ast,
-    validate,
     visit,
 )
 from strawberry import relay
@@ -40,12 +39,15 @@ from core.sender import Payload
 from core.store.webhook_deliveries import Claimed
 from schema.access import Allow
 from schema.context import SCOPES, Context, Viewer
+from schema.gate import checked
 from schema.ids import holder_id
+from schema.limits import Limits, Measuring
 from schema.masking import shown
 
 #: What a query may ask to be told of the change that it is run for.
 VARIABLES = ("member", "purchase", "redemption")
-_MOST_TOKENS = 2000
+#: A query may ask for as much as it could over HTTP.
+_LIMITS = Limits()
 #: Seconds that a query may take.
 _LONGEST = 10.0
 
@@ -59,18 +61,22 @@ def viewer_of(partner: str, scopes: frozenset[str], endpoint: int = 0) -> Viewer
 def check_query(schema: strawberry.Schema, viewer: Viewer, text: str) -> None:
     """Raise BadInput unless this is one query that this viewer may ask, with variables of ours."""
     try:
-        document = parse(text, no_location=True, max_tokens=_MOST_TOKENS)
+        document = parse(text, no_location=True, max_tokens=_LIMITS.tokens)
     except GraphQLError as error:
         raise BadInput(f"query: {error.message}", "query") from None
-    _check_shape(document)
+    operation = _check_shape(document)
     graphql: GraphQLSchema = schema._schema
-    if errors := validate(graphql, document, max_errors=1, hide_suggestions=True):
+    try:
+        Measuring(graphql, document, {}).operation(operation).check(_LIMITS, _LIMITS.cost)
+    except GraphQLError as error:
+        raise BadInput(f"query: {error.message}", "query") from None
+    if errors := checked(graphql, document):
         raise BadInput(f"query: {errors[0].message}", "query")
     types = TypeInfo(graphql)
     visit(document, TypeInfoVisitor(types, _Rules(types, viewer)))
 
 
-def _check_shape(document: DocumentNode) -> None:
+def _check_shape(document: DocumentNode) -> OperationDefinitionNode:
     kinds = (OperationDefinitionNode, FragmentDefinitionNode)
     operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
     if len(operations) != 1 or not all(isinstance(d, kinds) for d in document.definitions):
@@ -83,6 +89,7 @@ def _check_shape(document: DocumentNode) -> None:
         if name not in VARIABLES or kind not in ("ID", "ID!"):
             known = ", ".join(f"${known}: ID" for known in VARIABLES)
             raise BadInput(f"query: ${name}: {kind} isn't among its variables: {known}", "query")
+    return operation
 
 
 class _Rules(Visitor):
@@ -134,8 +141,9 @@ async def find(
     ids = _ids(context, claimed)
     if claimed.query is None or any(ids[name] is None for name in _needed(claimed.query)):
         return Payload(ids, None)
+    known = {name: value for name, value in ids.items() if value is not None}
     async with asyncio.timeout(_LONGEST):
-        result = await schema.execute(claimed.query, variable_values=ids, context_value=context)
+        result = await schema.execute(claimed.query, variable_values=known, context_value=context)
     found: dict[str, Any] = {"data": getattr(result, "data", None)}
     if result.errors:
         found["errors"] = [shown(error) for error in result.errors]

@@ -13,13 +13,14 @@ from schema.payloads import check_query, viewer_of
 READS = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
 GOOD = [
     "{ partners { code } }",
-    "query Q($member: ID) { node(id: \"x\") { id } member(by: {id: $member}) { name } }",
+    "query Q($member: ID!) { node(id: \"x\") { id } member(by: {id: $member}) { name } }",
     "query($member: ID!, $purchase: ID!, $redemption: ID!) { a: node(id: $member) { id } "
     "b: node(id: $purchase) { id } c: node(id: $redemption) { id } }",
     "query($member: ID!) { member(by: {id: $member}) { ...M } } fragment M on Member { name }",
-    "query($member: ID = \"x\") { member(by: {id: $member}) { id } }",
+    "query($purchase: ID = \"x\") { node(id: $purchase) { id } }",
 ]  # fmt: skip
 BAD = {
+    "query($member: ID) { member(by: {id: $member}) { id } }": "must be non-nullable",
     "": "Unexpected <EOF>",
     "{": "Expected Name",
     "query($member: ID) { node(id: $member) { id } }": "used in position expecting type 'ID!'",
@@ -39,6 +40,8 @@ BAD = {
     "{ ... on Query { ... { trialBalance { members } } } }": "trialBalance isn't open to it",
     "{ x: trialBalance @skip(if: true) { members } }": "trialBalance isn't open to it",
     "{" + " partners { code }" * 1000 + "}": "Document contains more than",
+    "{ members(first: 100) { edges { node { redemptions(first: 100) { edges { node { member { "
+    "redemptions(first: 100) { edges { node { id } } } } } } } } } } }": "this asks for",
     "{a" * 900: "nested too deeply",
 }  # fmt: skip
 
