@@ -90,6 +90,17 @@ def test_the_brand_is_found_whole_and_pays_what_it_says() -> None:
     assert evaluate(bakery.earn_rules, purchase, Facts()).points("CRUMB") == 238
 
 
+def test_every_operation_in_the_readme_is_valid_against_the_schema() -> None:
+    """Those in blocks of their own, and those that curl is handed."""
+    text = README.read_text("utf-8")
+    schema: GraphQLSchema = build_schema()._schema
+    handed = re.findall(r'"query": ("(?:[^"\\]|\\.)*")', text)
+    found = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL) + [json.loads(q) for q in handed]
+    assert len(found) >= 5
+    for operation in found:
+        assert validate(schema, parse(operation)) == [], operation
+
+
 def test_the_glossary_has_each_word() -> None:
     """What entries and accounts are called, and what members and partners are told of."""
     text = (README.parent / "docs" / "glossary.md").read_text("utf-8")
