@@ -61,15 +61,18 @@ class _Outlook:
 async def standings(
     engine: Engine, holders: Sequence[int], at: datetime
 ) -> dict[int, list[TierStatus]]:
-    """Every holder's status on every ladder at `at`, in two statements for all."""
+    """Every holder's status on every ladder at `at`, in two statements for all at most."""
     rulebook = engine.rulebook
     spans = dict.fromkeys(holders, (at, at))
+    enrolled: dict[int, datetime] = {}
+    changes: Changes = {}
     async with reading() as connection:
         loaded = await rows.load(connection, spans, [], rulebook.reaches, 0, full=True)
-        changes = {(h, x): (t, rank) for h, x, t, rank in
-                   await store.last_changes(connection, holders, at)}  # fmt: skip
-    enrolled: dict[int, datetime] = {}
-    found = standings_from(rulebook, loaded, enrolled)
+        found = standings_from(rulebook, loaded, enrolled)
+        # Of the past only; who has no standing never had another tier.
+        if past := sorted({s.holder for s in found.values() if not s.whole and _past(s, at)}):
+            changes = {(h, x): (t, rank) for h, x, t, rank in
+                       await store.last_changes(connection, past, at)}  # fmt: skip
     told: dict[int, list[TierStatus]] = {}
     for holder in holders:
         told[holder] = []
@@ -122,11 +125,16 @@ def _plain(booked: Standing, at: datetime, changes: Changes) -> TierStatus:
     return _status(standing, at, rank, standing.value, since, ahead)
 
 
+def _past(booked: Standing, at: datetime) -> bool:
+    """Whether an instant lies before what is booked of a standing."""
+    return booked.measured_at is None or at < booked.measured_at
+
+
 def _since(
     booked: Standing, standing: Standing, rank: int, at: datetime, changes: Changes
 ) -> datetime | None:
     """When the rank began: what the books tell, and what the next review will book."""
-    if booked.measured_at is not None and at >= booked.measured_at:
+    if not _past(booked, at):
         moves = lapses(booked, at)
         return moves[-1].at if moves else booked.since
     when, told = changes.get((booked.holder, booked.ladder.id), (None, 0))

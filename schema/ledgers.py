@@ -290,8 +290,8 @@ class Ledger(HolderNode):
 
     @answer("The balance at an instant, whatever was booked when.")
     async def balance(self, info: Info, as_of: AsOf = None) -> Balance:
-        loader = info.context.loaders.balances(as_of or info.context.instant)
-        found = await loader.load((self.holder, self.currency_id)) or Balances()
+        loader = info.context.loaders.held(as_of or info.context.instant)
+        found = (await loader.load(self.holder) or {}).get(self.currency_id, Balances())
         return Balance(
             active=BigInt(found.active), pending=BigInt(found.pending),
             reserved=BigInt(found.reserved), arrears=BigInt(found.arrears),

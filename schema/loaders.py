@@ -86,7 +86,7 @@ class Loaders(StoryLoaders):
     def __init__(self, engine: Engine, partner: PartnerTerms | None) -> None:
         self._engine = engine
         self._partner = partner
-        self._balances: dict[datetime, DataLoader[LedgerKey, Balances | None]] = {}
+        self._held: dict[datetime, DataLoader[int, Mapping[int, Balances] | None]] = {}
         self._totals: dict[datetime, DataLoader[LedgerKey, Totals | None]] = {}
         self._tiers: dict[datetime, DataLoader[int, list[TierStatus]]] = {}
         self._chances: dict[datetime, DataLoader[tuple[int, int], Eligibility | None]] = {}
@@ -294,16 +294,18 @@ class Loaders(StoryLoaders):
 
         return many(fetch)
 
-    def balances(self, at: datetime) -> DataLoader[LedgerKey, Balances | None]:
-        """A ledger's balances as of an instant."""
+    def held(self, at: datetime) -> DataLoader[int, Mapping[int, Balances] | None]:
+        """A holder's balances as of an instant, by currency: of every ledger that there is."""
 
-        async def fetch(keys: list[LedgerKey]) -> Mapping[LedgerKey, Balances]:
-            rows = await reads.balances(sorted({holder for holder, _ in keys}), at)
-            return {(row[0], row[1]): Balances(*row[2:]) for row in rows}
+        async def fetch(holders: list[int]) -> Mapping[int, Mapping[int, Balances]]:
+            found: dict[int, dict[int, Balances]] = {}
+            for holder, currency, *figures in await reads.balances(holders, at):
+                found.setdefault(holder, {})[currency] = Balances(*figures)
+            return found
 
-        if at not in self._balances:
-            self._balances[at] = one(fetch)
-        return self._balances[at]
+        if at not in self._held:
+            self._held[at] = one(fetch)
+        return self._held[at]
 
     def totals(self, at: datetime) -> DataLoader[LedgerKey, Totals | None]:
         """What came of a ledger up to an instant."""

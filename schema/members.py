@@ -110,7 +110,8 @@ class Member(HolderNode):
         terms = info.context.engine.rulebook.currencies
         return [
             Ledger.of(self.holder, key)
-            for key in await info.context.loaders.ledgers.load(self.holder)
+            # With the balances, which nearly everybody asks for too.
+            for key in await info.context.loaders.held(info.context.instant).load(self.holder) or ()
             if sees_currency(info.context, key)
             and (currency is None or (key in terms and terms[key].code == currency))
         ]

@@ -123,18 +123,14 @@ async def badges_of(info: Info, holder: int) -> list[Badge]:
     """A member's; a partner is told those that it may see."""
     context = info.context
     known = context.engine.rulebook.currencies
-    badges = [
-        known[currency]
-        for currency in await context.loaders.ledgers.load(holder)
-        if currency in known and known[currency].badge and sees_currency(context, currency)
-    ]
-    balances = await context.loaders.balances(context.instant).load_many(
-        [(holder, terms.id) for terms in badges]
-    )
+    held = await context.loaders.held(context.instant).load(holder) or {}
     return [
-        Badge(currency=Currency.of(terms), times=BigInt(balance.active))
-        for terms, balance in zip(badges, balances, strict=True)
-        if balance is not None and balance.active > 0
+        Badge(currency=Currency.of(known[currency]), times=BigInt(balance.active))
+        for currency, balance in held.items()
+        if balance.active > 0
+        and currency in known
+        and known[currency].badge
+        and sees_currency(context, currency)
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema.build import Mutation, Query, check_access
+from schema.build import Mutation, Query, Subscription, check_access
 from schema.build import build_schema as ours
 from schema.scalars import SCALARS
 
@@ -22,7 +22,7 @@ def test_the_committed_sdl_is_the_schema() -> None:
 
 def test_a_root_field_without_a_rule_of_access_is_refused() -> None:
     """Default deny: forgetting is an error at start, not a hole."""
-    for root in (Query, Mutation):
+    for root in (Query, Mutation, Subscription):
         check_access(root)
 
     @strawberry.type

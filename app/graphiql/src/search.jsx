@@ -7,6 +7,7 @@ import { query } from './transport.js';
 
 export function Search({ config, tab, onEnded }) {
   const field = useRef(null);
+  const latest = useRef(0);
   const id = useId();
   const [said, setSaid] = useState('');
   const open = useOpen();
@@ -28,14 +29,16 @@ export function Search({ config, tab, onEnded }) {
   async function submit(event) {
     event.preventDefault();
     setSaid('');
+    const turn = (latest.current += 1);
     try {
       const known = await find(field.current.value);
+      if (turn !== latest.current) return undefined; // another was searched meanwhile
       if (!known) return setSaid('Nobody is known by this');
       const variables = { by: known.by, partner: known.partner ?? null };
       open({ query: tab.query, variables: JSON.stringify(variables, null, 2) }, { over: true });
-      run();
+      return run();
     } catch (problem) {
-      setSaid(problem.message);
+      return setSaid(problem.message);
     }
   }
 
