@@ -6,7 +6,7 @@ errors say the next step. Knows nothing of how points are counted.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,16 @@ from rich.progress import Progress
 from rich.text import Text
 
 from app import codes as codes_file
-from app import demo, documents, importer, inbound_cli, serving, tokens, whatif, work
+from app import (
+    credentials_cli,
+    demo,
+    documents,
+    importer,
+    inbound_cli,
+    serving,
+    whatif,
+    work,
+)
 from app import sandbox as sandboxes
 from app.plugin_settings import from_environment
 from app.runtime import database, running
@@ -236,22 +245,32 @@ def check(
         typer.Option("--digests", exists=True, dir_okay=False, help="Digests kept elsewhere."),
     ] = None,
 ) -> None:
-    """Prove the books: conservation, lots, replayed decisions, hashes, guards. Exit code 0 or 1."""
-    settings = _settings()
-    key = digests.DigestKey.of(settings.signing_secret())
+    """Prove the books: conservation, lots, replayed decisions, hashes, guards. Exit code 0 or 1.
 
-    async def go() -> list[proof.Finding]:
+    Digests of the books that were made under an earlier secret are proven with
+    LAURELS_PREVIOUS_SECRETS.
+    """
+    settings = _settings()
+    keys = digests.DigestKey.all_of(settings.secrets())
+
+    async def go() -> tuple[list[proof.Finding], int]:
         exported = digests.imported(kept.read_text("utf-8", "replace").splitlines()) if kept else ()
         async with database(settings, database_name) as url, db.connected(url):
             with bars(err) as bar:
                 task = bar.add_task("checking", total=None)
-                return await proof.prove(
-                    lambda name, n: bar.update(task, description=name, completed=n), key, exported
+                findings = await proof.prove(
+                    lambda name, n: bar.update(task, description=name, completed=n), keys, exported
                 )
+            return findings, await digests.unproven(keys)
 
-    findings = _run(go())
+    findings, unproven = _run(go())
     for finding in findings:
         out.print(f"[red]✗[/] {finding}", soft_wrap=True)
+    if unproven:
+        err.print(
+            f"[yellow]![/] {unproven} stored digests were made under another secret, and not "
+            "proven: set LAURELS_PREVIOUS_SECRETS"
+        )
     if findings:
         raise typer.Exit(1)
     out.print("[green]✓[/] the books hold")
@@ -340,36 +359,11 @@ async def _faults(database_name: str | None) -> list[tuple[str, RuleFault]]:
 
 
 @commands.command()
-def token(
-    admin: Annotated[bool, typer.Option("--admin", help="A token for an admin.")] = False,
-    partner: Annotated[str | None, typer.Option(help="A token for this partner.")] = None,
-    member: Annotated[int | None, typer.Option(help="A token for this member.")] = None,
-    hours: Annotated[int, typer.Option(min=1, max=720, help="How long it is good for.")] = 12,
-) -> None:
-    """Print a signed token that expires, for `Authorization: Bearer …`.
-
-    Example: laurels token --admin
-    """
-    chosen = [
-        (role, subject)
-        for role, subject in (
-            ("admin", "admin" if admin else None),
-            ("partner", partner),
-            ("member", None if member is None else str(member)),
-        )
-        if subject is not None
-    ]
-    if len(chosen) != 1:
-        raise typer.BadParameter("one of --admin, --partner CODE, --member NUMBER")
-    role, subject = chosen[0]
-    secret = _settings().signing_secret()
-    typer.echo(tokens.issue(secret, role, subject, timedelta(hours=hours), datetime.now(UTC)))
-
-
-@commands.command()
 def schema() -> None:
     """Print the GraphQL schema (SDL)."""
     typer.echo(build_schema().as_str())
 
 
+commands.command()(credentials_cli.token)
+commands.add_typer(credentials_cli.keys, name="key")
 inbound_cli.add_to(commands, _settings, _run, out)

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from app.ide import Fresh, Tab
 
-_ADA = {"card": "9012"}
+#: A member of the demo.
+ADA = {"card": "9012"}
 
 FIND_MEMBER = Tab(
     "Find a member: by card, email, phone, id or a partner's reference (then name the partner)",
@@ -39,7 +40,7 @@ query FindMember($by: MemberBy!, $partner: String) {
   }
 }
 """,
-    {"by": _ADA, "partner": None},
+    {"by": ADA, "partner": None},
 )
 
 EXPLAIN_ENTRY = Tab(
@@ -77,7 +78,7 @@ query ExplainEntry($by: MemberBy!, $currency: String!, $after: String) {
   }
 }
 """,
-    {"by": _ADA, "currency": "BASKET", "after": None},
+    {"by": ADA, "currency": "BASKET", "after": None},
 )
 
 WHY_NOT = Tab(
@@ -117,7 +118,7 @@ mutation Adjust($input: AdjustPointsInput!) {
     {
         "input": {
             "key": Fresh("adjust"),
-            "member": _ADA,
+            "member": ADA,
             "currency": "LAUREL",
             "points": 20,
             "reason": "goodwill",
@@ -285,99 +286,6 @@ query WhatIfReports {
 """,
 )
 
-REVERSE_REDEMPTION = Tab(
-    "Reverse a redemption: its id stands in the answers of Redeem and FindMember",
-    """\
-mutation ReverseRedemption($input: ReverseRedemptionInput!) {
-  reverseRedemption(input: $input) {
-    __typename
-    ... on RewardRedeemed {
-      replayed
-      redemption {
-        id
-        status
-        reason
-        member { name ledgers { currency { code } balance { active pending reserved } } }
-      }
-    }
-    ... on Error { code message path }
-  }
-}
-""",
-    {
-        "input": {
-            "key": Fresh("reverse"),
-            "redemption": "",
-            "reason": "damaged",
-        }
-    },
-    opened=False,
-)
-
-ADJUSTMENTS = Tab(
-    "What was adjusted by hand, by whom and why, with the totals of each reason",
-    """\
-query Adjustments($from: DateTime) {
-  adjustments(from: $from, first: 50) {
-    totals { reason { code title } currency { code } times added taken }
-    edges {
-      node { at caller points currency { code } reason { title } note member { id name } }
-    }
-  }
-  adjustmentTerms { reasons { code title } limits { each perDay } }
-}
-""",
-    {"from": timedelta(days=-30)},
-    opened=False,
-)
-
-LOTS = Tab(
-    "The lots of a ledger: where each came from, what is left of it, and until when",
-    """\
-query Lots($by: MemberBy!, $currency: String!) {
-  member(by: $by) {
-    name
-    ledgers(currency: $currency) {
-      currency { code }
-      lots(first: 50) {
-        edges {
-          node { id status amount remaining earnedAt activeAt expiresAt partner { name } policy }
-        }
-      }
-    }
-  }
-}
-""",
-    {"by": _ADA, "currency": "BASKET"},
-    opened=False,
-)
-
-AUDIT = Tab(
-    "What admins did: who, what, before, after and why; auditors and owners read it",
-    """\
-query Audit($actor: String, $from: DateTime) {
-  auditRecords(actor: $actor, from: $from, first: 50) {
-    edges {
-      node { at actor roles action reason outcome asked before after requestId members { id name } }
-    }
-  }
-}
-""",
-    {"actor": None, "from": timedelta(days=-30)},
-    opened=False,
-)
-
-API_KEYS = Tab(
-    "A partner's API keys: what each opens, when it was last used, and until when it is good",
-    """\
-query ApiKeys($partner: String!) {
-  apiKeys(partner: $partner) { id title scopes createdBy createdAt usedAt expiresAt revokedAt }
-}
-""",
-    {"partner": "grocer"},
-    opened=False,
-)
-
 #: What the page opens with.
 DAY_TABS = (
     FIND_MEMBER,
@@ -390,5 +298,3 @@ DAY_TABS = (
     WHAT_IF,
     WHAT_IF_REPORTS,
 )
-#: What stands in its list beside.
-MORE_OF_THE_DAY = (LOTS, ADJUSTMENTS, REVERSE_REDEMPTION, AUDIT, API_KEYS)

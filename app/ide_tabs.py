@@ -4,7 +4,8 @@ A tab is named after its operation; its title stands above the operation as a co
 """
 
 from app.ide import Tab
-from app.ide_day import DAY_TABS, MORE_OF_THE_DAY
+from app.ide_day import DAY_TABS
+from app.ide_more import MORE_TABS
 
 PARTNERS = Tab(
     "Who is in the coalition, and what they offer",
@@ -156,7 +157,7 @@ mutation Redeem($input: RedeemRewardInput!) {
 #: The day's work, which the page opens with; the rest stands in its list of operations.
 ADMIN_TABS = (
     *DAY_TABS,
-    *MORE_OF_THE_DAY,
+    *MORE_TABS,
     PARTNERS,
     MEMBERS,
     QUOTE,

@@ -28,7 +28,6 @@ from strawberry.http.exceptions import (
     NonTextMessageReceived,
     WebSocketDisconnected,
 )
-from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
@@ -41,6 +40,7 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from app.callers import Ask, Callers
 from app.tokens import TokenError
+from schema.build import Schema
 from schema.context import ANONYMOUS, Context, Viewer
 from schema.masking import answer, unexpected
 
@@ -122,6 +122,7 @@ class Running(Operation[Session, None]):
     """One operation; what leaves of it is masked."""
 
     extensions: dict[str, Any] | None = None
+    context: Context | None = None
 
     async def send_initial_errors(self, errors: list[GraphQLError]) -> None:
         """It ends by these errors."""
@@ -196,21 +197,32 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
             return
 
     async def _run(self, operation: Running) -> None:
+        operation.context = await self.view.operation(self.context)
         source = await self.schema.stream(
             operation.query,
             variable_values=operation.variables,
-            context_value=await self.view.operation(self.context),
+            context_value=operation.context,
             operation_name=operation.operation_name,
             operation_extensions=operation.extensions,
         )
-        async with aclosing(source):
-            async for result in source:
+        results = self.view.gate.paid(operation.context, source)
+        async with aclosing(results):
+            async for result in results:
                 assert isinstance(result, ExecutionResult)
                 if ended(result):
                     await operation.send_initial_errors(result.errors or [])
                     return
                 await operation.send_next(result)
         await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """Call an operation off; but a change goes on, whoever has gone."""
+        running = self.operations.get(operation_id)
+        context = running.context if isinstance(running, Running) else None
+        if context is not None and context.changing:
+            del self.operations[operation_id]
+        else:
+            await super().cleanup_operation(operation_id)
 
     async def shutdown(self) -> None:
         """The socket is gone: end what runs, and count it no more."""
@@ -263,7 +275,7 @@ class Sockets(GraphQL[Session, None]):
     graphql_transport_ws_handler_class = Handler
 
     def __init__(
-        self, schema: BaseSchema, callers: Callers, allowed_origins: Sequence[str] = ()
+        self, schema: Schema, callers: Callers, allowed_origins: Sequence[str] = ()
     ) -> None:
         super().__init__(
             schema,
@@ -273,6 +285,7 @@ class Sockets(GraphQL[Session, None]):
             allowed_origins=allowed_origins,
         )
         self.callers = callers
+        self.gate = schema.gate
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,12 +16,13 @@ import orjson
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 
 from app.answers import failure
-from app.callers import Ask, Callers
+from app.callers import Callers
 from app.requests import Asked
+from schema.build import Schema
+from schema.context import Context
 from schema.masking import answer
 
 EVENTS = "text/event-stream"
@@ -60,9 +61,7 @@ def _weighed(part: str) -> tuple[str, float]:
 class Streams:
     """All streams of this process."""
 
-    def __init__(
-        self, schema: BaseSchema, callers: Callers, keep_alive: float = KEEP_ALIVE
-    ) -> None:
+    def __init__(self, schema: Schema, callers: Callers, keep_alive: float = KEEP_ALIVE) -> None:
         self.schema = schema
         self.callers = callers
         self.keep_alive = keep_alive
@@ -74,27 +73,28 @@ class Streams:
 
     async def respond(self, request: HTTPConnection, asked: Asked) -> Response:
         """The answer that streams the results of an operation. Raises TokenError."""
-        viewer = await self.callers.trust.viewer(request.headers)
+        ask = partial(self.callers.trust.viewer, request.headers)
+        viewer = await ask()
         if not self.callers.enter(viewer):
             return failure(429, "too many streams are open", {"retry-after": "30"})
-        ask = partial(self.callers.trust.viewer, request.headers)
-        return Events(
-            self._results(request, asked, ask), partial(self.callers.leave, viewer), self._stopping,
-            self.keep_alive,
-        )  # fmt: skip
+        context = await self.callers.following(request, ask)
+        leave = partial(self.callers.leave, viewer)
+        results = self._results(asked, context)
+        return Events(results, context, leave, self._stopping, self.keep_alive)
 
     async def _results(
-        self, request: HTTPConnection, asked: Asked, ask: Ask
+        self, asked: Asked, context: Context
     ) -> AsyncGenerator[ExecutionResult, None]:
         source = await self.schema.stream(
             asked.query,
             variable_values=asked.variables,
-            context_value=await self.callers.following(request, ask),
+            context_value=context,
             operation_name=asked.operation,
             operation_extensions=asked.extensions,
         )
-        async with aclosing(source):
-            async for result in source:
+        results = self.schema.gate.paid(context, source)
+        async with aclosing(results):
+            async for result in results:
                 assert isinstance(result, ExecutionResult)
                 yield result
 
@@ -105,6 +105,7 @@ class Events(Response):
     def __init__(
         self,
         results: AsyncGenerator[ExecutionResult, None],
+        context: Context,
         leave: Callable[[], None],
         stopping: asyncio.Event,
         keep_alive: float,
@@ -112,6 +113,7 @@ class Events(Response):
         super().__init__(headers=_HEADERS, media_type=EVENTS)
         del self.headers["content-length"]
         self._results = results
+        self._context = context
         self._leave = leave
         self._stopping = stopping
         self._keep_alive = keep_alive
@@ -133,8 +135,8 @@ class Events(Response):
                     await self._send(send, ": alive\n\n")
             await self._end(send, *tasks)
         finally:
-            for task in tasks:
-                task.cancel()
+            for task in tasks[1:] if self._context.changing else tasks:
+                task.cancel()  # but a change goes on, whoever has gone
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._results.aclose()
             self._leave()

@@ -63,17 +63,17 @@ def _silent(name: str, rows: int) -> None:
 
 async def prove(
     progress: Progress = _silent,
-    key: DigestKey | None = None,
+    keys: Sequence[DigestKey] = (),
     exported: Sequence[HeadDigest] = (),
 ) -> list[Finding]:
     """All that is wrong with the books, the first differences of each kind; empty: they hold.
 
-    With a key the stored digests are proven too, and those that were `exported` and kept elsewhere.
+    With keys the stored digests are proven too, each by the key that made it, and those that were
+    `exported` and kept elsewhere.
     """
     findings: list[Finding] = []
     passes = dict(_PASSES)
-    if key is not None or exported:
-        keys = [] if key is None else [key]
+    if keys or exported:
         passes["digests = heads"] = lambda connection, _: proven_digests(connection, keys, exported)
     async with transaction() as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

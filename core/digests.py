@@ -8,10 +8,8 @@ were changed later, even with every hash in them worked out anew.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -19,11 +17,12 @@ import orjson
 from core.checking import Found
 from core.db import Connection, reading, transaction
 from core.errors import BadInput
+from core.signing import DerivedKey, Secrets
 from core.store import digests as store
 from core.store.digests import HeadDigest
 
 __all__ = [
-    "DigestKey", "HeadDigest", "exported", "imported", "proven", "stored", "take",
+    "DigestKey", "HeadDigest", "exported", "imported", "proven", "stored", "take", "unproven",
 ]  # fmt: skip
 
 #: A digest is of the books as they stood so long ago: what is booked now keeps its own time.
@@ -37,18 +36,20 @@ _TICK = timedelta(microseconds=1)
 _FORMAT = b"laurels heads 2"
 
 
-@dataclass(frozen=True, slots=True)
-class DigestKey:
-    """A key and the public id by which it is told from others."""
+class DigestKey(DerivedKey):
+    """A key for digests of the books."""
 
-    secret: bytes = field(repr=False)
-    id: str
+    __slots__ = ()
 
     @classmethod
     def of(cls, secret: str) -> DigestKey:
-        """Derived from the application's secret, for this use only."""
-        key = hmac.digest(secret.encode(), b"laurels digests of heads", "sha256")
-        return cls(key, hashlib.sha256(b"id of " + key).hexdigest()[:16])
+        """Derived from a secret of the deployment, for this use only."""
+        return cls.derived(secret, b"laurels digests of heads")
+
+    @classmethod
+    def all_of(cls, secrets: Secrets) -> tuple[DigestKey, ...]:
+        """That of the secret in force, which makes digests, and those that only prove them."""
+        return tuple(cls.of(secret) for secret in secrets)
 
 
 class _Sum:
@@ -169,6 +170,12 @@ async def proven(
                 f"the heads of {sums[key].holders} holders don't give the digest of {made.holders}"
             )
             yield f"digest as of {key[0].isoformat()}", problem
+
+
+async def unproven(keys: Sequence[DigestKey]) -> int:
+    """How many of the digests that `proven` looks at were made with none of the keys."""
+    known = {key.id for key in keys}
+    return sum(made.key_id not in known for made in await stored(MOST_PROVEN))
 
 
 async def _add_up(connection: Connection, sums: Mapping[tuple[datetime, str], _Sum]) -> None:

@@ -119,7 +119,7 @@ async def rotate(endpoint: int, overlap: timedelta, request: Request, now: datet
     Raises UnknownReference, BadInput, IdempotencyConflict.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-        raise BadInput(f"overlap is at most {LONGEST_OVERLAP.days} days", "overlap")
+        raise BadInput(f"an overlap is at most {LONGEST_OVERLAP.days} days", "overlapHours")
     secret = new_secret()
     asked = _digest("rotate", endpoint, overlap.total_seconds())
     async with transaction() as connection:

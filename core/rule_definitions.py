@@ -23,7 +23,7 @@ from laurels.caps import Budget, Cap, period_of
 from laurels.combining import Group, Mode
 from laurels.declarations import MAX_POINTS
 from laurels.effects import SetAttribute, checked_attribute
-from laurels.errors import LaurelsError, check_code, check_title
+from laurels.errors import LaurelsError, check_code, check_title, storable
 from laurels.money import Money
 from laurels.policies import Pending
 from laurels.rules import MOST_ISSUED, check_factor
@@ -43,6 +43,12 @@ def _held(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
+def _text(text: str) -> str:
+    if not storable(text):
+        raise ValueError("it holds a character that is no text")
+    return text
+
+
 def _above_zero(per: str) -> None:
     if Money.parse(per).minor <= 0:
         raise ValueError("it is above zero")
@@ -50,6 +56,8 @@ def _above_zero(per: str) -> None:
 
 _Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
 _Code = Annotated[str, _held(lambda code: check_code("rule", code))]
+#: What stands for something elsewhere, or is told to people, as it is.
+_Text = Annotated[str, AfterValidator(_text)]
 _Title = Annotated[str, _held(lambda title: check_title("title", title))]
 _Pending = Annotated[str, _held(Pending.parse)]
 _Per = Annotated[str, _held(_above_zero)]
@@ -143,7 +151,7 @@ class IssueTerms(_Data):
     reward: _Code
     quantity: Annotated[int, Field(ge=1, le=MOST_ISSUED)] = 1
     each_unit: bool = False
-    currency: str | None = None
+    currency: _Text | None = None
 
 
 class NoteTerms(_Data):
@@ -181,7 +189,7 @@ class CapTerms(_Data):
     points: int | None = None
     times: int | None = None
     per: str | None = None
-    shared: str = ""
+    shared: _Text = ""
     rejects: bool = False
 
     @model_validator(mode="after")
@@ -239,12 +247,12 @@ class RuleDefinition(_Data):
     code: _Code
     title: _Title
     on: _Trigger = PURCHASE
-    when: str = ""
-    lines: str = ""
+    when: _Text = ""
+    lines: _Text = ""
     award: AwardTerms | None = None
     multiply: MultiplyTerms | None = None
     issue: IssueTerms | None = None
-    deny: str = Field(default="", max_length=300)
+    deny: _Text = Field(default="", max_length=300)
     notes: tuple[NoteTerms, ...] = Field(default=(), max_length=MOST_NOTES)
     thanks: bool = False
     offered: bool = False
@@ -252,7 +260,7 @@ class RuleDefinition(_Data):
     group: GroupTerms | None = None
     caps: tuple[CapTerms, ...] = Field(default=(), max_length=MOST_CAPS)
     budget: BudgetTerms | None = None
-    otherwise: str = Field(default="", max_length=300)
+    otherwise: _Text = Field(default="", max_length=300)
     pending: _Pending | None = None
     reevaluated: bool = False
 

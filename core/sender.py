@@ -11,11 +11,13 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
 import structlog
 
+from core.db import PASSING
 from core.store import webhook_deliveries as store
 from core.store.webhook_deliveries import Claimed, Finished
 from core.webhooks import (
@@ -97,11 +99,16 @@ class Sender:
         await self._note()
 
     async def stop(self) -> None:
-        """Leave what is under way to whoever claims it next."""
+        """Leave what is under way to whoever claims it next; what has ended is noted if it can be.
+
+        Else it is sent once more: a receiver knows it by its id.
+        """
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(*PASSING):
+            await self._note()
 
     async def _note(self) -> None:
         done, self._done = self._done, []

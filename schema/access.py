@@ -131,6 +131,7 @@ class Allow(FieldExtension):
         """Refuse, or go on."""
         if self.mutation:
             info.context.renew()
+            info.context.changing = True
         if not self.admits(info.context):
             return None
         if self.mutation and info.context.viewer.role == "admin":

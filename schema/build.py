@@ -31,7 +31,7 @@ from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
-from schema.gate import Gate
+from schema.gate import MOST_ERRORS, Gate
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
@@ -138,9 +138,9 @@ class Schema(strawberry.Schema):
     def _get_custom_context_kwargs(
         self, operation_extensions: dict[str, Any] | None = None, *, sync: bool = False
     ) -> dict[str, Any]:
-        """Nor do errors of variables suggest names."""
+        """Errors of variables suggest no names either, and are few: each prints the whole value."""
         given = super()._get_custom_context_kwargs(operation_extensions, sync=sync)
-        return {**given, "hide_suggestions": True}
+        return {**given, "hide_suggestions": True, "max_coercion_errors": MOST_ERRORS}
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

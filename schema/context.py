@@ -115,6 +115,8 @@ class Context:
     ours: bool = False
     #: What an admin is doing right now: see `schema.acts`.
     act: Act | None = field(init=False, default=None)
+    #: A change has begun: it goes on, even where nobody waits for it.
+    changing: bool = field(init=False, default=False)
     #: Called when the client has gone: gives a query up; a change goes on.
     leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
     instant: datetime = field(init=False)

@@ -13,6 +13,7 @@ import strawberry
 
 from core import rule_changes as engine
 from core.errors import BadInput
+from core.purchases import check_text
 from core.rule_definitions import RuleDefinition
 from core.rulebook import PartnerTerms
 from core.seeing import FACTS
@@ -226,6 +227,8 @@ class DataRuleQueries:
         ] = None,
     ) -> list[DataRule]:
         terms = partner_for(info.context, partner)
+        if code is not None:
+            check_text(code, "code", 64)
         rows = await store.of_partner(terms.id, code, MOST_LISTED)
         return [DataRule.of(row, info.context.instant) for row in rows]
 
@@ -237,7 +240,8 @@ class DataRuleQueries:
 
 
 async def _watch(context: Context, partner: PartnerTerms, code: str) -> None:
-    """Record a rule's newest revisions before and after an act."""
+    """Record a rule's newest revisions before and after an act. Raises BadInput for no code."""
+    check_text(code, "code", 64)
 
     async def look() -> dict[str, Any]:
         rows = await store.of_partner(partner.id, code, _MOST_WATCHED)

@@ -6,12 +6,14 @@ the caller: in that order, each step bounded. Knows nothing of HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -34,6 +36,7 @@ from schema.limits import Asked, Limits, Measuring, Usage, weight
 from schema.rates import Buckets, Taken
 from schema.refusals import coded, refusal
 
+T = TypeVar("T")
 #: Errors that one answer tells: whoever reads them mends one at a time.
 MOST_ERRORS = 5
 #: Characters of documents that are kept parsed and validated; each takes some hundred times more.
@@ -114,6 +117,24 @@ class Gate:
         self.documents.register(query, asked.operation_extensions)
         asked.graphql_document = prepared.document
         return self._charge(asked, wanted.cost)
+
+    async def paid(
+        self, context: Context, results: AsyncGenerator[T, None]
+    ) -> AsyncGenerator[T, None]:
+        """The results of an operation that was admitted, each after the first paid for too.
+
+        Whoever has nothing left is told the next one later: of what is followed, the newest then.
+        """
+        first = True
+        async with aclosing(results):
+            async for result in results:
+                yield result
+                cost = 0 if first else _cost_of(result)
+                first = False
+                taken = self.buckets.take(context.viewer, context.address, cost)
+                if taken.wait:
+                    await asyncio.sleep(taken.wait)
+                    self.buckets.take(context.viewer, context.address, cost, whole=False)
 
     def _refused(self, asked: ExecutionContext, errors: list[GraphQLError]) -> list[GraphQLError]:
         """What was refused was read, which costs by its length; there is no answer to pay for."""
@@ -210,6 +231,11 @@ def _check_kind(operation: OperationDefinitionNode, allowed: Iterable[OperationT
     if OperationType(operation.operation.value) not in allowed:
         kind = operation.operation.value
         raise refusal("BAD_REQUEST", f"a {kind} can't be had this way", operation=kind)
+
+
+def _cost_of(result: object) -> int:
+    told = getattr(result, "extensions", None) or {}
+    return int(told.get("cost", {}).get("requested", 1))
 
 
 def _come_again(taken: Taken) -> GraphQLError:

@@ -48,7 +48,9 @@ def shown(error: GraphQLError) -> dict[str, Any]:
         cause = cause.original_error
     original = cause.original_error
     if original is None and (code := _code(error)):
-        said = {**error.formatted, "message": _short(error.message)}
+        said: dict[str, Any] = {**error.formatted, "message": _short(error.message)}
+        if "locations" in said:
+            said["locations"] = said["locations"][:MOST_ERRORS]
         return {**said, "extensions": {"code": code, **(error.extensions or {})}}
     if isinstance(original, Refusal):
         extensions = {

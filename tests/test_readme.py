@@ -1,4 +1,4 @@
-"""The README's word is kept: its tour is run and its answers compared, its brand is installed.
+"""The README's word is kept: the tour is run and its answers compared, its brand is installed.
 
 Run `python -m tests.test_readme` to write the tour's answers anew after a change.
 """
@@ -30,6 +30,7 @@ from schema.context import Context, Viewer
 from tests.support import Databases
 
 README = Path(__file__).parent.parent / "README.md"
+TOUR = README.parent / "docs" / "tour.md"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _STEP = re.compile(r"<!-- tour -->\n```graphql\n(.*?)```\n(?:\n```json\n(.*?)```\n)?", re.DOTALL)
 _BRAND = re.compile(r'```python\n("""Corner Bakery.*?)```', re.DOTALL)
@@ -58,7 +59,7 @@ async def _answers(steps: list[str]) -> list[object]:
 
 
 async def test_the_tour_answers_as_written(database: str) -> None:
-    steps = _STEP.findall(README.read_text("utf-8"))
+    steps = _STEP.findall(TOUR.read_text("utf-8"))
     assert len(steps) >= 6
     answers = await _answers([operation for operation, _ in steps])
     assert [json.loads(written or "null") for _, written in steps] == answers
@@ -87,6 +88,17 @@ def test_the_brand_is_found_whole_and_pays_what_it_says() -> None:
     purchase = Purchase("bakery", "1", tuesday, "TRY", lines, "", "Europe/Istanbul")
     # 84.00 at 2 is 168, 20.00 at 1 is 20, and fifty for a quiet Tuesday with 104.00.
     assert evaluate(bakery.earn_rules, purchase, Facts()).points("CRUMB") == 238
+
+
+def test_every_operation_in_the_readme_is_valid_against_the_schema() -> None:
+    """Those in blocks of their own, and those that curl is handed."""
+    text = README.read_text("utf-8")
+    schema: GraphQLSchema = build_schema()._schema
+    handed = re.findall(r'"query": ("(?:[^"\\]|\\.)*")', text)
+    found = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL) + [json.loads(q) for q in handed]
+    assert len(found) >= 5
+    for operation in found:
+        assert validate(schema, parse(operation)) == [], operation
 
 
 def test_the_glossary_has_each_word() -> None:
@@ -122,7 +134,7 @@ def _pretty(value: object, depth: int = 0) -> str:
 async def _write() -> None:
     from app.postgres import throwaway
 
-    text = README.read_text("utf-8")
+    text = TOUR.read_text("utf-8")
     steps = [operation for operation, _ in _STEP.findall(text)]
     with throwaway() as server:
         databases = Databases(server.url)
@@ -134,7 +146,7 @@ async def _write() -> None:
         answer = _pretty(next(answers))
         return f"<!-- tour -->\n```graphql\n{match[1]}```\n\n```json\n{answer}\n```\n"
 
-    README.write_text(_STEP.sub(told, text), "utf-8")
+    TOUR.write_text(_STEP.sub(told, text), "utf-8")
 
 
 if __name__ == "__main__":

@@ -43,8 +43,14 @@ def dist(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def get(path: str, dist: Path, tabs: Sequence[Tab] = (), root_path: str = "") -> httpx.Response:
-    app = Starlette(routes=ide_routes("/graphql", tabs, dist=dist))
+def get(
+    path: str,
+    dist: Path,
+    tabs: Sequence[Tab] = (),
+    root_path: str = "",
+    sign_in: str | None = None,
+) -> httpx.Response:
+    app = Starlette(routes=ide_routes("/graphql", tabs, sign_in=sign_in, dist=dist))
 
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(app=app, root_path=root_path)
@@ -149,6 +155,12 @@ def test_behind_a_prefix_every_address_carries_it(dist: Path) -> None:
     assert config_in(page)["url"] == "/loyalty/graphql"
     assert config_in(page)["session"] == "/loyalty/session"
     assert f'src="/loyalty/graphiql/static/{MANIFEST["script"]}"' in page
+
+
+def test_the_way_to_the_identity_provider_is_told_where_there_is_one(dist: Path) -> None:
+    page = get("/graphiql", dist, root_path="/loyalty", sign_in="/session/login").text
+    assert config_in(page)["signIn"] == "/loyalty/session/login"
+    assert config_in(get("/graphiql", dist).text)["signIn"] is None
 
 
 def test_a_page_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:

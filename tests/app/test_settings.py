@@ -16,7 +16,15 @@ SECRET = "s" * 32
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "DATA_DIR", "SECRET", "BLOCKED_PLUGINS", "LOG_LEVEL", "PORT"):
+    for name in (
+        "DATABASE_URL",
+        "DATA_DIR",
+        "SECRET",
+        "BLOCKED_PLUGINS",
+        "LOG_LEVEL",
+        "PORT",
+        "PREVIOUS_SECRETS",
+    ):
         monkeypatch.delenv(f"LAURELS_{name}", raising=False)
 
 
@@ -73,3 +81,51 @@ def test_the_generated_secret_is_private_and_stays(tmp_path: Path) -> None:
     files = list((tmp_path / "data").iterdir())
     assert [file.name for file in files] == ["secret"]
     assert stat.S_IMODE(files[0].stat().st_mode) == 0o600
+
+
+def test_earlier_secrets_check_and_never_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order, the one in force first; none is shown."""
+    older, oldest = "o" * 32, "p" * 40
+    monkeypatch.setenv("LAURELS_SECRET", SECRET)
+    monkeypatch.setenv("LAURELS_PREVIOUS_SECRETS", f" {older}, {oldest},")
+    settings = Settings()
+    assert list(settings.secrets()) == [SECRET, older, oldest]
+    assert settings.secrets().current == settings.signing_secret() == SECRET
+    for secret in (SECRET, older, oldest):
+        assert secret not in repr(settings)
+        assert secret not in repr(settings.secrets())
+    monkeypatch.setenv("LAURELS_PREVIOUS_SECRETS", f"{older},short")
+    with pytest.raises(ValidationError, match="each of LAURELS_PREVIOUS_SECRETS"):
+        Settings()
+
+
+ISSUERS = {"member_issuer": "https://login.test", "member_audience": "app"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"member_audience": None}, "go together"),
+        ({"member_issuer": None}, "go together"),
+        ({"admin_issuer": "https://login.test"}, "go together"),
+        ({"admin_audience": "admin"}, "go together"),
+        ({"admin_issuer": "https://login.test", "admin_audience": "app"}, "another audience"),
+        ({"admin_client_id": "x"}, "needs LAURELS_ADMIN_ISSUER"),
+        ({"member_issuer": "http://login.test"}, "https://"),
+        ({"member_jwks_url": "ftp://login.test/keys"}, "https://"),
+        ({"public_url": "points.test"}, "https://"),
+    ],
+)
+def test_issuers_that_cannot_work_are_refused_at_the_start(
+    changed: dict[str, str | None], says: str
+) -> None:
+    """A token for anybody would be for us, and one for a member would be an admin's."""
+    assert Settings.model_validate({"secret": SECRET, **ISSUERS}).member_audience == "app"
+    with pytest.raises(ValidationError, match=says):
+        Settings.model_validate({"secret": SECRET, **ISSUERS, **changed})
+
+
+def test_one_provider_may_serve_both_with_two_audiences() -> None:
+    """As one realm with two clients."""
+    both = {**ISSUERS, "admin_issuer": "https://login.test", "admin_audience": "admin"}
+    assert Settings.model_validate({"secret": SECRET, **both}).admin_roles_claim == "roles"

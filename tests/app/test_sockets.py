@@ -8,6 +8,7 @@ from contextlib import suppress
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
@@ -16,6 +17,7 @@ from websockets.frames import Opcode
 from websockets.typing import Origin, Subprotocol
 
 from app import sockets
+from core.db import Connection, transaction
 from tests.schema.client import ENROL, Client
 from tests.schema.conftest import api as _api
 from tests.schema.wire import Live, Wire, holder_of, live, until
@@ -23,6 +25,8 @@ from tests.schema.wire import Live, Wire, holder_of, live, until
 api = _api
 ADMIN = "admin:root"
 ME = "{ members(first: 1) { edges { node { name } } } }"
+_BLOCKED = """SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 WHEN = ENROL.replace("{ name }", "{ enrolledAt }")
 FOLLOW = "subscription { activity { kind } }"
 
@@ -67,6 +71,27 @@ async def test_many_operations_go_on_at_once(served: Live) -> None:
             await wire.subscribe(str(n), ME)
         told = [await wire.receive() for _ in range(40)]
     assert sorted(x["id"] for x in told if x["type"] == "complete") == sorted(map(str, range(20)))
+
+
+async def test_a_change_goes_on_when_its_client_has_gone(served: Live, database: str) -> None:
+    """Called off, or cut off, while it waits in the database: it is done all the same."""
+    other: Connection = await asyncpg.connect(database)
+    for card, cut in (("1", False), ("2", True)):
+        async with transaction() as connection, served.open(ADMIN) as wire:
+            await connection.execute("LOCK TABLE identifier IN ACCESS EXCLUSIVE MODE")
+            await wire.subscribe("1", ENROL, input={"card": card})
+            while not await other.fetch(_BLOCKED):
+                pass
+            if cut:
+                wire.socket.transport.abort()
+            else:
+                await wire.send({"id": "1", "type": "complete"})
+                await wire.quiet()
+    await other.close()
+    await until(lambda: served.callers.count == 0)
+    for card in ("1", "2"):
+        again = await served.api.ask(ADMIN, ENROL, input={"card": card})
+        assert again["created"] is False
 
 
 async def test_pings_are_answered_before_and_after(served: Live) -> None:

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from app import demo, tokens
 from app.asgi import create_app
+from app.feeding import feeding
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.postgres import throwaway
 from app.runtime import running
+from app.serving import Server
 from app.settings import Settings
 from app.work import working
 from tests.browser.serving import serve_until_told
@@ -31,9 +33,10 @@ async def serve() -> None:
                 role: tokens.issue(SECRET, "admin", name, timedelta(hours=1), now, staff=[role])
                 for role, name in (("owner", "ada"), ("support", "sam"))
             }
-            app = create_app(runtime.engine, SECRET, ide_routes=ide_routes("/graphql", ADMIN_TABS))
-            async with working(runtime, wanted=True):
-                await serve_until_told(app, who)
+            async with working(runtime, wanted=True), feeding(runtime.url) as feed:
+                ide = ide_routes("/graphql", ADMIN_TABS)
+                app = create_app(runtime.engine, SECRET, ide_routes=ide, feed=feed)
+                await serve_until_told(Server(app, "127.0.0.1", 0, "warning"), who)
 
 
 if __name__ == "__main__":

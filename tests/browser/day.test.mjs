@@ -17,11 +17,22 @@ function assertNoError(answer, what) {
   assert.deepEqual(refused, [], `${what}: ${JSON.stringify(answer)}`);
 }
 
-/** The titles of the pictures that are drawn, once one of them is there. */
-async function pictures(page, title) {
-  const figures = page.getByRole('figure');
-  await figures.filter({ hasText: title }).first().waitFor();
-  return figures.locator('figcaption').allTextContents();
+/** The titles of the pictures that are drawn, once one of them has these words in it. */
+async function pictures(page, words) {
+  const drawn = await page.waitForFunction((wanted) => {
+    const titles = [...document.querySelectorAll('.picture figcaption')].map(({ textContent }) => textContent);
+    return titles.some((title) => title.includes(wanted)) && titles;
+  }, words);
+  return drawn.jsonValue();
+}
+
+/** Searches a member who is known, and waits for the answer. */
+async function search(page, known) {
+  await Promise.all([
+    page.waitForResponse((response) => response.request().postDataJSON()?.operationName === 'FindMember'),
+    page.getByLabel('Find a member').fill(known).then(() => page.keyboard.press('Enter')),
+  ]);
+  await shown(page, '"name": "Ada Karaca"');
 }
 
 const secretsOf = ({ told: { owner, support } }) => [owner, owner.split('.')[2], support, EMAIL, 'Ada Karaca'];
@@ -35,11 +46,7 @@ pageTest('the day’s work, from signing in to signing out', async (place) => {
     assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], ['laurels_session', true, 'Strict']);
     await openTab(page, 'FindMember');
 
-    for (const known of ['9012', EMAIL]) {
-      await page.getByLabel('Find a member').fill(known);
-      await page.keyboard.press('Enter');
-      await shown(page, '"name": "Ada Karaca"');
-    }
+    for (const known of ['9012', EMAIL]) await search(page, known);
     assert.deepEqual((await pictures(page, 'Tiers')).slice(0, 3), [
       'Ada Karaca · LAUREL · Balance', 'Ada Karaca · LAUREL · Expires', 'Ada Karaca · STAMP · Balance',
     ]);
@@ -114,6 +121,37 @@ pageTest('a redemption is made and reversed, by operations from the list', async
   }, { secrets: secretsOf(place) });
 });
 
+pageTest('a ledger is followed by the cookie, and drawn anew when it changes', async (place) => {
+  await inPage(`/graphiql#token=${place.told.owner}`, async (page) => {
+    await openTab(page, 'FindMember');
+    await page.getByLabel('Show Operations').click();
+    await fromList(page, 'FollowLedger');
+    await page.getByLabel('Show Pictures').click();
+    await execute(page);
+    const active = page.getByRole('img', { name: 'LAUREL · Balance' }).locator('desc');
+    await active.waitFor({ state: 'attached' });
+    const before = points(await active.textContent());
+    const booked = await page.evaluate(adjust);
+    assertNoError(booked, 'the adjustment beside it');
+    await page.waitForFunction(
+      (wanted) => [...document.querySelectorAll('.picture desc')].some((desc) => desc.textContent.startsWith(wanted)),
+      `Active: ${before + 7};`,
+    );
+    await page.getByRole('button', { name: /Stop query/ }).click();
+  }, { secrets: secretsOf(place) });
+});
+
+const points = (text) => Number(/^Active: ([\d,]+);/.exec(text)[1].replaceAll(',', ''));
+
+/** Seven laurels for Ada, by the page's own session; runs in the page. */
+async function adjust() {
+  const input = '{ key: "followed", member: { card: "9012" }, currency: "LAUREL", points: 7, reason: "goodwill" }';
+  const query = `mutation { adjustPoints(input: ${input}) { __typename ... on Error { message } } }`;
+  const headers = { 'content-type': 'application/json', 'x-laurels-csrf': '1' };
+  const answer = await fetch('/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) });
+  return answer.json();
+}
+
 async function fromList(page, name) {
   await page.getByRole('button', { name: new RegExp(`^${name} `) }).click();
   await page.getByTitle(name, { exact: true }).waitFor();
@@ -150,8 +188,7 @@ for (const [width, scheme] of [[1280, 'dark'], [800, 'light']]) {
     await inPage(`/graphiql#token=${place.told.owner}`, async (page) => {
       await openTab(page, 'FindMember');
       if (await page.getByLabel('Show Pictures').count()) await page.getByLabel('Show Pictures').click();
-      await page.getByLabel('Find a member').fill('9012');
-      await page.keyboard.press('Enter');
+      await search(page, '9012');
       await pictures(page, 'Tiers');
 
       const drawing = page.getByRole('img', { name: 'Ada Karaca · LAUREL · Balance' });

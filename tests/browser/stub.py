@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import strawberry
+import uvicorn
 from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -124,4 +125,5 @@ def application() -> Starlette:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve_until_told(application(), {}))
+    config = uvicorn.Config(application(), log_level="warning", ws="websockets-sansio")
+    asyncio.run(serve_until_told(uvicorn.Server(config), {}))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { parse } from 'graphql';
 import { connect, LEDGER_CHANGED, REDEEM, WALLET } from '../../clients/apollo/wallet.mjs';
-import { recorded, served, told } from './served.mjs';
+import { printed, recorded, served, told } from './served.mjs';
 
 const at = await served('apollo');
 const { client, close } = connect(at.url, at.members.apollo);
@@ -92,4 +92,8 @@ test('a subscription brings the cache up to date', async () => {
   );
   assert.deepEqual(changes, [3, 4]);
   assert.equal(stamps().balance.active, 4);
+});
+
+test('the example prints the wallet, and then what it follows', async () => {
+  await printed(/^Apollo\n(.*\n)*★ \d+\n(.*\n)*.*[bB]alance/, 'apollo', at.members.apollo, at, ['node', 'main.mjs']);
 });

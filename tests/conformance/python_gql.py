@@ -86,6 +86,25 @@ class EverydayPaths(unittest.IsolatedAsyncioTestCase):
                 await _buy()
         self.assertEqual(told, [3, 4])
 
+    async def test_6_the_example_prints_the_wallet_and_then_what_it_follows(self) -> None:
+        environment = os.environ | {"LAURELS_URL": AT["url"], "LAURELS_TOKEN": TOKEN}
+        run = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-u", "wallet.py"),
+            cwd=CLIENT,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert run.stdout is not None
+        printed = ""
+        async with asyncio.timeout(PATIENCE):
+            while "'balance'" not in printed:
+                line = await run.stdout.readline()
+                assert line, printed
+                printed += line.decode()
+        run.kill()
+        await run.wait()
+        self.assertRegex(printed, r"\AGql\n(.*\n)*STAMP \d+\n(   .*\n)+")
+
 
 async def _buy() -> None:
     purchase = {

@@ -10,11 +10,15 @@ import importlib
 import json
 import logging
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
 CLIENT = Path(__file__).parents[2] / "clients" / "python-typed"
+SCHEMA = "../../schema/schema.graphql"
 sys.path.insert(0, str(CLIENT))
 till = importlib.import_module("till")
 AT = json.loads(os.environ["LAURELS_SERVED"])
@@ -22,6 +26,29 @@ CARD = AT["cards"]["typed"]
 PATIENCE = 20
 # A test case runs its loop in debug mode, which tells of every slow step.
 logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+
+def generated(schema: str) -> int:
+    """The generator's exit code for the example's documents and this schema."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(CLIENT / "till.graphql", folder)
+        settings = (CLIENT / "ariadne.toml").read_text()
+        (folder / "ariadne.toml").write_text(settings.replace(SCHEMA, "schema.graphql"))
+        (folder / "schema.graphql").write_text(schema)
+        generator = str(Path(sys.executable).with_name("ariadne-codegen"))
+        command = [generator, "--config", "ariadne.toml"]
+        return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+
+
+class Generator(unittest.TestCase):
+    """What the generator makes of the schema."""
+
+    def test_it_takes_the_schema_and_refuses_one_that_lacks_what_is_asked_for(self) -> None:
+        schema = (CLIENT / SCHEMA).read_text()
+        broken = schema.replace("replayed: Boolean!", "repeated: Boolean!")
+        self.assertNotEqual(broken, schema)
+        self.assertEqual((generated(schema), generated(broken)), (0, 1))
 
 
 class EverydayPaths(unittest.IsolatedAsyncioTestCase):
@@ -50,6 +77,17 @@ class EverydayPaths(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(Exception) as raised:
             self.client.get_data(await self.client.execute("query Wrong { nonsense }"))
         self.assertEqual(type(raised.exception).__name__, "GraphQLClientGraphQLMultiError")
+
+    async def test_the_example_prints_what_a_receipt_earned_and_that_it_is_known(self) -> None:
+        environment = os.environ | {
+            "LAURELS_URL": AT["url"],
+            "LAURELS_TOKEN": AT["partners"]["grocer"],
+        }
+        run = await asyncio.create_subprocess_exec(
+            sys.executable, "till.py", cwd=CLIENT, env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        printed = (await run.communicate())[0].decode()
+        self.assertRegex(printed, r"\Anew\n(   \d+ [A-Z]+ .*\n)+again\n(   \d+ [A-Z]+ .*\n)+\Z")
 
     async def test_a_subscription_tells_typed_objects(self) -> None:
         async with asyncio.timeout(PATIENCE):

@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { root, served, told } from './served.mjs';
+import { printed, root, served, told } from './served.mjs';
 
 const at = await served('relay');
 const client = join(root, 'clients', 'relay');
@@ -110,4 +110,8 @@ test('the example runs', async (t) => {
     );
     assert.deepEqual(changes, [3, 4]);
   });
+});
+
+test('the example prints the wallet, and then what it follows', async () => {
+  await printed(/^Relay\n(.*\n)*★ \d+\n(.*\n)*.*[bB]alance/, 'relay', at.members.relay, at, ['node', 'build/main.js']);
 });

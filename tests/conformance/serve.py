@@ -1,9 +1,9 @@
 """The real application for the suites of others: `python -m tests.conformance.serve [NAME…]`.
 
 The server that `laurels serve` runs, on a free port and a throw-away database. Through its own API
-a small past is made: for every NAME a member who took twelve coffees at the café, and the tenth
-drink for an earlier nine. When it answers, one line of JSON says where it is and which tokens open
-it; it stops when its input ends. Holds no assertion.
+a small past is made beside the demo's: for every NAME a member who took twelve coffees at the café,
+and the tenth drink for an earlier nine. When it answers, one line of JSON says where it is and
+which tokens open it; it stops when its input ends. Holds no assertion.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import httpx
 from rich.console import Console
 from strawberry import relay
 
-from app import serving, tokens
+from app import demo, serving, tokens
 from app.postgres import throwaway
 from app.runtime import Runtime
 from app.settings import Settings
@@ -67,7 +67,7 @@ def main(names: Sequence[str]) -> None:
 
 async def _serve(settings: Settings, names: Sequence[str]) -> None:
     async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
-        del runtime
+        await demo.seed(runtime.engine, datetime.now(UTC))
         told = asyncio.create_task(_tell(secret, address, names))
         told.add_done_callback(_stop)
         return []
@@ -103,7 +103,8 @@ async def _tell(secret: str, address: str, names: Sequence[str]) -> None:
 async def _answering(http: httpx.AsyncClient) -> None:
     for _ in range(600):
         try:
-            if (await http.get("/health/ready")).is_success:
+            # Not "ready": that it never is on a server which forgets for the sake of speed.
+            if (await http.get("/health/live")).is_success:
                 return
         except httpx.TransportError:
             pass

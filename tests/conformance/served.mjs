@@ -82,3 +82,21 @@ export function told(start, ...acts) {
     }, fail);
   });
 }
+
+/** Run an example as its README says, until it has printed this; what it printed. */
+export async function printed(pattern, folder, token, at, [program, ...args]) {
+  const child = spawn(program, args, {
+    cwd: join(root, 'clients', folder),
+    env: { ...process.env, LAURELS_URL: at.url, LAURELS_TOKEN: token },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const late = setTimeout(() => child.kill(), PATIENCE);
+  let text = '';
+  for await (const piece of child.stdout) {
+    text += piece;
+    if (pattern.test(text)) break;
+  }
+  clearTimeout(late);
+  child.kill();
+  assert.match(text, pattern);
+}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { parse } from 'graphql';
 import { connect, LEDGER_CHANGED, REDEEM, WALLET } from '../../clients/urql/wallet.mjs';
-import { recorded, served, told } from './served.mjs';
+import { printed, recorded, served, told } from './served.mjs';
 
 const at = await served('urql');
 const client = connect(at.url, at.members.urql);
@@ -88,4 +88,8 @@ test('a subscription brings the cache up to date', async () => {
   );
   assert.deepEqual(changes, [3, 4]);
   assert.equal(stamps().balance.active, 4);
+});
+
+test('the example prints the wallet, and then what it follows', async () => {
+  await printed(/^Urql\n(.*\n)*★ \d+\n(.*\n)*.*[bB]alance/, 'urql', at.members.urql, at, ['node', 'main.mjs']);
 });

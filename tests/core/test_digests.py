@@ -18,6 +18,7 @@ from core.digests import SETTLED_AFTER, DigestKey, exported, imported, take
 from core.errors import BadInput
 from core.posting import Engine
 from core.redemptions import redeem
+from core.signing import Secrets
 from core.store import digests as digest_store
 from core.store import posting as posting_store
 from tests.core.shop import days, dump, earn, open_shop, wish
@@ -74,7 +75,7 @@ async def test_digests_hold_whatever_came_later(database: str) -> None:
     assert [x.holders for x in kept] == [2, 2, 2]
     assert len({x.digest for x in kept}) == 3
     await earn(shop, "R9", "1.00", "2", at=NOW + days(3))
-    assert await prove(key=KEY, exported=kept) == []
+    assert await prove(keys=[KEY], exported=kept) == []
     assert await prove() == []
 
 
@@ -89,7 +90,7 @@ async def test_what_comes_by_an_older_clock_is_booked_after_the_last_digest(data
     newest = "SELECT array_agg(booked_at ORDER BY event_id DESC) FROM decision WHERE kind = 1"
     last = kept[-1].at
     assert (await scalar(newest))[:3] == [last + 2 * tick, last + tick, last + tick]
-    assert await prove(key=KEY, exported=kept) == []
+    assert await prove(keys=[KEY], exported=kept) == []
 
 
 async def test_one_taken_late_is_as_of_its_instant(database: str) -> None:
@@ -112,7 +113,7 @@ async def test_the_first_one_stands(database: str) -> None:
 async def test_of_empty_books(database: str) -> None:
     made = await take(KEY, NOW, 1)
     assert made.holders == 0
-    assert await prove(key=KEY, exported=[made]) == []
+    assert await prove(keys=[KEY], exported=[made]) == []
 
 
 async def test_what_is_still_under_way_isnt_sealed(database: str) -> None:
@@ -122,7 +123,7 @@ async def test_what_is_still_under_way_isnt_sealed(database: str) -> None:
     made = await take(KEY, NOW + timedelta(seconds=30), 1)
     await earn(shop, "R1", "100.00")
     assert made.holders == 0
-    assert await prove(key=KEY, exported=[made]) == []
+    assert await prove(keys=[KEY], exported=[made]) == []
 
 
 @pytest.mark.parametrize("waiting", [True, False])
@@ -175,7 +176,7 @@ async def test_what_is_booked_by_an_old_clock_while_a_digest_is_taken_is_in_it(
     assert await scalar("SELECT array_agg(booked_at ORDER BY booked_at) FROM decision") == [
         NOW - days(2), at,
     ]  # fmt: skip
-    found = await prove(key=KEY)
+    found = await prove(keys=[KEY])
     assert [x.check for x in found] == ([] if waiting else [NAME])
     assert taken.result().holders == (2 if waiting else 1)
 
@@ -196,7 +197,7 @@ async def test_whoever_comes_after_the_seal_books_after_it(
     made = await take(KEY, NOW, 1)
     assert made.holders == 0
     assert await scalar("SELECT booked_at FROM decision") > made.at
-    assert await prove(key=KEY) == []
+    assert await prove(keys=[KEY]) == []
 
 
 async def test_books_worked_out_anew_are_found(databases: Databases, database: str) -> None:
@@ -223,7 +224,7 @@ async def test_books_worked_out_anew_are_found(databases: Databases, database: s
             finally:
                 await connection.close()
             assert await prove() == []
-            findings = await prove(key=KEY)
+            findings = await prove(keys=[KEY])
             assert [x.where for x in findings] == [f"digest as of {x.at.isoformat()}" for x in kept]
             assert {x.check for x in findings} == {NAME}
             assert findings[0].problem == "the heads of 1 holders don't give the digest of 2"
@@ -244,26 +245,26 @@ async def test_books_worked_out_anew_are_found(databases: Databases, database: s
 async def test_a_falsification_is_found(database: str, statements: str) -> None:
     await three_days()
     await falsify(database, statements)
-    assert NAME in {x.check for x in await prove(key=KEY)}
+    assert NAME in {x.check for x in await prove(keys=[KEY])}
 
 
 async def test_what_only_a_kept_copy_sees(database: str) -> None:
     await three_days()
     kept = await digests.stored()
     await falsify(database, "DELETE FROM head_digest WHERE at = (SELECT max(at) FROM head_digest)")
-    assert await prove(key=KEY) == []
-    (finding,) = await prove(key=KEY, exported=kept)
+    assert await prove(keys=[KEY]) == []
+    (finding,) = await prove(keys=[KEY], exported=kept)
     assert finding.where == f"digest as of {kept[-1].at.isoformat()}"
     assert "kept elsewhere" in finding.problem
     # One that says it was made with another key is passed over, unless a copy was kept.
     await falsify(database, f"UPDATE head_digest SET key_id = '{OTHER.id}', digest = digest")
-    assert await prove(key=KEY) == []
-    assert len(await prove(key=KEY, exported=kept)) == 3
+    assert await prove(keys=[KEY]) == []
+    assert len(await prove(keys=[KEY], exported=kept)) == 3
 
 
 async def test_a_kept_copy_of_another_key_says_so(database: str) -> None:
     await three_days()
-    findings = await prove(key=OTHER, exported=await digests.stored())
+    findings = await prove(keys=[OTHER], exported=await digests.stored())
     assert len(findings) == 3
     assert all(KEY.id in x.problem for x in findings)
 
@@ -293,7 +294,7 @@ async def test_many_ledgers_of_many_instants(database: str) -> None:
     for at in times:
         await take(KEY, at + SETTLED_AFTER, 1)
     assert await scalar("SELECT count(*) FROM head_digest") == 20
-    assert await prove(key=KEY) == []
+    assert await prove(keys=[KEY]) == []
 
 
 def test_the_keys_id_gives_nothing_away() -> None:
@@ -302,3 +303,41 @@ def test_the_keys_id_gives_nothing_away() -> None:
     assert KEY.id not in KEY.secret.hex()
     assert KEY.secret.hex() not in repr(KEY)
     assert KEY.id != hashlib.sha256(KEY.secret).hexdigest()[:16]
+
+
+async def test_digests_of_several_keys_are_each_proven_by_their_own(database: str) -> None:
+    """The secret was rotated between two nights: both are proven, and a false one is found."""
+    shop = await open_shop()
+    await enrol_cards(["1"])
+    await earn(shop, "R1", "100.00")
+    await take(OTHER, NOW + SETTLED_AFTER, 1)
+    await earn(shop, "R2", "100.00", at=NOW + days(1))
+    await take(KEY, NOW + days(1) + SETTLED_AFTER, 1)
+    kept = await digests.stored()
+    assert [made.key_id for made in kept] == [OTHER.id, KEY.id]
+    assert await prove(keys=[KEY, OTHER], exported=kept) == []
+    assert await digests.unproven([KEY, OTHER]) == 0
+    # Without the one before, its digest is passed over, and that is counted.
+    assert await prove(keys=[KEY]) == []
+    assert await digests.unproven([KEY]) == 1
+    await falsify(
+        database,
+        "UPDATE head_digest SET digest = decode(repeat('00', length(digest)), 'hex') "
+        f"WHERE key_id = '{OTHER.id}'",
+    )
+    assert await prove(keys=[KEY]) == []
+    [finding] = await prove(keys=[KEY, OTHER])
+    assert finding.check == NAME
+
+
+def test_the_key_of_a_secret_is_what_it_was() -> None:
+    """Stored digests name it: it may never change."""
+    assert KEY.id == hashlib.sha256(b"id of " + KEY.secret).hexdigest()[:16]
+    use = b"laurels digests of heads"
+    secret = b"a secret of the tests, which is long enough"
+    assert KEY.secret == hmac.digest(secret, use, "sha256")
+    assert [key.id for key in DigestKey.all_of(Secrets(secret.decode(), ("x" * 32,)))] == [
+        KEY.id,
+        DigestKey.of("x" * 32).id,
+    ]
+    assert secret.decode() not in repr(Secrets(secret.decode()))

@@ -226,6 +226,19 @@ async def test_what_a_dead_process_had_claimed_is_sent_by_another(engine: Engine
     assert await sent("state, attempts") == [(DeliveryState.DELIVERED, 2)]
 
 
+async def test_who_is_stopped_notes_what_has_ended(engine: Engine) -> None:
+    """And leaves the rest: the one endpoint has answered, the other hasn't."""
+    receiver = Receiver(Clock(NOW), held={"b.example": asyncio.Event()})
+    for host in ("a.example", "b.example"):
+        await queue((await listen(GROCER, NOW, host=host)).endpoint.id)
+    sender = receiver.sender()
+    assert await sender.turn() == 2
+    assert await receiver.answered.get() == "a.example"
+    assert await sent("state") == [(DeliveryState.PENDING,)] * 2
+    await sender.stop()
+    assert await sent("state") == [(DeliveryState.DELIVERED,), (DeliveryState.PENDING,)]
+
+
 async def test_who_comes_back_late_decides_nothing(engine: Engine) -> None:
     """The first attempt fails after the second has succeeded: it is noted, and changes nothing."""
     clock = Clock(NOW)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app import whatif
 from core.check import prove
 from core.data_rules import parse
@@ -333,3 +335,28 @@ async def test_a_draft_reads_as_save_rule_takes_it(pantry: Client, tmp_path: Pat
         draft = whatif._read(file)
         assert draft is not None
         assert parse(draft) == stored
+
+
+@pytest.mark.parametrize("odd", ["\0", "tea\0", "x" * 65])
+async def test_a_code_that_no_rule_can_have(pantry: Client, odd: str) -> None:
+    """Refused with its field, wherever one is named; PostgreSQL isn't asked what it is."""
+    query = 'query($code: String) { dataRules(partner: "grocer", code: $code) { code } }'
+    answer = await pantry.send("admin:root", query, code=odd)
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    for field, more in (("activateRule", {"revision": 1}), ("endRule", {})):
+        kind = f"{field[0].upper()}{field[1:]}Input"
+        change = f"""mutation($input: {kind}!) {{ {field}(input: $input) {{ __typename
+          ... on Error {{ path }} }} }}"""
+        given = {"partner": "grocer", "code": odd, **more}
+        done = await pantry.ask("admin:root", change, input=given)
+        assert done == {"__typename": "BadInputError", "path": ["code"]}, field
+
+
+@pytest.mark.parametrize("said", [{"deny": "no\0"}, {"lines": "true\0"}, {"otherwise": "\0"}])
+async def test_a_rule_of_what_is_no_text(pantry: Client, said: dict[str, str]) -> None:
+    """Refused before it is kept."""
+    change = """mutation($input: SaveRuleInput!) { saveRule(input: $input) { __typename
+      ... on Error { path } } }"""
+    rule = {"code": "tea", "title": "Tea", "award": {"currency": "STAR", "points": 1}, **said}
+    done = await pantry.ask("admin:root", change, input={"partner": "grocer", "rule": rule})
+    assert done == {"__typename": "BadInputError", "path": ["rule", *said]}

@@ -256,6 +256,13 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "SimulateRulesResult": ["SimulationAsked"],
         "CancelSimulationResult": ["SimulationCancelled"],
         "ReplayInboundResult": ["InboundReplayed"],
+        "CreateWebhookEndpointResult": ["WebhookSecretIssued"],
+        "UpdateWebhookEndpointResult": ["WebhookEndpointSaved"],
+        "RotateWebhookSecretResult": ["WebhookSecretIssued"],
+        "SwitchWebhookEndpointResult": ["WebhookEndpointSaved"],
+        "DeleteWebhookEndpointResult": ["WebhookEndpointDeleted"],
+        "SendTestWebhookResult": ["WebhookQueued"],
+        "ReplayWebhookDeliveryResult": ["WebhookQueued"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

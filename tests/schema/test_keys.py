@@ -18,7 +18,7 @@ ROTATE = """mutation($input: RotateApiKeyInput!) { rotateApiKey(input: $input) {
   ... on ApiKeyIssued { secret apiKey { id scopes } } ... on Error { code message path } } }"""
 REVOKE = """mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { __typename
   ... on ApiKeyRevoked { replayed apiKey { id revokedAt } } ... on Error { code path } } }"""
-LIST = "query($partner: String!) { apiKeys(partner: $partner) { id title usedAt createdBy } }"
+LIST = "query($partner: String!) { apiKeys(partner: $partner) { id title createdBy } }"
 MEMBERS = "{ members { edges { cursor } } }"
 WANTED: dict[str, Any] = {"partner": "cafe", "title": "Till", "scopes": ["MEMBERS_READ"]}
 
@@ -30,7 +30,7 @@ async def create(api: Client, who: str, **changed: Any) -> dict[str, Any]:
 
 
 async def by(api: Client, key: str, query: str, **variables: Any) -> dict[str, Any]:
-    """The whole answer to whoever has this key; `unauthorised` where it opens nothing."""
+    """The whole answer to whoever has this key, or that it opens nothing."""
     response = await api.http.post(
         "/graphql",
         json={"query": query, "variables": variables},
@@ -40,6 +40,7 @@ async def by(api: Client, key: str, query: str, **variables: Any) -> dict[str, A
         return {"unauthorised": True}
     assert response.status_code == 200
     answer: dict[str, Any] = response.json()
+    answer.pop("extensions", None)  # what it cost
     return answer
 
 

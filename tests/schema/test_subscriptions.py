@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
+import pytest
 import pytest_asyncio
 
 from app.tokens import issue
 from core.db import reading
+from schema.rates import RATES, Buckets, Rate
 from schema.subscriptions import LEASE
 from tests.schema.client import CONFIRM, REDEEM, SECRET, Client, receipt, statements
 from tests.schema.roots import AT, HERO
@@ -132,6 +136,42 @@ async def test_what_a_message_reads_is_counted(served: Live) -> None:
                 await wire.next()
             counts.add(len(sent))
     assert counts == {2}  # the balance, and the page of entries
+
+
+async def test_each_message_is_paid_for(served: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what was asked for costs; whoever has nothing left waits, and is told the newest."""
+    shop = await Shop.open(served)
+    await shop.buy("10.00")
+    basket = (shop.currencies["BASKET"],)
+    clock, refilled, waits = [0.0], asyncio.Event(), list[float]()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await refilled.wait()
+        clock[0] += seconds
+
+    monkeypatch.setattr("schema.gate.asyncio", SimpleNamespace(sleep=wait))
+    async with served.open(shop.who) as wire:
+        served.gate.buckets = Buckets({**RATES, "member": Rate(100, 1)}, lambda: clock[0])
+        await wire.subscribe("1", LEDGER, currency="BASKET")
+        spent = (await wire.receive())["payload"]["extensions"]["cost"]
+        cost = spent["requested"]
+        assert 1 < cost < 50
+        assert spent["remaining"] == 100 - cost
+        for _ in range(100 // cost - 1):
+            served.tell(shop.holder, currencies=basket)
+            assert (await wire.next())["balance"]["active"] == 30
+        assert waits == []
+        served.tell(shop.holder, currencies=basket)
+        await wire.next()  # which is paid for afterwards
+        for _ in range(2):
+            await shop.buy("10.00")
+            served.tell(shop.holder, currencies=basket)
+        await wire.quiet()
+        assert waits == [cost - 100 % cost]
+        refilled.set()
+        assert (await wire.next())["balance"]["active"] == 90
+        await wire.quiet()
 
 
 async def test_after_a_break_the_present_is_told_again(served: Live) -> None:

@@ -21,6 +21,7 @@ from app.callers import Callers
 from app.serving import Server
 from app.streams import Streams
 from schema.feed import Change, Feed
+from schema.gate import Gate
 from tests.schema.client import SECRET, Client
 
 #: Nothing that is waited for takes as long: a test that fails mustn't hang.
@@ -114,6 +115,11 @@ class Live:
     def callers(self) -> Callers:
         """Who holds sockets and streams."""
         return self.streams.callers
+
+    @property
+    def gate(self) -> Gate:
+        """Through which every operation comes."""
+        return self.streams.schema.gate
 
     @asynccontextmanager
     async def open(self, who: str | None, **options: Any) -> AsyncIterator[Wire]:

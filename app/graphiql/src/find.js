@@ -1,6 +1,7 @@
 // By what a member may be known, guessed from one text: the words of one query that tries them all.
 
-const MOST_PARTNERS = 20;
+/** How many are asked for in one query: servers bound what one may ask. */
+export const AT_ONCE = 8;
 
 /** What a text may be, likeliest first: [{ by, partner? }]. A reference counts within a partner. */
 export function candidates(text, partners = []) {
@@ -12,8 +13,7 @@ export function candidates(text, partners = []) {
   found.push({ by: { card: given } });
   const digits = given.replace(/[\s().-]/g, '');
   if (/^\+?[0-9]{6,15}$/.test(digits)) found.push({ by: { phone: given } });
-  for (const partner of partners.slice(0, MOST_PARTNERS))
-    found.push({ by: { reference: given }, partner });
+  for (const partner of partners) found.push({ by: { reference: given }, partner });
   return found;
 }
 

@@ -108,7 +108,7 @@ function Page() {
               schemaDescription
             >
               <GraphiQL.Logo>
-                {slot && member && createPortal(<Search config={config} tab={member} />, slot)}
+                {slot && member && createPortal(<Search config={config} tab={member} onEnded={() => setSession(null)} />, slot)}
               </GraphiQL.Logo>
             </GraphiQL>
           </main>

@@ -1,32 +1,44 @@
 // The search field above the page: a member by anything that one is known by, opened in its tab.
 import { useGraphiQLActions } from '@graphiql/react';
 import { useId, useRef, useState } from 'react';
-import { candidates, firstKnown, searchOf } from './find.js';
+import { AT_ONCE, candidates, firstKnown, searchOf } from './find.js';
 import { useOpen } from './operations.jsx';
 import { query } from './transport.js';
 
-export function Search({ config, tab }) {
+export function Search({ config, tab, onEnded }) {
   const field = useRef(null);
+  const latest = useRef(0);
   const id = useId();
   const [said, setSaid] = useState('');
   const open = useOpen();
   const { run } = useGraphiQLActions();
 
+  const ask = ({ query: text, variables }) => query(config, text, variables, onEnded);
+
+  async function find(text) {
+    const { partners } = await ask({ query: 'query Codes { partners { code } }' });
+    const found = candidates(text, partners.map(({ code }) => code));
+    for (let from = 0; from < found.length; from += AT_ONCE) {
+      const some = found.slice(from, from + AT_ONCE);
+      const known = firstKnown(some, await ask(searchOf(some)));
+      if (known) return known;
+    }
+    return undefined;
+  }
+
   async function submit(event) {
     event.preventDefault();
     setSaid('');
+    const turn = (latest.current += 1);
     try {
-      const { partners } = await query(config, 'query Codes { partners { code } }');
-      const found = candidates(field.current.value, partners.map(({ code }) => code));
-      if (!found.length) return field.current.focus();
-      const asked = searchOf(found);
-      const known = firstKnown(found, await query(config, asked.query, asked.variables));
+      const known = await find(field.current.value);
+      if (turn !== latest.current) return undefined; // another was searched meanwhile
       if (!known) return setSaid('Nobody is known by this');
       const variables = { by: known.by, partner: known.partner ?? null };
       open({ query: tab.query, variables: JSON.stringify(variables, null, 2) }, { over: true });
-      run();
+      return run();
     } catch (problem) {
-      setSaid(problem.message);
+      return setSaid(problem.message);
     }
   }
 

@@ -10,7 +10,7 @@ const SILENT = 'The server did not answer. Is `laurels serve` running?';
 /** A fetcher; `onEnded` hears when the server doesn't know the caller any more. */
 export function connect({ url, subscriptionUrl }, onEnded) {
   const wsClient = subscriptionUrl
-    ? createClient({ url: socketUrl(subscriptionUrl), retryAttempts: 0 })
+    ? createClient({ url: socketUrl(subscriptionUrl), retryAttempts: 0, on: watched(onEnded) })
     : undefined;
   return createGraphiQLFetcher({
     url,
@@ -26,13 +26,22 @@ export function connect({ url, subscriptionUrl }, onEnded) {
   });
 }
 
+/** What a socket may say of a session that has ended: at its opening, or while it is followed. */
+function watched(onEnded) {
+  return {
+    closed: ({ code }) => [4401, 4403].includes(code) && onEnded(),
+    message: ({ type, payload }) => type === 'error' && isRefusal(0, { errors: payload }) && onEnded(),
+  };
+}
+
 /** One operation on the page's own behalf; its data. Throws with the server's words. */
-export async function query({ url }, text, variables) {
-  const { body } = await post(url, {
+export async function query({ url }, text, variables, onEnded) {
+  const { status, body } = await post(url, {
     method: 'POST',
     headers: { ...CSRF, 'content-type': 'application/json' },
     body: JSON.stringify({ query: text, variables }),
   });
+  if (isRefusal(status, body)) onEnded();
   if (!body.data) throw new Error(body.errors?.[0]?.message ?? SILENT);
   return body.data;
 }

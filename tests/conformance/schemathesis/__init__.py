@@ -1,0 +1,1 @@
+"""schemathesis over the whole schema, served for real. Its own environment: see `run.py`."""
