@@ -33,6 +33,8 @@ _TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {
     "EC": ECKey,
     "OKP": OKPKey,
 }
+# Not compressed: what is small on the way could be large in memory.
+_PLAIN = {"accept": "application/json", "accept-encoding": "identity"}
 _log = structlog.get_logger("laurels.oidc")
 
 
@@ -58,8 +60,10 @@ class ProviderKeys:
 
         Raises TokenError where there is none, UncheckedError where none can be had.
         """
-        if self._age(self._fetched_at) >= FRESH or self._of(kid) is None:
-            await self._renew(kid)
+        good = self._of(kid) is not None and self._age(self._fetched_at) < STALE
+        # One asks whether they have changed; whoever needs no other key doesn't wait for it.
+        if not good or (self._age(self._fetched_at) >= FRESH and not self._lock.locked()):
+            await self._renew()
         if self._age(self._fetched_at) >= STALE:
             raise UncheckedError("the identity provider doesn't answer: try again in a moment")
         found = self._of(kid)
@@ -76,7 +80,7 @@ class ProviderKeys:
         """Also of what lies in the future, because a clock was set back."""
         return timedelta.max if at is None else abs(self.now() - at)
 
-    async def _renew(self, kid: str | None) -> None:
+    async def _renew(self) -> None:
         async with self._lock:
             # Whoever waited finds what the one before has fetched, or that it just tried.
             if self._age(self._tried_at) < RETRY:
@@ -146,10 +150,10 @@ async def fetch_json(
             asyncio.timeout(PATIENCE),
             http.stream(
                 "GET" if form is None else "POST", check_address(url), data=form,
-                headers={"accept": "application/json", **(headers or {})}, follow_redirects=False,
+                headers={**_PLAIN, **(headers or {})}, follow_redirects=False,
             ) as response,
         ):  # fmt: skip
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw():
                 body += part
                 if len(body) > MOST_BYTES:
                     raise ProviderError(f"more than {MOST_BYTES} bytes")

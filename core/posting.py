@@ -86,7 +86,7 @@ class Engine:
         #: Whoever holds a connection while waiting for another takes a turn: few may.
         self.turns = asyncio.Semaphore(2)
         #: Requests that come at the same time share a batch here.
-        self.tills = Gathering(self.record_purchases)
+        self.tills = Gathering(lambda items, now: self.record_purchases(items, now))
 
     async def renew(self, now: datetime) -> None:
         """Take up the rulebook as it is stored by now; what is under way keeps its own."""

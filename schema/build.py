@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, lexicographic_sort_schema
+from graphql import GraphQLError, GraphQLSchema, lexicographic_sort_schema
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
@@ -25,6 +25,7 @@ from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.context import Context
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
@@ -132,6 +133,8 @@ class Schema(strawberry.Schema):
         Theirs raises past its own sockets where a hook refuses, and answers without a code.
         """
         del extensions_runner
+        if isinstance(context.context, Context):
+            context.context.schema = self
         errors = self.gate.admit(context, self._schema)
         return PreExecutionError(data=None, errors=errors) if errors else None
 
@@ -184,9 +187,19 @@ def build_schema(gate: Gate | None = None, *, query_timeout: float = 10.0) -> Sc
     A query is given up after `query_timeout` seconds.
     """
     schema = copy.copy(_whole())
+    # What resolvers are told to be the schema is this one, with its gate; the types are shared.
+    schema._schema = _twin(schema._schema)
+    schema._schema._strawberry_schema = schema  # type: ignore[attr-defined]  # strawberry's own way
     schema.extensions = (partial(Deadline, query_timeout),)
     schema.gate = gate or Gate(Buckets(RATES, time.monotonic))
     return schema
+
+
+def _twin(schema: GraphQLSchema) -> GraphQLSchema:
+    """The same schema as another object; its own way of copying makes every type anew."""
+    twin = object.__new__(type(schema))
+    twin.__dict__.update(schema.__dict__)
+    return twin
 
 
 def check_access(root: type) -> None:

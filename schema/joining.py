@@ -11,6 +11,7 @@ from typing import Annotated
 import strawberry
 
 from core import joining
+from core.errors import UnknownReference
 from core.members import Enrolment, parse_birthday
 from core.occasions import follow
 from laurels.activities import ENROLMENT
@@ -22,7 +23,7 @@ from schema.errors import UnknownReferenceError as UnknownError
 from schema.fields import change
 from schema.ids import holder_id
 from schema.inputs import MemberBy, known_holder
-from schema.members import Member
+from schema.members import Member, visible_member
 
 
 @strawberry.input(description="What somebody says of themselves who joins; of who is new.")
@@ -88,8 +89,10 @@ class JoiningMutations:
         viewer, now = context.viewer, context.instant
         if viewer.login is None:
             # A token that names a member already.
-            assert viewer.holder is not None
-            return ProgrammeJoined(created=False, member=Member(holder=viewer.holder))
+            member = await visible_member(info, viewer.holder or 0)
+            if member is None:
+                raise UnknownReference("the token names a member that isn't there")
+            return ProgrammeJoined(created=False, member=member)
         person, greeted = _person(info, input)
         holder, created = await joining.join(context.engine.ids, viewer.login, person, now)
         if created and greeted:

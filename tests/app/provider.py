@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -58,6 +59,9 @@ class Provider:
     keys: dict[str, Key] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     down: bool = False
+    #: While this isn't set, whoever asks waits; `reached` says that somebody does.
+    going: asyncio.Event = field(default_factory=asyncio.Event)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
     answers: dict[str, Response] = field(default_factory=dict)
     extra: list[dict[str, Any]] = field(default_factory=list)
     #: Of the code flow: what was asked for by each code.
@@ -66,6 +70,7 @@ class Provider:
 
     def __post_init__(self) -> None:
         self.keys.setdefault("k1", private_key())
+        self.going.set()
 
     @property
     def app(self) -> Starlette:
@@ -106,14 +111,16 @@ class Provider:
         said = {"aud": ADMINS, "sub": "sam-7", "roles": list(roles), **claims}
         return self.token(**said)
 
-    def _asked(self, request: Request) -> Response | None:
+    async def _asked(self, request: Request) -> Response | None:
         self.asked.append(request.url.path)
+        self.reached.set()
+        await self.going.wait()
         if self.down:
             return Response("down", 500)
         return self.answers.get(request.url.path)
 
     async def _discovery(self, request: Request) -> Response:
-        return self._asked(request) or JSONResponse(
+        return await self._asked(request) or JSONResponse(
             {
                 "issuer": ISSUER,
                 "jwks_uri": f"{ISSUER}/jwks",
@@ -124,7 +131,7 @@ class Provider:
 
     async def _jwks(self, request: Request) -> Response:
         shown = [{**key.as_dict(private=False), "kid": kid} for kid, key in self.keys.items()]
-        return self._asked(request) or JSONResponse({"keys": [*self.extra, *shown]})
+        return await self._asked(request) or JSONResponse({"keys": [*self.extra, *shown]})
 
     def authorise(self, url: str) -> str:
         """What a person does who is sent here and signs in: the address they are sent back to."""
@@ -134,7 +141,7 @@ class Provider:
         return f"{asked['redirect_uri']}?code={code}&state={asked['state']}"
 
     async def _token(self, request: Request) -> Response:
-        refused = self._asked(request)
+        refused = await self._asked(request)
         if refused is not None:
             return refused
         form = parse_qs((await request.body()).decode())

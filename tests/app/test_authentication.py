@@ -288,15 +288,20 @@ async def test_secrets_rotate(coalition: Rulebook) -> None:
             await ApiKeys(Secrets(SECRET)).create(1, "Till", ["keys:write"], "admin:x", START)
         ).text,
     }
+    admin = {"sub": "root", "roles": ["owner"]}
+    session = sign(SECRET, "laurels-session", admin, START + HOUR, START)
     both = {"secret": OTHER, "previous_secrets": (SECRET,)}
     async with trusting(Engine(coalition), **both) as ground:
         for token in old.values():
             assert (await ground.trust.of_bearer(token)).role in ("admin", "partner")
         assert ground.trust.secrets == Secrets(OTHER, (SECRET,))
+        assert ground.trust.of_session(session).subject == "root"
     # The token was signed with the old secret alone; the key has been digested anew on use.
     async with trusting(Engine(coalition), secret=OTHER) as ground:
         with pytest.raises(TokenError):
             await ground.trust.of_bearer(old["token"])
+        with pytest.raises(TokenError):
+            ground.trust.of_session(session)
         assert (await ground.trust.of_bearer(old["key"])).partner is not None
     async with trusting(Engine(coalition)) as ground:
         with pytest.raises(TokenError):

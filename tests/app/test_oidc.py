@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import warnings
 from collections.abc import AsyncIterator
@@ -241,6 +242,37 @@ async def test_a_provider_that_is_down(ground: Ground) -> None:
     provider.down = False
     provider.clock.at += RETRY
     assert await ground.believes(token)
+
+
+async def test_a_provider_that_is_slow_keeps_one_waiting(ground: Ground) -> None:
+    """Whoever asks it anew: others go on with what is known, where they know enough."""
+    provider = ground.provider
+    token = provider.token()
+    assert await ground.believes(token)
+    provider.clock.at += FRESH
+    provider.going.clear()
+    provider.reached.clear()
+    first = asyncio.create_task(ground.believes(token))
+    await provider.reached.wait()
+    assert await ground.believes(token)
+    stranger = asyncio.create_task(ground.believes(provider.token(header={"kid": "k9"})))
+    done, _ = await asyncio.wait({first, stranger}, timeout=0)
+    assert not done
+    provider.going.set()
+    assert (await first, await stranger) == (True, False)
+    assert len(provider.asked) == 4
+
+
+async def test_a_compressed_answer_is_not_unpacked(ground: Ground) -> None:
+    """It was asked for as it is: a small one could fill the memory."""
+    bomb = gzip.compress(b" " * (4 * MOST_BYTES) + b'{"keys": []}')
+    assert len(bomb) < MOST_BYTES
+    answer = Response(bomb, headers={"content-encoding": "gzip"})
+    ground.provider.answers = {"/jwks": answer}
+    with pytest.raises(UncheckedError):
+        await ground.believes(ground.provider.token())
+    with pytest.raises(ProviderError, match="JSONDecodeError"):
+        await fetch_json(ground.http, f"{ISSUER}/jwks")
 
 
 async def test_a_clock_that_was_set_back(ground: Ground) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from app.asgi import create_app
 from core import db
-from core.posting import Engine
+from core.gathering import Gathering
 from tests.schema.client import ENROL, SECRET, Client, receipt
 from tests.schema.gated import gated, post
 
@@ -136,7 +136,7 @@ async def test_what_postgresql_gives_up_is_told_as_such(
     async def slow(*_: Any) -> Any:
         raise kind("canceling statement due to statement timeout")
 
-    monkeypatch.setattr(Engine, "record_purchases", slow)
+    monkeypatch.setattr(Gathering, "record", slow)
     query = """mutation($p: PurchasesItemInput!) { recordPurchases(input: {partner: "grocer",
       purchases: [$p]}) { results { __typename } } }"""
     bought = receipt("R", "1", "2026-11-22T09:00:00Z", ("X", "1.00"))

@@ -263,6 +263,11 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "DeleteWebhookEndpointResult": ["WebhookEndpointDeleted"],
         "SendTestWebhookResult": ["WebhookQueued"],
         "ReplayWebhookDeliveryResult": ["WebhookQueued"],
+        "ApiKeyIssuedResult": ["ApiKeyIssued"],
+        "ApiKeyRevokedResult": ["ApiKeyRevoked"],
+        "BulkExportResult": ["ExportReady"],
+        "JoinProgrammeResult": ["ProgrammeJoined"],
+        "PartLoginResult": ["LoginParted"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

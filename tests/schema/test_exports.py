@@ -206,7 +206,8 @@ async def test_a_forged_url_opens_nothing(api: Client, monkeypatch: pytest.Monke
     for bad in forged:
         response = await api.http.get(bad)
         assert response.status_code == 403, bad
-        assert response.json() == {"errors": [{"message": "this URL isn't one of ours"}]}
+        [error] = response.json()["errors"]
+        assert error["message"] == "this URL isn't one of ours"
     for method in ("POST", "HEAD", "DELETE"):
         refused = await api.http.request(method, url)
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
@@ -222,7 +223,7 @@ async def test_a_url_ends_after_a_day_and_its_row_is_dropped(api: Client) -> Non
     api.clock.tick(seconds=1)
     late = await api.http.get(done["url"])
     assert late.status_code == 410
-    assert late.json() == {"errors": [{"message": OVER}]}
+    assert late.json()["errors"][0]["message"] == OVER
     assert await store.forget(api.clock()) == 1
     api.clock.tick(hours=-1)
     assert (await api.http.get(done["url"])).status_code == 410

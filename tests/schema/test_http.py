@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from app.bodies import MOST_BYTES
-from core.posting import Engine
+from core.gathering import Gathering
 from core.store import lookups
 from schema.limits import Limits
 from tests.schema.client import Client, receipt
@@ -336,7 +336,7 @@ async def test_a_fault_of_ours_shows_an_id_and_no_more(
         raise RuntimeError("postgresql://laurels:hunter2@db")
 
     monkeypatch.setattr(lookups, "member_page", broken)
-    monkeypatch.setattr(Engine, "record_purchases", broken)
+    monkeypatch.setattr(Gathering, "record", broken)
     bought = receipt("R", "1", "2026-11-22T09:00:00Z", ("X", "1.00"))
     query = """mutation($p: PurchasesItemInput!) { recordPurchases(input: {partner: "grocer",
       purchases: [$p]}) { results { __typename } } }"""

@@ -229,6 +229,9 @@ async def test_a_member_by_our_own_token_is_one_already(ground: Trusting) -> Non
     before = await everything()
     done = await join(ground, token, name="Eve")
     assert (done["created"], done["member"]["id"]) == (False, member)
+    stranger = issue(SECRET, "member", "999999", HOUR, ground.clock())
+    refused = await join(ground, stranger)
+    assert (refused["code"], refused["path"]) == ("UNKNOWN_REFERENCE", [])
     assert await everything() == before
 
 

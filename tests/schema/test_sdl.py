@@ -8,9 +8,10 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema.build import Mutation, Query, Subscription, check_access
+from schema.build import Mutation, Query, check_access
 from schema.build import build_schema as ours
 from schema.scalars import SCALARS
+from schema.subscriptions import Subscription
 
 SDL = Path(__file__).parents[2] / "schema" / "schema.graphql"
 

@@ -23,7 +23,7 @@ import httpx
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
-PLACE = Path(os.environ.get("LAURELS_SCHEMATHESIS", HERE / ".venv"))
+PLACE = Path(os.environ.get("LAURELS_SCHEMATHESIS", HERE.parent / ".venvs" / "schemathesis"))
 #: Of each root field and caller; what is made up is the same in each run.
 EXAMPLES = 15
 #: Of the control: a single root field, which fails at once.
