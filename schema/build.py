@@ -25,7 +25,6 @@ from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
-from schema.context import Context
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
@@ -133,8 +132,6 @@ class Schema(strawberry.Schema):
         Theirs raises past its own sockets where a hook refuses, and answers without a code.
         """
         del extensions_runner
-        if isinstance(context.context, Context):
-            context.context.schema = self
         errors = self.gate.admit(context, self._schema)
         return PreExecutionError(data=None, errors=errors) if errors else None
 

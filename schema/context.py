@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import strawberry
-from strawberry.schema import BaseSchema
 
 from core.joining import Login
 from core.keys import ApiKeys
@@ -120,8 +119,6 @@ class Context:
     changing: bool = field(init=False, default=False)
     #: Called when the client has gone: gives a query up; a change goes on.
     leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
-    #: By which this operation runs, with its gate: for what it asks in turn.
-    schema: BaseSchema | None = field(init=False, default=None)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
 

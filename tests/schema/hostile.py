@@ -140,6 +140,11 @@ def requests() -> Iterator[Hostile]:
 
 def documents() -> Iterator[Hostile]:
     """What is a request, and asks for what nobody may have."""
+    for some in (_unreadable, _dear, _dear_by_variables, _invalid, _unclear):
+        yield from some()
+
+
+def _unreadable() -> Iterator[Hostile]:
     for name, query in {
         "braces": "{" * 1000,
         "lists in lists": "{ members(first: " + "[" * 900 + "]" * 900 + ") { edges { cursor } } }",
@@ -153,6 +158,9 @@ def documents() -> Iterator[Hostile]:
         "a change and more": GOOD + " }",
     }.items():
         yield Hostile(name, _asked(query), DOCUMENT, "GRAPHQL_PARSE_FAILED")
+
+
+def _dear() -> Iterator[Hostile]:
     for name, query in {
         "2,001 tokens": "{" + " a" * 2000 + " }",
         "a huge comment": "#" + "x" * 900_000 + "\n" + GOOD,
@@ -189,6 +197,9 @@ def documents() -> Iterator[Hostile]:
         " edges { node { id } } } } } } }",
     }.items():
         yield Hostile(name, _asked(query), DOCUMENT, "TOO_EXPENSIVE")
+
+
+def _dear_by_variables() -> Iterator[Hostile]:
     page = "query($n: Int) { members(first: $n) { edges { cursor } } }"
     billion = _asked(page, variables={"n": 10**9})
     yield Hostile("first in a variable", billion, DOCUMENT, "TOO_EXPENSIVE")
@@ -200,6 +211,9 @@ def documents() -> Iterator[Hostile]:
     many = {"input": {"card": [1] * 200_000}}
     enrol = "mutation($input: EnrolMemberInput!) { enrolMember(input: $input) { __typename } }"
     yield Hostile("200,000 numbers", _asked(enrol, variables=many), DOCUMENT, "TOO_EXPENSIVE")
+
+
+def _invalid() -> Iterator[Hostile]:
     for name, query in {
         "unknown fields": "{ partners { " + " ".join(f"x{n}" for n in range(140)) + " } }",
         "a circle of fragments that nobody spreads": _circle(60).replace("...F0", "id", 1),
@@ -225,6 +239,9 @@ def documents() -> Iterator[Hostile]:
         " fields { type { name } } } } } } } } }",
     }.items():
         yield Hostile(name, _asked(query), DOCUMENT, "GRAPHQL_VALIDATION_FAILED")
+
+
+def _unclear() -> Iterator[Hostile]:
     for name, query, more in (
         ("an unknown operation", f"mutation A {{ {ENROL % 'good'} }}", {"operationName": "B"}),
         ("an empty name", GOOD, {"operationName": ""}),
