@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from app.loops import new_event_loop
 from app.postgres import EmbeddedPostgresError
 from app.settings import Settings
 from core.errors import Refusal
@@ -47,7 +48,8 @@ def settings() -> Settings:
 def run(work_: Coroutine[Any, Any, T]) -> T:
     """Run to the end; what was refused on purpose is told in a line, not as a traceback."""
     try:
-        return asyncio.run(work_)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(work_)
     except (Refusal, EmbeddedPostgresError) as error:
         err.print(Text(str(error), style="red"))
         raise typer.Exit(1) from None

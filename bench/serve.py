@@ -20,6 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.asgi import create_app
+from app.loops import new_event_loop
 from app.runtime import running
 from app.settings import Settings
 from bench.wallet import BARE
@@ -87,7 +88,8 @@ async def _bare(url: str) -> None:
 
 def main(side: str, url: str) -> None:
     """Serve until a signal ends it."""
-    asyncio.run({"laurels": _laurels, "bare": _bare}[side](url))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run({"laurels": _laurels, "bare": _bare}[side](url))
 
 
 if __name__ == "__main__":
