@@ -39,7 +39,7 @@ from schema.refusals import refusal
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 10_000
 
 #: Items that a list has, if nobody says how many.
-_LIST = 10
+_LIST = 4
 #: A mutation takes more of us than a value does, and so does each item of its batch.
 _CHANGE = _ITEM = 10
 #: Reading the schema takes as long as so many values, however much of it is asked for: how deep it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ import pytest_asyncio
 from app.asgi import create_app
 from core.posting import Engine
 from core.rulebook import Rulebook
+from schema.build import build_schema
+from schema.gate import Gate
+from schema.rates import RATES, Buckets, Rate
 from tests.core.counter import open_counter
 from tests.core.market import open_market
 from tests.core.pantry import open_pantry
@@ -58,7 +62,10 @@ async def webshop(database: str) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def _client(engine: Engine, at: datetime) -> AsyncIterator[Client]:
     clock = Clock(at)
-    app = create_app(engine, SECRET, now=clock)
+    # The client asks everything by two executors, which is more than callers may as a rule.
+    rates = dict.fromkeys(RATES, Rate(10**9, 10**9))
+    schema = build_schema(Gate(Buckets(rates, time.monotonic)))
+    app = create_app(engine, SECRET, now=clock, schema=schema)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://laurels.test") as http:
         yield Client(http, clock, Tokens(clock), engine)
