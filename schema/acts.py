@@ -22,7 +22,7 @@ from schema.context import Act, Context
 LEFT_OUT = frozenset(
     {
         "email", "phone", "card", "reference", "name", "birthday", "note", "token", "secret",
-        "codes", "body", "variables", "query",
+        "codes", "body", "variables", "query", "value",
     }
 )  # fmt: skip
 _HIDDEN = "…"

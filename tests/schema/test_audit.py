@@ -181,6 +181,14 @@ async def test_a_hold_that_support_calls_off_is_about_its_member(api: Client) ->
 
 async def test_neither_a_query_nor_a_password_in_an_address_is_kept(api: Client) -> None:
     """A query's own words may name people, and an address what opens the other side."""
+    ada = await api.enrol("1")
+    note = """mutation($input: NoteMemberInput!) { noteMember(input: $input) { __typename } }"""
+    noted = {
+        "member": {"id": ada},
+        "partner": "grocer",
+        "notes": [{"name": "diet", "value": "nuts"}],
+    }
+    await api.ask("admin:root", note, input=noted)
     asked_for = '{ members(search: {email: "ada@example.org"}) { edges { node { id } } } }'
     export = """mutation($input: BulkExportInput!) { bulkExport(input: $input) { __typename } }"""
     await api.ask("admin:root", export, input={"query": asked_for})
@@ -190,10 +198,12 @@ async def test_neither_a_query_nor_a_password_in_an_address_is_kept(api: Client)
     given = {"key": "w", "partner": "grocer", "url": url, "changes": ["TIER_CHANGED"]}
     done = await api.ask("admin:root", hook, input=given)
     assert done["__typename"] == "WebhookSecretIssued"
-    made, exported = await _records(api)
+    made, exported, noting, _ = await _records(api)
+    assert noting["asked"]["input"]["notes"] == [{"name": "…", "value": "…"}]
     assert made["asked"]["input"]["url"] == "https://grocer.example/hook/in"
     assert exported["asked"]["input"]["query"] == "…"
-    kept = str([made, exported])
+    kept = str([made, exported, noting])
+    assert "nuts" not in kept
     assert "s3cret" not in kept
     assert "ada@example.org" not in kept
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema import rates
-from schema.access import OWNER
+from schema.access import AUDITORS
 from schema.context import ANONYMOUS, Role, Viewer
 from schema.gate import Gate
 from schema.rates import RATES, Buckets, Rate, caller
@@ -59,7 +59,7 @@ def test_callers_have_buckets_of_their_own() -> None:
         (Viewer("partner", partner="cafe", subject="b"), "", "partner:cafe"),
         (MEMBER, "10.0.0.1", "member:1"),
         (MEMBER, "10.0.0.2", "member:1"),
-        (Viewer("admin", subject="ada", staff=OWNER), "", "admin:ada"),
+        (Viewer("admin", subject="ada", staff=AUDITORS), "", "admin:ada"),
         (ANONYMOUS, "10.0.0.1", "stranger:10.0.0.1"),
         (ANONYMOUS, "2001:db8:0:1::1", "stranger:20010db800000001"),
         (ANONYMOUS, "2001:db8:0:1:ffff::2", "stranger:20010db800000001"),
