@@ -58,7 +58,8 @@ class Reply(NamedTuple):
 
 
 Find: TypeAlias = Callable[[Claimed], Awaitable[Payload]]
-Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[Reply]]
+#: Posts for a partner: to where, with which headers, what.
+Post: TypeAlias = Callable[[int, str, Mapping[str, str], bytes], Awaitable[Reply]]
 
 
 class Sender:
@@ -137,7 +138,7 @@ class Sender:
             return Reply(None, 0, "it couldn't be put together here; it is tried again")
         now = self._clock()
         said = headers(message_id(claimed.id), now, body, claimed.secrets)
-        return await self._post(claimed.url, said, body)
+        return await self._post(claimed.partner, claimed.url, said, body)
 
     async def _body(self, claimed: Claimed) -> bytes:
         if claimed.event is None:

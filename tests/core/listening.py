@@ -67,8 +67,9 @@ class Receiver:
         """The event's number stands for what is told."""
         return Payload({"event": claimed.event}, None)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, partner: int, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """One post."""
+        del partner
         host = url.split("/")[2]
         self.got.append((host, headers, body))
         if host in self.held:
