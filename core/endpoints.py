@@ -33,12 +33,16 @@ KEPT = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a partner wants of an endpoint; `scopes`: with which permissions its query runs."""
+    """What a partner wants of an endpoint; `scopes`: with which permissions its query runs.
+
+    `saved_by` is the partner's key that wants it: the query is asked until that key ends.
+    """
 
     url: str
     topics: Collection[Topic]
     query: str | None
     scopes: Collection[str]
+    saved_by: str | None = None
 
 
 class Request(NamedTuple):
@@ -80,10 +84,11 @@ async def create(partner: int, wanted: Wanted, request: Request, now: datetime) 
             raise NotAllowed(f"a partner has at most {MOST_ENDPOINTS} endpoints")
         made = Endpoint(
             number, partner, wanted.url, tuple(sorted(wanted.topics)), wanted.query,
-            tuple(sorted(wanted.scopes)), now, EndpointState.ENABLED, None, None, None,
+            tuple(sorted(wanted.scopes)), wanted.saved_by, now, EndpointState.ENABLED, None, None,
+            None, None,
         )  # fmt: skip
         await store.add(connection, made, secret)
-    return Secret(made, shown_secret(secret))
+        return Secret(await _locked(connection, number), shown_secret(secret))
 
 
 async def update(endpoint: int, wanted: Wanted) -> Endpoint:
@@ -92,10 +97,10 @@ async def update(endpoint: int, wanted: Wanted) -> Endpoint:
         known = await _locked(connection, endpoint)
         changed = known._replace(
             url=wanted.url, topics=tuple(sorted(wanted.topics)), query=wanted.query,
-            scopes=tuple(sorted(wanted.scopes)),
+            scopes=tuple(sorted(wanted.scopes)), saved_by=wanted.saved_by,
         )  # fmt: skip
         await store.save(connection, changed)
-    return changed
+        return await _locked(connection, endpoint)
 
 
 async def switch(endpoint: int, on: bool, now: datetime) -> Endpoint:

@@ -268,7 +268,8 @@ def _checked(info: Info, partner: PartnerTerms, wanted: Wanted) -> Wanted:
     engine.check(wanted, context.engine.private_hosts)
     if wanted.query is not None:
         check_query(info.schema, viewer_of(partner.code, frozenset(scopes)), wanted.query)
-    return replace(wanted, scopes=scopes)
+    key = viewer.subject if viewer.role == "partner" else ""
+    return replace(wanted, scopes=scopes, saved_by=key or None)
 
 
 async def _switch(context: Context, id: strawberry.ID, *, on: bool) -> WebhookEndpointSaved:

@@ -46,10 +46,13 @@ WITH due AS (
     FROM due WHERE d.id = due.id RETURNING d.*
 )
 SELECT c.id, c.endpoint_id, c.event_id, c.holder_id, c.redemption_id, c.topics, c.created_at,
-    c.attempts, e.partner_id, e.url, e.query, e.scopes, v.kind, v.purchase_id, v.booked_at,
+    c.attempts, e.partner_id, e.url,
+    -- Whose key has ended is told no more than ids.
+    CASE WHEN k.revoked_at IS NULL AND coalesce(k.expires_at > $1, true) THEN e.query END, e.scopes, v.kind, v.purchase_id, v.booked_at,
     ARRAY (SELECT s.secret FROM webhook_secret s WHERE s.endpoint_id = e.id
         AND (s.ends_at IS NULL OR s.ends_at > $1) ORDER BY s.number DESC)
-FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id LEFT JOIN event v ON v.id = c.event_id
+FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id
+    LEFT JOIN api_key k ON k.id = e.saved_by LEFT JOIN event v ON v.id = c.event_id
 ORDER BY c.id
 """
 #: What became of attempts. One that isn't the last of its delivery any more (it took longer than it

@@ -377,6 +377,7 @@ CONSTRAINTS = {
         "CHECK (((state = 1) = (disabled_at IS NULL)))",
         "CHECK (((state >= 1) AND (state <= 4)))",
         "CHECK (((url ~ '^https?://'::text) AND (length(url) <= 1000)))",
+        "FOREIGN KEY (saved_by) REFERENCES api_key(id)",
         "PRIMARY KEY (id)",
     },
     "webhook_secret": {
