@@ -6,7 +6,7 @@ Knows no GraphQL: whoever calls has checked the query, and that the caller may a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -91,10 +91,14 @@ async def create(partner: int, wanted: Wanted, request: Request, now: datetime) 
         return Secret(await _locked(connection, number), shown_secret(secret))
 
 
-async def update(endpoint: int, wanted: Wanted) -> Endpoint:
-    """Change what an endpoint is sent, and where. Raises UnknownReference."""
+async def update(endpoint: int, merge: Callable[[Endpoint], Wanted]) -> Endpoint:
+    """Change what an endpoint is sent, and where: `merge` is handed it as it stands, locked.
+
+    Raises UnknownReference, and what `merge` raises.
+    """
     async with transaction() as connection:
         known = await _locked(connection, endpoint)
+        wanted = merge(known)
         changed = known._replace(
             url=wanted.url, topics=tuple(sorted(wanted.topics)), query=wanted.query,
             scopes=tuple(sorted(wanted.scopes)), saved_by=wanted.saved_by,

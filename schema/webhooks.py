@@ -194,19 +194,12 @@ class WebhookMutations:
         ],
     ) -> UpdateWebhookEndpointResult | None:
         known = await watched_endpoint(info.context, input.id)
-        topics = {Topic(number) for number in known.topics}
-        if input.changes is not None:
-            topics = {Topic(wanted.value) for wanted in input.changes.value}
-        wanted = Wanted(
-            known.url if input.url is None else input.url.value,
-            topics,
-            known.query if input.query is None else input.query.value,
-            (),
-        )
         partner = info.context.engine.rulebook.partner_by_id(known.partner)
         if partner is None:
             raise UnknownReference("the partner's plugin isn't installed", "id")
-        saved = await engine.update(known.id, _checked(info, partner, wanted))
+        saved = await engine.update(
+            known.id, lambda stands: _checked(info, partner, _merged(stands, input))
+        )
         return WebhookEndpointSaved(endpoint=WebhookEndpoint.of(saved))
 
     @change(
@@ -257,6 +250,18 @@ class WebhookMutations:
 
 def _cursor(node: WebhookEndpoint) -> str:
     return cursor("webhookEndpoint", node.row.id)
+
+
+def _merged(stands: store.Endpoint, input: UpdateWebhookEndpointInput) -> Wanted:
+    topics = {Topic(number) for number in stands.topics}
+    if input.changes is not None:
+        topics = {Topic(wanted.value) for wanted in input.changes.value}
+    return Wanted(
+        stands.url if input.url is None else input.url.value,
+        topics,
+        stands.query if input.query is None else input.query.value,
+        (),
+    )
 
 
 def _checked(info: Info, partner: PartnerTerms, wanted: Wanted) -> Wanted:

@@ -243,7 +243,7 @@ async def test_secrets_rotate_with_an_overlap(engine: Engine) -> None:
 
 async def test_an_endpoint_is_changed_switched_and_deleted(engine: Engine) -> None:
     number = (await listen(GROCER, NOW)).endpoint.id
-    changed = await endpoints.update(number, WANTED)
+    changed = await endpoints.update(number, lambda _: WANTED)
     assert (changed.topics, changed.scopes) == ((Topic.TIER_CHANGED,), ("members:read",))
     off = await endpoints.switch(number, False, NOW)
     assert (off.state, off.disabled_at) == (EndpointState.DISABLED, NOW)

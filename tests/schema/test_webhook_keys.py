@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 from core.db import transaction
+from tests.app.working import PATIENCE
 from tests.core.listening import Receiver
 from tests.schema import hooks
 from tests.schema.client import Client
@@ -86,3 +88,18 @@ async def test_what_has_no_query_and_what_no_key_saved_goes_on(api: Client) -> N
     assert (await revoke(api, key))["webhookEndpoints"] == []
     await register(api, "cafe", NAME)
     assert await scalar("SELECT saved_by FROM webhook_endpoint WHERE query IS NOT NULL") is None
+
+
+async def test_two_changes_at_once_are_both_made(api: Client) -> None:
+    """The second waits for the first, and keeps what that one made otherwise."""
+    hook = await register(api, "grocer", NAME)
+    moved = "https://moved.example/"
+    async with transaction() as connection:
+        await connection.execute("UPDATE webhook_endpoint SET url = $1", moved)
+        given = {"id": hook["id"], "changes": ["TIER_CHANGED"]}
+        second = asyncio.create_task(api.ask("partner:grocer", UPDATE, input=given))
+        async with asyncio.timeout(PATIENCE):
+            while not await scalar("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                assert not second.done()
+    saved = (await second)["endpoint"]
+    assert (saved["url"], saved["changes"]) == (moved, ["TIER_CHANGED"])
