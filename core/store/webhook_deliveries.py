@@ -42,11 +42,11 @@ WITH due AS (
     WHERE e.state = 1 AND e.id <> ALL ($2)
     ORDER BY e.took_at DESC NULLS LAST, d.next_at LIMIT $5
 ), claimed AS (
-    UPDATE webhook_delivery d SET next_at = $1 + $3::interval, attempts = d.attempts + 1
+    UPDATE webhook_delivery d SET next_at = $1 + $3::interval, claims = d.claims + 1
     FROM due WHERE d.id = due.id RETURNING d.*
 )
 SELECT c.id, c.endpoint_id, c.event_id, c.holder_id, c.redemption_id, c.topics, c.created_at,
-    c.attempts, e.partner_id, e.url,
+    c.claims, c.attempts, c.faults, e.partner_id, e.url,
     -- Whose key has ended is told no more than ids.
     CASE WHEN k.revoked_at IS NULL AND coalesce(k.expires_at > $1, true) THEN e.query END, e.scopes, v.kind, v.purchase_id, v.booked_at,
     ARRAY (SELECT s.secret FROM webhook_secret s WHERE s.endpoint_id = e.id
@@ -55,22 +55,23 @@ FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id
     LEFT JOIN api_key k ON k.id = e.saved_by LEFT JOIN event v ON v.id = c.event_id
 ORDER BY c.id
 """
-#: What became of attempts. One that isn't the last of its delivery any more (it took longer than it
-#: may, and another began) is noted and decides nothing.
+#: What became of attempts. One whose delivery was claimed anew since (it took longer than it may, and
+#: another began) is noted and decides nothing.
 _FINISH = """
 WITH n AS (
     SELECT * FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::timestamptz[],
-        $5::timestamptz[], $6::smallint[], $7::int[], $8::text[], $9::smallint[])
-        AS n (id, attempt, state, next_at, at, status, milliseconds, problem, ends)
+        $5::timestamptz[], $6::smallint[], $7::int[], $8::text[], $9::smallint[], $10::bool[])
+        AS n (id, claim, state, next_at, at, status, milliseconds, problem, ends, ours)
 ), d AS (
     UPDATE webhook_delivery d SET state = n.state, next_at = n.next_at,
-        done_at = CASE WHEN n.state <> 1 THEN n.at END
-    FROM n WHERE d.id = n.id AND d.attempts = n.attempt AND d.state = 1
+        done_at = CASE WHEN n.state <> 1 THEN n.at END,
+        attempts = d.attempts + (NOT n.ours)::int, faults = d.faults + n.ours::int
+    FROM n WHERE d.id = n.id AND d.claims = n.claim AND d.state = 1
     RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends
 ), a AS (
     INSERT INTO webhook_attempt (delivery_id, number, at, status, milliseconds, problem)
     SELECT w.id, coalesce((SELECT max(number) FROM webhook_attempt x WHERE x.delivery_id = w.id), 0)
-            + row_number() OVER (PARTITION BY w.id ORDER BY n.attempt),
+            + row_number() OVER (PARTITION BY w.id ORDER BY n.claim),
         n.at, n.status, n.milliseconds, n.problem
     FROM n JOIN webhook_delivery w ON w.id = n.id
 )
@@ -102,7 +103,8 @@ class Listener(NamedTuple):
 class Claimed(NamedTuple):
     """A delivery to be tried now, with all that is needed for it.
 
-    `purchase` is the event of the purchase that it is about; `secrets`, the newest first.
+    `claim` tells it from who claimed it before; `attempts` failed so far by its receiver, `faults`
+    here. `purchase` is the event of the purchase that it is about; `secrets`, the newest first.
     """
 
     id: int
@@ -112,7 +114,9 @@ class Claimed(NamedTuple):
     redemption: int | None
     topics: tuple[int, ...]
     created_at: datetime
-    attempt: int
+    claim: int
+    attempts: int
+    faults: int
     partner: int
     url: str
     query: str | None
@@ -124,10 +128,13 @@ class Claimed(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """How an attempt went: what becomes of the delivery, and of its endpoint (`ends`: its state)."""
+    """How an attempt went: what becomes of the delivery, and of its endpoint (`ends`: its state).
+
+    `ours`: what went wrong did so here, and is no failure of the receiver's.
+    """
 
     id: int
-    attempt: int
+    claim: int
     state: int
     next_at: datetime | None
     at: datetime
@@ -135,6 +142,7 @@ class Finished(NamedTuple):
     milliseconds: int
     problem: str
     ends: int | None
+    ours: bool
 
 
 class Attempt(NamedTuple):
@@ -214,16 +222,28 @@ async def claim(
     found = []
     for row in rows:
         values: list[Any] = list(row.values())
-        for n in (5, 11, 15):
+        for n in (5, 13, 17):
             values[n] = tuple(values[n])
         found.append(Claimed(*values))
     return found
 
 
+async def extend(delivery: int, claim: int, until: datetime) -> bool:
+    """Go on with what was claimed, until then; whether nobody else has claimed it since."""
+    async with reading() as connection:
+        done = await connection.execute(
+            "UPDATE webhook_delivery SET next_at = $3 WHERE id = $1 AND claims = $2 AND state = 1",
+            delivery,
+            claim,
+            until,
+        )
+    return bool(done == "UPDATE 1")
+
+
 async def finish(done: Sequence[Finished]) -> None:
     """Note how attempts went."""
     async with reading() as connection:
-        await connection.execute(_FINISH, *columns(done, 9))
+        await connection.execute(_FINISH, *columns(done, 10))
 
 
 _ROW = """
@@ -272,7 +292,8 @@ async def replay(ids: Sequence[int], now: datetime) -> None:
     """Have these sent once more, with attempts anew."""
     async with reading() as connection:
         await connection.execute(
-            "UPDATE webhook_delivery SET state = 1, attempts = 0, next_at = $2, done_at = NULL "
+            "UPDATE webhook_delivery SET state = 1, attempts = 0, faults = 0, claims = claims + 1, "
+            "next_at = $2, done_at = NULL "
             "WHERE id = ANY ($1)",
             list(ids),
             now,

@@ -58,7 +58,11 @@ CREATE TABLE webhook_delivery (
     created_at timestamptz NOT NULL,
     -- 1 pending, 2 delivered, 3 given up.
     state smallint NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 3),
+    -- Attempts at its receiver that are noted, those that failed here before, and how often it was
+    -- claimed: by this number whoever claims it is told from whoever did before.
     attempts smallint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    faults smallint NOT NULL DEFAULT 0 CHECK (faults >= 0),
+    claims integer NOT NULL DEFAULT 0 CHECK (claims >= 0),
     -- When it is tried next; while it is being tried, when it is tried again if nobody says how it went.
     next_at timestamptz,
     done_at timestamptz,

@@ -367,6 +367,8 @@ CONSTRAINTS = {
         "CHECK ((((state = 1) = (next_at IS NOT NULL)) AND ((state = 1) = (done_at IS NULL))))",
         "CHECK (((state >= 1) AND (state <= 3)))",
         "CHECK ((attempts >= 0))",
+        "CHECK ((claims >= 0))",
+        "CHECK ((faults >= 0))",
         ENDPOINT,
         "PRIMARY KEY (id)",
         "UNIQUE (endpoint_id, event_id)",
