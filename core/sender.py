@@ -1,8 +1,9 @@
 """Sends webhooks: what is due is claimed, put together, sent, and noted.
 
-An endpoint is sent a few at a time, and its next ones once these have ended: a slow one keeps no
-other waiting. In which order a receiver hears of a member's changes isn't promised. Knows neither
-GraphQL nor HTTP: how a payload is found and how it is posted are handed in.
+An endpoint is sent a few at a time, and its next ones once these have ended; a partner has its
+share of all that is under way: a slow one keeps no other waiting. In which order a receiver hears
+of a member's changes isn't promised. Knows neither GraphQL nor HTTP: how a payload is found and how
+it is posted are handed in.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import structlog
 
 from core.db import PASSING
 from core.store import webhook_deliveries as store
-from core.store.webhook_deliveries import Claimed, Finished
+from core.store.webhook_deliveries import Claimed, Finished, Room
 from core.webhooks import (
     TEST_TYPE,
     DeliveryState,
@@ -31,8 +32,8 @@ from core.webhooks import (
     next_wait,
 )
 
-#: Deliveries of one endpoint that are under way in this process, and of all.
-EACH, MOST = 10, 200
+#: Deliveries of one endpoint that are under way in this process, of a partner, and of all.
+EACH, MOST_OF_PARTNER, MOST = 10, 50, 200
 #: Who claimed a delivery and says nothing for so long has died.
 LEASE = timedelta(minutes=2)
 #: Payloads that are put together by a query at a time, for they read the database that others wait
@@ -81,6 +82,7 @@ class Sender:
         self._finding = asyncio.Semaphore(_AT_ONCE)
         self._own = defaultdict[int, asyncio.Semaphore](lambda: asyncio.Semaphore(_EACH_AT_ONCE))
         self._busy: Counter[int] = Counter()
+        self._of_partner: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[Finished] = []
 
@@ -90,11 +92,11 @@ class Sender:
         room = MOST - len(self._tasks)
         if room <= 0:
             return 0
-        busy = [endpoint for endpoint, count in self._busy.items() if count]
-        now = self._clock()
-        claimed = await store.claim(now, LEASE, busy, EACH, room)
+        now, most = self._clock(), Room(EACH, MOST_OF_PARTNER, room)
+        claimed = await store.claim(now, LEASE, most, list(self._busy), self._of_partner)
         for one in claimed:
             self._busy[one.endpoint] += 1
+            self._of_partner[one.partner] += 1
             task = asyncio.create_task(self._send(one, now), name=f"webhook {one.id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -135,9 +137,13 @@ class Sender:
         except PASSING as error:
             _log.warning("a webhook waits for its next turn", delivery=claimed.id, why=repr(error))
         finally:
-            self._busy[claimed.endpoint] -= 1
-            if not self._busy[claimed.endpoint]:
-                del self._busy[claimed.endpoint]
+            for counted, key in (
+                (self._busy, claimed.endpoint),
+                (self._of_partner, claimed.partner),
+            ):
+                counted[key] -= 1
+                if not counted[key]:
+                    del counted[key]
 
     async def _attempt(self, claimed: Claimed, since: datetime) -> Reply | None:
         """How it went; None: it isn't ours any more, for it waited too long."""

@@ -6,7 +6,7 @@ loses it to another then. Knows nothing of how one is sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -30,17 +30,25 @@ INSERT INTO webhook_delivery (endpoint_id, event_id, holder_id, redemption_id, t
 SELECT n.a, n.b, n.c, n.d, n.e::smallint[], $6, $6
 FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS n (a, b, c, d, e)
 """
-#: So few of each endpoint, and of those that take what they are sent before the others: no slow or
-#: dead one keeps others waiting.
+#: So few of each endpoint and of each partner, what is due longest first; endpoints whose last attempt
+#: failed come after the others. So no slow or dead one, and no partner, keeps others waiting.
 _CLAIM = """
-WITH due AS (
-    SELECT d.id FROM webhook_endpoint e CROSS JOIN LATERAL (
+WITH candidates AS (
+    SELECT d.id, d.next_at, e.partner_id, $6 - coalesce(b.busy, 0) AS room,
+        coalesce(e.failed_at > e.took_at, e.failed_at IS NOT NULL) AS failed
+    FROM webhook_endpoint e
+    LEFT JOIN unnest($7::int[], $8::int[]) AS b (partner, busy) ON b.partner = e.partner_id
+    CROSS JOIN LATERAL (
         SELECT d.id, d.next_at FROM webhook_delivery d
         WHERE d.endpoint_id = e.id AND d.state = 1 AND d.next_at <= $1
         ORDER BY d.next_at, d.id LIMIT $4 FOR UPDATE SKIP LOCKED
     ) d
-    WHERE e.state = 1 AND e.id <> ALL ($2)
-    ORDER BY e.took_at DESC NULLS LAST, d.next_at LIMIT $5
+    WHERE e.state = 1 AND e.id <> ALL ($2) AND coalesce(b.busy, 0) < $6
+), due AS (
+    SELECT id FROM (
+        SELECT *, row_number() OVER (PARTITION BY partner_id ORDER BY failed, next_at, id) AS place
+        FROM candidates
+    ) c WHERE place <= room ORDER BY failed, next_at, id LIMIT $5
 ), claimed AS (
     UPDATE webhook_delivery d SET next_at = $1 + $3::interval, claims = d.claims + 1
     FROM due WHERE d.id = due.id RETURNING d.*
@@ -67,7 +75,7 @@ WITH n AS (
         done_at = CASE WHEN n.state <> 1 THEN n.at END,
         attempts = d.attempts + (NOT n.ours)::int, faults = d.faults + n.ours::int
     FROM n WHERE d.id = n.id AND d.claims = n.claim AND d.state = 1
-    RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends
+    RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends, n.ours
 ), a AS (
     INSERT INTO webhook_attempt (delivery_id, number, at, status, milliseconds, problem)
     SELECT w.id, coalesce((SELECT max(number) FROM webhook_attempt x WHERE x.delivery_id = w.id), 0)
@@ -76,10 +84,12 @@ WITH n AS (
     FROM n JOIN webhook_delivery w ON w.id = n.id
 )
 UPDATE webhook_endpoint e SET took_at = coalesce(o.took, e.took_at),
+    failed_at = coalesce(o.failed, e.failed_at),
     state = coalesce(o.ends, e.state),
     disabled_at = CASE WHEN o.ends IS NOT NULL THEN o.at ELSE e.disabled_at END
 FROM (
     SELECT d.endpoint_id, max(d.at) FILTER (WHERE d.state = 2) AS took, max(d.at) AS at,
+        max(d.at) FILTER (WHERE d.state <> 2 AND NOT d.ours) AS failed,
         -- Given up: the endpoint is too, unless it took something since the delivery was made.
         min(d.ends) FILTER (WHERE d.ends = 3 OR d.ends = 4 AND NOT EXISTS (
             SELECT FROM d x WHERE x.endpoint_id = d.endpoint_id AND x.state = 2)
@@ -87,7 +97,7 @@ FROM (
     FROM d JOIN webhook_endpoint f ON f.id = d.endpoint_id GROUP BY 1
 ) o
 WHERE e.id = o.endpoint_id AND e.state = 1
-    AND (o.took IS NOT NULL OR o.ends IS NOT NULL)
+    AND (o.took IS NOT NULL OR o.failed IS NOT NULL)
 """
 
 
@@ -98,6 +108,14 @@ class Listener(NamedTuple):
     partner: int
     topics: frozenset[int]
     dealt: frozenset[int]
+
+
+class Room(NamedTuple):
+    """How many are claimed at most: of an endpoint, of a partner with what it has, of all."""
+
+    endpoint: int
+    partner: int
+    all: int
 
 
 class Claimed(NamedTuple):
@@ -214,11 +232,14 @@ async def drop(connection: Connection, delivery: int) -> None:
 
 
 async def claim(
-    now: datetime, lease: timedelta, but: Sequence[int], each: int, most: int
+    now: datetime, lease: timedelta, most: Room, but: Sequence[int], busy: Mapping[int, int]
 ) -> list[Claimed]:
-    """Take up what is due of all endpoints but these, so many of each."""
+    """Take up what is due of all endpoints but these; `busy`: what partners have under way."""
     async with reading() as connection:
-        rows = await connection.fetch(_CLAIM, now, list(but), lease, each, most)
+        rows = await connection.fetch(
+            _CLAIM, now, list(but), lease, most.endpoint, most.all, most.partner, list(busy),
+            list(busy.values()),
+        )  # fmt: skip
     found = []
     for row in rows:
         values: list[Any] = list(row.values())

@@ -32,6 +32,8 @@ CREATE TABLE webhook_endpoint (
     disabled_at timestamptz,
     -- When it last took anything.
     took_at timestamptz,
+    -- When an attempt there last failed.
+    failed_at timestamptz,
     CONSTRAINT webhook_endpoint_disabled CHECK ((state = 1) = (disabled_at IS NULL))
 );
 CREATE INDEX webhook_endpoint_of ON webhook_endpoint (partner_id, id);

@@ -8,15 +8,16 @@ from datetime import timedelta
 
 from core import endpoints
 from core.db import transaction
-from core.endpoints import Request, Wanted
+from core.endpoints import MOST_ENDPOINTS, Request, Wanted
 from core.posting import Engine
-from core.sender import LEASE, Payload, Sender
+from core.sender import EACH, LEASE, MOST_OF_PARTNER, Payload, Sender
+from core.store import webhook_deliveries as store
 from core.store.webhook_deliveries import Claimed
 from core.webhooks import ATTEMPTS, WAITS, DeliveryState, EndpointState, Topic
 from tests.core.listening import Receiver, sent
 from tests.core.test_sender import queue, state_of, turn
 from tests.schema.client import Clock
-from tests.support import NOW
+from tests.support import NOW, scalar
 
 GROCER, CAFE = 1, 2
 TICK = timedelta(seconds=1)
@@ -149,3 +150,63 @@ async def test_what_fails_here_ends_no_endpoint(engine: Engine) -> None:
     assert await sent("state, attempts, faults") == [(DeliveryState.FAILED, 1, ATTEMPTS)]
     assert len(receiver.got) == 1
     assert await state_of(number) is EndpointState.ENABLED
+
+
+# --- whose turn it is -----------------------------------------------------------------------------
+
+
+async def test_a_partner_has_its_share_and_no_more(engine: Engine) -> None:
+    """However many endpoints it has, and although they took what they were sent before."""
+    release = asyncio.Event()
+    receiver = Receiver(Clock(NOW))
+    slow = [await endpoint(GROCER, f"slow{n}.example", None) for n in range(MOST_ENDPOINTS)]
+    for number in slow:
+        await queue(number, 2 * EACH)
+        receiver.held[f"slow{number - slow[0]}.example"] = release
+    async with transaction() as connection:
+        await connection.execute("UPDATE webhook_endpoint SET took_at = $1", NOW)
+    new = await endpoint(CAFE, "new.example", None)
+    await queue(new)
+    sending = sender(Finder({}), receiver)
+    assert await sending.turn() == MOST_OF_PARTNER + 1
+    assert await receiver.answered.get() == "new.example"
+    await queue(new)
+    assert await sending.turn() == 1  # and so it stays while these are under way
+    assert await receiver.answered.get() == "new.example"
+    assert len(receiver.got) == MOST_OF_PARTNER + 2
+    release.set()
+    await sending.idle()
+    assert await sending.turn() == MOST_OF_PARTNER
+    await sending.idle()
+
+
+async def test_what_is_due_longest_comes_first_and_what_fails_last(engine: Engine) -> None:
+    numbers = [await endpoint(CAFE, f"{n}.example", None) for n in range(4)]
+    failed, new, old, back = numbers
+    for number in numbers:
+        await queue(number)
+    async with transaction() as connection:
+        for number, took, last, due in (
+            (failed, 1, 2, 9), (new, None, None, 3), (old, 1, None, 4), (back, 2, 1, 2),
+        ):  # fmt: skip
+            await connection.execute(
+                "UPDATE webhook_endpoint SET took_at = $2, failed_at = $3 WHERE id = $1", number,
+                took and NOW + took * TICK, last and NOW + last * TICK,
+            )  # fmt: skip
+            await connection.execute(
+                "UPDATE webhook_delivery SET next_at = $2 WHERE endpoint_id = $1", number,
+                NOW - due * TICK,
+            )  # fmt: skip
+    found = []
+    for _ in numbers:
+        (one,) = await store.claim(NOW, LEASE, store.Room(1, 1, 1), [], {})
+        found.append(one.endpoint)
+    assert found == [old, new, back, failed]
+
+
+async def test_an_endpoint_that_fails_is_known_to(engine: Engine) -> None:
+    receiver = Receiver(Clock(NOW), {"a.example": 500})
+    await queue(await endpoint(CAFE, "a.example", None))
+    await turn(receiver.sender())
+    assert await scalar("SELECT failed_at FROM webhook_endpoint") == NOW
+    assert await scalar("SELECT took_at FROM webhook_endpoint") is None

@@ -223,7 +223,7 @@ async def test_secrets_rotate_with_an_overlap(engine: Engine) -> None:
         async with transaction() as connection:
             await connection.execute("DELETE FROM webhook_delivery")
             await store.add_test(connection, number, NOW)
-        (claimed,) = await store.claim(NOW + at, timedelta(0), [], 1, 1)
+        (claimed,) = await store.claim(NOW + at, timedelta(0), store.Room(1, 1, 1), [], {})
         return len(claimed.secrets)
 
     assert await signing(timedelta(0)) == 1
