@@ -124,10 +124,15 @@ class Sender:
         done, self._done = self._done, []
         if done:
             try:
-                await store.finish(done)
+                ended = await store.finish(done)
             except BaseException:
                 self._done = done + self._done  # it is noted next time
                 raise
+            for one in ended:
+                _log.warning(
+                    "a webhook endpoint is sent nothing more", endpoint=one.endpoint,
+                    partner=one.partner, why=EndpointState(one.state).name.lower(),
+                )  # fmt: skip
 
     async def _send(self, claimed: Claimed, since: datetime) -> None:
         try:
@@ -190,5 +195,10 @@ def judge(claimed: Claimed, reply: Reply, now: datetime, chance: float) -> Finis
             state, next_at = DeliveryState.PENDING, now + wait
     return Finished(
         claimed.id, claimed.claim, state, next_at, now, reply.status, reply.milliseconds,
-        problem[:200], ends, reply.ours,
+        _plain(problem)[:200], ends, reply.ours, claimed.url,
     )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """What a receiver may have had a hand in, such as a certificate's names: for the log."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -68,14 +68,14 @@ ORDER BY c.id
 _FINISH = """
 WITH n AS (
     SELECT * FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::timestamptz[],
-        $5::timestamptz[], $6::smallint[], $7::int[], $8::text[], $9::smallint[], $10::bool[])
-        AS n (id, claim, state, next_at, at, status, milliseconds, problem, ends, ours)
+        $5::timestamptz[], $6::smallint[], $7::int[], $8::text[], $9::smallint[], $10::bool[], $11::text[])
+        AS n (id, claim, state, next_at, at, status, milliseconds, problem, ends, ours, url)
 ), d AS (
     UPDATE webhook_delivery d SET state = n.state, next_at = n.next_at,
         done_at = CASE WHEN n.state <> 1 THEN n.at END,
         attempts = d.attempts + (NOT n.ours)::int, faults = d.faults + n.ours::int
     FROM n WHERE d.id = n.id AND d.claims = n.claim AND d.state = 1
-    RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends, n.ours
+    RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends, n.ours, n.url
 ), a AS (
     INSERT INTO webhook_attempt (delivery_id, number, at, status, milliseconds, problem)
     SELECT w.id, coalesce((SELECT max(number) FROM webhook_attempt x WHERE x.delivery_id = w.id), 0)
@@ -85,19 +85,21 @@ WITH n AS (
 )
 UPDATE webhook_endpoint e SET took_at = coalesce(o.took, e.took_at),
     failed_at = coalesce(o.failed, e.failed_at),
-    state = coalesce(o.ends, e.state),
-    disabled_at = CASE WHEN o.ends IS NOT NULL THEN o.at ELSE e.disabled_at END
+    state = CASE WHEN e.url = o.url THEN coalesce(o.ends, e.state) ELSE e.state END,
+    disabled_at = CASE WHEN e.url = o.url AND o.ends IS NOT NULL THEN o.at ELSE e.disabled_at END
 FROM (
-    SELECT d.endpoint_id, max(d.at) FILTER (WHERE d.state = 2) AS took, max(d.at) AS at,
+    SELECT d.endpoint_id, f.url, max(d.at) FILTER (WHERE d.state = 2) AS took, max(d.at) AS at,
         max(d.at) FILTER (WHERE d.state <> 2 AND NOT d.ours) AS failed,
-        -- Given up: the endpoint is too, unless it took something since the delivery was made.
-        min(d.ends) FILTER (WHERE d.ends = 3 OR d.ends = 4 AND NOT EXISTS (
+        -- Given up: the endpoint is too, unless it took something since the delivery was made. What
+        -- became of an address that it had before is no matter.
+        min(d.ends) FILTER (WHERE d.url = f.url AND (d.ends = 3 OR d.ends = 4 AND NOT EXISTS (
             SELECT FROM d x WHERE x.endpoint_id = d.endpoint_id AND x.state = 2)
-            AND coalesce(f.took_at < d.created_at, true)) AS ends
-    FROM d JOIN webhook_endpoint f ON f.id = d.endpoint_id GROUP BY 1
+            AND coalesce(f.took_at < d.created_at, true))) AS ends
+    FROM d JOIN webhook_endpoint f ON f.id = d.endpoint_id GROUP BY 1, 2
 ) o
 WHERE e.id = o.endpoint_id AND e.state = 1
     AND (o.took IS NOT NULL OR o.failed IS NOT NULL)
+RETURNING e.id, e.partner_id, e.state
 """
 
 
@@ -148,7 +150,7 @@ class Claimed(NamedTuple):
 class Finished(NamedTuple):
     """How an attempt went: what becomes of the delivery, and of its endpoint (`ends`: its state).
 
-    `ours`: what went wrong did so here, and is no failure of the receiver's.
+    `ours`: what went wrong did so here, and is no failure of the receiver's. `url`: where it went.
     """
 
     id: int
@@ -161,6 +163,15 @@ class Finished(NamedTuple):
     problem: str
     ends: int | None
     ours: bool
+    url: str
+
+
+class Ended(NamedTuple):
+    """An endpoint that is sent nothing more, and its state."""
+
+    endpoint: int
+    partner: int
+    state: int
 
 
 class Attempt(NamedTuple):
@@ -261,10 +272,11 @@ async def extend(delivery: int, claim: int, until: datetime) -> bool:
     return bool(done == "UPDATE 1")
 
 
-async def finish(done: Sequence[Finished]) -> None:
-    """Note how attempts went."""
+async def finish(done: Sequence[Finished]) -> list[Ended]:
+    """Note how attempts went; the endpoints that ended of it."""
     async with reading() as connection:
-        await connection.execute(_FINISH, *columns(done, 10))
+        rows = await connection.fetch(_FINISH, *columns(done, 11))
+    return [Ended(*row) for row in rows if row[2] != 1]
 
 
 _ROW = """

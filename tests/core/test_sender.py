@@ -337,14 +337,14 @@ def test_judged_by_the_reply_alone() -> None:
         None, (),
     )  # fmt: skip
     good = judge(claimed, Reply(200, 5), NOW, 0.0)
-    assert good == (1, 7, DeliveryState.DELIVERED, None, NOW, 200, 5, "", None, False)
+    assert good == (1, 7, DeliveryState.DELIVERED, None, NOW, 200, 5, "", None, False, claimed.url)
     none = judge(claimed, Reply(None, 5, "x" * 500), NOW, 0.0)
     assert none[2:4] == (DeliveryState.PENDING, NOW + WAITS[2])
     assert none.problem == "x" * 200
     last = judge(claimed._replace(attempts=ATTEMPTS - 1), Reply(302, 5), NOW, 0.0)
     assert last == (
         1, 7, DeliveryState.FAILED, None, NOW, 302, 5, "it was answered 302",
-        EndpointState.FAILING, False,
+        EndpointState.FAILING, False, claimed.url,
     )  # fmt: skip
     ours = judge(claimed._replace(faults=ATTEMPTS - 1), Reply(None, 0, "x", ours=True), NOW, 0.0)
     assert (ours.state, ours.ends, ours.ours) == (DeliveryState.FAILED, None, True)

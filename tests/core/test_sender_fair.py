@@ -6,11 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import pytest
+from structlog.testing import capture_logs
+
 from core import endpoints
 from core.db import transaction
 from core.endpoints import MOST_ENDPOINTS, Request, Wanted
 from core.posting import Engine
-from core.sender import EACH, LEASE, MOST_OF_PARTNER, Payload, Sender
+from core.sender import EACH, LEASE, MOST_OF_PARTNER, Payload, Reply, Sender
 from core.store import webhook_deliveries as store
 from core.store.webhook_deliveries import Claimed
 from core.webhooks import ATTEMPTS, WAITS, DeliveryState, EndpointState, Topic
@@ -210,3 +213,41 @@ async def test_an_endpoint_that_fails_is_known_to(engine: Engine) -> None:
     await turn(receiver.sender())
     assert await scalar("SELECT failed_at FROM webhook_endpoint") == NOW
     assert await scalar("SELECT took_at FROM webhook_endpoint") is None
+
+
+# --- how an endpoint ends -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_an_address_that_was_left_ends_nothing(engine: Engine, moved: bool) -> None:
+    """Its late answer is of no matter; the control is that of the address that stands."""
+    release = asyncio.Event()
+    receiver = Receiver(Clock(NOW), {"a.example": 410}, {"a.example": release})
+    number = await endpoint(CAFE, "a.example", None)
+    await queue(number)
+    sending = receiver.sender()
+    await sending.turn()
+    await receiver.begun.get()
+    if moved:
+        to = Wanted("https://b.example/", [Topic.PURCHASE_RECORDED], None, ())
+        await endpoints.update(number, lambda _: to)
+    release.set()
+    with capture_logs() as told:
+        await sending.idle()
+    wanted = EndpointState.ENABLED if moved else EndpointState.GONE
+    assert await state_of(number) is wanted
+    assert await scalar("SELECT disabled_at FROM webhook_endpoint") == (None if moved else NOW)
+    said = {
+        "event": "a webhook endpoint is sent nothing more", "log_level": "warning",
+        "endpoint": number, "partner": CAFE, "why": "gone",
+    }  # fmt: skip
+    assert told == ([] if moved else [said])
+
+
+async def test_whatever_went_wrong_can_be_noted(engine: Engine) -> None:
+    """Else nothing would be noted any more, nor sent."""
+    problem = "bad\0cert\n\ud800\x1b[2J é"
+    receiver = Receiver(Clock(NOW), {"a.example": Reply(None, 3, problem)})
+    await queue(await endpoint(CAFE, "a.example", None))
+    await turn(receiver.sender())
+    assert await scalar("SELECT problem FROM webhook_attempt") == "bad cert   [2J é"
