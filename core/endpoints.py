@@ -27,7 +27,7 @@ MOST_ENDPOINTS = 20
 MOST_QUERY = 10_000
 #: A secret is good for so long at most after the next one came.
 LONGEST_OVERLAP = timedelta(days=7)
-#: What was sent is kept for so long.
+#: What was sent is kept for so long, and what wasn't, too.
 KEPT = timedelta(days=30)
 
 
@@ -108,7 +108,7 @@ async def update(endpoint: int, merge: Callable[[Endpoint], Wanted]) -> Endpoint
 
 
 async def switch(endpoint: int, on: bool, now: datetime) -> Endpoint:
-    """Enable or disable an endpoint; what is pending waits until it is enabled.
+    """Enable or disable an endpoint; what is pending waits until it is enabled, or is forgotten.
 
     Raises UnknownReference.
     """
@@ -169,7 +169,7 @@ async def replay(numbers: Sequence[int], now: datetime) -> None:
 
 
 async def forget(now: datetime) -> int:
-    """Drop what was sent long ago from the log; how many."""
+    """Drop what happened long ago from the log, though it was never sent; how many."""
     return await deliveries.forget(now - KEPT)
 
 

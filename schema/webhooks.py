@@ -13,7 +13,7 @@ import strawberry
 from strawberry import relay
 
 from core import endpoints as engine
-from core.endpoints import LONGEST_OVERLAP, MOST_ENDPOINTS, Request, Wanted
+from core.endpoints import KEPT, LONGEST_OVERLAP, MOST_ENDPOINTS, Request, Wanted
 from core.errors import UnknownReference
 from core.rulebook import PartnerTerms
 from core.store import webhooks as store
@@ -219,7 +219,8 @@ class WebhookMutations:
         return WebhookSecretIssued(endpoint=WebhookEndpoint.of(made.endpoint), secret=made.secret)
 
     @change(
-        "Send an endpoint nothing more; what is still to be sent waits until it is enabled.",
+        "Send an endpoint nothing more; what is still to be sent waits until it is enabled, for up "
+        f"to {KEPT.days} days after it happened.",
         extensions=allow_change(partner="webhooks:write", admin=MANAGERS),
     )
     async def disable_webhook_endpoint(
@@ -228,7 +229,8 @@ class WebhookMutations:
         return await _switch(info.context, id, on=False)
 
     @change(
-        "Send an endpoint what happens from now on, and what waited since it was disabled.",
+        "Send an endpoint what happens from now on, and what waited since it was disabled and "
+        f"happened in the last {KEPT.days} days.",
         extensions=allow_change(partner="webhooks:write", admin=MANAGERS),
     )
     async def enable_webhook_endpoint(
