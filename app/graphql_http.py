@@ -22,6 +22,7 @@ from app.negotiation import GRAPHQL_JSON, JSON, json_in_utf8, negotiated
 from app.requests import BadRequestError, read_parameters, read_request
 from app.streams import Streams, prefers_events
 from app.tokens import TokenError
+from core.db import BusyError
 from schema.build import Schema
 from schema.context import Context
 from schema.masking import answer, unexpected
@@ -55,6 +56,9 @@ class Endpoint:
             response = refusal(error)
         except BadRequestError as error:
             response = failure(400, str(error))
+        except BusyError:
+            told = "too much is asked at once: try again in a moment"
+            response = failure(503, told, {"retry-after": "5"})
         except Exception as error:
             response = failure(500, unexpected(error))
         return await response(scope, receive, send)

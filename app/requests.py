@@ -59,7 +59,10 @@ def read_request(body: bytes) -> Asked:
     # twice: it may be a variable's too.
     if any(body.count(b'"%s"' % name.encode()) > 1 for name in _FIELDS):
         objects: list[list[str]] = []
-        json.loads(body, object_pairs_hook=lambda pairs: objects.append([n for n, _ in pairs]))
+        try:
+            json.loads(body, object_pairs_hook=lambda pairs: objects.append([n for n, _ in pairs]))
+        except RecursionError:  # its own limit, which is below that of what read it before
+            raise BadRequestError("the body is nested too deeply") from None
         _refuse_repeated(objects[-1])  # the outermost ends last
     return _asked(read)
 

@@ -108,8 +108,17 @@ def config(url: str, *, role: str | None = "laurels_app", pool: int = 8) -> dict
 Deadlock = asyncpg.DeadlockDetectedError
 #: A statement or a lock took longer than this connection waits: nothing was changed.
 TOO_SLOW = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+#: Seconds that a request waits for a connection, where others wait for it in turn.
+LONGEST_WAIT = 10.0
+
+
+class BusyError(Exception):
+    """All connections of this process are taken, and have been for LONGEST_WAIT: try again."""
+
+
 #: What PostgreSQL or the way to it raises that may be otherwise in a moment.
 PASSING = (
+    BusyError,
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -170,29 +179,35 @@ async def _pool() -> asyncpg.Pool[asyncpg.Record]:
 
 
 @asynccontextmanager
+async def reading() -> AsyncIterator[Connection]:
+    """A connection for reads, each statement on its own. Raises BusyError if none comes free."""
+    pool = await _pool()
+    waits = None if _unhurried is None or _patient.get() else LONGEST_WAIT
+    try:
+        connection = await pool.acquire(timeout=waits)
+    except TimeoutError:
+        raise BusyError("no connection to the database came free") from None
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
+@asynccontextmanager
 async def transaction() -> AsyncIterator[Connection]:
     """A connection inside a transaction (READ COMMITTED): committed at the end, or rolled back.
 
     Our own and not the ORM's, whose `in_transaction` leaks its connection when cancelled in BEGIN.
+    Raises BusyError if no connection comes free: nothing has begun then.
     """
-    pool = await _pool()
-    async with pool.acquire() as connection, connection.transaction():
-        yield connection
-
-
-@asynccontextmanager
-async def reading() -> AsyncIterator[Connection]:
-    """A connection for reads, each statement on its own."""
-    pool = await _pool()
-    async with pool.acquire() as connection:
+    async with reading() as connection, connection.transaction():
         yield connection
 
 
 @asynccontextmanager
 async def session() -> AsyncIterator[Connection]:
     """A connection for what outlives a transaction, such as locks: freed of them at the end."""
-    pool = await _pool()
-    async with pool.acquire() as connection:
+    async with reading() as connection:
         try:
             yield connection
         finally:

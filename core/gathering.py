@@ -110,12 +110,15 @@ class Gathering:
             begin += len(request.items)
 
     async def _apart(self, batch: Sequence[_Request]) -> None:
-        """What failed together is tried by each alone: one's fault is not the others'."""
-        told = await asyncio.gather(
-            *(self._post(request.items, request.now) for request in batch), return_exceptions=True
-        )
-        for request, outcome in zip(batch, told, strict=True):
-            _tell(request, outcome)
+        """What failed together is tried by each alone: one's fault is not the others'.
+
+        One after the other, so that a fault of many takes no more connections than a batch.
+        """
+        for request in batch:
+            try:
+                _tell(request, await self._post(request.items, request.now))
+            except Exception as error:
+                _tell(request, error)
 
 
 def _tell(request: _Request, outcome: list[Outcome] | BaseException) -> None:

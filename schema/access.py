@@ -38,8 +38,6 @@ MANAGERS: frozenset[StaffRole] = frozenset({"manager", "owner"})
 FINANCE: frozenset[StaffRole] = frozenset({"finance", "auditor", "manager", "owner"})
 #: Who reads what admins did.
 AUDITORS: frozenset[StaffRole] = frozenset({"auditor", "owner"})
-#: Who alone may let others in.
-OWNER: frozenset[StaffRole] = frozenset({"owner"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -21,7 +22,7 @@ from schema.context import Act, Context
 LEFT_OUT = frozenset(
     {
         "email", "phone", "card", "reference", "name", "birthday", "note", "token", "secret",
-        "codes", "body", "variables",
+        "codes", "body", "variables", "query", "value",
     }
 )  # fmt: skip
 _HIDDEN = "…"
@@ -63,7 +64,7 @@ async def recorded(
 
 async def _end(context: Context, act: Act, outcome: str) -> None:
     try:
-        after = {name: await look() for name, look in act.looks.items()}
+        after = {name: without_secrets(await look()) for name, look in act.looks.items()}
         holders = sorted(act.holders)
         await audit.end(act.number, context.now(), outcome, holders, act.before, after)
     except Exception:  # the act is done and is answered; its record shows that its end is missing
@@ -77,7 +78,7 @@ async def watch(
     act = context.act
     if act is not None and name not in act.looks and len(act.looks) < _MOST_WATCHED:
         act.looks[name] = look
-        act.before[name] = await look()
+        act.before[name] = without_secrets(await look())
 
 
 async def watch_member(context: Context, holder: int) -> None:
@@ -90,13 +91,23 @@ async def watch_member(context: Context, holder: int) -> None:
 def without_secrets(value: Any) -> Any:
     """The same with personal data and secrets left out, whatever is in it."""
     if isinstance(value, Mapping):
-        return {
-            key: _HIDDEN if key in LEFT_OUT and x is not None else without_secrets(x)
-            for key, x in value.items()
-        }
+        return {key: _told(key, x) for key, x in value.items()}
     if isinstance(value, list | tuple):
         return [without_secrets(x) for x in value]
     return _storable(value) if isinstance(value, str) else value
+
+
+def _told(key: str, value: Any) -> Any:
+    if key in LEFT_OUT and value is not None:
+        return _HIDDEN
+    if key == "url" and isinstance(value, str):
+        # What stands in front of a host or behind a path may be a password.
+        try:
+            parts = urlsplit(_storable(value))
+        except ValueError:  # no address at all
+            return _HIDDEN
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return without_secrets(value)
 
 
 def _storable(text: str) -> str:

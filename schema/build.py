@@ -19,6 +19,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.base import get_object_definition
 from strawberry.types.execution import PreExecutionError
 
+from schema import input_plans
 from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
@@ -157,6 +158,9 @@ class Schema(strawberry.Schema):
         twin = copy.copy(self)
         twin._schema = lexicographic_sort_schema(self._schema)
         return print_schema(twin).replace(_ONE_OF, _ONE_OF_DESCRIBED, 1)
+
+
+input_plans.install()
 
 
 @cache

@@ -121,6 +121,9 @@ class Context:
     leave: Callable[[], None] = field(default_factory=lambda: _stay, init=False)
     instant: datetime = field(init=False)
     loaders: Loaders = field(init=False)
+    #: The terms of the partner that is asking; None for others and for one not installed. Found
+    #: once, so that it stays what it was when the operation was let in.
+    partner: PartnerTerms | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.renew()
@@ -128,15 +131,9 @@ class Context:
     def renew(self) -> None:
         """Take the time anew and forget what was read: each root mutation starts so."""
         self.instant = self.now()
+        code = self.viewer.partner if self.viewer.role == "partner" else None
+        self.partner = None if code is None else self.engine.rulebook.partners.get(code)
         self.loaders = Loaders(self.engine, self.partner)
-
-    @property
-    def partner(self) -> PartnerTerms | None:
-        """The terms of the partner that is asking; None for others and for one not installed."""
-        code = self.viewer.partner
-        if self.viewer.role != "partner" or code is None:
-            return None
-        return self.engine.rulebook.partners.get(code)
 
 
 if TYPE_CHECKING:

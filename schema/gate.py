@@ -32,7 +32,7 @@ from strawberry.types.graphql import OperationType
 
 from schema.context import Context
 from schema.documents import Documents
-from schema.limits import Asked, Limits, Measuring, Usage, weight
+from schema.limits import Asked, Limits, Measuring, Usage, given_to, weight
 from schema.rates import Buckets, Taken
 from schema.refusals import coded, refusal
 
@@ -106,7 +106,8 @@ class Gate:
             prepared = self._prepared(text)
             operation = prepared.operation(name)
             _check_kind(operation, asked.allowed_operations)
-            wanted = self._measured(prepared, operation, asked.variables or {}, schema)
+            given = given_to(operation, asked.variables or {})
+            wanted = self._measured(prepared, operation, given, schema)
             if wanted.introspects and context.viewer.role == "anonymous":
                 raise refusal("UNAUTHENTICATED", "the schema is shown to those with a token")
             wanted.check(self.limits, min(self.limits.cost, begun.rate.size))

@@ -1,7 +1,8 @@
 """Global ids: what stands in them for a member depends on who asks.
 
 The key of whatever belongs to a member begins with its holder's number. A partner is told its own
-name for the member there instead, and names it by that: so no two partners can join what they know.
+name for the member there instead, and names it by that: so no two partners can join what they know
+by ids. What a member tells both, such as a referral code, is another matter.
 Knows nothing of who may read what lies behind an id.
 """
 
@@ -12,7 +13,7 @@ from typing import Any
 import strawberry
 from strawberry import relay
 
-from core.errors import BadInput, UnknownReference
+from core.errors import BadInput, NotAllowed, UnknownReference
 from schema.context import Context, Info
 
 #: The types whose keys begin with a holder's number.
@@ -38,6 +39,8 @@ def told(context: Context, key: str) -> str:
     """A key that begins with a holder's number, as the viewer is told it."""
     partner = context.partner
     if partner is None:
+        if context.viewer.role == "partner":  # which has gone meanwhile
+            raise NotAllowed("this partner isn't installed", "partner")
         return key
     holder, dot, rest = key.partition(".")
     return f"{partner.pseudonyms.of(int(holder))}{dot}{rest}"

@@ -29,6 +29,7 @@ from graphql import (
     get_named_type,
     get_nullable_type,
     is_list_type,
+    value_from_ast_untyped,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
@@ -246,9 +247,21 @@ class Measuring:
         return None
 
 
+def given_to(operation: OperationDefinitionNode, sent: dict[str, Any]) -> dict[str, Any]:
+    """The variables of an operation as it will find them: what was sent, and defaults."""
+    defaults = {
+        d.variable.name.value: value_from_ast_untyped(d.default_value)
+        for d in operation.variable_definitions or ()
+        if d.default_value is not None
+    }
+    return {**defaults, **sent} if defaults else sent
+
+
 def weight(value: object, usage: Usage) -> int | None:
     """What of a variable's value the cost depends on."""
     if usage == "number":
+        if isinstance(value, float) and value.is_integer():
+            return int(value)  # which is an Int to GraphQL, too
         return value if isinstance(value, int) else None
     if isinstance(value, dict):
         lengths = [weight(item, usage) for item in value.values() if isinstance(item, list)]

@@ -12,7 +12,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
-from core.db import TOO_SLOW
+from core.db import TOO_SLOW, BusyError
 from core.errors import Refusal
 from schema.gate import MOST_ERRORS
 
@@ -59,6 +59,8 @@ def shown(error: GraphQLError) -> dict[str, Any]:
             "field": [str(part) for part in original.path],
         }
         return {**error.formatted, "extensions": extensions}
+    if isinstance(original, BusyError):
+        return _instead(error, "too much is asked at once: try again in a moment", "TIMEOUT")
     if isinstance(original, TOO_SLOW):
         return _instead(error, "the database took too long and gave this up", "TIMEOUT")
     return _instead(error, unexpected(original or error), "INTERNAL_SERVER_ERROR")

@@ -26,7 +26,6 @@ MOST_LISTED = 100
 class FailingOccasion:
     """Gone once it is booked."""
 
-    name: str = strawberry.field(description="The engine's own name of it.")
     type: str = strawberry.field(description="What it is, such as birthday: the rules' trigger.")
     at: datetime = strawberry.field(description="When it was.")
     attempts: int = strawberry.field(description="How often it was tried; after 12 no more.")
@@ -34,8 +33,16 @@ class FailingOccasion:
         description="When it is tried next; null: only by retryOccasions."
     )
     problem: str = strawberry.field(description="Why it couldn't be booked.")
+    own_name: strawberry.Private[str]
     partner_id: strawberry.Private[int]
     holder: strawberry.Private[int]
+
+    @answer(
+        "The engine's own name of it, which holds the member's number. Null for others.",
+        extensions=allow(admin=STAFF, quiet=True),
+    )
+    def name(self) -> str | None:
+        return self.own_name
 
     @answer("Whose rules are to be told.")
     async def partner(self, info: Info) -> Partner:
@@ -51,7 +58,7 @@ class FailingOccasion:
     def of(cls, row: store.Failing) -> FailingOccasion:
         """From the store."""
         return cls(
-            name=row.external_id, type=row.type, at=row.at, attempts=row.attempts,
+            own_name=row.external_id, type=row.type, at=row.at, attempts=row.attempts,
             next_at=None if row.attempts >= store.MOST_ATTEMPTS else row.next_at,
             problem=row.problem, partner_id=row.partner, holder=row.holder,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from graphql import (
     FieldNode,
@@ -38,6 +38,8 @@ from strawberry.types.field import StrawberryField
 
 #: Operations whose plans are kept in this process, and plans of one: as conditions fall.
 MOST_OPERATIONS, MOST_PLANS = 256, 16
+#: Fields that may be planned before all plans are forgotten: each takes some 700 bytes.
+MOST_FIELDS = 50_000
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
 _PLAIN = (str, int, float, bool, type(None))
 # How a field is got at: it is known, an attribute, a method, one that is told `info`, or otherwise.
@@ -96,8 +98,9 @@ class Below:
 
 
 class Planned:
-    """One field of one selection."""
+    """One field of one selection. `made` counts all that ever were, in this process."""
 
+    made: ClassVar[int] = 0
     __slots__ = (
         "_arguments",
         "attribute",
@@ -238,6 +241,7 @@ class Plans:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[int, int], _Operation] = OrderedDict()
+        self._since = Planned.made
 
     def root(
         self,
@@ -248,6 +252,10 @@ class Plans:
         made: Callable[[], list[Planned]],
     ) -> list[Planned]:
         """The plan of the root fields, kept or `made` now."""
+        if Planned.made - self._since > MOST_FIELDS:
+            # Plans grow as they are used, so they are bounded by what was made, not by number.
+            self._kept.clear()
+            self._since = Planned.made
         key = (id(schema), id(asked))
         operation = self._kept.get(key)
         if operation is None:
@@ -269,8 +277,10 @@ def planned(
     schema: GraphQLSchema, parent: GraphQLObjectType, grouped: GroupedFieldSet, *, root: bool
 ) -> list[Planned]:
     """The fields of a selection on a type, in their order; unknown ones are left out."""
-    return [
+    fields = [
         Planned(name, parent, definition, details, root)
         for name, details in grouped.items()
         if (definition := schema.get_field(parent, details[0].node.name.value)) is not None
     ]
+    Planned.made += len(fields)
+    return fields

@@ -103,12 +103,57 @@ pageTest('another person finds neither the answers nor the variables of the one 
     await run(page, 'Members');
     await shown(page, 'Ayşe Demir');
     await page.evaluate((token) => { location.hash = `token=${token}`; }, OTHER);
+    await page.getByRole('button', { name: 'Sign in by the link' }).click();
     await page.getByText('Signed in as deniz').waitFor();
     await openTab(page, 'Members');
     await page.waitForTimeout(400);
     assert.ok(!(await page.locator('.result-window').textContent()).includes('Demir'));
     assert.deepEqual(await run(page, 'Caller'), { data: { caller: 'deniz by the cookie alone' } });
   }, { secrets: [TOKEN, OTHER] });
+});
+
+pageTest('a link takes nobody’s session from under their hands: it is asked about', async ({ origin }) => {
+  const refusals = await inPage(`/graphiql#token=${TOKEN}`, async (page) => {
+    const question = page.getByRole('heading', { name: 'Sign in by this link?' });
+    const cookie = async () => (await page.context().cookies())[0].value;
+    const follow = async (token) => {
+      await page.goto('about:blank');
+      await page.goto(`${origin}/graphiql#token=${token}`);
+      await question.waitFor();
+      assert.equal(page.url(), `${origin}/graphiql`);
+      assert.equal(await page.locator('main').getAttribute('inert'), '');
+    };
+    await page.getByText('Signed in as ayse').waitFor();
+    const before = await cookie();
+
+    // In a page that is open already, too, where nothing but the fragment changes.
+    await page.evaluate((token) => { location.hash = `token=${token}`; }, OTHER);
+    await question.waitFor();
+    assert.equal(page.url(), `${origin}/graphiql`);
+    await page.keyboard.press('Enter'); // to stay is what has the focus
+    await question.waitFor({ state: 'detached' });
+    assert.equal(await cookie(), before);
+    assert.deepEqual(await run(page, 'Caller'), { data: { caller: 'ayse by the cookie alone' } });
+
+    await follow(OTHER);
+    await page.getByRole('button', { name: 'Stay signed in as ayse' }).click();
+    await page.reload(); // and it isn't asked again
+    await page.getByText('Signed in as ayse').waitFor();
+    assert.equal(await question.count(), 0);
+
+    await follow('revoked-token');
+    await page.getByRole('button', { name: 'Sign in by the link' }).click();
+    await page.getByText('The server refused this token').waitFor();
+    await page.getByText('Signed in as ayse').waitFor();
+    assert.equal(await cookie(), before);
+
+    await follow(OTHER);
+    await page.getByRole('button', { name: 'Sign in by the link' }).click();
+    await page.getByText('Signed in as deniz').waitFor();
+    assert.notEqual(await cookie(), before);
+    assert.deepEqual(await run(page, 'Caller'), { data: { caller: 'deniz by the cookie alone' } });
+  }, { expectedError: NOBODY, secrets: [TOKEN, OTHER, 'revoked-token'] });
+  assert.equal(refusals, 1); // the revoked one
 });
 
 pageTest('signing out ends the session and forgets the answers', async () => {

@@ -15,7 +15,7 @@ from core.check import prove
 from core.db import connected
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
 from core.folding import Outcome, Recorded
-from core.gathering import APART, MOST, Gathering, Post
+from core.gathering import APART, LANES, MOST, Gathering, Post
 from core.posting import Engine
 from core.purchases import Incoming
 from tests.support import NOW, Databases, books, enrol_cards, receipt, scalar, small_rulebook
@@ -227,6 +227,30 @@ async def test_what_fails_together_is_tried_apart(engine: Engine) -> None:
     alone = await asyncio.gather(_asked(gathered, engine, "bad"), return_exceptions=True)
     assert isinstance(alone[0], RuntimeError)
     assert len(stub.given) == 7  # tried once
+
+
+async def test_what_fails_together_takes_no_more_connections_apart(engine: Engine) -> None:
+    """One after the other: a fault of a hundred isn't a hundred at once."""
+    at_once = most = 0
+    gate = asyncio.Event()
+
+    async def post(items: Sequence[Incoming], now: datetime) -> list[Outcome]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await gate.wait()
+        at_once -= 1
+        raise ValueError(len(items))
+
+    gathering = Gathering(post)
+    items = [receipt(engine, f"R{n}", "1", NOW, ("PRODUCE", "1.00")) for n in range(40)]
+    told = [asyncio.create_task(gathering.record([item], NOW)) for item in items]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(*told, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [ValueError] * 40
+    assert most <= LANES
 
 
 async def test_who_stops_waiting_costs_nobody_anything(engine: Engine) -> None:

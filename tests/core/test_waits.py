@@ -56,3 +56,22 @@ async def test_only_who_serves_is_in_a_hurry(databases: Databases) -> None:
             with db.patiently():
                 assert await _shown() == ("0", "0")
             assert await _shown() == ("30s", "10s")
+
+
+async def test_a_request_doesnt_wait_for_ever_for_a_connection(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor holds what came too late; a job beside it has connections of its own."""
+    monkeypatch.setattr(db, "LONGEST_WAIT", 0.01)
+    async with databases.migrated() as url, db.connected(url, pool=1, waits=WAITS):
+        async with db.reading() as held:
+            for way in (db.reading, db.transaction, db.session):
+                with pytest.raises(db.BusyError):
+                    async with way():
+                        pass
+            with db.patiently():
+                async with db.reading() as other:
+                    assert await other.fetchval("SELECT 1") == 1
+            assert await held.fetchval("SELECT 1") == 1
+        async with db.transaction() as connection:
+            assert await connection.fetchval("SELECT 1") == 1

@@ -135,6 +135,9 @@ def requests() -> Iterator[Hostile]:
     yield Hostile("a length that lies", body, (413, 413), "BAD_REQUEST", headers=lying)
     forged = {"content-type": "application/json", "authorization": "Bearer x.y.z"}
     yield Hostile("a forged token", body, (401, 401), "UNAUTHENTICATED", headers=forged)
+    deep = "[" * 1000 + "]" * 1000
+    twice = f'{{"query": "{{ __typename }}", "variables": {{"query": {deep}}}}}'.encode()
+    yield Hostile("a name twice, deep", twice, REQUEST, "BAD_REQUEST")
     yield Hostile("another path", body, (404, 404), "NOT_FOUND", path="/graphql/admin")
 
 
@@ -288,7 +291,7 @@ def values() -> Iterator[Hostile]:
     page = "query($n: Int) { members(first: $n) { edges { cursor } } }"
     for number in (2**31, 2**70, -(2**31) - 1, 1.5, "1", True):
         sent = _asked(page, variables={"n": number})
-        code = "TOO_EXPENSIVE" if number == 2**31 else "BAD_USER_INPUT"
+        code = "TOO_EXPENSIVE" if number in (2**31, 2**70) else "BAD_USER_INPUT"
         yield Hostile(f"first: {number!r} in a variable", sent, DOCUMENT, code)
     for number in (-1, 0, 101, -(2**31)):
         sent = _asked(page, variables={"n": number})

@@ -347,6 +347,10 @@ async def test_what_a_rule_fails_on_is_listed_and_tried_again_once_it_is_mended(
     (row,) = await pantry.ask(STAFF, failing)
     assert (row["type"], row["attempts"], row["partner"]) == ("enrolment", 1, {"code": "grocer"})
     assert row["member"] == {"id": joined["memberId"]}
+    named = failing.replace("type", "name type")
+    assert [x["name"] for x in await pantry.ask(STAFF, named)] == [None]
+    holder = pantry.member(joined["memberId"]).partition(":")[2]
+    assert [x["name"] for x in await pantry.ask("admin:root", named)] == [f"enrolment:{holder}"]
     assert "beyond what one purchase may give" in row["problem"]
     assert (await pantry.ask(STAFF, retry))["booked"] == 0
     assert [x["attempts"] for x in await pantry.ask(STAFF, failing)] == [1]

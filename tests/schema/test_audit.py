@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from core.db import reading, transaction
+from schema.acts import without_secrets
 from tests.schema.client import ENROL, RECORD, REDEEM, Client, receipt
 from tests.schema.roots import AT, PURCHASE
 from tests.schema.test_adjustments import ADJUST, asked
@@ -176,3 +177,40 @@ async def test_a_hold_that_support_calls_off_is_about_its_member(api: Client) ->
     [before], [after] = record["before"].values(), record["after"].values()
     reserved = [x["ledgers"]["BASKET"]["reserved"] for x in (before, after)]
     assert reserved == [500, 0]
+
+
+async def test_neither_a_query_nor_a_password_in_an_address_is_kept(api: Client) -> None:
+    """A query's own words may name people, and an address what opens the other side."""
+    ada = await api.enrol("1")
+    note = """mutation($input: NoteMemberInput!) { noteMember(input: $input) { __typename } }"""
+    noted = {
+        "member": {"id": ada},
+        "partner": "grocer",
+        "notes": [{"name": "diet", "value": "nuts"}],
+    }
+    await api.ask("admin:root", note, input=noted)
+    asked_for = '{ members(search: {email: "ada@example.org"}) { edges { node { id } } } }'
+    export = """mutation($input: BulkExportInput!) { bulkExport(input: $input) { __typename } }"""
+    await api.ask("admin:root", export, input={"query": asked_for})
+    hook = """mutation($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) {
+      __typename } }"""
+    url = "https://grocer.example/hook/in?token=s3cret"
+    given = {"key": "w", "partner": "grocer", "url": url, "changes": ["TIER_CHANGED"]}
+    done = await api.ask("admin:root", hook, input=given)
+    assert done["__typename"] == "WebhookSecretIssued"
+    made, exported, noting, _ = await _records(api)
+    assert noting["asked"]["input"]["notes"] == [{"name": "…", "value": "…"}]
+    assert made["asked"]["input"]["url"] == "https://grocer.example/hook/in"
+    assert exported["asked"]["input"]["query"] == "…"
+    kept = str([made, exported, noting])
+    assert "nuts" not in kept
+    assert "s3cret" not in kept
+    assert "ada@example.org" not in kept
+
+
+def test_a_password_in_front_of_a_host_is_left_out_too() -> None:
+    """And what is no address at all is told as far as it is one."""
+    given = {"url": "https://ada:pass@shop.example:8443/x?y#z", "inner": [{"url": "nonsense"}]}
+    told = {"url": "https://shop.example:8443/x", "inner": [{"url": "://nonsense"}]}
+    assert without_secrets(given) == told
+    assert without_secrets({"url": "https://[::1/x?y"}) == {"url": "…"}

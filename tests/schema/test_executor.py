@@ -317,3 +317,21 @@ def test_plans_are_kept_within_bounds() -> None:
             plans.root(FAST._schema, asked, {}, {"x": x}, lambda x=x: make(x))  # type: ignore[misc]
         assert made == [True, False]
     assert len(plans._kept) == MOST_OPERATIONS
+
+
+def test_plans_are_bounded_by_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few great ones are as much as many small ones: beyond it all are forgotten."""
+    plans = Plans()
+    monkeypatch.setattr("schema.plans.MOST_FIELDS", 100)
+    held = []
+    for n in range(6):
+        [asked] = parse(f"{{ a{n}: quick {{ name }} }}").definitions
+        assert isinstance(asked, OperationDefinitionNode)
+
+        def make() -> list[Planned]:
+            monkeypatch.setattr(Planned, "made", Planned.made + 40)  # as so many fields would
+            return []
+
+        plans.root(FAST._schema, asked, {}, {}, make)
+        held.append(len(plans._kept))
+    assert held == [1, 2, 3, 1, 2, 3]

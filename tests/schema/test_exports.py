@@ -11,34 +11,20 @@ import orjson
 import pytest
 
 from app import exports as downloads
-from app.exports import MOST_AT_ONCE, OVER, link
+from app.exports import OVER, link
 from core.signing import Secrets
 from core.store import exports as store
 from core.store import lookups
 from schema.exports import read_page
 from tests.schema.client import Client, receipt, statements
-from tests.schema.exporting import EXPORT, ask, stored, url_of
+from tests.schema.exporting import EXPORT, MEMBERS, ask, call, crowd, fetch, stored, url_of
 
 AT = "2026-11-22T09:00:00Z"
-MEMBERS = "{ members(first: 3) { edges { node { id name } } } }"
-
-
-async def fetch(api: Client, url: str) -> list[Any]:
-    """A download's lines."""
-    response = await api.http.get(url)
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"] == "application/jsonl"
-    assert response.text.endswith("\n")
-    return [orjson.loads(line) for line in response.content.splitlines()]
-
-
-async def _crowd(api: Client, count: int) -> list[str]:
-    return [await api.enrol(f"c{n}", f"M{n}") for n in range(count)]
 
 
 async def test_every_row_comes_once_and_the_last_line_says_so(api: Client) -> None:
     """In the connection's own order, whatever the length of a page."""
-    ids = await _crowd(api, 7)
+    ids = await crowd(api, 7)
     for size in ("", "(first: 1)", "(first: 3)", "(first: 7)"):
         lines = await fetch(api, await url_of(api, "admin:root", _sized(size)))
         assert lines[-1] == {"complete": True, "count": 7}
@@ -54,7 +40,7 @@ def _sized(size: str) -> str:
 
 async def test_resumed_at_every_cut_it_is_the_same(api: Client) -> None:
     """Also where rows are added meanwhile: nothing is left out, nothing comes twice."""
-    await _crowd(api, 7)
+    await crowd(api, 7)
     url = await url_of(api, "admin:root", MEMBERS)
     whole = await fetch(api, url)
     for cut in range(1, 8):
@@ -87,38 +73,16 @@ async def test_what_is_booked_while_it_is_downloaded_moves_nothing(api: Client) 
                 bought = receipt("new", "1", AT, ("X", "9.00"))
                 await api.buy("admin:root", "grocer", bought)
 
-    await _call(api, url, send)
+    await call(api, url, send)
     assert [orjson.loads(line) for line in b"".join(seen).splitlines()] == before
     assert (await fetch(api, url))[-1]["count"] == before[-1]["count"] + 1
-
-
-async def _call(api: Client, url: str, send: Any, gone: asyncio.Event | None = None) -> None:
-    """Call the application as a server does, with a client that may go away."""
-    path, _, query = url.partition("?")
-    sent = False
-
-    async def receive() -> dict[str, Any]:
-        nonlocal sent
-        if not sent:
-            sent = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await (gone or asyncio.Event()).wait()
-        return {"type": "http.disconnect"}
-
-    scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
-        "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-        "headers": [], "scheme": "http", "server": ("laurels.test", 80), "client": ("x", 1),
-        "root_path": "",
-    }  # fmt: skip
-    await api.http._transport.app(scope, receive, send)  # type: ignore[attr-defined]
 
 
 async def test_a_page_is_read_when_the_one_before_was_taken(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And none at all once the client is gone, whose place another takes."""
-    await _crowd(api, 7)
+    await crowd(api, 7)
     url = await url_of(api, "admin:root", MEMBERS)
     pages = _counted(monkeypatch)
     gone, taken = asyncio.Event(), 0
@@ -131,7 +95,7 @@ async def test_a_page_is_read_when_the_one_before_was_taken(
             gone.set()
             await asyncio.Event().wait()  # takes no more
 
-    await _call(api, url, send, gone)
+    await call(api, url, send, gone)
     assert (taken, len(pages)) == (1, 1)
     assert (await fetch(api, url))[-1] == {"complete": True, "count": 7}
     assert len(pages) == 4
@@ -147,30 +111,6 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(downloads, "read_page", counting)
     return pages
-
-
-async def test_no_more_than_a_few_at_once(api: Client) -> None:
-    """The next is told to come again, and does when one has gone."""
-    await _crowd(api, 2)
-    url = await url_of(api, "admin:root", MEMBERS)
-    gone, waiting = asyncio.Event(), asyncio.Semaphore(0)
-
-    async def send(message: Any) -> None:
-        if message.get("body"):
-            waiting.release()
-            await asyncio.Event().wait()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(MOST_AT_ONCE):
-            group.create_task(_call(api, url, send, gone))
-        for _ in range(MOST_AT_ONCE):
-            await waiting.acquire()
-        busy = await api.http.get(url)
-        assert busy.status_code == 503
-        assert busy.headers["retry-after"] == "5"
-        assert busy.json()["errors"]
-        gone.set()
-    assert (await fetch(api, url))[-1] == {"complete": True, "count": 2}
 
 
 def _altered(url: str, name: str, value: str) -> str:
@@ -237,7 +177,7 @@ async def test_it_ends_with_the_token_that_asked(api: Client) -> None:
 
 async def test_it_ends_in_the_middle_too(api: Client) -> None:
     """With a line that says why, and none that says it is complete."""
-    await _crowd(api, 7)
+    await crowd(api, 7)
     url = await url_of(api, "admin:root", MEMBERS)
     bodies: list[bytes] = []
 
@@ -245,7 +185,7 @@ async def test_it_ends_in_the_middle_too(api: Client) -> None:
         bodies.append(message.get("body", b""))
         api.clock.tick(hours=12 if bodies[-1] else 0)
 
-    await _call(api, url, send)
+    await call(api, url, send)
     lines = [orjson.loads(line) for line in b"".join(bodies).splitlines()]
     assert len(lines) == 4
     assert lines[-1] == {"error": {"message": OVER}}
@@ -253,7 +193,7 @@ async def test_it_ends_in_the_middle_too(api: Client) -> None:
 
 async def test_it_reads_as_whoever_asked(api: Client) -> None:
     """A partner gets the members it has dealt with, a member its own, by the same documents."""
-    ids = await _crowd(api, 3)
+    ids = await crowd(api, 3)
     await api.buy("admin:root", "grocer", receipt("R", "c1", AT, ("PRODUCE", "90.00")))
     told = await api.ask("partner:grocer", MEMBERS)
     lines = await fetch(api, await url_of(api, "partner:grocer", MEMBERS))
@@ -299,7 +239,7 @@ async def test_the_key_that_asked_is_revoked_in_the_middle(api: Client) -> None:
             revoked = await api.ask("admin:root", _REVOKE, id=key)
             assert revoked["__typename"] == "ApiKeyRevoked"
 
-    await _call(api, url, send)
+    await call(api, url, send)
     lines = [orjson.loads(line) for line in b"".join(bodies).splitlines()]
     assert [set(line) for line in lines] == [{"cursor", "node"}] * 3 + [{"error"}]
     assert (await api.http.get(url)).status_code == 410
@@ -328,7 +268,7 @@ async def test_the_partner_is_uninstalled_in_the_middle(api: Client) -> None:
         bodies.append(message.get("body", b""))
         api.engine.rulebook = replace(installed, partners=partners)
 
-    await _call(api, url, send)
+    await call(api, url, send)
     lines = [orjson.loads(line) for line in b"".join(bodies).splitlines()]
     assert [set(line) for line in lines] == [{"cursor", "node"}] * 3 + [{"error"}]
     assert lines[-1]["error"]["extensions"] == {"code": "FORBIDDEN"}
@@ -343,7 +283,7 @@ async def test_a_fault_of_ours_in_the_middle_is_masked(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A last line without a word of it; in the first page, 500."""
-    await _crowd(api, 5)
+    await crowd(api, 5)
     url = await url_of(api, "admin:root", MEMBERS)
     bodies: list[bytes] = []
 
@@ -354,7 +294,7 @@ async def test_a_fault_of_ours_in_the_middle_is_masked(
         bodies.append(message.get("body", b""))
         monkeypatch.setattr(lookups, "member_page", broken)
 
-    await _call(api, url, send)
+    await call(api, url, send)
     last = orjson.loads(b"".join(bodies).splitlines()[-1])
     assert last["error"]["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
     assert last["error"]["message"].startswith("internal error ")

@@ -91,3 +91,35 @@ async def test_a_page_of_members_goes_on_after_a_partners_cursor(api: Client) ->
     for who in ("admin:root", "partner:cafe"):
         answer = await api.send(who, query, after=after)
         assert answer["errors"][0]["extensions"]["field"] == ["after"], who
+
+
+async def test_no_text_that_a_partner_is_told_holds_the_members_number(api: Client) -> None:
+    """Whatever the field is called: ids, cursors, explanations, names."""
+    ada = await _dealt_with(api)
+    holder = base64.b64decode(ada).decode().partition(":")[2]
+    wide = """{ members { edges { cursor node { id name referralCode badges { times }
+      offers { rule } attributes { name value } progress { title } tiers { value }
+      ledgers { id entries { edges { cursor node { id explanation { text because } } } }
+        lots { edges { cursor node { id } } } }
+      redemptions { edges { cursor node { id codes order } } } } } }
+      failingOccasions(partner: "%s") { name problem type } }"""
+    known = api.engine.rulebook.partners["grocer"]
+    wide = wide.replace("explanation { text because }", "explanation { text }")
+    for who in ("grocer", "outfitter"):
+        answer = await api.send(f"partner:{who}", wide % who)
+        assert "errors" not in answer, answer
+        told = _texts(answer["data"])
+        plain = [base64.urlsafe_b64decode(t + "==").decode("utf-8", "replace")
+                 for t in told if t.isascii() and " " not in t and len(t) % 4 == 0]  # fmt: skip
+        assert len(plain) > 5
+        assert [t for t in (*told, *plain) if holder in t.replace(known.name, "")] == []
+    told = _texts(await api.ask("admin:root", "{ members { edges { node { id } } } }"))
+    assert any(holder in base64.b64decode(text).decode() for text in told)  # it can be seen
+
+
+def _texts(found: Any) -> list[str]:
+    """All texts in an answer."""
+    if isinstance(found, str):
+        return [found]
+    inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return [text for x in inner for text in _texts(x)]

@@ -14,7 +14,7 @@ from graphql import (
 )
 
 from schema.build import build_schema
-from schema.limits import Asked, Limits, Measuring
+from schema.limits import Asked, Limits, Measuring, given_to
 from tests.schema.client import Client
 
 SCHEMA: GraphQLSchema = build_schema()._schema
@@ -53,8 +53,38 @@ def test_a_page_multiplies_what_is_in_it() -> None:
         assert _cost(f"{{ members(first: {absurd}) {{ edges {{ cursor }} }} }}") == 3
 
 
-def test_a_list_without_a_page_counts_for_ten() -> None:
-    assert _cost("{ me { ledgers { id currency { code } } } }") == 2 + 10 * 3
+def test_no_page_hides_in_a_default_or_behind_a_point() -> None:
+    """What the operation will find counts: what was sent, and else the default."""
+    asked = "query($n: Int! = 100) { members(first: $n) { edges { node { id } } } }"
+    operation = parse(asked).definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    assert given_to(operation, {}) == {"n": 100}
+    assert given_to(operation, {"n": 3}) == {"n": 3}
+    assert given_to(operation, {"n": None}) == {"n": None}
+    dear = _cost(asked, n=100)
+    assert _cost(asked, **given_to(operation, {})) == dear
+    assert _cost(asked, n=100.0) == dear
+    assert _cost(asked, n=100.5) < dear  # which is refused as a value
+
+
+async def test_a_default_is_charged_like_what_is_sent(api: Client) -> None:
+    """Over HTTP: pages in pages are refused, whichever way their length is said."""
+    inner = "edges { node { redemptions(first: $n) { edges { node { id status } } } } }"
+    asked = f"query($n: Int!) {{ members(first: $n) {{ {inner} }} }}"
+    costs = []
+    for query, variables in (
+        (asked, {"n": 50}),
+        (asked, {"n": 50.0}),
+        (asked.replace("Int!", "Int! = 50"), {}),
+    ):
+        answer = await api.send("admin:root", query, **variables)
+        costs.append(answer["extensions"]["cost"]["requested"])
+    assert costs[0] > 50 * 50
+    assert len(set(costs)) == 1
+
+
+def test_a_list_without_a_page_counts_for_four() -> None:
+    assert _cost("{ me { ledgers { id currency { code } } } }") == 2 + 4 * 3
 
 
 def test_a_change_costs_more_than_a_value_and_by_its_batch() -> None:

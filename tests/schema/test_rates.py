@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema import rates
-from schema.access import OWNER
+from schema.access import AUDITORS
 from schema.context import ANONYMOUS, Role, Viewer
 from schema.gate import Gate
 from schema.rates import RATES, Buckets, Rate, caller
@@ -59,7 +59,7 @@ def test_callers_have_buckets_of_their_own() -> None:
         (Viewer("partner", partner="cafe", subject="b"), "", "partner:cafe"),
         (MEMBER, "10.0.0.1", "member:1"),
         (MEMBER, "10.0.0.2", "member:1"),
-        (Viewer("admin", subject="ada", staff=OWNER), "", "admin:ada"),
+        (Viewer("admin", subject="ada", staff=AUDITORS), "", "admin:ada"),
         (ANONYMOUS, "10.0.0.1", "stranger:10.0.0.1"),
         (ANONYMOUS, "2001:db8:0:1::1", "stranger:20010db800000001"),
         (ANONYMOUS, "2001:db8:0:1:ffff::2", "stranger:20010db800000001"),
@@ -107,17 +107,17 @@ async def test_the_state_is_told_with_every_answer(api: Client) -> None:
     """The cost is taken before it runs; what is refused as a document pays for being read."""
     async with gated(api, Gate(Buckets(SMALL, Seconds()))) as client:
         good = await post(client, "admin:root", {"query": "{ partners { name } }"})
-        cost = {"requested": 11, "limit": 100, "remaining": 89, "restoredPerSecond": 10}
+        cost = {"requested": 5, "limit": 100, "remaining": 95, "restoredPerSecond": 10}
         assert good.json()["extensions"] == {"cost": cost}
         read = await post(client, "admin:root", {"query": "{" + " " * 119})
         assert code(read) == "GRAPHQL_PARSE_FAILED"
-        cost = {**cost, "requested": 7, "remaining": 82}
+        cost = {**cost, "requested": 7, "remaining": 88}
         assert read.json()["extensions"] == {"cost": cost}
         invalid = await post(client, "admin:root", {"query": "{ nothing }"})
         assert code(invalid) == "GRAPHQL_VALIDATION_FAILED"
-        assert invalid.json()["extensions"]["cost"]["remaining"] == 81
+        assert invalid.json()["extensions"]["cost"]["remaining"] == 87
         other = await post(client, "partner:cafe", {"query": "{ partners { name } }"})
-        assert other.json()["extensions"]["cost"]["remaining"] == 89
+        assert other.json()["extensions"]["cost"]["remaining"] == 95
 
 
 async def test_whoever_has_spent_it_comes_again_later(api: Client) -> None:

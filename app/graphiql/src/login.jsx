@@ -72,3 +72,43 @@ export function Login({ config, problem, ended, onSession }) {
     </section>
   );
 }
+
+/** Asks whether a link may put another session in the place of this one; to stay is what Enter does. */
+export function Replacing({ session, onStay, onReplace }) {
+  const stay = useRef(null);
+  const id = useId();
+  const [busy, setBusy] = useState(false);
+  const name = session.subject || session.role;
+  useEffect(() => stay.current.focus(), []);
+
+  return (
+    <section className="login" role="dialog" aria-modal="true" aria-labelledby={id}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          onStay();
+        }}
+      >
+        <h2 id={id}>Sign in by this link?</h2>
+        <p>
+          You are signed in as <strong>{name}</strong>. The link that you followed ends that session and opens
+          another: what you do then is done as whoever the link was made for.
+        </p>
+        <button type="submit" className="button" ref={stay}>
+          Stay signed in as {name}
+        </button>
+        <button
+          type="button"
+          className="quiet"
+          disabled={busy}
+          onClick={() => {
+            setBusy(true);
+            onReplace();
+          }}
+        >
+          Sign in by the link
+        </button>
+      </form>
+    </section>
+  );
+}

@@ -11,7 +11,7 @@ import '@fontsource-variable/roboto/wght.css';
 import 'graphiql/style.css';
 import './page.css';
 import { Bar } from './bar.jsx';
-import { Login } from './login.jsx';
+import { Login, Replacing } from './login.jsx';
 import { nameOf, operationsPlugin } from './operations.jsx';
 import { PICTURES } from './panel.jsx';
 import { Search } from './search.jsx';
@@ -32,16 +32,22 @@ const storage = withoutVariables(
 // The first visit begins with the pictures open, where there is room for them.
 const visible = storage.getItem('graphiql:tabState') || innerWidth < 1000 ? undefined : PICTURES.title;
 
-/** A token in the address is traded for a session; without one, whoever is signed in already. */
+/**
+ * Who is signed in. A token in the address is traded for a session where nobody is; where somebody is it
+ * comes back, to be asked about: anybody can make a link, and what is done next is done as whoever it names.
+ */
 async function arrive() {
   const token = takeToken();
-  return token ? openSession(config.session, token) : readSession(config.session);
+  const session = await readSession(config.session);
+  if (token && !session) return { session: await openSession(config.session, token) };
+  return { session, token };
 }
 
 function Page() {
   const [session, setSession] = useState(undefined); // undefined: nobody knows yet; null: nobody
   const whose = useRef(null); // whose tabs these are, also once a session has ended
   const [problem, setProblem] = useState('');
+  const [offered, setOffered] = useState(''); // a link's token, while somebody else is signed in
   const [slot, setSlot] = useState(null);
   const fetcher = useMemo(() => connect(config, () => setSession(null)), []);
 
@@ -50,15 +56,31 @@ function Page() {
     if (whose.current && next && whose.current !== identity(next)) return location.reload();
     if (next) whose.current = identity(next);
     setProblem('');
+    setOffered('');
     setSession(next);
+  }
+
+  async function replace() {
+    try {
+      enter(await openSession(config.session, offered));
+    } catch ({ message }) {
+      setProblem(message); // and whoever is signed in still is
+      setOffered('');
+    }
   }
 
   useEffect(() => {
     const come = () =>
-      arrive().then(enter, ({ message }) => {
-        setProblem(message);
-        setSession(null);
-      });
+      arrive().then(
+        ({ session, token }) => {
+          enter(session);
+          if (token) setOffered(token);
+        },
+        ({ message }) => {
+          setProblem(message);
+          setSession(null);
+        },
+      );
     come();
     // A second demo link opened in this tab changes nothing but the fragment.
     const onHashChange = () => location.hash.includes('token=') && come();
@@ -83,15 +105,17 @@ function Page() {
   }
 
   const ended = session === null && whose.current !== null;
+  const asking = Boolean(session && offered);
   return (
     <>
       <Bar session={session} said={session ? problem : ''} onSignOut={signOut}>
-        <div className="slot" ref={setSlot} inert={ended} />
+        <div className="slot" ref={setSlot} inert={ended || asking} />
       </Bar>
       <div className="stage">
         {session === null && <Login config={config} problem={problem} ended={ended} onSession={enter} />}
+        {asking && <Replacing session={session} onStay={() => setOffered('')} onReplace={replace} />}
         {whose.current !== null && (
-          <main inert={ended}>
+          <main inert={ended || asking}>
             {/* No headers editor: GraphiQL's history writes headers to the storage even where
                 `shouldPersistHeaders` is false. */}
             <GraphiQL

@@ -164,7 +164,8 @@ def _fuzz(
              "--generation-deterministic", "--no-shrink",
              "--workers", "2", "--suppress-health-check", "all", "--no-color", "--warnings", "off",
              "--output-truncate", "true", *more],
-            cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            # Where it runs it leaves what it found, and begins with that the next time.
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
     return done.returncode, done.stdout, time.monotonic() - started
