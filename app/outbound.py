@@ -2,6 +2,7 @@
 
 A name is resolved once for each connection, every address of it is looked at, and the connection
 goes to an address that was looked at: a name that leads elsewhere a moment later leads nowhere.
+A partner's slow name servers keep no other partner waiting: few of its names are asked at a time.
 Redirections are not followed, and no more of an answer is read than its head. Knows no webhook.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,11 +21,13 @@ from typing import TypeAlias
 
 import httpcore
 
-from core.sender import MOST, Reply
+from core.sender import Reply
 from core.webhooks import is_public
 
-#: Seconds that an answer may take, all in all.
-LONGEST = 15.0
+#: Seconds that an answer may take, all in all, once it is known where the host is; and that one.
+LONGEST, LONGEST_LOOK = 15.0, 5.0
+#: Names that are looked up at a time, and those of one partner: far fewer.
+_THREADS, EACH_LOOKS = 32, 2
 #: With these a receiver may say when it wants to be asked again: too many requests, unavailable.
 _PATIENT = frozenset({429, 503})
 #: Of a name server's many answers the first ones are tried.
@@ -36,9 +40,13 @@ class ForbiddenAddressError(Exception):
     """The host leads to an address that isn't public; the text is safe to show."""
 
 
+class UnknownInTimeError(Exception):
+    """Nobody said in time where the host is."""
+
+
 def system_resolver() -> Resolve:
-    """Asks the system, in threads of its own: slow name servers keep nobody else waiting."""
-    threads = ThreadPoolExecutor(8, "resolver")
+    """Asks the system, in threads of its own: what else has threads isn't kept waiting."""
+    threads = ThreadPoolExecutor(_THREADS, "resolver")
 
     async def resolve(host: str, port: int) -> Sequence[str]:
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -46,6 +54,48 @@ def system_resolver() -> Resolve:
         return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
     return resolve
+
+
+class Names:
+    """Looks names up: each once at a time for a partner, and few of a partner's at a time.
+
+    Who asks waits for so long at most. The lookup itself goes on, for a thread can't be stopped,
+    and holds its partner's place until it ends.
+    """
+
+    def __init__(self, resolve: Resolve, longest: float) -> None:
+        self._resolve, self._longest = resolve, longest
+        self._places = defaultdict[int, asyncio.Semaphore](lambda: asyncio.Semaphore(EACH_LOOKS))
+        self._under_way: dict[tuple[int, str], asyncio.Task[Sequence[str]]] = {}
+
+    async def find(self, partner: int, host: str, port: int) -> Sequence[str]:
+        """The addresses of a partner's host. Raises OSError, and UnknownInTimeError."""
+        key = (partner, host)
+        if (task := self._under_way.get(key)) is None:
+            task = asyncio.create_task(self._look_up(partner, host, port), name=f"name {host}")
+            self._under_way[key] = task
+            task.add_done_callback(partial(self._ended, key))
+        try:
+            async with asyncio.timeout(self._longest):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise UnknownInTimeError from None
+
+    async def close(self) -> None:
+        """Wait for nothing more."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_up(self, partner: int, host: str, port: int) -> Sequence[str]:
+        async with self._places[partner]:
+            return await self._resolve(host, port)
+
+    def _ended(self, key: tuple[int, str], task: asyncio.Task[Sequence[str]]) -> None:
+        del self._under_way[key]
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting any more
 
 
 class Guarded(httpcore.AsyncNetworkBackend):
@@ -106,31 +156,38 @@ class Outbound:
         trust: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
         longest: float = LONGEST,
+        longest_look: float = LONGEST_LOOK,
     ) -> None:
-        self._longest = longest
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trust or ssl.create_default_context(),
-            max_connections=MOST,
-            max_keepalive_connections=0,
-            network_backend=Guarded(private, resolve or system_resolver()),
-        )
+        self._private, self._longest, self._longest_look = private, longest, longest_look
+        self._trust = trust or ssl.create_default_context()
+        self._names = Names(resolve or system_resolver(), longest_look)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Post, and tell how that went; whatever goes wrong is told and not raised."""
+    async def post(self, partner: int, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Post for a partner, and tell how that went, whatever goes wrong: nothing is raised."""
         clock = asyncio.get_running_loop().time
         began = clock()
         status: int | None = None
         problem, patience = "", None
+        limit = asyncio.timeout(None)  # it is the receiver's, and begins once its host is known
+
+        async def resolve(host: str, port: int) -> Sequence[str]:
+            found = await self._names.find(partner, host, port)
+            limit.reschedule(clock() + self._longest)
+            return found
+
         try:
             async with (
-                asyncio.timeout(self._longest),
-                self._pool.stream("POST", url, headers=list(headers.items()), content=body) as told,
+                limit,
+                self._connection(resolve) as connection,
+                connection.stream("POST", url, headers=list(headers.items()), content=body) as told,
             ):
                 status = told.status
                 if status in _PATIENT:
                     patience = patience_of(_header(told, b"retry-after"), datetime.now(UTC))
         except TimeoutError:
             problem = f"no answer within {self._longest:g} seconds"
+        except UnknownInTimeError:
+            problem = f"the host isn't known within {self._longest_look:g} seconds"
         except ForbiddenAddressError as error:
             problem = str(error)
         except socket.gaierror:
@@ -140,9 +197,18 @@ class Outbound:
         taken = int((clock() - began) * 1000)
         return Reply(status, taken, problem if status is None else "", patience)
 
+    def _connection(self, resolve: Resolve) -> httpcore.AsyncConnectionPool:
+        """For one post: none is kept."""
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._trust,
+            max_connections=1,
+            max_keepalive_connections=0,
+            network_backend=Guarded(self._private, resolve),
+        )
+
     async def close(self) -> None:
-        """Close what is open."""
-        await self._pool.aclose()
+        """End the lookups that are under way."""
+        await self._names.close()
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:

@@ -30,7 +30,16 @@ _log = structlog.get_logger("laurels.sending")
 
 
 async def send(engine: Engine, clock: Clock) -> None:
-    """Send until cancelled."""
+    """Send until cancelled; whatever ends it otherwise is logged, and it begins anew."""
+
+    async def once() -> bool:
+        await _send(engine, clock)
+        return False
+
+    await _again(once)
+
+
+async def _send(engine: Engine, clock: Clock) -> None:
     outbound = Outbound(engine.private_hosts)
     sender = Sender(payloads(engine, clock), outbound.post, clock)
 

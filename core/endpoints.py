@@ -6,7 +6,7 @@ Knows no GraphQL: whoever calls has checked the query, and that the caller may a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -27,18 +27,22 @@ MOST_ENDPOINTS = 20
 MOST_QUERY = 10_000
 #: A secret is good for so long at most after the next one came.
 LONGEST_OVERLAP = timedelta(days=7)
-#: What was sent is kept for so long.
+#: What was sent is kept for so long, and what wasn't, too.
 KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a partner wants of an endpoint; `scopes`: with which permissions its query runs."""
+    """What a partner wants of an endpoint; `scopes`: with which permissions its query runs.
+
+    `saved_by` is the partner's key that wants it: the query is asked until that key ends.
+    """
 
     url: str
     topics: Collection[Topic]
     query: str | None
     scopes: Collection[str]
+    saved_by: str | None = None
 
 
 class Request(NamedTuple):
@@ -80,26 +84,31 @@ async def create(partner: int, wanted: Wanted, request: Request, now: datetime) 
             raise NotAllowed(f"a partner has at most {MOST_ENDPOINTS} endpoints")
         made = Endpoint(
             number, partner, wanted.url, tuple(sorted(wanted.topics)), wanted.query,
-            tuple(sorted(wanted.scopes)), now, EndpointState.ENABLED, None, None, None,
+            tuple(sorted(wanted.scopes)), wanted.saved_by, now, EndpointState.ENABLED, None, None,
+            None, None,
         )  # fmt: skip
         await store.add(connection, made, secret)
-    return Secret(made, shown_secret(secret))
+        return Secret(await _locked(connection, number), shown_secret(secret))
 
 
-async def update(endpoint: int, wanted: Wanted) -> Endpoint:
-    """Change what an endpoint is sent, and where. Raises UnknownReference."""
+async def update(endpoint: int, merge: Callable[[Endpoint], Wanted]) -> Endpoint:
+    """Change what an endpoint is sent, and where: `merge` is handed it as it stands, locked.
+
+    Raises UnknownReference, and what `merge` raises.
+    """
     async with transaction() as connection:
         known = await _locked(connection, endpoint)
+        wanted = merge(known)
         changed = known._replace(
             url=wanted.url, topics=tuple(sorted(wanted.topics)), query=wanted.query,
-            scopes=tuple(sorted(wanted.scopes)),
+            scopes=tuple(sorted(wanted.scopes)), saved_by=wanted.saved_by,
         )  # fmt: skip
         await store.save(connection, changed)
-    return changed
+        return await _locked(connection, endpoint)
 
 
 async def switch(endpoint: int, on: bool, now: datetime) -> Endpoint:
-    """Enable or disable an endpoint; what is pending waits until it is enabled.
+    """Enable or disable an endpoint; what is pending waits until it is enabled, or is forgotten.
 
     Raises UnknownReference.
     """
@@ -160,7 +169,7 @@ async def replay(numbers: Sequence[int], now: datetime) -> None:
 
 
 async def forget(now: datetime) -> int:
-    """Drop what was sent long ago from the log; how many."""
+    """Drop what happened long ago from the log, though it was never sent; how many."""
     return await deliveries.forget(now - KEPT)
 
 

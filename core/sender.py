@@ -1,15 +1,16 @@
 """Sends webhooks: what is due is claimed, put together, sent, and noted.
 
-An endpoint is sent a few at a time, and its next ones once these have ended: a slow one keeps no
-other waiting. In which order a receiver hears of a member's changes isn't promised. Knows neither
-GraphQL nor HTTP: how a payload is found and how it is posted are handed in.
+An endpoint is sent a few at a time, and its next ones once these have ended; a partner has its
+share of all that is under way: a slow one keeps no other waiting. In which order a receiver hears
+of a member's changes isn't promised. Knows neither GraphQL nor HTTP: how a payload is found and how
+it is posted are handed in.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ import structlog
 
 from core.db import PASSING
 from core.store import webhook_deliveries as store
-from core.store.webhook_deliveries import Claimed, Finished
+from core.store.webhook_deliveries import Claimed, Finished, Room
 from core.webhooks import (
     TEST_TYPE,
     DeliveryState,
@@ -31,12 +32,13 @@ from core.webhooks import (
     next_wait,
 )
 
-#: Deliveries of one endpoint that are under way in this process, and of all.
-EACH, MOST = 10, 200
+#: Deliveries of one endpoint that are under way in this process, of a partner, and of all.
+EACH, MOST_OF_PARTNER, MOST = 10, 50, 200
 #: Who claimed a delivery and says nothing for so long has died.
 LEASE = timedelta(minutes=2)
-#: Payloads that are put together at a time: they read the database that others wait for.
-_AT_ONCE = 2
+#: Payloads that are put together by a query at a time, for they read the database that others wait
+#: for, and of a partner: its slow queries keep no other partner's waiting.
+_AT_ONCE, _EACH_AT_ONCE = 4, 1
 _GONE = 410
 _log = structlog.get_logger("laurels.webhooks")
 
@@ -49,16 +51,21 @@ class Payload(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """How a receiver replied: None and the problem where it didn't. `patience`: it asked for."""
+    """How a receiver replied: None and the problem where it didn't.
+
+    `patience`: it asked for. `ours`: it was never asked, for something went wrong here.
+    """
 
     status: int | None
     milliseconds: int
     problem: str = ""
     patience: timedelta | None = None
+    ours: bool = False
 
 
 Find: TypeAlias = Callable[[Claimed], Awaitable[Payload]]
-Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[Reply]]
+#: Posts for a partner: to where, with which headers, what.
+Post: TypeAlias = Callable[[int, str, Mapping[str, str], bytes], Awaitable[Reply]]
 
 
 class Sender:
@@ -73,7 +80,9 @@ class Sender:
     ) -> None:
         self._find, self._post, self._clock, self._chance = find, post, clock, chance
         self._finding = asyncio.Semaphore(_AT_ONCE)
+        self._own = defaultdict[int, asyncio.Semaphore](lambda: asyncio.Semaphore(_EACH_AT_ONCE))
         self._busy: Counter[int] = Counter()
+        self._of_partner: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[Finished] = []
 
@@ -83,11 +92,12 @@ class Sender:
         room = MOST - len(self._tasks)
         if room <= 0:
             return 0
-        busy = [endpoint for endpoint, count in self._busy.items() if count]
-        claimed = await store.claim(self._clock(), LEASE, busy, EACH, room)
+        now, most = self._clock(), Room(EACH, MOST_OF_PARTNER, room)
+        claimed = await store.claim(now, LEASE, most, list(self._busy), self._of_partner)
         for one in claimed:
             self._busy[one.endpoint] += 1
-            task = asyncio.create_task(self._send(one), name=f"webhook {one.id}")
+            self._of_partner[one.partner] += 1
+            task = asyncio.create_task(self._send(one, now), name=f"webhook {one.id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(claimed)
@@ -114,35 +124,56 @@ class Sender:
         done, self._done = self._done, []
         if done:
             try:
-                await store.finish(done)
+                ended = await store.finish(done)
             except BaseException:
                 self._done = done + self._done  # it is noted next time
                 raise
+            for one in ended:
+                _log.warning(
+                    "a webhook endpoint is sent nothing more", endpoint=one.endpoint,
+                    partner=one.partner, why=EndpointState(one.state).name.lower(),
+                )  # fmt: skip
 
-    async def _send(self, claimed: Claimed) -> None:
+    async def _send(self, claimed: Claimed, since: datetime) -> None:
         try:
-            reply = await self._attempt(claimed)
-            self._done.append(judge(claimed, reply, self._clock(), self._chance()))
+            reply = await self._attempt(claimed, since)
+            if reply is not None:
+                self._done.append(judge(claimed, reply, self._clock(), self._chance()))
+        except PASSING as error:
+            _log.warning("a webhook waits for its next turn", delivery=claimed.id, why=repr(error))
         finally:
-            self._busy[claimed.endpoint] -= 1
-            if not self._busy[claimed.endpoint]:
-                del self._busy[claimed.endpoint]
+            for counted, key in (
+                (self._busy, claimed.endpoint),
+                (self._of_partner, claimed.partner),
+            ):
+                counted[key] -= 1
+                if not counted[key]:
+                    del counted[key]
 
-    async def _attempt(self, claimed: Claimed) -> Reply:
+    async def _attempt(self, claimed: Claimed, since: datetime) -> Reply | None:
+        """How it went; None: it isn't ours any more, for it waited too long."""
         try:
-            async with self._finding:
-                body = await self._body(claimed)
+            body = await self._body(claimed)
         except Exception:
             _log.exception("a webhook couldn't be put together", delivery=claimed.id)
-            return Reply(None, 0, "it couldn't be put together here; it is tried again")
+            return Reply(None, 0, "it couldn't be put together here; it is tried again", ours=True)
         now = self._clock()
+        if now - since > LEASE / 2 and not await store.extend(
+            claimed.id, claimed.claim, now + LEASE
+        ):
+            return None
         said = headers(message_id(claimed.id), now, body, claimed.secrets)
-        return await self._post(claimed.url, said, body)
+        return await self._post(claimed.partner, claimed.url, said, body)
 
     async def _body(self, claimed: Claimed) -> bytes:
         if claimed.event is None:
             return body_of([TEST_TYPE], claimed.created_at, {}, None)
-        payload = await self._find(claimed)
+        if claimed.query is None:
+            payload = await self._find(claimed)
+        else:
+            # A partner's own next waits before it waits with others: so these take turns.
+            async with self._own[claimed.partner], self._finding:
+                payload = await self._find(claimed)
         types = [Topic(number).type for number in claimed.topics]
         at = claimed.booked_at or claimed.created_at
         return body_of(types, at, payload.ids, payload.found)
@@ -154,14 +185,20 @@ def judge(claimed: Claimed, reply: Reply, now: datetime, chance: float) -> Finis
     problem = reply.problem
     if reply.status is None or not 200 <= reply.status < 300:
         problem = problem or f"it was answered {reply.status}"
-        wait = next_wait(claimed.attempt, chance, reply.patience)
+        failed = 1 + (claimed.faults if reply.ours else claimed.attempts)
+        wait = next_wait(failed, chance, reply.patience)
         if reply.status == _GONE:
             state, ends = DeliveryState.FAILED, EndpointState.GONE
         elif wait is None:
-            state, ends = DeliveryState.FAILED, EndpointState.FAILING
+            state, ends = DeliveryState.FAILED, None if reply.ours else EndpointState.FAILING
         else:
             state, next_at = DeliveryState.PENDING, now + wait
     return Finished(
-        claimed.id, claimed.attempt, state, next_at, now, reply.status, reply.milliseconds,
-        problem[:200], ends,
+        claimed.id, claimed.claim, state, next_at, now, reply.status, reply.milliseconds,
+        _plain(problem)[:200], ends, reply.ours, claimed.url,
     )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """What a receiver may have had a hand in, such as a certificate's names: for the log."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
+from strawberry import relay
 
 from core.errors import NotAllowed
 from core.keys import ApiKeys, Issued, KeyRow, listed
+from core.store.webhooks import saved_by
 from schema.access import MANAGERS, allow, allow_change, partner_for
 from schema.acts import watch
 from schema.context import Context, Info
@@ -125,6 +127,10 @@ class ApiKeyRevoked:
 
     api_key: ApiKey = strawberry.field(description="The key.")
     replayed: bool = strawberry.field(description="Whether it was revoked before.")
+    webhook_endpoints: list[strawberry.ID] = strawberry.field(
+        description="The ids of the webhook endpoints whose query it saved: they are sent only ids "
+        "from now on, until another saves them by updateWebhookEndpoint."
+    )
 
 
 IssueKeyResult = Annotated[
@@ -245,7 +251,11 @@ class KeyMutations:
         keys = _keys(context)
         await _watch(context, await keys.read(partner.id, input.id))
         row, replayed = await keys.revoke(partner.id, input.id, context.instant)
-        return ApiKeyRevoked(api_key=ApiKey(row=row), replayed=replayed)
+        ended = [
+            strawberry.ID(str(relay.GlobalID("WebhookEndpoint", str(number))))
+            for number in await saved_by(row.id)
+        ]
+        return ApiKeyRevoked(api_key=ApiKey(row=row), replayed=replayed, webhook_endpoints=ended)
 
 
 def _keys(context: Context) -> ApiKeys:

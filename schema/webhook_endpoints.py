@@ -25,7 +25,8 @@ from schema.partners import Partner, partner_of
 
 QUERY = (
     "A GraphQL query whose answer is sent. It runs as the partner, with the scopes of the key that "
-    "saved it (saved by an admin: with every scope that reads). It may ask for `$member: ID`, "
+    "saved it (saved by an admin: with every scope that reads), and until that key ends: see "
+    "queryEndsAt. It may ask for `$member: ID`, "
     "`$purchase: ID` and `$redemption: ID`: the ids of what the change is about. One declared as "
     "`ID!` that a change lacks, or an answer of 20 kB, and only the ids are sent. Null: always "
     "only the ids."
@@ -84,6 +85,11 @@ class WebhookEndpoint(relay.Node):
     scopes: list[str] = strawberry.field(
         description="The permissions with which the query runs: those of the key that saved it."
     )
+    query_ends_at: datetime | None = strawberry.field(
+        description="From when on the query isn't asked, and only the ids are sent: the API key "
+        "that saved it was revoked or ends then. Who saves the endpoint by updateWebhookEndpoint "
+        "lends it their own permissions. Null: there is no query, or no such end."
+    )
     created_at: datetime = strawberry.field(description="When it was made.")
     state: WebhookEndpointState = strawberry.field(description="Whether it is sent anything.")
     disabled_at: datetime | None = strawberry.field(
@@ -107,7 +113,8 @@ class WebhookEndpoint(relay.Node):
         """From the store."""
         return cls(
             key=row.id, row=row, url=row.url, changes=[WebhookChange(n) for n in row.topics],
-            query=row.query, scopes=list(row.scopes), created_at=row.created_at,
+            query=row.query, scopes=list(row.scopes),
+            query_ends_at=None if row.query is None else row.ends, created_at=row.created_at,
             state=WebhookEndpointState(row.state), disabled_at=row.disabled_at,
             delivered_at=row.took_at,
         )  # fmt: skip

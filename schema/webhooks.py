@@ -13,7 +13,7 @@ import strawberry
 from strawberry import relay
 
 from core import endpoints as engine
-from core.endpoints import LONGEST_OVERLAP, MOST_ENDPOINTS, Request, Wanted
+from core.endpoints import KEPT, LONGEST_OVERLAP, MOST_ENDPOINTS, Request, Wanted
 from core.errors import UnknownReference
 from core.rulebook import PartnerTerms
 from core.store import webhooks as store
@@ -194,19 +194,12 @@ class WebhookMutations:
         ],
     ) -> UpdateWebhookEndpointResult | None:
         known = await watched_endpoint(info.context, input.id)
-        topics = {Topic(number) for number in known.topics}
-        if input.changes is not None:
-            topics = {Topic(wanted.value) for wanted in input.changes.value}
-        wanted = Wanted(
-            known.url if input.url is None else input.url.value,
-            topics,
-            known.query if input.query is None else input.query.value,
-            (),
-        )
         partner = info.context.engine.rulebook.partner_by_id(known.partner)
         if partner is None:
             raise UnknownReference("the partner's plugin isn't installed", "id")
-        saved = await engine.update(known.id, _checked(info, partner, wanted))
+        saved = await engine.update(
+            known.id, lambda stands: _checked(info, partner, _merged(stands, input))
+        )
         return WebhookEndpointSaved(endpoint=WebhookEndpoint.of(saved))
 
     @change(
@@ -226,7 +219,8 @@ class WebhookMutations:
         return WebhookSecretIssued(endpoint=WebhookEndpoint.of(made.endpoint), secret=made.secret)
 
     @change(
-        "Send an endpoint nothing more; what is still to be sent waits until it is enabled.",
+        "Send an endpoint nothing more; what is still to be sent waits until it is enabled, for up "
+        f"to {KEPT.days} days after it happened.",
         extensions=allow_change(partner="webhooks:write", admin=MANAGERS),
     )
     async def disable_webhook_endpoint(
@@ -235,7 +229,8 @@ class WebhookMutations:
         return await _switch(info.context, id, on=False)
 
     @change(
-        "Send an endpoint what happens from now on, and what waited since it was disabled.",
+        "Send an endpoint what happens from now on, and what waited since it was disabled and "
+        f"happened in the last {KEPT.days} days.",
         extensions=allow_change(partner="webhooks:write", admin=MANAGERS),
     )
     async def enable_webhook_endpoint(
@@ -259,6 +254,18 @@ def _cursor(node: WebhookEndpoint) -> str:
     return cursor("webhookEndpoint", node.row.id)
 
 
+def _merged(stands: store.Endpoint, input: UpdateWebhookEndpointInput) -> Wanted:
+    topics = {Topic(number) for number in stands.topics}
+    if input.changes is not None:
+        topics = {Topic(wanted.value) for wanted in input.changes.value}
+    return Wanted(
+        stands.url if input.url is None else input.url.value,
+        topics,
+        stands.query if input.query is None else input.query.value,
+        (),
+    )
+
+
 def _checked(info: Info, partner: PartnerTerms, wanted: Wanted) -> Wanted:
     """What is wanted, with the permissions of whoever wants it; raises BadInput."""
     context = info.context
@@ -268,7 +275,8 @@ def _checked(info: Info, partner: PartnerTerms, wanted: Wanted) -> Wanted:
     engine.check(wanted, context.engine.private_hosts)
     if wanted.query is not None:
         check_query(info.schema, viewer_of(partner.code, frozenset(scopes)), wanted.query)
-    return replace(wanted, scopes=scopes)
+    key = viewer.subject if viewer.role == "partner" else ""
+    return replace(wanted, scopes=scopes, saved_by=key or None)
 
 
 async def _switch(context: Context, id: strawberry.ID, *, on: bool) -> WebhookEndpointSaved:

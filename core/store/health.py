@@ -17,6 +17,13 @@ SELECT (SELECT array_agg(name) FROM tortoise_migrations WHERE app = 'core') AS a
 """
 
 
+#: Any row of the outbox will do: they are told within a second or so, and about in their order.
+_UNTOLD = """
+SELECT extract(epoch FROM now() - v.booked_at)::float8
+FROM (SELECT event_id FROM outbox LIMIT 1) o JOIN event v ON v.id = o.event_id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """The migrations that were applied, and the settings with which commits may be lost."""
@@ -31,3 +38,8 @@ async def state(connection: Connection) -> State:
     assert row is not None
     unsafe = [(name, value) for name, value in row["unsafe"] or ()]
     return State(frozenset(row["applied"] or ()), unsafe)
+
+
+async def untold(connection: Connection) -> float:
+    """For how many seconds what is booked has waited to be sent on; 0: nothing waits."""
+    return float(await connection.fetchval(_UNTOLD) or 0)

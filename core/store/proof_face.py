@@ -11,9 +11,9 @@ from core.store.keys import KEY_CONSTRAINTS
 FACE_CONSTRAINTS = {
     "pseudonym_key": "pkey partner_id_fkey key_check",
     "outbox": "kind_check",
-    "webhook_endpoint": "pkey url_check topics_check query_check state_check disabled",
+    "webhook_endpoint": "pkey url_check topics_check query_check state_check disabled saved_by_fkey",
     "webhook_secret": "pkey endpoint_id_fkey number_check secret_check ends",
-    "webhook_delivery": "pkey endpoint_id_fkey state_check attempts_check once about open",
+    "webhook_delivery": "pkey endpoint_id_fkey state_check attempts_check faults_check claims_check once about open",
     "webhook_attempt": "pkey delivery_id_fkey number_check milliseconds_check problem_check",
     **KEY_CONSTRAINTS,
     **EXPORT_CONSTRAINTS,

@@ -6,7 +6,7 @@ loses it to another then. Knows nothing of how one is sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -30,60 +30,76 @@ INSERT INTO webhook_delivery (endpoint_id, event_id, holder_id, redemption_id, t
 SELECT n.a, n.b, n.c, n.d, n.e::smallint[], $6, $6
 FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS n (a, b, c, d, e)
 """
-#: So few of each endpoint, and of those that take what they are sent before the others: no slow or
-#: dead one keeps others waiting.
+#: So few of each endpoint and of each partner, what is due longest first; endpoints whose last attempt
+#: failed come after the others. So no slow or dead one, and no partner, keeps others waiting.
 _CLAIM = """
-WITH due AS (
-    SELECT d.id FROM webhook_endpoint e CROSS JOIN LATERAL (
+WITH candidates AS (
+    SELECT d.id, d.next_at, e.partner_id, $6 - coalesce(b.busy, 0) AS room,
+        coalesce(e.failed_at > e.took_at, e.failed_at IS NOT NULL) AS failed
+    FROM webhook_endpoint e
+    LEFT JOIN unnest($7::int[], $8::int[]) AS b (partner, busy) ON b.partner = e.partner_id
+    CROSS JOIN LATERAL (
         SELECT d.id, d.next_at FROM webhook_delivery d
         WHERE d.endpoint_id = e.id AND d.state = 1 AND d.next_at <= $1
         ORDER BY d.next_at, d.id LIMIT $4 FOR UPDATE SKIP LOCKED
     ) d
-    WHERE e.state = 1 AND e.id <> ALL ($2)
-    ORDER BY e.took_at DESC NULLS LAST, d.next_at LIMIT $5
+    WHERE e.state = 1 AND e.id <> ALL ($2) AND coalesce(b.busy, 0) < $6
+), due AS (
+    SELECT id FROM (
+        SELECT *, row_number() OVER (PARTITION BY partner_id ORDER BY failed, next_at, id) AS place
+        FROM candidates
+    ) c WHERE place <= room ORDER BY failed, next_at, id LIMIT $5
 ), claimed AS (
-    UPDATE webhook_delivery d SET next_at = $1 + $3::interval, attempts = d.attempts + 1
+    UPDATE webhook_delivery d SET next_at = $1 + $3::interval, claims = d.claims + 1
     FROM due WHERE d.id = due.id RETURNING d.*
 )
 SELECT c.id, c.endpoint_id, c.event_id, c.holder_id, c.redemption_id, c.topics, c.created_at,
-    c.attempts, e.partner_id, e.url, e.query, e.scopes, v.kind, v.purchase_id, v.booked_at,
+    c.claims, c.attempts, c.faults, e.partner_id, e.url,
+    -- Whose key has ended is told no more than ids.
+    CASE WHEN k.revoked_at IS NULL AND coalesce(k.expires_at > $1, true) THEN e.query END, e.scopes, v.kind, v.purchase_id, v.booked_at,
     ARRAY (SELECT s.secret FROM webhook_secret s WHERE s.endpoint_id = e.id
         AND (s.ends_at IS NULL OR s.ends_at > $1) ORDER BY s.number DESC)
-FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id LEFT JOIN event v ON v.id = c.event_id
+FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id
+    LEFT JOIN api_key k ON k.id = e.saved_by LEFT JOIN event v ON v.id = c.event_id
 ORDER BY c.id
 """
-#: What became of attempts. One that isn't the last of its delivery any more (it took longer than it
-#: may, and another began) is noted and decides nothing.
+#: What became of attempts. One whose delivery was claimed anew since (it took longer than it may, and
+#: another began) is noted and decides nothing.
 _FINISH = """
 WITH n AS (
     SELECT * FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::timestamptz[],
-        $5::timestamptz[], $6::smallint[], $7::int[], $8::text[], $9::smallint[])
-        AS n (id, attempt, state, next_at, at, status, milliseconds, problem, ends)
+        $5::timestamptz[], $6::smallint[], $7::int[], $8::text[], $9::smallint[], $10::bool[], $11::text[])
+        AS n (id, claim, state, next_at, at, status, milliseconds, problem, ends, ours, url)
 ), d AS (
     UPDATE webhook_delivery d SET state = n.state, next_at = n.next_at,
-        done_at = CASE WHEN n.state <> 1 THEN n.at END
-    FROM n WHERE d.id = n.id AND d.attempts = n.attempt AND d.state = 1
-    RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends
+        done_at = CASE WHEN n.state <> 1 THEN n.at END,
+        attempts = d.attempts + (NOT n.ours)::int, faults = d.faults + n.ours::int
+    FROM n WHERE d.id = n.id AND d.claims = n.claim AND d.state = 1
+    RETURNING d.id, d.endpoint_id, d.created_at, n.state, n.at, n.ends, n.ours, n.url
 ), a AS (
     INSERT INTO webhook_attempt (delivery_id, number, at, status, milliseconds, problem)
     SELECT w.id, coalesce((SELECT max(number) FROM webhook_attempt x WHERE x.delivery_id = w.id), 0)
-            + row_number() OVER (PARTITION BY w.id ORDER BY n.attempt),
+            + row_number() OVER (PARTITION BY w.id ORDER BY n.claim),
         n.at, n.status, n.milliseconds, n.problem
     FROM n JOIN webhook_delivery w ON w.id = n.id
 )
 UPDATE webhook_endpoint e SET took_at = coalesce(o.took, e.took_at),
-    state = coalesce(o.ends, e.state),
-    disabled_at = CASE WHEN o.ends IS NOT NULL THEN o.at ELSE e.disabled_at END
+    failed_at = coalesce(o.failed, e.failed_at),
+    state = CASE WHEN e.url = o.url THEN coalesce(o.ends, e.state) ELSE e.state END,
+    disabled_at = CASE WHEN e.url = o.url AND o.ends IS NOT NULL THEN o.at ELSE e.disabled_at END
 FROM (
-    SELECT d.endpoint_id, max(d.at) FILTER (WHERE d.state = 2) AS took, max(d.at) AS at,
-        -- Given up: the endpoint is too, unless it took something since the delivery was made.
-        min(d.ends) FILTER (WHERE d.ends = 3 OR d.ends = 4 AND NOT EXISTS (
+    SELECT d.endpoint_id, f.url, max(d.at) FILTER (WHERE d.state = 2) AS took, max(d.at) AS at,
+        max(d.at) FILTER (WHERE d.state <> 2 AND NOT d.ours) AS failed,
+        -- Given up: the endpoint is too, unless it took something since the delivery was made. What
+        -- became of an address that it had before is no matter.
+        min(d.ends) FILTER (WHERE d.url = f.url AND (d.ends = 3 OR d.ends = 4 AND NOT EXISTS (
             SELECT FROM d x WHERE x.endpoint_id = d.endpoint_id AND x.state = 2)
-            AND coalesce(f.took_at < d.created_at, true)) AS ends
-    FROM d JOIN webhook_endpoint f ON f.id = d.endpoint_id GROUP BY 1
+            AND coalesce(f.took_at < d.created_at, true))) AS ends
+    FROM d JOIN webhook_endpoint f ON f.id = d.endpoint_id GROUP BY 1, 2
 ) o
 WHERE e.id = o.endpoint_id AND e.state = 1
-    AND (o.took IS NOT NULL OR o.ends IS NOT NULL)
+    AND (o.took IS NOT NULL OR o.failed IS NOT NULL)
+RETURNING e.id, e.partner_id, e.state
 """
 
 
@@ -96,10 +112,19 @@ class Listener(NamedTuple):
     dealt: frozenset[int]
 
 
+class Room(NamedTuple):
+    """How many are claimed at most: of an endpoint, of a partner with what it has, of all."""
+
+    endpoint: int
+    partner: int
+    all: int
+
+
 class Claimed(NamedTuple):
     """A delivery to be tried now, with all that is needed for it.
 
-    `purchase` is the event of the purchase that it is about; `secrets`, the newest first.
+    `claim` tells it from who claimed it before; `attempts` failed so far by its receiver, `faults`
+    here. `purchase` is the event of the purchase that it is about; `secrets`, the newest first.
     """
 
     id: int
@@ -109,7 +134,9 @@ class Claimed(NamedTuple):
     redemption: int | None
     topics: tuple[int, ...]
     created_at: datetime
-    attempt: int
+    claim: int
+    attempts: int
+    faults: int
     partner: int
     url: str
     query: str | None
@@ -121,10 +148,13 @@ class Claimed(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """How an attempt went: what becomes of the delivery, and of its endpoint (`ends`: its state)."""
+    """How an attempt went: what becomes of the delivery, and of its endpoint (`ends`: its state).
+
+    `ours`: what went wrong did so here, and is no failure of the receiver's. `url`: where it went.
+    """
 
     id: int
-    attempt: int
+    claim: int
     state: int
     next_at: datetime | None
     at: datetime
@@ -132,6 +162,16 @@ class Finished(NamedTuple):
     milliseconds: int
     problem: str
     ends: int | None
+    ours: bool
+    url: str
+
+
+class Ended(NamedTuple):
+    """An endpoint that is sent nothing more, and its state."""
+
+    endpoint: int
+    partner: int
+    state: int
 
 
 class Attempt(NamedTuple):
@@ -203,24 +243,40 @@ async def drop(connection: Connection, delivery: int) -> None:
 
 
 async def claim(
-    now: datetime, lease: timedelta, but: Sequence[int], each: int, most: int
+    now: datetime, lease: timedelta, most: Room, but: Sequence[int], busy: Mapping[int, int]
 ) -> list[Claimed]:
-    """Take up what is due of all endpoints but these, so many of each."""
+    """Take up what is due of all endpoints but these; `busy`: what partners have under way."""
     async with reading() as connection:
-        rows = await connection.fetch(_CLAIM, now, list(but), lease, each, most)
+        rows = await connection.fetch(
+            _CLAIM, now, list(but), lease, most.endpoint, most.all, most.partner, list(busy),
+            list(busy.values()),
+        )  # fmt: skip
     found = []
     for row in rows:
         values: list[Any] = list(row.values())
-        for n in (5, 11, 15):
+        for n in (5, 13, 17):
             values[n] = tuple(values[n])
         found.append(Claimed(*values))
     return found
 
 
-async def finish(done: Sequence[Finished]) -> None:
-    """Note how attempts went."""
+async def extend(delivery: int, claim: int, until: datetime) -> bool:
+    """Go on with what was claimed, until then; whether nobody else has claimed it since."""
     async with reading() as connection:
-        await connection.execute(_FINISH, *columns(done, 9))
+        done = await connection.execute(
+            "UPDATE webhook_delivery SET next_at = $3 WHERE id = $1 AND claims = $2 AND state = 1",
+            delivery,
+            claim,
+            until,
+        )
+    return bool(done == "UPDATE 1")
+
+
+async def finish(done: Sequence[Finished]) -> list[Ended]:
+    """Note how attempts went; the endpoints that ended of it."""
+    async with reading() as connection:
+        rows = await connection.fetch(_FINISH, *columns(done, 11))
+    return [Ended(*row) for row in rows if row[2] != 1]
 
 
 _ROW = """
@@ -269,7 +325,8 @@ async def replay(ids: Sequence[int], now: datetime) -> None:
     """Have these sent once more, with attempts anew."""
     async with reading() as connection:
         await connection.execute(
-            "UPDATE webhook_delivery SET state = 1, attempts = 0, next_at = $2, done_at = NULL "
+            "UPDATE webhook_delivery SET state = 1, attempts = 0, faults = 0, claims = claims + 1, "
+            "next_at = $2, done_at = NULL "
             "WHERE id = ANY ($1)",
             list(ids),
             now,

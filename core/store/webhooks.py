@@ -24,15 +24,20 @@ CREATE TABLE webhook_endpoint (
     query text CHECK (length(query) BETWEEN 1 AND 10000),
     -- With which of its permissions the partner's query runs: those of whoever saved it.
     scopes text[] NOT NULL,
+    -- By which of the partner's keys it was saved, if by one: the query isn't asked after that ended.
+    saved_by text REFERENCES api_key (id),
     created_at timestamptz NOT NULL,
     -- 1 enabled, 2 disabled by hand, 3 gone, as the receiver said, 4 failed for days.
     state smallint NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 4),
     disabled_at timestamptz,
     -- When it last took anything.
     took_at timestamptz,
+    -- When an attempt there last failed.
+    failed_at timestamptz,
     CONSTRAINT webhook_endpoint_disabled CHECK ((state = 1) = (disabled_at IS NULL))
 );
 CREATE INDEX webhook_endpoint_of ON webhook_endpoint (partner_id, id);
+CREATE INDEX webhook_endpoint_saved_by ON webhook_endpoint (saved_by);
 CREATE TABLE webhook_secret (
     endpoint_id integer NOT NULL REFERENCES webhook_endpoint (id) ON DELETE CASCADE,
     number integer NOT NULL CHECK (number >= 1),
@@ -55,7 +60,11 @@ CREATE TABLE webhook_delivery (
     created_at timestamptz NOT NULL,
     -- 1 pending, 2 delivered, 3 given up.
     state smallint NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 3),
+    -- Attempts at its receiver that are noted, those that failed here before, and how often it was
+    -- claimed: by this number whoever claims it is told from whoever did before.
     attempts smallint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    faults smallint NOT NULL DEFAULT 0 CHECK (faults >= 0),
+    claims integer NOT NULL DEFAULT 0 CHECK (claims >= 0),
     -- When it is tried next; while it is being tried, when it is tried again if nobody says how it went.
     next_at timestamptz,
     done_at timestamptz,
@@ -83,7 +92,10 @@ GRANT USAGE, SELECT ON SEQUENCE webhook_endpoint_id_seq TO laurels_app;
 
 
 class Endpoint(NamedTuple):
-    """Where a partner wants to be told of what; `until`: when its last but newest secret ends."""
+    """Where a partner wants to be told of what; `until`: when its last but newest secret ends.
+
+    `saved_by` is the key that saved it, if one did, and `ends` when that key ends or ended.
+    """
 
     id: int
     partner: int
@@ -91,16 +103,20 @@ class Endpoint(NamedTuple):
     topics: tuple[int, ...]
     query: str | None
     scopes: tuple[str, ...]
+    saved_by: str | None
     created_at: datetime
     state: int
     disabled_at: datetime | None
     took_at: datetime | None
     until: datetime | None
+    ends: datetime | None
 
 
 _ROW = (
-    "e.id, e.partner_id, e.url, e.topics, e.query, e.scopes, e.created_at, e.state, e.disabled_at, "
-    "e.took_at, (SELECT max(s.ends_at) FROM webhook_secret s WHERE s.endpoint_id = e.id)"
+    "e.id, e.partner_id, e.url, e.topics, e.query, e.scopes, e.saved_by, e.created_at, e.state, "
+    "e.disabled_at, e.took_at, "
+    "(SELECT max(s.ends_at) FROM webhook_secret s WHERE s.endpoint_id = e.id), "
+    "(SELECT least(k.revoked_at, k.expires_at) FROM api_key k WHERE k.id = e.saved_by)"
 )
 
 
@@ -129,11 +145,11 @@ async def add(connection: Connection, given: Endpoint, secret: bytes) -> None:
     """Add an endpoint with its first secret."""
     await connection.execute(
         "WITH e AS (INSERT INTO webhook_endpoint (id, partner_id, url, topics, query, scopes, "
-        "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id, created_at) "
+        "saved_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id, created_at) "
         "INSERT INTO webhook_secret (endpoint_id, number, secret, created_at) "
-        "SELECT id, 1, $8, created_at FROM e",
+        "SELECT id, 1, $9, created_at FROM e",
         given.id, given.partner, given.url, list(given.topics), given.query, list(given.scopes),
-        given.created_at, secret,
+        given.saved_by, given.created_at, secret,
     )  # fmt: skip
 
 
@@ -149,9 +165,9 @@ async def save(connection: Connection, given: Endpoint) -> None:
     """Store an endpoint as it is meant to be now."""
     await connection.execute(
         "UPDATE webhook_endpoint SET url = $2, topics = $3, query = $4, scopes = $5, state = $6, "
-        "disabled_at = $7 WHERE id = $1",
+        "disabled_at = $7, saved_by = $8 WHERE id = $1",
         given.id, given.url, list(given.topics), given.query, list(given.scopes), given.state,
-        given.disabled_at,
+        given.disabled_at, given.saved_by,
     )  # fmt: skip
 
 
@@ -190,6 +206,16 @@ async def read(ids: Sequence[int]) -> dict[int, Endpoint]:
             f"SELECT {_ROW} FROM webhook_endpoint e WHERE e.id = ANY ($1)", list(ids)
         )
     return {row[0]: _of(row) for row in rows}
+
+
+async def saved_by(key: str) -> list[int]:
+    """The endpoints with a query that this key saved."""
+    async with reading() as connection:
+        rows = await connection.fetch(
+            "SELECT id FROM webhook_endpoint WHERE saved_by = $1 AND query IS NOT NULL ORDER BY id",
+            key,
+        )
+    return [row[0] for row in rows]
 
 
 async def listed(partner: int | None, after: int, limit: int) -> list[Endpoint]:

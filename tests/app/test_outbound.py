@@ -12,9 +12,10 @@ from pathlib import Path
 import httpcore
 import pytest
 
-from app.outbound import ForbiddenAddressError, Guarded, Outbound, patience_of
+from app.outbound import EACH_LOOKS, ForbiddenAddressError, Guarded, Outbound, patience_of
 from core.webhooks import headers, new_secret, shown_secret
 from tests.app.certificates import Certificates
+from tests.app.working import PATIENCE
 from tests.core.test_webhooks import NOT_PUBLIC, verify
 
 PUBLIC = "93.184.215.14"
@@ -110,6 +111,82 @@ async def test_the_next_address_is_tried_where_one_refuses() -> None:
         await Guarded((), Names(["1.1.1.1"]), backend).connect_tcp("a.example", 443)
 
 
+# --- names that nobody answers for ----------------------------------------------------------------
+
+
+class SlowNames:
+    """Answers for `dead.…` when it is let go, for others at once; counts who waits at most."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.waiting = self.most = 0
+        self.begun, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Loopback, sooner or later."""
+        del port
+        self.asked.append(host)
+        self.begun.set()
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        if host.startswith("dead"):
+            await self.let_go.wait()
+        self.waiting -= 1
+        return ["127.0.0.1"]
+
+
+async def test_one_partners_dead_names_keep_no_other_waiting() -> None:
+    names = SlowNames()
+    dead = [f"dead{n}.example" for n in range(40)]
+    outbound = Outbound({"tester", *dead}, resolve=names, longest_look=PATIENCE)
+    async with receiver(answered("200 OK")) as (port, _):
+        lost = [
+            asyncio.create_task(outbound.post(1, f"http://{host}:{port}/", {}, b""))
+            for host in dead
+        ]
+        told = await outbound.post(2, f"http://tester:{port}/", {}, b"{}")
+        assert told.status == 200
+        assert sorted(names.asked) == sorted(
+            [*dead[:EACH_LOOKS], "tester"]
+        )  # few of the one's at a time
+        names.let_go.set()
+        assert [reply.status for reply in await asyncio.gather(*lost)] == [200] * len(dead)
+    assert names.most <= EACH_LOOKS + 1
+    assert len(names.asked) == len(dead) + 1
+    await outbound.close()
+
+
+async def test_a_host_is_looked_up_once_for_all_who_wait() -> None:
+    names = SlowNames()
+    outbound = Outbound({"dead"}, resolve=names, longest_look=PATIENCE)
+    async with receiver(answered("200 OK")) as (port, got):
+        posts = [
+            asyncio.create_task(outbound.post(1, f"http://dead:{port}/", {}, b"")) for _ in range(9)
+        ]
+        await names.begun.wait()
+        names.let_go.set()
+        assert [reply.status for reply in await asyncio.gather(*posts)] == [200] * 9
+        assert (names.asked, len(got)) == (["dead"], 9)
+        assert (await outbound.post(1, f"http://dead:{port}/", {}, b"")).status == 200
+        assert names.asked == ["dead", "dead"]  # and anew for the next connection
+    await outbound.close()
+
+
+async def test_a_name_has_a_limit_of_its_own() -> None:
+    """The receiver's begins once its host is known: how long that took isn't its affair."""
+    outbound = Outbound({"dead"}, resolve=SlowNames(), longest_look=0.02)
+    reply = await outbound.post(1, "http://dead/", {}, b"")
+    await outbound.close()
+    assert (reply.status, reply.problem) == (None, "the host isn't known within 0.02 seconds")
+    names = SlowNames()
+    outbound = Outbound({"dead"}, resolve=names, longest=0, longest_look=PATIENCE)
+    post = asyncio.create_task(outbound.post(1, "http://dead/", {}, b""))
+    await names.begun.wait()
+    names.let_go.set()
+    assert (await post).problem == "no answer within 0 seconds"
+    await outbound.close()
+
+
 # --- what a receiver sees, and how it answers -----------------------------------------------------
 
 
@@ -155,7 +232,7 @@ async def post(
     given = {"resolve": Names(["127.0.0.1"]), **more}
     outbound = Outbound(frozenset(private), **given)  # type: ignore[arg-type]  # by name
     try:
-        reply = await outbound.post(url, {"x-y": "z"}, b'{"a":1}')
+        reply = await outbound.post(1, url, {"x-y": "z"}, b'{"a":1}')
     finally:
         await outbound.close()
     return reply.status, reply.problem, reply.patience
@@ -225,7 +302,7 @@ async def test_the_certificate_must_be_the_names_own(tmp_path: Path) -> None:
         async with receiver(answered("200 OK"), made.server(name)) as (port, got):
             outbound = Outbound({"tester"}, trust=made.trusting(), resolve=Names(["127.0.0.1"]))
             said = headers("msg_1", NOW, b"{}", [secret])
-            reply = await outbound.post(f"https://tester:{port}/", said, b"{}")
+            reply = await outbound.post(1, f"https://tester:{port}/", said, b"{}")
             await outbound.close()
         assert (reply.status == 200) is good
         assert len(got) == good

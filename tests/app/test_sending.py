@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from strawberry import Schema
 from structlog.testing import capture_logs
 
 from app import sending
@@ -16,6 +17,7 @@ from core import dispatching, endpoints
 from core.endpoints import Request, Wanted
 from core.posting import Engine
 from core.webhooks import Topic
+from schema.build import build_schema
 from tests.app.test_outbound import answered, receiver
 from tests.app.working import PATIENCE
 from tests.core.test_webhooks import verify
@@ -109,3 +111,24 @@ async def test_it_goes_on_after_whatever_happens(
         ("warning", "OSError('gone')"),
         ("error", None),
     ]
+
+
+async def test_it_begins_anew_where_it_could_not_begin(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or where it ended beside its work, as its schema or its certificates may have it."""
+    await enrol_cards(["1"])
+    await engine.record_purchases([receipt(engine, "R1", "1")], NOW)
+    failures = [RuntimeError("odd")]
+
+    def failing() -> Schema:
+        if failures:
+            raise failures.pop(0)
+        return build_schema()
+
+    monkeypatch.setattr(sending, "build_schema", failing)
+    with capture_logs() as told:
+        async with sent(engine) as task:
+            await until("SELECT count(*) FROM outbox", 0)
+            assert not task.done()
+    assert [line["log_level"] for line in told] == ["error"]

@@ -367,6 +367,8 @@ CONSTRAINTS = {
         "CHECK ((((state = 1) = (next_at IS NOT NULL)) AND ((state = 1) = (done_at IS NULL))))",
         "CHECK (((state >= 1) AND (state <= 3)))",
         "CHECK ((attempts >= 0))",
+        "CHECK ((claims >= 0))",
+        "CHECK ((faults >= 0))",
         ENDPOINT,
         "PRIMARY KEY (id)",
         "UNIQUE (endpoint_id, event_id)",
@@ -377,6 +379,7 @@ CONSTRAINTS = {
         "CHECK (((state = 1) = (disabled_at IS NULL)))",
         "CHECK (((state >= 1) AND (state <= 4)))",
         "CHECK (((url ~ '^https?://'::text) AND (length(url) <= 1000)))",
+        "FOREIGN KEY (saved_by) REFERENCES api_key(id)",
         "PRIMARY KEY (id)",
     },
     "webhook_secret": {

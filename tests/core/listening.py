@@ -57,6 +57,7 @@ class Receiver:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     got: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
 
+    begun: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     answered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     def sender(self) -> Sender:
@@ -67,10 +68,12 @@ class Receiver:
         """The event's number stands for what is told."""
         return Payload({"event": claimed.event}, None)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def post(self, partner: int, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """One post."""
+        del partner
         host = url.split("/")[2]
         self.got.append((host, headers, body))
+        self.begun.put_nowait(host)
         if host in self.held:
             await self.held[host].wait()
         answer = self.answers.get(host, 204)

@@ -223,7 +223,7 @@ async def test_what_a_dead_process_had_claimed_is_sent_by_another(engine: Engine
     assert await turn(other.sender()) == 0
     clock.tick(seconds=1)
     assert await turn(other.sender()) == 1
-    assert await sent("state, attempts") == [(DeliveryState.DELIVERED, 2)]
+    assert await sent("state, attempts, claims") == [(DeliveryState.DELIVERED, 1, 2)]
 
 
 async def test_who_is_stopped_notes_what_has_ended(engine: Engine) -> None:
@@ -248,11 +248,12 @@ async def test_who_comes_back_late_decides_nothing(engine: Engine) -> None:
     (number,) = await queue((await listen(GROCER, NOW)).endpoint.id)
     late = slow.sender()
     await late.turn()
+    await slow.begun.get()
     clock.at += LEASE
     assert await turn(quick.sender()) == 1
     release.set()
     await late.idle()
-    assert await sent(STATE) == [(DeliveryState.DELIVERED, 2, None, clock())]
+    assert await sent(STATE) == [(DeliveryState.DELIVERED, 1, None, clock())]
     (delivery,) = (await store.read([number])).values()
     assert [a.status for a in delivery.attempts] == [204, 500]
 
@@ -332,15 +333,18 @@ async def test_sent_once_more_it_has_its_attempts_anew(engine: Engine) -> None:
 
 def test_judged_by_the_reply_alone() -> None:
     claimed = store.Claimed(
-        1, 2, None, None, None, (), NOW, 3, 1, "https://a.example/", None, (), None, None, None, ()
-    )
+        1, 2, None, None, None, (), NOW, 7, 2, 0, 1, "https://a.example/", None, (), None, None,
+        None, (),
+    )  # fmt: skip
     good = judge(claimed, Reply(200, 5), NOW, 0.0)
-    assert good == (1, 3, DeliveryState.DELIVERED, None, NOW, 200, 5, "", None)
+    assert good == (1, 7, DeliveryState.DELIVERED, None, NOW, 200, 5, "", None, False, claimed.url)
     none = judge(claimed, Reply(None, 5, "x" * 500), NOW, 0.0)
     assert none[2:4] == (DeliveryState.PENDING, NOW + WAITS[2])
     assert none.problem == "x" * 200
-    last = judge(claimed._replace(attempt=ATTEMPTS), Reply(302, 5), NOW, 0.0)
+    last = judge(claimed._replace(attempts=ATTEMPTS - 1), Reply(302, 5), NOW, 0.0)
     assert last == (
-        1, ATTEMPTS, DeliveryState.FAILED, None, NOW, 302, 5, "it was answered 302",
-        EndpointState.FAILING,
+        1, 7, DeliveryState.FAILED, None, NOW, 302, 5, "it was answered 302",
+        EndpointState.FAILING, False, claimed.url,
     )  # fmt: skip
+    ours = judge(claimed._replace(faults=ATTEMPTS - 1), Reply(None, 0, "x", ours=True), NOW, 0.0)
+    assert (ours.state, ours.ends, ours.ours) == (DeliveryState.FAILED, None, True)

@@ -10,8 +10,8 @@ from core.sender import Sender
 from tests.core.listening import Receiver
 from tests.schema.client import Client
 
-_ENDPOINT = """endpoint { id url changes query scopes state disabledAt deliveredAt oldSecretUntil
-  partner { code } }"""
+_ENDPOINT = """endpoint { id url changes query scopes queryEndsAt state disabledAt deliveredAt
+  oldSecretUntil partner { code } }"""
 _ERROR = "... on Error { code message path }"
 CREATE = f"""mutation($input: CreateWebhookEndpointInput!) {{
   createWebhookEndpoint(input: $input) {{
