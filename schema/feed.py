@@ -58,7 +58,17 @@ class Seen(Generic[K]):
 class Follower(Generic[K]):
     """One that is told of changes until it leaves; used by `with`. One at a time may `look`."""
 
-    __slots__ = ("_anew", "_due", "_feed", "_keys", "_pick", "_place", "_until", "_waiting")
+    __slots__ = (
+        "_anew",
+        "_due",
+        "_feed",
+        "_keys",
+        "_pick",
+        "_place",
+        "_second",
+        "_waiting",
+        "until",
+    )
 
     def __init__(self, feed: Feed, place: Place, pick: Callable[[Change], Iterable[K]]) -> None:
         self._feed = feed
@@ -67,7 +77,9 @@ class Follower(Generic[K]):
         self._keys: dict[K, None] = {}
         self._anew = False
         self._due = False
-        self._until: int | None = None
+        #: As it was told to `extend`: this, too, may be past while there is much to tell.
+        self.until: datetime | None = None
+        self._second: int | None = None
         self._waiting: asyncio.Future[None] | None = None
 
     def __enter__(self) -> Follower[K]:
@@ -96,9 +108,10 @@ class Follower(Generic[K]):
 
     def extend(self, until: datetime | None) -> None:
         """Be told `due` at this instant (to the second, late rather than early); None: never."""
-        before, self._until = self._until, None if until is None else int(until.timestamp()) + 1
-        if before != self._until:
-            self._feed._move(self, before, self._until)
+        self.until = until
+        before, self._second = self._second, None if until is None else int(until.timestamp()) + 1
+        if before != self._second:
+            self._feed._move(self, before, self._second)
 
     def _tell(self, change: Change) -> None:
         if self._anew:
@@ -115,7 +128,7 @@ class Follower(Generic[K]):
         self._wake()
 
     def _expire(self) -> None:
-        self._until, self._due = None, True
+        self._second, self._due = None, True
         self._wake()
 
     def _wake(self) -> None:
