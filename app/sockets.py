@@ -8,7 +8,7 @@ stay bounded when it doesn't read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,7 +45,7 @@ from strawberry.types.unset import UNSET, UnsetType
 from app.callers import Ask, Callers
 from app.tokens import TokenError
 from schema.build import Schema
-from schema.context import ANONYMOUS, Context, Viewer
+from schema.context import Context
 from schema.masking import answer, unexpected
 
 #: A message's bytes; batches go over HTTP.
@@ -63,12 +63,12 @@ _TOO_BIG = 1009
 
 @dataclass
 class Session:
-    """One socket: what came with it, and who it is once that was said."""
+    """One socket: what came with it, and how it is counted off once it said who it is."""
 
     request: HTTPConnection
     connection_params: dict[str, Any] | None = None
     ask: Ask | None = None
-    viewer: Viewer = ANONYMOUS
+    leave: Callable[[], None] | None = None
 
 
 class TooManyError(Exception):
@@ -339,9 +339,9 @@ class Sockets(GraphQL[Session, None]):
             raise ConnectionRejectionError from None
         if viewer.role == "anonymous":
             raise ConnectionRejectionError
-        if not self.callers.enter(viewer):
+        context.leave = self.callers.enter(context.request, viewer)
+        if context.leave is None:
             raise TooManyError
-        context.viewer = viewer
         nothing: UnsetType = UNSET  # said with the acknowledgement
         return nothing
 
@@ -360,6 +360,6 @@ class Sockets(GraphQL[Session, None]):
 
     def leave(self, context: Session) -> None:
         """Count a socket no more."""
-        if context.viewer.role != "anonymous":
-            self.callers.leave(context.viewer)
-            context.viewer = ANONYMOUS
+        if context.leave is not None:
+            context.leave()
+            context.leave = None
