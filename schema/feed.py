@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -21,6 +22,10 @@ K = TypeVar("K", bound=Hashable)
 
 #: Things that one follower is told of apart; of more it is told to look at everything anew.
 MOST_KEYS = 1000
+#: Whoever looks anew reads the database: after a break all do so in this many parts, a tick of the
+#: clock apart, but no part is smaller than the other number.
+PARTS = 5
+AT_ONCE = 100
 
 
 class Change(NamedTuple):
@@ -119,13 +124,12 @@ class Follower(Generic[K]):
         for key in self._pick(change):
             self._keys.setdefault(key)
         if len(self._keys) > MOST_KEYS:
-            self._miss()
-        elif self._keys:
+            self._forget()
+        if self._keys or self._anew:
             self._wake()
 
-    def _miss(self) -> None:
+    def _forget(self) -> None:
         self._keys, self._anew = {}, True
-        self._wake()
 
     def _expire(self) -> None:
         self._second, self._due = None, True
@@ -143,6 +147,8 @@ class Feed:
     def __init__(self) -> None:
         self._places: dict[Place, dict[Follower[Any], None]] = {}
         self._seconds: dict[int, dict[Follower[Any], None]] = {}
+        self._late: dict[Follower[Any], None] = {}
+        self._part = AT_ONCE
 
     @property
     def followers(self) -> int:
@@ -168,15 +174,26 @@ class Feed:
                     follower._tell(change)
 
     def miss(self) -> None:
-        """Something may not have been heard: all look anew."""
-        for follower in self._all():
-            follower._miss()
+        """Something may not have been heard: all look anew, the first part of them at once."""
+        # Whoever waits from a break before comes first: breaks may follow each other fast.
+        self._late = dict.fromkeys([*self._late, *self._all()])
+        self._part = max(AT_ONCE, -(-len(self._late) // PARTS))
+        for follower in self._late:
+            follower._forget()
+        self._wake_some()
 
     def expire(self, now: datetime) -> None:
-        """Tell those whose time is up."""
+        """Tell those whose time is up, and the next of those that look anew."""
+        self._wake_some()
         for second in [s for s in self._seconds if s <= now.timestamp()]:
             for follower in self._seconds.pop(second):
                 follower._expire()
+
+    def _wake_some(self) -> None:
+        for follower in list(islice(self._late, self._part)):
+            del self._late[follower]
+            if follower._anew:  # else it has looked meanwhile
+                follower._wake()
 
     def _all(self) -> Iterator[Follower[Any]]:
         for followers in self._places.values():
@@ -188,6 +205,7 @@ class Feed:
     def _remove(self, place: Place, follower: Follower[Any]) -> None:
         followers = self._places[place]
         del followers[follower]
+        self._late.pop(follower, None)
         if not followers:
             del self._places[place]
 
