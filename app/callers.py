@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 
 from starlette.requests import HTTPConnection
@@ -16,6 +17,7 @@ from app.tokens import TokenError
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
 from schema.feed import Feed
+from schema.rates import caller
 
 #: Sockets and streams of one caller: a member's devices, a partner's tills.
 MOST_EACH = 200
@@ -43,18 +45,18 @@ class Callers:
         """How many are open."""
         return self._open.total()
 
-    def enter(self, viewer: Viewer) -> bool:
-        """Count one more; False where there are too many already."""
-        if self._open[viewer.caller] >= self.most_each or self.count >= self.most_open:
-            return False
-        self._open[viewer.caller] += 1
-        return True
+    def enter(self, request: HTTPConnection, viewer: Viewer) -> Callable[[], None] | None:
+        """Count one more, to be counted off by what this gives; None where there are too many."""
+        name = caller(viewer, _address(request))
+        if self._open[name] >= self.most_each or self.count >= self.most_open:
+            return None
+        self._open[name] += 1
+        return partial(self._leave, name)
 
-    def leave(self, viewer: Viewer) -> None:
-        """Count one less."""
-        self._open[viewer.caller] -= 1
-        if not self._open[viewer.caller]:
-            del self._open[viewer.caller]
+    def _leave(self, name: str) -> None:
+        self._open[name] -= 1
+        if not self._open[name]:
+            del self._open[name]
 
     async def of(self, request: HTTPConnection) -> Context:
         """The context of one request, by its credentials. Raises TokenError."""
@@ -83,6 +85,10 @@ class Callers:
             self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
             request_id=request.state.request_id, reason=reason or None,
             export_link=links(self.trust.secrets),
-            # As the server says, which knows which proxies to believe.
-            address=request.client.host if request.client else "",
+            address=_address(request),
         )  # fmt: skip
+
+
+def _address(request: HTTPConnection) -> str:
+    # As the server says, which knows which proxies to believe.
+    return request.client.host if request.client else ""

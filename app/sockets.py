@@ -8,7 +8,7 @@ stay bounded when it doesn't read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +33,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    CompleteMessage,
+    Message,
+    SubscribeMessage,
+)
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET, UnsetType
@@ -41,7 +45,7 @@ from strawberry.types.unset import UNSET, UnsetType
 from app.callers import Ask, Callers
 from app.tokens import TokenError
 from schema.build import Schema
-from schema.context import ANONYMOUS, Context, Viewer
+from schema.context import Context
 from schema.masking import answer, unexpected
 
 #: A message's bytes; batches go over HTTP.
@@ -59,12 +63,12 @@ _TOO_BIG = 1009
 
 @dataclass
 class Session:
-    """One socket: what came with it, and who it is once that was said."""
+    """One socket: what came with it, and how it is counted off once it said who it is."""
 
     request: HTTPConnection
     connection_params: dict[str, Any] | None = None
     ask: Ask | None = None
-    viewer: Viewer = ANONYMOUS
+    leave: Callable[[], None] | None = None
 
 
 class TooManyError(Exception):
@@ -126,10 +130,12 @@ class Running(Operation[Session, None]):
 
     async def send_initial_errors(self, errors: list[GraphQLError]) -> None:
         """It ends by these errors."""
+        await self.send_operation_message(self.refusal(errors))
+
+    def refusal(self, errors: list[GraphQLError]) -> Message:
+        """The message by which it ends so."""
         payload = answer(ExecutionResult(data=None, errors=errors)).get("errors", [])
-        await self.send_operation_message(
-            cast("Message", {"id": self.id, "type": "error", "payload": payload})
-        )
+        return cast("Message", {"id": self.id, "type": "error", "payload": payload})
 
     async def send_next(self, execution_result: ExecutionResult) -> None:
         """One result of it."""
@@ -143,6 +149,11 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
     """The protocol on one socket."""
 
     view: Sockets
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        #: What an operation holds it holds until its last message is sent, or it is called off.
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def handle_message(self, message: Message) -> None:
         """Refuse what isn't shaped like a message, whatever it is."""
@@ -165,22 +176,29 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
         running = Running(
             self, number, payload["query"], payload.get("variables"), payload.get("operationName")
         )
+        if len(self._tasks) >= MOST_OPERATIONS:
+            # Said from here: whoever doesn't read it isn't read either.
+            return await self.send_message(running.refusal([_too_many()]))
         running.extensions = cast("dict[str, Any] | None", payload.get("extensions"))
         # Before anything else may be done, so that it can be called off from now on.
         self.operations[number] = running
         running.task = asyncio.create_task(self.run_operation(running))
+        self._tasks.add(running.task)
+        running.task.add_done_callback(self._tasks.discard)
         running.task.add_done_callback(self._task_done)
         return None
+
+    async def handle_complete(self, message: CompleteMessage) -> None:
+        """Call an operation off; until it has let go of what it holds, no more is read."""
+        running = self.operations.get(message["id"])
+        await super().handle_complete(message)
+        if running is not None and running.task is not None and running.task.cancelling():
+            await asyncio.wait([running.task])
 
     async def run_operation(self, operation: Operation[Session, None]) -> None:
         """Run an operation to its end, on a context of its own."""
         assert isinstance(operation, Running)
         try:
-            if len(self.operations) > MOST_OPERATIONS:
-                raise GraphQLError(
-                    f"a socket has at most {MOST_OPERATIONS} operations at once",
-                    extensions={"code": "TOO_MANY_OPERATIONS"},
-                )
             await self._run(operation)
         except WebSocketDisconnected:
             return
@@ -230,6 +248,13 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
             await super().shutdown()
         finally:
             self.view.leave(self.context)
+
+
+def _too_many() -> GraphQLError:
+    return GraphQLError(
+        f"a socket has at most {MOST_OPERATIONS} operations at once",
+        extensions={"code": "TOO_MANY_OPERATIONS"},
+    )
 
 
 def ended(result: ExecutionResult) -> bool:
@@ -314,9 +339,9 @@ class Sockets(GraphQL[Session, None]):
             raise ConnectionRejectionError from None
         if viewer.role == "anonymous":
             raise ConnectionRejectionError
-        if not self.callers.enter(viewer):
+        context.leave = self.callers.enter(context.request, viewer)
+        if context.leave is None:
             raise TooManyError
-        context.viewer = viewer
         nothing: UnsetType = UNSET  # said with the acknowledgement
         return nothing
 
@@ -335,6 +360,6 @@ class Sockets(GraphQL[Session, None]):
 
     def leave(self, context: Session) -> None:
         """Count a socket no more."""
-        if context.viewer.role != "anonymous":
-            self.callers.leave(context.viewer)
-            context.viewer = ANONYMOUS
+        if context.leave is not None:
+            context.leave()
+            context.leave = None

@@ -75,10 +75,11 @@ class Streams:
         """The answer that streams the results of an operation. Raises TokenError."""
         ask = partial(self.callers.trust.viewer, request.headers)
         viewer = await ask()
-        if not self.callers.enter(viewer):
-            return failure(429, "too many streams are open", {"retry-after": "30"})
         context = await self.callers.following(request, ask)
-        leave = partial(self.callers.leave, viewer)
+        # Last of all that may fail: whoever is counted from here on is counted off at the end.
+        leave = self.callers.enter(request, viewer)
+        if leave is None:
+            return failure(429, "too many streams are open", {"retry-after": "30"})
         results = self._results(asked, context)
         return Events(results, context, leave, self._stopping, self.keep_alive)
 
@@ -121,6 +122,12 @@ class Events(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the operation is complete, the client has gone or the server stops."""
+        try:
+            await self._stream(receive, send)
+        finally:
+            self._leave()
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
         tasks: list[asyncio.Task[Any]] = []
         try:
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
@@ -139,7 +146,6 @@ class Events(Response):
                 task.cancel()  # but a change goes on, whoever has gone
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._results.aclose()
-            self._leave()
 
     async def _pump(self, send: Send) -> None:
         """All steps of an operation in one task: what it holds may belong to that."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -39,7 +39,8 @@ MIGRATION_NAMES = tuple(
 _MIGRATION_LOCK = 5287357
 #: Seconds until a lost channel is tried again.
 _AGAIN = 1.0
-#: Seconds after which a channel on which nothing is told is asked whether it is still there.
+#: Seconds after which a channel on which nothing is told is asked whether it is still there, and
+#: those in which it says so.
 _ASK = 30.0
 _log = structlog.get_logger("laurels.db")
 #: One connection more, see `aside`.
@@ -243,7 +244,7 @@ async def heard(url: str, channel: str, tell: Callable[[], Awaitable[None]]) -> 
         while not connection.is_closed():
             told.clear()
             await tell()
-            await told.wait()
+            await _happened(connection, told)
 
     await _for_ever(url, channel, listen)
 
@@ -261,15 +262,22 @@ async def overheard(
         connection.add_termination_listener(lambda _: lost.set())
         await connection.add_listener(channel, lambda *told: take(str(told[3])))
         miss()
-        while not connection.is_closed():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_ASK):
-                    await lost.wait()
-            if not connection.is_closed():
-                # A connection can be lost without a word, and a silent channel looks the same.
-                await connection.execute("SELECT 1", timeout=_ASK)
+        await _happened(connection, lost)
 
     await _for_ever(url, channel, listen)
+
+
+async def _happened(connection: Connection, event: asyncio.Event) -> None:
+    """Wait until something happens on a channel. Raises one of PASSING where it is lost instead.
+
+    A connection can be lost without a word, and a silent channel looks the same.
+    """
+    while not event.is_set():
+        try:
+            async with asyncio.timeout(_ASK):
+                await event.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1")
 
 
 async def _for_ever(
@@ -281,7 +289,7 @@ async def _for_ever(
     while True:
         connection: Connection | None = None
         try:
-            connection = await asyncpg.connect(url)
+            connection = await asyncpg.connect(url, command_timeout=_ASK)
             await listen(connection)
         except PASSING as error:
             if me.cancelling():  # lost while stopping: that came as an error instead

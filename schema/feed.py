@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -21,6 +22,10 @@ K = TypeVar("K", bound=Hashable)
 
 #: Things that one follower is told of apart; of more it is told to look at everything anew.
 MOST_KEYS = 1000
+#: Whoever looks anew reads the database: after a break all do so in this many parts, a tick of the
+#: clock apart, but no part is smaller than the other number.
+PARTS = 5
+AT_ONCE = 100
 
 
 class Change(NamedTuple):
@@ -58,7 +63,17 @@ class Seen(Generic[K]):
 class Follower(Generic[K]):
     """One that is told of changes until it leaves; used by `with`. One at a time may `look`."""
 
-    __slots__ = ("_anew", "_due", "_feed", "_keys", "_pick", "_place", "_until", "_waiting")
+    __slots__ = (
+        "_anew",
+        "_due",
+        "_feed",
+        "_keys",
+        "_pick",
+        "_place",
+        "_second",
+        "_waiting",
+        "until",
+    )
 
     def __init__(self, feed: Feed, place: Place, pick: Callable[[Change], Iterable[K]]) -> None:
         self._feed = feed
@@ -67,7 +82,9 @@ class Follower(Generic[K]):
         self._keys: dict[K, None] = {}
         self._anew = False
         self._due = False
-        self._until: int | None = None
+        #: As it was told to `extend`: this, too, may be past while there is much to tell.
+        self.until: datetime | None = None
+        self._second: int | None = None
         self._waiting: asyncio.Future[None] | None = None
 
     def __enter__(self) -> Follower[K]:
@@ -96,9 +113,10 @@ class Follower(Generic[K]):
 
     def extend(self, until: datetime | None) -> None:
         """Be told `due` at this instant (to the second, late rather than early); None: never."""
-        before, self._until = self._until, None if until is None else int(until.timestamp()) + 1
-        if before != self._until:
-            self._feed._move(self, before, self._until)
+        self.until = until
+        before, self._second = self._second, None if until is None else int(until.timestamp()) + 1
+        if before != self._second:
+            self._feed._move(self, before, self._second)
 
     def _tell(self, change: Change) -> None:
         if self._anew:
@@ -106,16 +124,15 @@ class Follower(Generic[K]):
         for key in self._pick(change):
             self._keys.setdefault(key)
         if len(self._keys) > MOST_KEYS:
-            self._miss()
-        elif self._keys:
+            self._forget()
+        if self._keys or self._anew:
             self._wake()
 
-    def _miss(self) -> None:
+    def _forget(self) -> None:
         self._keys, self._anew = {}, True
-        self._wake()
 
     def _expire(self) -> None:
-        self._until, self._due = None, True
+        self._second, self._due = None, True
         self._wake()
 
     def _wake(self) -> None:
@@ -130,6 +147,8 @@ class Feed:
     def __init__(self) -> None:
         self._places: dict[Place, dict[Follower[Any], None]] = {}
         self._seconds: dict[int, dict[Follower[Any], None]] = {}
+        self._late: dict[Follower[Any], None] = {}
+        self._part = AT_ONCE
 
     @property
     def followers(self) -> int:
@@ -155,15 +174,26 @@ class Feed:
                     follower._tell(change)
 
     def miss(self) -> None:
-        """Something may not have been heard: all look anew."""
-        for follower in self._all():
-            follower._miss()
+        """Something may not have been heard: all look anew, the first part of them at once."""
+        # Whoever waits from a break before comes first: breaks may follow each other fast.
+        self._late = dict.fromkeys([*self._late, *self._all()])
+        self._part = max(AT_ONCE, -(-len(self._late) // PARTS))
+        for follower in self._late:
+            follower._forget()
+        self._wake_some()
 
     def expire(self, now: datetime) -> None:
-        """Tell those whose time is up."""
+        """Tell those whose time is up, and the next of those that look anew."""
+        self._wake_some()
         for second in [s for s in self._seconds if s <= now.timestamp()]:
             for follower in self._seconds.pop(second):
                 follower._expire()
+
+    def _wake_some(self) -> None:
+        for follower in list(islice(self._late, self._part)):
+            del self._late[follower]
+            if follower._anew:  # else it has looked meanwhile
+                follower._wake()
 
     def _all(self) -> Iterator[Follower[Any]]:
         for followers in self._places.values():
@@ -175,6 +205,7 @@ class Feed:
     def _remove(self, place: Place, follower: Follower[Any]) -> None:
         followers = self._places[place]
         del followers[follower]
+        self._late.pop(follower, None)
         if not followers:
             del self._places[place]
 

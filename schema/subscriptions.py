@@ -85,8 +85,7 @@ async def _authorise(context: Context, follower: Follower[K]) -> None:
 async def _begin(context: Context, follower: Follower[K]) -> None:
     """A message of its own begins: a new instant, and nothing known from the one before."""
     context.renew()
-    until = context.viewer.until
-    if until is not None and until <= context.instant:
+    if follower.until is not None and follower.until <= context.instant:
         await _authorise(context, follower)
 
 

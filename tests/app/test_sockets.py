@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import asyncpg
@@ -20,7 +19,7 @@ from app import sockets
 from core.db import Connection, transaction
 from tests.schema.client import ENROL, Client
 from tests.schema.conftest import api as _api
-from tests.schema.wire import Live, Wire, holder_of, live, until
+from tests.schema.wire import Live, Wire, live, until
 
 api = _api
 ADMIN = "admin:root"
@@ -257,22 +256,6 @@ async def test_what_is_wrong_with_one_operation_ends_that_one_alone(served: Live
         await served.followed(1)
 
 
-async def test_a_socket_has_so_many_operations_at_once(
-    served: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sockets, "MOST_OPERATIONS", 3)
-    async with served.open(ADMIN) as wire:
-        for n in range(3):
-            await wire.subscribe(str(n), FOLLOW)
-        await served.followed(3)
-        await wire.subscribe("x", FOLLOW)
-        assert (await wire.error("x"))["extensions"]["code"] == "TOO_MANY_OPERATIONS"
-        await wire.send({"id": "0", "type": "complete"})
-        await served.followed(2)
-        await wire.subscribe("x", FOLLOW)
-        await served.followed(3)
-
-
 async def test_a_caller_has_so_many_sockets_at_once(api: Client) -> None:
     """And one who has them all takes nothing from others."""
     member = api.member(await api.enrol("1"))
@@ -298,51 +281,6 @@ async def test_no_foreign_page_opens_a_socket(served: Live) -> None:
             async with served.open(None, origin=Origin(origin)):
                 pass
         assert refused.value.response.status_code == 403
-
-
-async def test_a_client_that_doesnt_read_costs_a_bounded_amount(served: Live) -> None:
-    """Beside it one that reads is told of everything: far more than may wait for the first."""
-    member = await served.api.enrol("1")
-    holder = holder_of(member)
-    wide = " ".join(f"as_long_as_three_of_its_kind_{n}: __typename" for n in range(50))
-    query = (
-        "subscription($m: MemberBy) { tierChanged(member: $m) { "
-        f"{wide} ladder {{ tiers {{ name benefits }} }} }} }}"
-    )
-    ladder = min(served.api.engine.rulebook.ladders)
-    async with served.open(ADMIN) as lazy, served.open(ADMIN) as reader:
-        connections: list[Any] = [*served.server.server_state.connections]
-        # What the kernel takes for a client isn't the server's, and is made small here.
-        for connection in connections:
-            connection.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
-        for wire in (lazy, reader):
-            await wire.subscribe("1", query, m={"id": member})
-            for _ in served.api.engine.rulebook.ladders:
-                await wire.next()
-        lazy.socket.transport.pause_reading()
-        size, most, rounds = 0, 0, 0
-        while all(c.writable.is_set() for c in connections) or rounds < 100:
-            served.tell(holder, ladders=(ladder,))
-            size += len(json.dumps(await reader.receive()))
-            most = max(most, *(c.transport.get_write_buffer_size() for c in connections))
-            rounds += 1
-        assert rounds < 5000
-        limit = 64 * 1024 + 2 * size // rounds  # until the transport says stop, and a message
-        assert most < limit
-        assert size > most
-        for _ in range(200):
-            served.tell(holder, ladders=(ladder,))
-            size += len(json.dumps(await reader.receive()))
-            most = max(most, *(c.transport.get_write_buffer_size() for c in connections))
-        assert most < limit
-        # What it is told when it reads again is the newest, once for all that came meanwhile.
-        lazy.socket.transport.resume_reading()
-        await lazy.send({"type": "ping"})
-        told = 0
-        while (await lazy.receive())["type"] != "pong":
-            told += 1
-        assert told <= rounds + 1
-    await served.followed(0)
 
 
 async def test_sockets_are_closed_when_the_server_stops(api: Client) -> None:

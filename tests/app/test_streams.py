@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.requests import HTTPConnection
+from strawberry.types import ExecutionResult
 
+from app import streams
+from app.authentication import Authenticator
 from app.streams import prefers_events
 from app.tokens import issue
 from core.posting import Engine
+from schema.context import ANONYMOUS, Context, Viewer
 from tests.schema.client import SECRET, Client
 from tests.schema.conftest import api as _api
 from tests.schema.wire import Live, holder_of, live, until
@@ -208,6 +213,73 @@ async def test_a_caller_has_so_many_streams_at_once(served: Live) -> None:
         async with served.stream("partner:grocer", CODES) as another:
             assert another.status_code == 200
     await until(lambda: served.callers.count == 0)
+
+
+async def test_strangers_are_counted_each_by_its_address(served: Live) -> None:
+    served.callers.most_each = 1
+    here = HTTPConnection({"type": "http", "client": ("127.0.0.1", 1)})
+    leave = served.callers.enter(here, ANONYMOUS)
+    assert leave is not None
+    headers = {"accept": "text/event-stream"}
+    for address, status in (("127.0.0.1", 429), ("127.0.0.2", 200)):
+        way = httpx.AsyncHTTPTransport(local_address=address)
+        async with httpx.AsyncClient(base_url=served.url, transport=way) as http:
+            answer = await http.post("/graphql", json={"query": CODES}, headers=headers)
+            assert answer.status_code == status, address
+    await until(lambda: served.callers.count == 1)
+    leave()
+    assert served.callers.count == 0
+
+
+async def test_who_is_refused_by_a_fault_isnt_counted(
+    served: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is asking is found out twice: at first, and for what is followed."""
+    plain, asked = Authenticator.viewer, 0
+
+    async def fails(trust: Authenticator, headers: Mapping[str, str]) -> Viewer:
+        nonlocal asked
+        asked += 1
+        if asked % 2 == 0:
+            raise ConnectionError
+        return await plain(trust, headers)
+
+    monkeypatch.setattr(Authenticator, "viewer", fails)
+    for _ in range(3):
+        async with served.stream(ADMIN, CODES) as response:
+            assert response.status_code == 500
+    assert asked == 6
+    assert served.callers.count == 0
+
+
+async def test_whoever_is_cut_off_at_the_very_end_is_counted_off(api: Client) -> None:
+    """The client has gone while its change goes on; then the server gives that up too."""
+    left, never = list[bool](), asyncio.Event()
+    context = Context(api.engine, ANONYMOUS, api.clock)
+    context.changing = True
+
+    async def results() -> AsyncGenerator[ExecutionResult, None]:
+        await never.wait()
+        yield ExecutionResult(data=None, errors=None)
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        del message
+
+    def leave() -> None:
+        left.append(True)
+
+    answer = streams.Events(results(), context, leave, asyncio.Event(), 15.0)
+    serving = asyncio.create_task(answer({"type": "http"}, receive, send))
+    await asyncio.sleep(0)
+    while not serving.done():
+        assert left == []
+        serving.cancel()
+        await asyncio.sleep(0)
+    assert serving.cancelled()
+    assert left == [True]
 
 
 async def test_a_stream_is_cut_off_when_the_server_stops(api: Client) -> None:

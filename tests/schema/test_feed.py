@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schema.feed import MOST_KEYS, Change, Feed, Follower, Place, Seen
+from schema.feed import AT_ONCE, MOST_KEYS, PARTS, Change, Feed, Follower, Place, Seen
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
@@ -97,6 +98,54 @@ async def test_after_a_break_all_look_anew() -> None:
         assert await one.look() == Seen(keys=(1,))
         # What came after the break is in what is looked at anew.
         assert await other.look() == Seen(anew=True)
+
+
+@pytest.mark.parametrize("many", [AT_ONCE + 1, 10 * AT_ONCE])
+async def test_after_a_break_they_look_one_part_after_the_other(many: int) -> None:
+    """And each finds that it may have missed something, whenever it looks."""
+    feed, parts = Feed(), list[int]()
+    with ExitStack() as stack:
+        followers = [feed.follow(Place(holder=n), currencies) for n in range(many)]
+        for follower in followers:
+            stack.enter_context(follower)
+        looking = [asyncio.create_task(follower.look()) for follower in followers[2:]]
+        await asyncio.sleep(0)
+        feed.miss()
+        feed.tell([change(many - 1, currencies=(1,))])
+        assert at_once(followers[0]) == Seen(anew=True)  # it was busy, and comes by itself
+        while True:
+            await asyncio.sleep(0)
+            parts.append(sum(task.done() for task in looking) - sum(parts))
+            if sum(parts) == len(looking):
+                break
+            feed.expire(NOW)
+        assert [await task for task in looking] == [Seen(anew=True)] * len(looking)
+        again = asyncio.create_task(followers[0].look())
+        await asyncio.sleep(0)
+        for _ in range(PARTS):
+            feed.expire(NOW)
+        await asyncio.sleep(0)
+        assert not again.done()
+        again.cancel()
+        # Whoever leaves waits no more.
+        feed.miss()
+    assert (feed.followers, feed._places, feed._late) == (0, {}, {})
+    part = max(AT_ONCE, many // PARTS)
+    assert parts == [part - 2] + [part] * (many // part - 1) + [many % part] * (many % part > 0)
+
+
+async def test_breaks_that_follow_each_other_fast_keep_nobody_waiting() -> None:
+    feed = Feed()
+    with ExitStack() as stack:
+        looking = []
+        for n in range(3 * AT_ONCE):
+            follower = stack.enter_context(feed.follow(Place(holder=n), currencies))
+            looking.append(asyncio.create_task(follower.look()))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            feed.miss()
+        await asyncio.sleep(0)
+        assert all(task.done() for task in looking)
 
 
 async def test_who_reads_slowly_holds_a_bounded_set_and_then_looks_anew() -> None:
