@@ -234,10 +234,11 @@ class Handler(BaseGraphQLTransportWSHandler[Session, None]):
         await operation.send_operation_message({"id": operation.id, "type": "complete"})
 
     async def cleanup_operation(self, operation_id: str) -> None:
-        """Call an operation off; but a change goes on, whoever has gone."""
+        """Call an operation off; but a change goes on, whoever has gone, and tells no more."""
         running = self.operations.get(operation_id)
         context = running.context if isinstance(running, Running) else None
-        if context is not None and context.changing:
+        if running is not None and context is not None and context.changing:
+            running.completed = True  # its id may be another's by then
             del self.operations[operation_id]
         else:
             await super().cleanup_operation(operation_id)

@@ -19,7 +19,7 @@ from app import sockets
 from core.db import Connection, transaction
 from tests.schema.client import ENROL, Client
 from tests.schema.conftest import api as _api
-from tests.schema.wire import Live, Wire, live, until
+from tests.schema.wire import Live, Wire, live, running, until
 
 api = _api
 ADMIN = "admin:root"
@@ -91,6 +91,28 @@ async def test_a_change_goes_on_when_its_client_has_gone(served: Live, database:
     for card in ("1", "2"):
         again = await served.api.ask(ADMIN, ENROL, input={"card": card})
         assert again["created"] is False
+
+
+async def test_of_a_change_that_was_called_off_nothing_is_told(served: Live, database: str) -> None:
+    """It goes on, and whatever has its id next is another operation."""
+    other: Connection = await asyncpg.connect(database)
+    async with served.open(ADMIN) as wire:
+        async with transaction() as connection:
+            await connection.execute("LOCK TABLE identifier IN ACCESS EXCLUSIVE MODE")
+            await wire.subscribe("1", ENROL, input={"card": "1"})
+            while not await other.fetch(_BLOCKED):
+                pass
+            await wire.send({"id": "1", "type": "complete"})
+            await wire.subscribe("1", FOLLOW)
+            await served.followed(1)
+        again = await served.api.ask(ADMIN, ENROL, input={"card": "1"})
+        assert again["created"] is False
+        await until(lambda: running() == 1)
+        await wire.quiet()
+        await served.followed(1)
+        await wire.subscribe("1", FOLLOW)
+        assert await wire.closed() == 4409
+    await other.close()
 
 
 async def test_pings_are_answered_before_and_after(served: Live) -> None:

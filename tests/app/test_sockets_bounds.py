@@ -14,7 +14,7 @@ import pytest_asyncio
 from app import sockets
 from tests.schema.client import Client
 from tests.schema.conftest import api as _api
-from tests.schema.wire import Live, holder_of, live, until
+from tests.schema.wire import Live, holder_of, live, running, until
 
 api = _api
 ADMIN = "admin:root"
@@ -61,12 +61,6 @@ async def test_as_many_as_a_socket_may_have_are_followed_anew_at_once(
         await served.followed(3)
 
 
-def _running() -> int:
-    """Tasks of operations, finished but for their last message too."""
-    names = [getattr(t.get_coro(), "__qualname__", "") for t in asyncio.all_tasks()]
-    return names.count("Handler.run_operation")
-
-
 async def test_a_client_that_doesnt_read_has_so_many_operations_unfinished(
     served: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +79,7 @@ async def test_a_client_that_doesnt_read_has_so_many_operations_unfinished(
 
         def settled() -> bool:
             nonlocal most
-            most = max(most, _running())
+            most = max(most, running())
             stuck = not (made.writable.is_set() or made.transport.is_reading())
             return most > 3 or (stuck and most == 3)
 
@@ -100,7 +94,7 @@ async def test_a_client_that_doesnt_read_has_so_many_operations_unfinished(
         assert {x["type"] for x in told} == {"error"}
         assert sorted(int(x["id"]) for x in told) == list(range(count))
         await wire.quiet()
-        await until(lambda: _running() == 0)
+        await until(lambda: running() == 0)
 
 
 async def test_a_client_that_doesnt_read_costs_a_bounded_amount(served: Live) -> None:

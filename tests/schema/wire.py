@@ -41,6 +41,12 @@ async def until(holds: Callable[[], bool]) -> None:
     raise TimeoutError("it never held")
 
 
+def running() -> int:
+    """Operations of sockets whose tasks aren't over, be it for their last message alone."""
+    names = [getattr(t.get_coro(), "__qualname__", "") for t in asyncio.all_tasks()]
+    return names.count("Handler.run_operation")
+
+
 @dataclass
 class Wire:
     """One socket that speaks graphql-transport-ws."""
