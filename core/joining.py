@@ -13,8 +13,9 @@ Taking somebody's account over is what this must make impossible. So:
   login with the same address is refused, for addresses and numbers are given to others in time;
   support looks at who it is and parts the old login (`part`).
 * Two verified ones of two members join neither.
-* What a till or another partner told of a member is believed here as it is everywhere: who may
-  enrol members may also tie an address to a card.
+* What a partner told of a *new* member is believed here as it is everywhere. To a member who is
+  known already no partner adds an address or a number, see `core.members.Telling`: else any till's
+  key would let a stranger in.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from datetime import datetime
 
 from core.db import transaction
 from core.errors import IdempotencyConflict, NotAllowed
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.members import Enrolment, IdentifierKind, MemberRef, Telling, enrol
 from core.store import lookups
 from core.store import members as store
 from core.store.ids import Ids
@@ -67,7 +68,8 @@ async def join(ids: Ids, login: Login, person: Enrolment, now: datetime) -> tupl
     if known is not None:
         return known, False
     try:
-        [outcome] = await enrol(ids, [replace(person, identifiers=login.identifiers)], now)
+        own = replace(person, identifiers=login.identifiers, telling=Telling.SURE)
+        [outcome] = await enrol(ids, [own], now)
     except (NotAllowed, IdempotencyConflict) as refusal:
         refusal.path = ()  # of the login, which is no field
         raise

@@ -13,7 +13,15 @@ import strawberry
 from strawberry import relay
 
 from core.errors import BadInput, UnknownReference
-from core.members import TOLD, Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
+from core.members import (
+    TOLD,
+    Enrolment,
+    IdentifierKind,
+    MemberRef,
+    Telling,
+    enrol,
+    parse_birthday,
+)
 from core.occasions import follow
 from core.redeemed import from_row
 from core.store import lookups
@@ -253,8 +261,13 @@ async def visible_member(info: Info, holder: int) -> Member | None:
 class EnrolMemberInput:
     """Who is known by one of them already is that member, and gains the others."""
 
-    email: strawberry.Maybe[str] = strawberry.field(description="The e-mail address.")
-    phone: strawberry.Maybe[str] = strawberry.field(description="The telephone number.")
+    email: strawberry.Maybe[str] = strawberry.field(
+        description="The e-mail address. A partner gives one of who is new, or one that is known "
+        "of the member: it adds none."
+    )
+    phone: strawberry.Maybe[str] = strawberry.field(
+        description="The telephone number. A partner adds none to a member who is known already."
+    )
     card: strawberry.Maybe[str] = strawberry.field(description="The number of a card or app code.")
     reference: strawberry.Maybe[str] = strawberry.field(description="A partner's own reference.")
     name: strawberry.Maybe[str] = strawberry.field(description="The name; welcome, not needed.")
@@ -310,7 +323,9 @@ class MemberMutations:
     """Root fields."""
 
     @change(
-        "Enrol somebody. Safe to send again: who is known already is that member.",
+        "Enrol somebody. Safe to send again: who is known already is that member, and gains the "
+        "other identifiers; a partner adds cards and its own references only, and is refused an "
+        "e-mail address or telephone number that isn't that member's yet.",
         extensions=allow_change(partner="members:write", admin=SERVICE),
     )
     async def enrol_member(
@@ -331,6 +346,7 @@ class MemberMutations:
             references, name, partner=known, greeted=greeted,
             birthday=None if input.birthday is None else parse_birthday(input.birthday.value),
             referred_by=None if input.referred_by is None else input.referred_by.value,
+            telling=Telling.SURE if context.viewer.role == "admin" else Telling.TILL,
         )  # fmt: skip
         [(holder, created)] = await enrol(context.engine.ids, [person], context.instant)
         if created and greeted:

@@ -164,6 +164,32 @@ async def test_a_second_login_does_not_take_a_member_over(ground: Trusting) -> N
     assert (await join(ground, ada(ground)))["__typename"] == "NotAllowedError"
 
 
+async def test_a_till_lets_no_stranger_in(ground: Trusting) -> None:
+    """A number that a partner tells of a member it found by the address isn't that member's."""
+    victim = await enrolled(ground, "Ada", email="ada@example.com")
+    before = await everything()
+    till = issue(SECRET, "partner", "cafe", HOUR, ground.clock())
+    for planted, field in (
+        ({"email": "ada@example.com", "phone": "+15550199"}, "phone"),
+        ({"email": "ada@example.com", "phone": "+15550199", "card": "9"}, "phone"),
+    ):
+        answer = await ground.ask(till, ENROL, input={"partner": "cafe", **planted})
+        refused = answer["data"]["enrolMember"]
+        assert (refused["code"], refused["path"][-1]) == ("NOT_ALLOWED", field)
+    assert await everything() == before
+    eve = ground.provider.token(sub="eve", phone_number="+15550199", phone_number_verified=True)
+    done = await join(ground, eve)
+    assert (done["created"], done["member"]["id"] != victim) == (True, True)
+    # The controls: a card is added, and an admin adds a number, by which its owner comes in.
+    answer = await ground.ask(till, ENROL, input={"email": "ada@example.com", "card": "9"})
+    assert answer["data"]["enrolMember"]["created"] is False
+    root = issue(SECRET, "admin", "root", HOUR, ground.clock())
+    answer = await ground.ask(root, ENROL, input={"card": "9", "phone": "+15550100"})
+    assert answer["data"]["enrolMember"]["memberId"] == victim
+    own = ground.provider.token(phone_number="+15550100", phone_number_verified=True)
+    assert (await join(ground, own))["member"]["id"] == victim
+
+
 async def test_two_members_are_not_joined(ground: Trusting) -> None:
     """An address of one, a number of the other: neither is taken, and nothing is written."""
     await enrolled(ground, "Ada", email="ada@example.com")
