@@ -119,7 +119,8 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
     Who is known by one of the identifiers already is that member, and gains the others; e-mail
     addresses and numbers only from whoever is sure of them, see `Telling`.
     Raises BadInput without an identifier, IdempotencyConflict where two belong to two members,
-    NotAllowed where a login would be the second one of a member, or a till adds an address.
+    NotAllowed where a login would be the second one of a member or was taken away from it, or
+    where a till adds an address.
     """
     for n, person in enumerate(people):
         if not person.identifiers:
@@ -150,8 +151,8 @@ async def _enrol(
         new = not owners
         holder = fresh[n] if new else owners.pop()
         if login := _new_login(person, known):
-            if holder in logins or (not new and await store.has_login(connection, holder)):
-                raise NotAllowed("this member has another login: ask support", n, "member")
+            if not new:  # before this call, or by somebody further up in it
+                await _check_login(connection, holder, login, n, taken=holder in logins)
             logins[holder] = login
         if new:
             holders.append((holder, person.name, person.claimed, person.birthday))
@@ -191,6 +192,16 @@ async def _enrol(
     if greeted:
         await attributes.occur(connection, greeted, now)
     return outcome
+
+
+async def _check_login(
+    connection: Connection, holder: int, login: str, n: int, *, taken: bool
+) -> None:
+    """Raise NotAllowed where a member that is known already can't have this login."""
+    if taken or await store.has_login(connection, holder):
+        raise NotAllowed("this member has another login: ask support", n, "member")
+    if await store.was_parted(connection, holder, login):
+        raise NotAllowed("this login was taken away: ask support", n, "member")
 
 
 def _gained(
