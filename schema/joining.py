@@ -16,6 +16,7 @@ from core.members import Enrolment, MemberRef, parse_birthday
 from core.occasions import follow
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, allow_change, partner_for
+from schema.acts import watch_identifiers
 from schema.context import Info
 from schema.errors import BadInputError, IdempotencyConflictError, NotAllowedError
 from schema.errors import UnknownReferenceError as UnknownError
@@ -126,6 +127,7 @@ class JoiningMutations:
         context = info.context
         planted = _planted(drop or [])
         holder = await known_holder(context, member, None)
+        await watch_identifiers(context, holder)
         parted, dropped = await joining.part(holder, planted)
         return LoginParted(
             member_id=holder_id(context, "Member", str(holder)),

@@ -27,6 +27,7 @@ from core.redeemed import from_row
 from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
+from schema.acts import watch_identifiers
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -348,7 +349,13 @@ class MemberMutations:
             referred_by=None if input.referred_by is None else input.referred_by.value,
             telling=Telling.SURE if context.viewer.role == "admin" else Telling.TILL,
         )  # fmt: skip
+        if context.act is not None:
+            for ref in references:
+                found = await lookups.holder_of(*ref.key)
+                if found is not None:
+                    await watch_identifiers(context, found)
         [(holder, created)] = await enrol(context.engine.ids, [person], context.instant)
+        await watch_identifiers(context, holder, new=created)
         if created and greeted:
             await follow(context.engine, context.instant, [holder])
         member_id = holder_id(context, "Member", str(holder))

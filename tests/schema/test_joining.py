@@ -26,6 +26,8 @@ PART = """mutation($member: MemberBy!, $drop: [MemberIdentifier!]) {
   partLogin(member: $member, drop: $drop) { __typename
   ... on LoginParted { memberId dropped replayed } ... on Error { code path } } }"""
 
+ACTS = """{ auditRecords(action: "partLogin") { edges { node { before after } } } }"""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ground(coalition: Rulebook) -> AsyncIterator[Trusting]:
@@ -225,6 +227,17 @@ async def test_a_parted_login_does_not_come_back(ground: Trusting) -> None:
     for count in (1, 0):
         done = await part({"phone": "+1 555 0199"}, {"card": "nobody's"})
         assert (done["dropped"], done["replayed"]) == (count, not count)
+    told = (await ground.ask(root, ACTS))["data"]["auditRecords"]["edges"]
+    name = f"identifiers {(await everything())[0][0]}"
+    acts = [edge["node"] for edge in reversed(told) if name in edge["node"]["before"]]
+    one, two = {"EMAIL": 1}, {"EMAIL": 1, "PHONE": 1}
+    three = {**two, "LOGIN": 1}
+    assert [(act["before"][name], act["after"][name]) for act in acts] == [
+        (three, three),  # refused for Bob's card
+        (three, two),
+        (two, one),
+        (one, one),
+    ]
     done = await join(ground, eve)
     assert (done["created"], done["member"]["id"] not in (member, bob)) == (True, True)
     assert (await join(ground, ada(ground)))["member"]["id"] == member
