@@ -99,7 +99,8 @@ class Enrolment:
     """Someone to enrol: at least one identifier; a name is welcome and not needed.
 
     `partner` is the id of the partner that enrols, if one does: it then knows the member.
-    `birthday` is month and day (423: 23 April), `referred_by` a member's code, of who is new; and
+    `birthday` is month and day (423: 23 April), from a partner only of who is new or has dealt with
+    it, and else passed over; `referred_by` is a member's code, of who is new; and
     `greeted` is whether rules of the partner's wait for new members. `telling` is who tells it.
     """
 
@@ -174,7 +175,7 @@ async def _enrol(
         (holder, people[n].partner or 0, by[n]) for n, (holder, _) in enumerate(outcome) if n in by
     ]
     claims = {
-        holder: (person.name, person.birthday)
+        holder: (person.name, person.birthday, person.telling is Telling.SURE, person.partner)
         for (holder, new), person in zip(outcome, people, strict=True)
         if person.claimed and not new
     }

@@ -276,7 +276,8 @@ class EnrolMemberInput:
         description="The code of the partner whose reference is meant; a partner's token its own."
     )
     birthday: strawberry.Maybe[str] = strawberry.field(
-        description="Month and day, such as 04-23; once given it stays."
+        description="Month and day, such as 04-23; once given it stays. From a partner it is taken "
+        "of who is new, or has dealt with the partner named, and else passed over."
     )
     referred_by: strawberry.Maybe[str] = strawberry.field(
         description="The code of the member who referred this one to the partner; of who is new."

@@ -78,18 +78,22 @@ async def add(
 
 
 async def claim(
-    connection: Connection, people: Mapping[int, tuple[str | None, int | None]]
+    connection: Connection, people: Mapping[int, tuple[str | None, int | None, bool, int | None]]
 ) -> None:
     """Somebody enrols who is known: the member is claimed, and what is missing is filled in.
 
-    A name only where an import had opened the member, a birthday once and for all.
+    Of each (name, birthday, sure, partner): a name only where an import had opened the member, a
+    birthday once and for all, and from a partner that isn't `sure` only if it has dealt with them.
     """
     await connection.execute(
         "UPDATE member m SET claimed = true, birthday = coalesce(m.birthday, c.birthday), "
         "name = CASE WHEN m.claimed THEN m.name ELSE coalesce(m.name, c.name) END "
-        "FROM unnest($1::bigint[], $2::text[], $3::smallint[]) AS c (id, name, birthday) "
+        "FROM (SELECT k.id, k.name, CASE WHEN k.sure OR EXISTS (SELECT FROM relation r "
+        "WHERE r.holder_id = k.id AND r.partner_id = k.partner) THEN k.birthday END AS birthday "
+        "FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::bool[], $5::int[]) "
+        "AS k (id, name, birthday, sure, partner)) c "
         "WHERE m.holder_id = c.id AND (NOT m.claimed OR m.birthday IS NULL AND c.birthday IS NOT NULL)",
-        *columns([(holder, *known) for holder, known in people.items()], 3),
+        *columns([(holder, *known) for holder, known in people.items()], 5),
     )
 
 

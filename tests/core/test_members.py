@@ -212,3 +212,32 @@ async def test_a_partner_that_enrols_somebody_knows_them(engine: Engine) -> None
         holder,
     )
     assert found == [f"{partner} 0"]
+
+
+@pytest.mark.parametrize("telling", [Telling.TILL, Telling.ADAPTER])
+async def test_a_partner_gives_a_birthday_to_whom_it_knows_alone(
+    engine: Engine, telling: Telling
+) -> None:
+    """Not to whoever it can name by an address; and nobody gives a second one."""
+    ada = [email("ada@example.com")]
+
+    async def give(birthday: int, telling: Telling, partner: int | None) -> int | None:
+        given = Enrolment(ada, birthday=birthday, telling=telling, partner=partner)
+        await enrol(engine.ids, [given], NOW)
+        kept: int | None = await scalar("SELECT birthday FROM member")
+        return kept
+
+    [(holder, _)] = await enrol(engine.ids, [Enrolment(ada, partner=7)], NOW)
+    assert await give(101, telling, 8) is None
+    assert await give(101, telling, None) is None
+    assert await scalar("SELECT count(*) FROM relation WHERE holder_id = $1", holder) == 1
+    assert await give(423, telling, 7) == 423
+    assert await give(424, telling, 7) == 423
+    assert await give(424, Telling.SURE, None) == 423
+    # The controls: who is sure gives one, and a new member keeps what it is enrolled with.
+    new = Enrolment([email("b@example.com")], birthday=102, partner=8, telling=telling)
+    [(bob, _)] = await enrol(engine.ids, [new], NOW)
+    assert await scalar("SELECT birthday FROM member WHERE holder_id = $1", bob) == 102
+    [(cem, _)] = await enrol(engine.ids, [Enrolment([email("c@example.com")])], NOW)
+    await enrol(engine.ids, [replace(person(email("c@example.com")), birthday=103)], NOW)
+    assert await scalar("SELECT birthday FROM member WHERE holder_id = $1", cem) == 103
