@@ -13,7 +13,7 @@ from typing import TypeAlias
 from core.activities import ActivityInput, check_activity
 from core.errors import BadInput, Refusal
 from core.events import EventKind
-from core.members import TOLD, Enrolment, MemberRef
+from core.members import TOLD, Enrolment, MemberRef, Telling
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
 from core.returns import (
     ReturnedLine,
@@ -50,7 +50,10 @@ def checked(
         case sdk.Enrol():
             refs = _identifiers(partner, command)
             greeted = ENROLMENT in partner.triggers
-            return Enrolment(refs, command.name or None, partner=partner.id, greeted=greeted)
+            return Enrolment(
+                refs, command.name or None, partner=partner.id, greeted=greeted,
+                telling=Telling.ADAPTER,
+            )  # fmt: skip
         case sdk.RecordActivity():
             told = ActivityInput(
                 command.external_id, _identifiers(partner, command.member)[0], command.occurred_at,

@@ -11,10 +11,12 @@ Taking somebody's account over is what this must make impossible. So:
   would wait there for what tills credit to it, or for the owner to be joined to a stranger.
 * A verified one joins the login to the member known by it, once: a member has one login. A second
   login with the same address is refused, for addresses and numbers are given to others in time;
-  support looks at who it is and parts the old login (`part`).
+  support looks at who it is and parts the old login (`part`). A login that was parted from a member
+  never joins that member again, and what let it in is dropped with it, lest another one follows.
 * Two verified ones of two members join neither.
-* What a till or another partner told of a member is believed here as it is everywhere: who may
-  enrol members may also tie an address to a card.
+* What a partner told of a *new* member is believed here as it is everywhere. To a member who is
+  known already no partner adds an address or a number, see `core.members.Telling`: else any till's
+  key would let a stranger in.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.db import transaction
-from core.errors import IdempotencyConflict, NotAllowed
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.errors import IdempotencyConflict, NotAllowed, UnknownReference
+from core.members import Enrolment, IdentifierKind, MemberRef, Telling, enrol
 from core.store import lookups
 from core.store import members as store
 from core.store.ids import Ids
@@ -61,20 +63,34 @@ async def join(ids: Ids, login: Login, person: Enrolment, now: datetime) -> tupl
     """The member that this login is from now on: (holder, whether newly enrolled). Safe to repeat.
 
     `person` is what a newcomer says of itself; its identifiers are the login's. Raises
-    NotAllowed where the member has another login, IdempotencyConflict where two are meant.
+    NotAllowed where the member has another login or this one was taken away from it,
+    IdempotencyConflict where two are meant.
     """
     known = await holder_of(login)
     if known is not None:
         return known, False
     try:
-        [outcome] = await enrol(ids, [replace(person, identifiers=login.identifiers)], now)
+        own = replace(person, identifiers=login.identifiers, telling=Telling.SURE)
+        [outcome] = await enrol(ids, [own], now)
     except (NotAllowed, IdempotencyConflict) as refusal:
         refusal.path = ()  # of the login, which is no field
         raise
     return outcome
 
 
-async def part(holder: int) -> bool:
-    """Take a member's login away: whether there was one. Whoever has it may join anew."""
+async def part(holder: int, planted: Sequence[MemberRef] = ()) -> tuple[bool, int]:
+    """Take a member's login away, for good, and drop what was `planted` among its identifiers.
+
+    Whether there was a login, and how many identifiers were dropped. Safe to repeat. Raises
+    UnknownReference, and changes nothing, where one of them is another member's.
+    """
+    keys = [ref.key for ref in planted]
     async with transaction() as connection:
-        return await store.part_login(connection, holder)
+        # First: who joins by one of them at this moment is then found, or finds nobody.
+        await store.lock_keys(connection, keys)
+        known = await store.find(connection, keys)
+        for n, key in enumerate(keys):
+            if known.get(key, holder) != holder:
+                raise UnknownReference("this isn't an identifier of that member", "drop", n)
+        await store.drop(connection, list(known))
+        return await store.part_login(connection, holder), len(known)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from core import referrals
 from core.db import Connection, transaction
@@ -36,6 +36,8 @@ class IdentifierKind(IntEnum):
     LOGIN = 5  # of an identity provider, see core.joining; nobody but the provider tells one
 
 
+#: By what an identity provider's login finds its member: who adds one may let somebody in.
+ADDRESSES = (IdentifierKind.EMAIL, IdentifierKind.PHONE)
 #: By what others tell who is meant.
 TOLD = tuple(kind for kind in IdentifierKind if kind is not IdentifierKind.LOGIN)
 
@@ -80,13 +82,26 @@ class MemberRef:
         return cls(kind, text, scope if kind is IdentifierKind.REFERENCE else 0)
 
 
+class Telling(Enum):
+    """What becomes of an e-mail address or number that is told of a member known already.
+
+    A login is joined to the member of its address: a partner that could add one to a member would
+    hand over the account of whomever it likes.
+    """
+
+    SURE = "added"  # by an admin, or by the member's own login
+    TILL = "refused"  # by a partner's call, which is told so
+    ADAPTER = "ignored"  # by a webhook: the rest is done, for a refusal would end the delivery
+
+
 @dataclass(frozen=True, slots=True)
 class Enrolment:
     """Someone to enrol: at least one identifier; a name is welcome and not needed.
 
     `partner` is the id of the partner that enrols, if one does: it then knows the member.
-    `birthday` is month and day (423: 23 April), `referred_by` a member's code, of who is new; and
-    `greeted` is whether rules of the partner's wait for new members.
+    `birthday` is month and day (423: 23 April), from a partner only of who is new or has dealt with
+    it, and else passed over; `referred_by` is a member's code, of who is new; and
+    `greeted` is whether rules of the partner's wait for new members. `telling` is who tells it.
     """
 
     identifiers: Sequence[MemberRef]
@@ -96,14 +111,17 @@ class Enrolment:
     birthday: int | None = None
     referred_by: str | None = None
     greeted: bool = False
+    telling: Telling = Telling.TILL
 
 
 async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tuple[int, bool]]:
     """Enrol people: (holder, whether newly enrolled) for each. Safe to send again.
 
-    Who is known by one of the identifiers already is that member, and gains the others.
+    Who is known by one of the identifiers already is that member, and gains the others; e-mail
+    addresses and numbers only from whoever is sure of them, see `Telling`.
     Raises BadInput without an identifier, IdempotencyConflict where two belong to two members,
-    NotAllowed where a login would be the second one of a member.
+    NotAllowed where a login would be the second one of a member or was taken away from it, or
+    where a till adds an address.
     """
     for n, person in enumerate(people):
         if not person.identifiers:
@@ -134,15 +152,14 @@ async def _enrol(
         new = not owners
         holder = fresh[n] if new else owners.pop()
         if login := _new_login(person, known):
-            if holder in logins or (not new and await store.has_login(connection, holder)):
-                raise NotAllowed("this member has another login: ask support", n, "member")
+            if not new:  # before this call, or by somebody further up in it
+                await _check_login(connection, holder, login, n, taken=holder in logins)
             logins[holder] = login
         if new:
             holders.append((holder, person.name, person.claimed, person.birthday))
-        for ref in person.identifiers:
-            if ref.key not in known:
-                known[ref.key] = holder
-                identifiers.append((*ref.key, holder))
+        for ref in _gained(n, person, known, new=new):
+            known[ref.key] = holder
+            identifiers.append((*ref.key, holder))
         outcome.append((holder, new))
     met = {
         (holder, person.partner)
@@ -158,7 +175,7 @@ async def _enrol(
         (holder, people[n].partner or 0, by[n]) for n, (holder, _) in enumerate(outcome) if n in by
     ]
     claims = {
-        holder: (person.name, person.birthday)
+        holder: (person.name, person.birthday, person.telling is Telling.SURE, person.partner)
         for (holder, new), person in zip(outcome, people, strict=True)
         if person.claimed and not new
     }
@@ -176,6 +193,31 @@ async def _enrol(
     if greeted:
         await attributes.occur(connection, greeted, now)
     return outcome
+
+
+async def _check_login(
+    connection: Connection, holder: int, login: str, n: int, *, taken: bool
+) -> None:
+    """Raise NotAllowed where a member that is known already can't have this login."""
+    if taken or await store.has_login(connection, holder):
+        raise NotAllowed("this member has another login: ask support", n, "member")
+    if await store.was_parted(connection, holder, login):
+        raise NotAllowed("this login was taken away: ask support", n, "member")
+
+
+def _gained(
+    n: int, person: Enrolment, known: Mapping[tuple[int, int, str], int], *, new: bool
+) -> list[MemberRef]:
+    """The identifiers that the member gains, each once. Raises NotAllowed naming the field."""
+    gained = {ref.key: ref for ref in person.identifiers if ref.key not in known}
+    if not new and person.telling is not Telling.SURE:
+        addresses = [ref for ref in gained.values() if ref.kind in ADDRESSES]
+        if addresses and person.telling is Telling.TILL:
+            field = addresses[0].kind.name.lower()
+            raise NotAllowed(f"a partner adds no {field} to a member: ask support", n, field)
+        for ref in addresses:
+            del gained[ref.key]
+    return list(gained.values())
 
 
 def _new_login(person: Enrolment, known: Mapping[tuple[int, int, str], int]) -> str | None:

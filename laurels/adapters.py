@@ -218,7 +218,11 @@ class WithdrawActivity:
 
 @dataclass(frozen=True, slots=True)
 class Enrol:
-    """A member, by at least one identifier; who is known by one of them gains the others."""
+    """A member, by at least one identifier; who is known by one of them gains card and reference.
+
+    An e-mail address or telephone number is kept of who is new alone, and else passed over: who
+    adds one to a member could let a stranger into the account.
+    """
 
     name: str = ""
     email: str = ""

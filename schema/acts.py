@@ -6,6 +6,7 @@ Personal data and secrets are left out of what was asked: the records outlive th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -15,7 +16,8 @@ import structlog
 from graphql import GraphQLResolveInfo, value_from_ast_untyped
 
 from core.errors import Refusal
-from core.store import audit
+from core.members import IdentifierKind
+from core.store import audit, lookups
 from schema.context import Act, Context
 
 #: Fields of inputs whose values are left out.
@@ -86,6 +88,24 @@ async def watch_member(context: Context, holder: int) -> None:
     if context.act is not None:
         context.act.holders.add(holder)
         await watch(context, f"member {holder}", lambda: audit.standing_of(holder))
+
+
+async def watch_identifiers(context: Context, holder: int, *, new: bool = False) -> None:
+    """Record by what a member is known before and after an act: kinds and how many, no values.
+
+    `new`: the act has made the member.
+    """
+    if context.act is not None:
+        context.act.holders.add(holder)
+        name = f"identifiers {holder}"
+        await watch(context, name, lambda: _kinds(holder))
+        if new:
+            context.act.before[name] = None
+
+
+async def _kinds(holder: int) -> dict[str, int]:
+    known = await lookups.identifiers([holder])
+    return dict(Counter(IdentifierKind(kind).name for kind, _, _ in known.get(holder, ())))
 
 
 def without_secrets(value: Any) -> Any:

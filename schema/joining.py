@@ -11,19 +11,21 @@ from typing import Annotated
 import strawberry
 
 from core import joining
-from core.errors import UnknownReference
-from core.members import Enrolment, parse_birthday
+from core.errors import BadInput, UnknownReference
+from core.members import Enrolment, MemberRef, parse_birthday
 from core.occasions import follow
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, allow_change, partner_for
-from schema.acts import watch_member
+from schema.acts import watch_identifiers
 from schema.context import Info
 from schema.errors import BadInputError, IdempotencyConflictError, NotAllowedError
 from schema.errors import UnknownReferenceError as UnknownError
 from schema.fields import change
 from schema.ids import holder_id
-from schema.inputs import MemberBy, known_holder
+from schema.inputs import MemberBy, MemberIdentifier, identifier, known_holder
 from schema.members import Member, visible_member
+
+_MOST_DROPPED = 20
 
 
 @strawberry.input(description="What somebody says of themselves who joins; of who is new.")
@@ -55,7 +57,10 @@ class LoginParted:
     """Done."""
 
     member_id: strawberry.ID = strawberry.field(description="The member's id.")
-    replayed: bool = strawberry.field(description="Whether the member had no login.")
+    dropped: int = strawberry.field(description="How many identifiers were dropped with it.")
+    replayed: bool = strawberry.field(
+        description="Whether there was nothing left to do: no login, and nothing to drop."
+    )
 
 
 JoinResult = Annotated[
@@ -103,19 +108,45 @@ class JoiningMutations:
 
     @change(
         "Take a member's login away, so that another one can join: for somebody who has a new one, "
-        "or whose address was given to somebody else.",
+        "or whose address was given to somebody else. That login never joins this member again. "
+        "Safe to send again.",
         extensions=allow_change(admin=SERVICE),
     )
     async def part_login(
         self,
         info: Info,
         member: Annotated[MemberBy, strawberry.argument(description="Whose.")],
+        drop: Annotated[
+            list[MemberIdentifier] | None,
+            strawberry.argument(
+                description="E-mail addresses, telephone numbers and cards to drop from the member "
+                f"with it, by which a stranger came in; at most {_MOST_DROPPED}."
+            ),
+        ] = None,
     ) -> PartResult | None:
-        holder = await known_holder(info.context, member, None)
-        await watch_member(info.context, holder)
-        parted = await joining.part(holder)
-        member_id = holder_id(info.context, "Member", str(holder))
-        return LoginParted(member_id=member_id, replayed=not parted)
+        context = info.context
+        planted = _planted(drop or [])
+        holder = await known_holder(context, member, None)
+        await watch_identifiers(context, holder)
+        parted, dropped = await joining.part(holder, planted)
+        return LoginParted(
+            member_id=holder_id(context, "Member", str(holder)),
+            dropped=dropped,
+            replayed=not parted and not dropped,
+        )
+
+
+def _planted(given: list[MemberIdentifier]) -> list[MemberRef]:
+    if len(given) > _MOST_DROPPED:
+        raise BadInput(f"at most {_MOST_DROPPED}, not {len(given)}", "drop")
+    found = []
+    for n, one in enumerate(given):
+        try:
+            found.append(identifier(one, None))
+        except BadInput as refusal:
+            refusal.path = ("drop", n, *refusal.path[1:])
+            raise
+    return found
 
 
 def _person(info: Info, given: JoinProgrammeInput | None) -> tuple[Enrolment, bool]:

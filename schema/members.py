@@ -13,12 +13,21 @@ import strawberry
 from strawberry import relay
 
 from core.errors import BadInput, UnknownReference
-from core.members import TOLD, Enrolment, IdentifierKind, MemberRef, enrol, parse_birthday
+from core.members import (
+    TOLD,
+    Enrolment,
+    IdentifierKind,
+    MemberRef,
+    Telling,
+    enrol,
+    parse_birthday,
+)
 from core.occasions import follow
 from core.redeemed import from_row
 from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
+from schema.acts import watch_identifiers
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -253,8 +262,13 @@ async def visible_member(info: Info, holder: int) -> Member | None:
 class EnrolMemberInput:
     """Who is known by one of them already is that member, and gains the others."""
 
-    email: strawberry.Maybe[str] = strawberry.field(description="The e-mail address.")
-    phone: strawberry.Maybe[str] = strawberry.field(description="The telephone number.")
+    email: strawberry.Maybe[str] = strawberry.field(
+        description="The e-mail address. A partner gives one of who is new, or one that is known "
+        "of the member: it adds none."
+    )
+    phone: strawberry.Maybe[str] = strawberry.field(
+        description="The telephone number. A partner adds none to a member who is known already."
+    )
     card: strawberry.Maybe[str] = strawberry.field(description="The number of a card or app code.")
     reference: strawberry.Maybe[str] = strawberry.field(description="A partner's own reference.")
     name: strawberry.Maybe[str] = strawberry.field(description="The name; welcome, not needed.")
@@ -262,7 +276,8 @@ class EnrolMemberInput:
         description="The code of the partner whose reference is meant; a partner's token its own."
     )
     birthday: strawberry.Maybe[str] = strawberry.field(
-        description="Month and day, such as 04-23; once given it stays."
+        description="Month and day, such as 04-23; once given it stays. From a partner it is taken "
+        "of who is new, or has dealt with the partner named, and else passed over."
     )
     referred_by: strawberry.Maybe[str] = strawberry.field(
         description="The code of the member who referred this one to the partner; of who is new."
@@ -310,7 +325,9 @@ class MemberMutations:
     """Root fields."""
 
     @change(
-        "Enrol somebody. Safe to send again: who is known already is that member.",
+        "Enrol somebody. Safe to send again: who is known already is that member, and gains the "
+        "other identifiers; a partner adds cards and its own references only, and is refused an "
+        "e-mail address or telephone number that isn't that member's yet.",
         extensions=allow_change(partner="members:write", admin=SERVICE),
     )
     async def enrol_member(
@@ -331,8 +348,15 @@ class MemberMutations:
             references, name, partner=known, greeted=greeted,
             birthday=None if input.birthday is None else parse_birthday(input.birthday.value),
             referred_by=None if input.referred_by is None else input.referred_by.value,
+            telling=Telling.SURE if context.viewer.role == "admin" else Telling.TILL,
         )  # fmt: skip
+        if context.act is not None:
+            for ref in references:
+                found = await lookups.holder_of(*ref.key)
+                if found is not None:
+                    await watch_identifiers(context, found)
         [(holder, created)] = await enrol(context.engine.ids, [person], context.instant)
+        await watch_identifiers(context, holder, new=created)
         if created and greeted:
             await follow(context.engine, context.instant, [holder])
         member_id = holder_id(context, "Member", str(holder))

@@ -19,7 +19,7 @@ from core.rulebook import PartnerTerms
 from laurels.effects import OFFER, SetAttribute, checked_attribute
 from laurels.errors import DeclarationError
 from schema.access import SERVICE, allow_change, knows, partner_for, sees_currency
-from schema.context import Info
+from schema.context import Context, Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError, WrongStateError
 from schema.fields import change
 from schema.inputs import MemberBy, known_holder, scope_of
@@ -204,6 +204,21 @@ def _effect(n: int, given: NoteInput) -> SetAttribute:
         raise BadInput(str(error), "notes", n) from None
 
 
+async def _whose(context: Context, member: MemberBy | None, what: str) -> int:
+    """The member meant: a member's token means itself and nobody else."""
+    if context.viewer.holder is not None:
+        if member is not None:
+            # Answered before any look-up, so that nobody learns who else is enrolled.
+            raise NotAllowed("a member's token means itself: leave the member out", "member")
+        return context.viewer.holder
+    if member is None:
+        raise BadInput(f"whose {what}? name the member", "member")
+    holder = await known_holder(context, member, scope_of(context, None))
+    if not await knows(context, holder):
+        raise NotAllowed("this token may not read that member", "member")
+    return holder
+
+
 @strawberry.type(description="Commands on what is noted of members.")
 class NoteMutations:
     """Safe to send again."""
@@ -243,17 +258,13 @@ class NoteMutations:
         birthday: Annotated[str, strawberry.argument(description="Month and day, such as 04-23.")],
         member: Annotated[
             MemberBy | None,
-            strawberry.argument(description="Whose; left out: the member whose token this is."),
+            strawberry.argument(
+                description="Whose; a member's token leaves it out, and means that member."
+            ),
         ] = None,
     ) -> BirthdayResult | None:
         context = info.context
-        holder = context.viewer.holder
-        if member is not None:
-            holder = await known_holder(context, member, scope_of(context, None))
-        if holder is None:
-            raise BadInput("whose birthday? name the member", "member")
-        if not await knows(context, holder):
-            raise NotAllowed("this token may not read that member", "member")
+        holder = await _whose(context, member, "birthday")
         by_admin = context.viewer.role == "admin"
         await set_birthday(holder, parse_birthday(birthday), anew=by_admin)
         return BirthdaySet(birthday=birthday)
@@ -267,15 +278,10 @@ class NoteMutations:
         info: Info,
         member: Annotated[
             MemberBy | None,
-            strawberry.argument(description="Whose; left out: the member whose token this is."),
+            strawberry.argument(
+                description="Whose; a member's token leaves it out, and means that member."
+            ),
         ] = None,
     ) -> ReferralCodeResult | None:
-        context = info.context
-        holder = context.viewer.holder
-        if member is not None:
-            holder = await known_holder(context, member, scope_of(context, None))
-        if holder is None:
-            raise BadInput("whose code? name the member", "member")
-        if not await knows(context, holder):
-            raise NotAllowed("this token may not read that member", "member")
-        return ReferralCode(code=await code_of(holder, context.instant))
+        holder = await _whose(info.context, member, "code")
+        return ReferralCode(code=await code_of(holder, info.context.instant))

@@ -8,6 +8,17 @@ from datetime import datetime
 from core.db import Connection
 from core.store.posting import columns
 
+#: Logins that were taken away from a member: they don't come back to it, by whatever address.
+PARTED_TABLE = """
+CREATE TABLE parted_login (
+    holder_id bigint NOT NULL,
+    login text NOT NULL CHECK (login ~ '^[0-9a-f]{64}$'),
+    PRIMARY KEY (holder_id, login)
+);
+GRANT SELECT, INSERT, DELETE ON parted_login TO laurels_app;
+"""
+#: What must stand, for `laurels check`.
+PARTED_CONSTRAINTS = {"parted_login": "pkey login_check"}
 #: The kind of identifier that a login is: `core.members.IdentifierKind`.
 LOGIN = 5
 # A key's lock waits for whoever enrols the same person at this moment, before it exists as a row.
@@ -67,18 +78,22 @@ async def add(
 
 
 async def claim(
-    connection: Connection, people: Mapping[int, tuple[str | None, int | None]]
+    connection: Connection, people: Mapping[int, tuple[str | None, int | None, bool, int | None]]
 ) -> None:
     """Somebody enrols who is known: the member is claimed, and what is missing is filled in.
 
-    A name only where an import had opened the member, a birthday once and for all.
+    Of each (name, birthday, sure, partner): a name only where an import had opened the member, a
+    birthday once and for all, and from a partner that isn't `sure` only if it has dealt with them.
     """
     await connection.execute(
         "UPDATE member m SET claimed = true, birthday = coalesce(m.birthday, c.birthday), "
         "name = CASE WHEN m.claimed THEN m.name ELSE coalesce(m.name, c.name) END "
-        "FROM unnest($1::bigint[], $2::text[], $3::smallint[]) AS c (id, name, birthday) "
+        "FROM (SELECT k.id, k.name, CASE WHEN k.sure OR EXISTS (SELECT FROM relation r "
+        "WHERE r.holder_id = k.id AND r.partner_id = k.partner) THEN k.birthday END AS birthday "
+        "FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::bool[], $5::int[]) "
+        "AS k (id, name, birthday, sure, partner)) c "
         "WHERE m.holder_id = c.id AND (NOT m.claimed OR m.birthday IS NULL AND c.birthday IS NOT NULL)",
-        *columns([(holder, *known) for holder, known in people.items()], 3),
+        *columns([(holder, *known) for holder, known in people.items()], 5),
     )
 
 
@@ -111,12 +126,40 @@ async def set_logins(connection: Connection, logins: Mapping[int, str]) -> None:
     )
 
 
-async def part_login(connection: Connection, holder: int) -> bool:
-    """Take a member's login away; False where there was none."""
-    done = await connection.execute(
-        "UPDATE member SET login = NULL WHERE holder_id = $1 AND login IS NOT NULL", holder
+async def was_parted(connection: Connection, holder: int, login: str) -> bool:
+    """Whether this login was taken away from this member."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM parted_login WHERE holder_id = $1 AND login = $2)",
+        holder,
+        login,
     )
+    return found
+
+
+async def part_login(connection: Connection, holder: int) -> bool:
+    """Take a member's login away and keep which it was; False where there was none."""
+    login = await connection.fetchval(
+        "SELECT login FROM member WHERE holder_id = $1 FOR UPDATE", holder
+    )
+    if login is None:
+        return False
+    await connection.execute("UPDATE member SET login = NULL WHERE holder_id = $1", holder)
     await connection.execute(
         "DELETE FROM identifier WHERE holder_id = $1 AND kind = $2", holder, LOGIN
     )
-    return bool(done.endswith(" 1"))
+    await connection.execute(
+        "INSERT INTO parted_login (holder_id, login) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        holder,
+        login,
+    )
+    return True
+
+
+async def drop(connection: Connection, keys: Sequence[tuple[int, int, str]]) -> None:
+    """Forget these identifiers: nobody is known by them."""
+    await connection.execute(
+        "DELETE FROM identifier i "
+        "USING unnest($1::smallint[], $2::int[], $3::text[]) AS k (kind, scope, value) "
+        "WHERE i.kind = k.kind AND i.scope = k.scope AND i.value = k.value",
+        *columns(keys, 3),
+    )

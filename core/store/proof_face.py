@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from core.store.exports import EXPORT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
+from core.store.members import PARTED_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
     "pseudonym_key": "pkey partner_id_fkey key_check",
@@ -17,4 +18,5 @@ FACE_CONSTRAINTS = {
     "webhook_attempt": "pkey delivery_id_fkey number_check milliseconds_check problem_check",
     **KEY_CONSTRAINTS,
     **EXPORT_CONSTRAINTS,
+    **PARTED_CONSTRAINTS,
 }

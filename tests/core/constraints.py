@@ -153,6 +153,10 @@ CONSTRAINTS = {
     },
     "member": {"PRIMARY KEY (holder_id)"},
     "outbox": {"CHECK ((kind >= 1))"},
+    "parted_login": {
+        "CHECK ((login ~ '^[0-9a-f]{64}$'::text))",
+        "PRIMARY KEY (holder_id, login)",
+    },
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
     "audit": {

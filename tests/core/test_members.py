@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from core.errors import BadInput, IdempotencyConflict
-from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.errors import BadInput, IdempotencyConflict, NotAllowed
+from core.members import Enrolment, IdentifierKind, MemberRef, Telling, enrol
 from core.models import IdentifierRow, MemberRow
 from core.posting import Engine
 from core.store.ids import Ids
@@ -22,7 +23,7 @@ def email(value: str) -> MemberRef:
 
 
 def person(*refs: MemberRef, name: str | None = None) -> Enrolment:
-    return Enrolment(refs, name)
+    return Enrolment(refs, name, telling=Telling.SURE)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,46 @@ async def test_one_batch_may_name_one_person_twice(database: str) -> None:
     outcome = await enrol(Ids(), people, NOW)
     assert [fresh for _, fresh in outcome] == [True, False, False, True]
     assert len({holder for holder, _ in outcome}) == 2
+
+
+async def identifiers() -> list[tuple[int, str, int]]:
+    """All that are kept: kind, value, holder."""
+    rows = await IdentifierRow.all().order_by("kind", "value")
+    return [(row.kind, row.value, row.holder_id) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "ref", [email("mallory@example.com"), MemberRef.make(PHONE, "+15550199")], ids=["mail", "phone"]
+)
+async def test_a_partner_adds_no_address_to_a_member(database: str, ref: MemberRef) -> None:
+    """A call is refused whole, by the field; an adapter's is passed over; a card is added."""
+    ids, card = Ids(), MemberRef.make(CARD, "9")
+    ((ada, _),) = await enrol(ids, [Enrolment([email("ada@example.com")], partner=7)], NOW)
+    before = await identifiers()
+    till = Enrolment([email("ada@example.com"), card, ref], partner=7)
+    with pytest.raises(NotAllowed) as refused:
+        await enrol(ids, [Enrolment([MemberRef.make(CARD, "8")], partner=7), till], NOW)
+    assert refused.value.path == (1, ref.kind.name.lower())
+    assert await identifiers() == before == [(EMAIL, "ada@example.com", ada)]
+    adapter = replace(till, telling=Telling.ADAPTER)
+    assert await enrol(ids, [adapter], NOW) == [(ada, False)]
+    assert await identifiers() == [*before, (CARD, "9", ada)]
+    # Nobody is found by what was passed over: it is free for its owner.
+    ((owner, new),) = await enrol(ids, [Enrolment([ref], partner=7)], NOW)
+    assert (new, owner != ada) == (True, True)
+    # The controls: what is the member's already is no addition, and who is sure adds.
+    assert await enrol(ids, [Enrolment([card, email("ada@example.com")])], NOW) == [(ada, False)]
+    own = email("ada@home.example")
+    assert await enrol(ids, [person(card, own)], NOW) == [(ada, False)]
+    assert (EMAIL, "ada@home.example", ada) in await identifiers()
+
+
+@pytest.mark.parametrize("telling", list(Telling))
+async def test_a_new_member_keeps_all_that_is_told(database: str, telling: Telling) -> None:
+    refs = [email("ada@example.com"), MemberRef.make(PHONE, "+15550100"), MemberRef.make(CARD, "9")]
+    ((ada, new),) = await enrol(Ids(), [Enrolment(refs, partner=7, telling=telling)], NOW)
+    assert new
+    assert await identifiers() == [(int(ref.kind), ref.value, ada) for ref in refs]
 
 
 async def test_a_reference_counts_within_its_partner(database: str) -> None:
@@ -171,3 +212,32 @@ async def test_a_partner_that_enrols_somebody_knows_them(engine: Engine) -> None
         holder,
     )
     assert found == [f"{partner} 0"]
+
+
+@pytest.mark.parametrize("telling", [Telling.TILL, Telling.ADAPTER])
+async def test_a_partner_gives_a_birthday_to_whom_it_knows_alone(
+    engine: Engine, telling: Telling
+) -> None:
+    """Not to whoever it can name by an address; and nobody gives a second one."""
+    ada = [email("ada@example.com")]
+
+    async def give(birthday: int, telling: Telling, partner: int | None) -> int | None:
+        given = Enrolment(ada, birthday=birthday, telling=telling, partner=partner)
+        await enrol(engine.ids, [given], NOW)
+        kept: int | None = await scalar("SELECT birthday FROM member")
+        return kept
+
+    [(holder, _)] = await enrol(engine.ids, [Enrolment(ada, partner=7)], NOW)
+    assert await give(101, telling, 8) is None
+    assert await give(101, telling, None) is None
+    assert await scalar("SELECT count(*) FROM relation WHERE holder_id = $1", holder) == 1
+    assert await give(423, telling, 7) == 423
+    assert await give(424, telling, 7) == 423
+    assert await give(424, Telling.SURE, None) == 423
+    # The controls: who is sure gives one, and a new member keeps what it is enrolled with.
+    new = Enrolment([email("b@example.com")], birthday=102, partner=8, telling=telling)
+    [(bob, _)] = await enrol(engine.ids, [new], NOW)
+    assert await scalar("SELECT birthday FROM member WHERE holder_id = $1", bob) == 102
+    [(cem, _)] = await enrol(engine.ids, [Enrolment([email("c@example.com")])], NOW)
+    await enrol(engine.ids, [replace(person(email("c@example.com")), birthday=103)], NOW)
+    assert await scalar("SELECT birthday FROM member WHERE holder_id = $1", cem) == 103

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.check import prove
-from tests.schema.client import ENROL, Client, receipt
+from tests.schema.client import ENROL, Client, receipt, statements
 from tests.schema.test_data_rules import ACTIVATE, SAVE, STAFF, saving
 from tests.support import NOW
 
@@ -316,6 +316,34 @@ async def test_a_streak_as_data_is_told_as_progress(pantry: Client) -> None:
     assert [p["current"] for p in (await pantry.ask(me, progress))["progress"]] == ["1"]
     pantry.clock.tick(days=14)
     assert (await pantry.ask(me, progress))["progress"] == []
+
+
+async def test_a_member_does_not_learn_who_else_is_enrolled(pantry: Client) -> None:
+    """An enrolled address, nobody's, another's id and its own are refused alike, as is nonsense."""
+    ids = {}
+    for card, email in (("9", "me@example.org"), ("8", "ada@example.org")):
+        done = await pantry.ask("admin:root", ENROL, input={"card": card, "email": email})
+        ids[card] = done["memberId"]
+    me = pantry.member(ids["9"])
+    birthday = """mutation($member: MemberBy) { setBirthday(birthday: "04-23", member: $member) {
+      __typename ... on Error { code message path } } }"""
+    others: list[dict[str, str]] = [
+        {"email": "ada@example.org"}, {"email": "nobody@example.org"}, {"email": "x"},
+        {"card": "8"}, {"card": "7"}, {"phone": "+15550100"}, {"reference": "1"},
+        {"id": ids["8"]}, {"id": "x"}, {"id": ids["9"]}, {"email": "me@example.org"},
+    ]  # fmt: skip
+    for mutation in (birthday, CODE):
+        with statements() as sent:
+            told = [await pantry.ask(me, mutation, member=other) for other in others]
+        assert (told[0]["code"], told[0]["path"]) == ("NOT_ALLOWED", ["member"])
+        assert all(x == told[0] for x in told)
+        assert sent == []
+    # The controls: itself without a name, and an admin by any.
+    assert (await pantry.ask(me, birthday))["__typename"] == "BirthdaySet"
+    assert (await pantry.ask(me, CODE))["__typename"] == "ReferralCode"
+    for mutation, kind in ((birthday, "BirthdaySet"), (CODE, "ReferralCode")):
+        done = await pantry.ask("admin:root", mutation, member={"email": "ada@example.org"})
+        assert done["__typename"] == kind
 
 
 async def test_a_birthday_is_set_once_by_the_member_and_anew_by_an_admin(pantry: Client) -> None:

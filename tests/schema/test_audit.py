@@ -82,6 +82,34 @@ async def test_nothing_personal_is_kept(api: Client) -> None:
     assert not [row for row in rows if '"77"' in row]
 
 
+async def test_enrolling_tells_whom_and_by_what_kinds(api: Client) -> None:
+    """So that a number that was added to somebody's account is found; its value isn't kept."""
+    ada, bob = await api.enrol("1"), await api.enrol("2", "Bob")
+    added = {"card": "1", "email": "ada@example.org", "phone": "+15550100"}
+    await api.ask("admin:root", ENROL, input=added)
+    another = await api.ask("admin:root", ENROL, input={"card": "1", "email": "a@example.org"})
+    assert another["created"] is False
+    scopeless = await api.ask("admin:root", ENROL, input={"card": "1", "reference": "9"})
+    assert scopeless["code"] == "UNKNOWN_REFERENCE"
+    two = await api.ask("admin:root", ENROL, input={"card": "2", "phone": "+15550100"})
+    assert two["code"] == "IDEMPOTENCY_CONFLICT"
+    a, b = (f"identifiers {api.member(x).partition(':')[2]}" for x in (ada, bob))
+    told = [
+        ([x["id"] for x in r["members"]], r["before"], r["after"])
+        for r in reversed(await _records(api, action="enrolMember"))
+    ]
+    card, three = {"CARD": 1}, {"CARD": 1, "EMAIL": 1, "PHONE": 1}
+    four = {**three, "EMAIL": 2}
+    assert told == [
+        ([ada], {a: None}, {a: card}),
+        ([bob], {b: None}, {b: card}),
+        ([ada], {a: card}, {a: three}),
+        ([ada], {a: three}, {a: four}),
+        ([], {}, {}),  # refused before anybody was looked for
+        ([ada, bob], {a: four, b: card}, {a: four, b: card}),
+    ]
+
+
 async def test_why_may_be_said_with_the_request(api: Client) -> None:
     """By a header, which goes before the input's own reason; and the request's id is kept."""
     ada = await api.enrol("1")
@@ -104,8 +132,8 @@ async def test_records_are_found_by_whom_they_are_about_and_by_page(api: Client)
     ada, bob = await api.enrol("1"), await api.enrol("2", "Bob")
     for n, who in enumerate((ada, bob, ada)):
         await api.ask("admin:root", ADJUST, input={**asked(who, 1), "key": f"k{n}"})
-    assert len(await _records(api, member={"id": ada})) == 2
-    assert len(await _records(api, member={"card": "2"})) == 1
+    assert len(await _records(api, member={"id": ada})) == 3
+    assert len(await _records(api, member={"card": "2"})) == 2
     assert await _records(api, member={"card": "3"}) == []
     assert await _records(api, actor="nobody") == []
     assert len(await _records(api, actor="root")) == 5
@@ -173,7 +201,7 @@ async def test_a_hold_that_support_calls_off_is_about_its_member(api: Client) ->
       __typename } }"""
     settle = {"key": "c", "redemption": held["redemption"]["id"]}
     await api.ask("admin:root", cancel, input=settle)
-    [record] = await _records(api, member={"id": ada})
+    [record, _] = await _records(api, member={"id": ada})  # and of enrolling
     [before], [after] = record["before"].values(), record["after"].values()
     reserved = [x["ledgers"]["BASKET"]["reserved"] for x in (before, after)]
     assert reserved == [500, 0]

@@ -22,8 +22,11 @@ ME = "{ me { id name identifiers { kind value } } }"
 JOIN = """mutation($input: JoinProgrammeInput) { joinProgramme(input: $input) { __typename
   ... on ProgrammeJoined { created member { id name identifiers { kind value } } }
   ... on Error { code message path } } }"""
-PART = """mutation($member: MemberBy!) { partLogin(member: $member) { __typename
-  ... on LoginParted { memberId replayed } ... on Error { code path } } }"""
+PART = """mutation($member: MemberBy!, $drop: [MemberIdentifier!]) {
+  partLogin(member: $member, drop: $drop) { __typename
+  ... on LoginParted { memberId dropped replayed } ... on Error { code path } } }"""
+
+ACTS = """{ auditRecords(action: "partLogin") { edges { node { before after } } } }"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -157,11 +160,87 @@ async def test_a_second_login_does_not_take_a_member_over(ground: Trusting) -> N
     assert await everything() == before
     for replayed in (False, True):
         answer = await ground.ask(staff["support"], PART, member={"email": "ada@example.com"})
-        expected = {"__typename": "LoginParted", "memberId": member, "replayed": replayed}
-        assert answer["data"]["partLogin"] == expected
+        expected = {"__typename": "LoginParted", "memberId": member, "dropped": 0}
+        assert answer["data"]["partLogin"] == {**expected, "replayed": replayed}
     assert await ground.ask(ada(ground), ME) == {"data": {"me": None}}
     assert (await join(ground, later))["member"]["id"] == member
     assert (await join(ground, ada(ground)))["__typename"] == "NotAllowedError"
+
+
+async def test_a_till_lets_no_stranger_in(ground: Trusting) -> None:
+    """A number that a partner tells of a member it found by the address isn't that member's."""
+    victim = await enrolled(ground, "Ada", email="ada@example.com")
+    before = await everything()
+    till = issue(SECRET, "partner", "cafe", HOUR, ground.clock())
+    for planted, field in (
+        ({"email": "ada@example.com", "phone": "+15550199"}, "phone"),
+        ({"email": "ada@example.com", "phone": "+15550199", "card": "9"}, "phone"),
+    ):
+        answer = await ground.ask(till, ENROL, input={"partner": "cafe", **planted})
+        refused = answer["data"]["enrolMember"]
+        assert (refused["code"], refused["path"][-1]) == ("NOT_ALLOWED", field)
+    assert await everything() == before
+    eve = ground.provider.token(sub="eve", phone_number="+15550199", phone_number_verified=True)
+    done = await join(ground, eve)
+    assert (done["created"], done["member"]["id"] != victim) == (True, True)
+    # The controls: a card is added, and an admin adds a number, by which its owner comes in.
+    answer = await ground.ask(till, ENROL, input={"email": "ada@example.com", "card": "9"})
+    assert answer["data"]["enrolMember"]["created"] is False
+    root = issue(SECRET, "admin", "root", HOUR, ground.clock())
+    answer = await ground.ask(root, ENROL, input={"card": "9", "phone": "+15550100"})
+    assert answer["data"]["enrolMember"]["memberId"] == victim
+    own = ground.provider.token(phone_number="+15550100", phone_number_verified=True)
+    assert (await join(ground, own))["member"]["id"] == victim
+
+
+async def test_a_parted_login_does_not_come_back(ground: Trusting) -> None:
+    """Nor another one by the number that let it in, which is dropped; the owner's joins."""
+    member = await enrolled(ground, "Ada", email="ada@example.com", phone="+15550199")
+    bob = await enrolled(ground, "Bob", card="2")
+    eve = ground.provider.token(sub="eve", phone_number="+15550199", phone_number_verified=True)
+    assert (await join(ground, eve))["member"]["id"] == member
+    root = issue(SECRET, "admin", "root", HOUR, ground.clock())
+
+    async def part(*drop: dict[str, str]) -> dict[str, Any]:
+        answer = await ground.ask(root, PART, member={"id": member}, drop=list(drop))
+        done: dict[str, Any] = answer["data"]["partLogin"]
+        return done
+
+    before = await everything()
+    for drop, path in (
+        ([{"phone": "+15550199"}, {"card": "2"}], ["drop", "1"]),  # Bob's
+        ([{"phone": "x"}], ["drop", "0", "phone"]),
+        ([{"reference": "7"}], ["drop", "0", "reference"]),
+        ([{"card": str(n)} for n in range(21)], ["drop"]),
+    ):
+        refused = await part(*drop)
+        assert (refused.get("code") is not None, refused.get("path")) == (True, path), drop
+    assert await everything() == before
+    done = await part()
+    assert (done["dropped"], done["replayed"]) == (0, False)
+    parted = await everything()
+    refused = await join(ground, eve)
+    assert (refused["__typename"], refused["path"]) == ("NotAllowedError", [])
+    assert "taken away" in refused["message"]
+    assert await everything() == parted
+    # Another login of the stranger's would still find the member, but for the number.
+    for count in (1, 0):
+        done = await part({"phone": "+1 555 0199"}, {"card": "nobody's"})
+        assert (done["dropped"], done["replayed"]) == (count, not count)
+    told = (await ground.ask(root, ACTS))["data"]["auditRecords"]["edges"]
+    name = f"identifiers {(await everything())[0][0]}"
+    acts = [edge["node"] for edge in reversed(told) if name in edge["node"]["before"]]
+    one, two = {"EMAIL": 1}, {"EMAIL": 1, "PHONE": 1}
+    three = {**two, "LOGIN": 1}
+    assert [(act["before"][name], act["after"][name]) for act in acts] == [
+        (three, three),  # refused for Bob's card
+        (three, two),
+        (two, one),
+        (one, one),
+    ]
+    done = await join(ground, eve)
+    assert (done["created"], done["member"]["id"] not in (member, bob)) == (True, True)
+    assert (await join(ground, ada(ground)))["member"]["id"] == member
 
 
 async def test_two_members_are_not_joined(ground: Trusting) -> None:
