@@ -23,13 +23,13 @@ from typing import NamedTuple
 import structlog
 
 from core.db import transaction
-from core.errors import BadInput, UnknownReference, WrongState
+from core.errors import BadInput, NotAllowed, UnknownReference, WrongState
 from core.members import has_controls
 from core.signing import DerivedKey, Secrets
 from core.store import keys as store
 from core.store.keys import KeyRow, SecretRow
 
-__all__ = ["ApiKeys", "Found", "Issued", "KeyRow", "listed"]
+__all__ = ["ApiKeys", "Found", "Issued", "KeyRow", "listed", "maker"]
 
 PREFIX = "laurels_"
 #: So long a process goes on with what it knows of a key.
@@ -148,7 +148,10 @@ class ApiKeys:
         *,
         expires_at: datetime | None = None,
     ) -> Issued:
-        """A new key of a partner. Raises BadInput naming the field, WrongState beyond MOST_KEYS."""
+        """A new key of a partner. Raises BadInput naming the field, WrongState beyond MOST_KEYS.
+
+        And NotAllowed where a key makes it that is revoked: some process may still remember it.
+        """
         if not 1 <= len(title.strip()) <= 100 or has_controls(title):
             raise BadInput("a title has 1 to 100 characters, no controls", "title")
         if not scopes:
@@ -163,6 +166,8 @@ class ApiKeys:
         async with transaction() as connection:
             if await store.living(connection, partner) >= MOST_KEYS:
                 raise WrongState(f"a partner has at most {MOST_KEYS} keys: revoke one", "partner")
+            if await store.is_revoked(connection, created_by.removeprefix(store.BY_KEY)):
+                raise NotAllowed("the key that makes it is revoked")
             await store.add(connection, row)
             text, secret = self._new_secret(key_id, now)
             await store.add_secret(connection, key_id, secret)
@@ -191,17 +196,21 @@ class ApiKeys:
         return Issued(row, text)
 
     async def revoke(self, partner: int, key_id: str, now: datetime) -> tuple[KeyRow, bool]:
-        """End a key at once: (the key, whether it was revoked before). Raises UnknownReference."""
+        """End a key at once, with all that it made, that they made, and so on.
+
+        Told is the key, and whether it was revoked before. Raises UnknownReference.
+        """
         async with transaction() as connection:
+            await store.hold(connection, partner)  # or one would be made meanwhile, and stay
             row = _found(await store.lock(connection, partner, _checked(key_id)))
-            if row.revoked_at is None:
-                await store.revoke(connection, key_id, now)
-        self._forget(key_id)
+            ended = await store.revoke(connection, partner, key_id, now)
+        self._forget(key_id, *ended)
         return row._replace(revoked_at=row.revoked_at or now), row.revoked_at is not None
 
-    def _forget(self, key_id: str) -> None:
+    def _forget(self, *key_ids: str) -> None:
         self._changes += 1
-        self._known.pop(key_id, None)
+        for key_id in key_ids:
+            self._known.pop(key_id, None)
 
     async def read(self, partner: int, key_id: str) -> KeyRow:
         """A partner's key. Raises UnknownReference."""
@@ -213,6 +222,11 @@ class ApiKeys:
         key: DerivedKey = self._keys[0]
         row = SecretRow(key.mac(secret.encode()), key.id, now, None)
         return f"{PREFIX}{key_id}_{secret}", row
+
+
+def maker(key_id: str) -> str:
+    """As who a key makes others: revoked, it takes them with it."""
+    return f"{store.BY_KEY}{key_id}"
 
 
 async def listed(partner: int) -> list[KeyRow]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from core.db import reading, transaction
-from core.errors import BadInput, UnknownReference, WrongState
+from core.errors import BadInput, NotAllowed, UnknownReference, WrongState
 from core.keys import (
     LONGEST_OVERLAP,
     MOST_KEYS,
@@ -18,6 +18,7 @@ from core.keys import (
     USE_EVERY,
     ApiKeys,
     listed,
+    maker,
 )
 from core.posting import Engine
 from core.signing import DerivedKey, Secrets
@@ -161,6 +162,44 @@ async def test_a_revoked_key_is_refused_here_at_once_and_elsewhere_soon(keys: Ap
     assert await scalar("SELECT count(*) FROM api_key_secret") == 0
     with pytest.raises(WrongState, match="revoked"):
         await keys.rotate(GROCER, made.row.id, NOW, NOW)
+    await elsewhere.settled()
+
+
+async def test_what_a_revoked_key_made_is_revoked_with_it(keys: ApiKeys) -> None:
+    """Also by what it made, also where that one was revoked before; not another partner's."""
+    first = await keys.create(GROCER, "First", ["a:x"], "admin:root", NOW)
+    child = await keys.create(GROCER, "Child", ["a:x"], maker(first.row.id), NOW)
+    grand = await keys.create(GROCER, "Grandchild", ["a:x"], maker(child.row.id), NOW)
+    other = await keys.create(GROCER, "Other", ["a:x"], first.row.id, NOW)
+    odd = await keys.create(CAFE, "Odd", ["a:x"], maker(first.row.id), NOW)
+    for made in (first, child, grand, other, odd):
+        assert await keys.find(made.text, NOW) is not None
+    await keys.settled()
+    row, replayed = await keys.revoke(GROCER, child.row.id, NOW)
+    assert (row.id, row.revoked_at, replayed) == (child.row.id, NOW, False)
+    assert await keys.find(grand.text, NOW) is None
+    assert await keys.find(first.text, NOW) is not None
+    row, replayed = await keys.revoke(GROCER, first.row.id, NOW + DAY)
+    assert (row.revoked_at, replayed) == (NOW + DAY, False)
+    ended = {row.id: row.revoked_at for row in await listed(GROCER) if row.revoked_at}
+    assert ended == {first.row.id: NOW + DAY, child.row.id: NOW, grand.row.id: NOW}
+    assert await scalar("SELECT count(*) FROM api_key_secret") == 2
+    for made in (other, odd):
+        assert await keys.find(made.text, NOW) is not None
+    await keys.settled()
+
+
+async def test_a_revoked_key_makes_no_more(keys: ApiKeys) -> None:
+    """Whoever still remembers it is told so: what it makes would stay."""
+    made = await keys.create(GROCER, "Till", ["a:x"], "admin:root", NOW)
+    elsewhere = ApiKeys(SECRETS)
+    assert await elsewhere.find(made.text, NOW) is not None
+    await elsewhere.settled()
+    await keys.revoke(GROCER, made.row.id, NOW)
+    assert await elsewhere.find(made.text, NOW) is not None  # the control: it is remembered
+    with pytest.raises(NotAllowed, match="revoked"):
+        await elsewhere.create(GROCER, "Child", ["a:x"], maker(made.row.id), NOW)
+    assert await scalar("SELECT count(*) FROM api_key") == 1
     await elsewhere.settled()
 
 
