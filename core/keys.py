@@ -34,8 +34,8 @@ __all__ = ["ApiKeys", "Found", "Issued", "KeyRow", "listed", "maker"]
 PREFIX = "laurels_"
 #: So long a process goes on with what it knows of a key.
 REMEMBERED = timedelta(seconds=5)
-#: So many keys a process remembers.
-MOST_REMEMBERED = 2048
+#: So many keys a process remembers; and so many ids of none, which anybody can make up.
+MOST_REMEMBERED, MOST_MISSED = 2048, 256
 #: How exactly the last use of a key is known: it is written once in so long.
 USE_EVERY = timedelta(minutes=1)
 #: A partner's keys that aren't revoked, a key's secrets at a time, and keys in a list.
@@ -77,6 +77,7 @@ class ApiKeys:
         self._keys = secrets.keys(_USE)
         self._by_id = {key.id: key for key in self._keys}
         self._known: dict[str, _Known] = {}
+        self._missed: dict[str, _Known] = {}  # apart: what is made up drives no key out
         self._writing: set[asyncio.Task[None]] = set()
         self._changes = 0  # in this process: what was read before one isn't remembered after it
 
@@ -102,17 +103,19 @@ class ApiKeys:
         return Found(row, min(ends, default=None))
 
     async def _look_up(self, key_id: str, now: datetime) -> _Known:
-        known = self._known.get(key_id)
+        known = self._known.get(key_id) or self._missed.get(key_id)
         # A clock that was set back makes it stale, too.
         if known is None or not timedelta(0) <= now - known.at < REMEMBERED:
             changes = self._changes
             key = await store.read(key_id)
             known = _Known(now, key, key[0].used_at if key else None)
             self._known.pop(key_id, None)
+            self._missed.pop(key_id, None)
             if changes == self._changes:
-                while len(self._known) >= MOST_REMEMBERED:
-                    del self._known[next(iter(self._known))]
-                self._known[key_id] = known
+                if key:
+                    _remember(self._known, MOST_REMEMBERED, key_id, known)
+                else:
+                    _remember(self._missed, MOST_MISSED, key_id, known)
         return known
 
     def _note_use(
@@ -232,6 +235,12 @@ def maker(key_id: str) -> str:
 async def listed(partner: int) -> list[KeyRow]:
     """A partner's keys, those in use first, then the latest first; of them MOST_LISTED."""
     return await store.of_partner(partner, MOST_LISTED)
+
+
+def _remember(kept: dict[str, _Known], most: int, key_id: str, known: _Known) -> None:
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key_id] = known
 
 
 def _checked(key_id: str) -> str:

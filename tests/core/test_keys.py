@@ -12,6 +12,7 @@ from core.errors import BadInput, NotAllowed, UnknownReference, WrongState
 from core.keys import (
     LONGEST_OVERLAP,
     MOST_KEYS,
+    MOST_MISSED,
     MOST_REMEMBERED,
     MOST_SECRETS,
     REMEMBERED,
@@ -203,8 +204,8 @@ async def test_a_revoked_key_makes_no_more(keys: ApiKeys) -> None:
     await elsewhere.settled()
 
 
-async def test_what_is_remembered_is_bounded(keys: ApiKeys) -> None:
-    """However many ids strangers make up; and a clock set back forgets."""
+async def test_what_is_remembered_is_read_once(keys: ApiKeys) -> None:
+    """In time; and a clock set back forgets."""
     made = await keys.create(GROCER, "Till", ["a:x"], "admin:root", NOW)
     with statements() as sent:
         for _ in range(3):
@@ -214,9 +215,37 @@ async def test_what_is_remembered_is_bounded(keys: ApiKeys) -> None:
         assert len(read) == 1
         assert await keys.find(made.text, NOW - TICK) is not None
         assert len([s for s in sent if "FROM api_key k" in s]) == 2
-    for n in range(MOST_REMEMBERED + 10):
-        await keys.find(f"laurels_{n:016x}_{'0' * 64}", NOW)
+    await keys.settled()
+
+
+async def test_made_up_keys_drive_no_key_out(keys: ApiKeys) -> None:
+    """What strangers make up is remembered apart; and keys are bounded, too."""
+    made = await keys.create(GROCER, "Till", ["a:x"], "admin:root", NOW)
+    assert await keys.find(made.text, NOW) is not None
+    await keys.settled()
+    unknown = [f"laurels_{n:016x}_{'0' * 64}" for n in range(MOST_REMEMBERED + 10)]
+    for text in unknown:
+        assert await keys.find(text, NOW) is None
+    with statements() as sent:
+        assert await keys.find(made.text, NOW) is not None
+        assert await keys.find(unknown[-1], NOW) is None
+        assert sent == []
+        assert await keys.find(unknown[0], NOW) is None
+        assert len(sent) == 1  # the control: of those the first is forgotten
+    assert (len(keys._known), len(keys._missed)) == (1, MOST_MISSED)
+    async with transaction() as connection:
+        await connection.execute(
+            "INSERT INTO api_key (id, partner_id, title, scopes, created_by, created_at) "
+            "SELECT lpad(to_hex(n), 16, '0'), $1, 'x', '{a:x}', 'x', $2 "
+            "FROM generate_series(1, $3) AS n",
+            GROCER,
+            NOW,
+            MOST_REMEMBERED,
+        )
+    for text in unknown:
+        assert await keys.find(text, NOW + REMEMBERED) is None
     assert len(keys._known) == MOST_REMEMBERED
+    assert len(keys._missed) <= MOST_MISSED
     await keys.settled()
 
 
