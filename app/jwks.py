@@ -42,9 +42,16 @@ class ProviderError(Exception):
     """The provider doesn't answer, or with nonsense."""
 
 
+class ProviderDownError(ProviderError):
+    """It doesn't answer, or says that the fault is its own."""
+
+
 @dataclass(slots=True)
 class ProviderKeys:
-    """The keys of one issuer, at `jwks_url` or where its discovery document says."""
+    """The keys of one issuer, at `jwks_url` or where its discovery document says.
+
+    The document, which whoever begins to sign in asks for, is kept as the keys are.
+    """
 
     issuer: str
     http: httpx.AsyncClient
@@ -54,6 +61,10 @@ class ProviderKeys:
     _fetched_at: datetime | None = None
     _tried_at: datetime | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _document: Mapping[str, object] | None = None
+    _discovered_at: datetime | None = None
+    _looked_at: datetime | None = None
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def key(self, kid: str | None) -> Key:
         """The key of this id; without one the only key there is.
@@ -94,7 +105,7 @@ class ProviderKeys:
                 self._fetched_at = self.now()
 
     async def _fetched(self) -> dict[str, Key]:
-        url = self.jwks_url or str((await self.discovered())["jwks_uri"])
+        url = self.jwks_url or str((await self._discover())["jwks_uri"])
         answer = await fetch_json(self.http, check_address(url))
         given = answer.get("keys")
         if not isinstance(given, list):
@@ -109,10 +120,29 @@ class ProviderKeys:
         return found
 
     async def discovered(self) -> Mapping[str, object]:
-        """The issuer's discovery document. Raises ProviderError, also where it is another's."""
+        """The issuer's discovery document, no older than keys may be. Raises ProviderError."""
+        if self._age(self._discovered_at) >= FRESH:
+            async with self._looking:
+                # Whoever waited finds what the one before has fetched, or that it just tried.
+                if self._age(self._looked_at) >= RETRY:
+                    await self._look()
+        if self._document is None or self._age(self._discovered_at) >= STALE:
+            raise ProviderError("its discovery document can't be had")
+        return self._document
+
+    async def _look(self) -> None:
+        self._looked_at = self.now()
+        try:
+            await self._discover()
+        except ProviderError as error:
+            _log.warning("an issuer's document can't be had", issuer=self.issuer, why=str(error))
+
+    async def _discover(self) -> Mapping[str, object]:
+        """The document, fetched anew. Raises ProviderError, also where it is another issuer's."""
         document = await fetch_json(self.http, self.issuer.rstrip("/") + _DISCOVERY)
         if document.get("issuer") != self.issuer or not isinstance(document.get("jwks_uri"), str):
             raise ProviderError("its discovery document is of another issuer, or names no keys")
+        self._document, self._discovered_at = document, self.now()
         return document
 
 
@@ -157,10 +187,14 @@ async def fetch_json(
                 body += part
                 if len(body) > MOST_BYTES:
                     raise ProviderError(f"more than {MOST_BYTES} bytes")
+        if response.status_code >= 500:
+            raise ProviderDownError(f"it answers {response.status_code}")
         if response.status_code != 200:
             raise ProviderError(f"it answers {response.status_code}")
         found = orjson.loads(body)
-    except (httpx.HTTPError, TimeoutError, ValueError) as error:
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise ProviderDownError(repr(error)) from error
+    except ValueError as error:
         raise ProviderError(repr(error)) from error
     if not isinstance(found, dict):
         raise ProviderError("no JSON object")

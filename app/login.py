@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 from app.addresses import check_address
 from app.answers import refusal
 from app.authentication import Authenticator
-from app.jwks import ProviderError, fetch_json
+from app.jwks import ProviderDownError, ProviderError, fetch_json
 from app.oidc import AdminIssuer
 from app.peeking import peeked
 from app.sessions import is_secure, opened_for, set_cookie
@@ -36,6 +36,7 @@ AUDIENCE = "laurels-login"
 PATIENCE = timedelta(minutes=10)
 _CALLBACK = "/session/callback"
 _AFTERWARDS = "/graphiql"
+_SILENT = "the identity provider doesn't answer"
 _FAILED = "signing in failed: begin again"
 
 
@@ -124,7 +125,7 @@ class Login:
         return Viewer("admin", subject=person.subject, staff=staff, until=person.until)
 
     async def _exchanged(self, request: Request, code: str, verifier: str) -> str:
-        """The ID token for a code. Raises ForbiddenError for a code that isn't one."""
+        """The ID token for a code. Raises ForbiddenError for what is none, UncheckedError."""
         there = await self._address("token_endpoint")
         form = {
             "grant_type": "authorization_code",
@@ -137,6 +138,8 @@ class Login:
             answer = await fetch_json(
                 self.admins.issuer.keys.http, there, form=form, headers=self._credentials()
             )
+        except ProviderDownError as error:
+            raise UncheckedError(_SILENT) from error
         except ProviderError as error:
             raise ForbiddenError(_FAILED) from error
         token = answer.get("id_token")
@@ -157,7 +160,7 @@ class Login:
             found = (await self.admins.issuer.keys.discovered()).get(name)
             return check_address(str(found))
         except (ProviderError, ValueError):
-            raise UncheckedError("the identity provider doesn't answer") from None
+            raise UncheckedError(_SILENT) from None
 
     def _back(self, request: Request) -> str:
         base = self.public_url or f"{request.url.scheme}://{request.url.netloc}"

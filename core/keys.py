@@ -23,19 +23,19 @@ from typing import NamedTuple
 import structlog
 
 from core.db import transaction
-from core.errors import BadInput, UnknownReference, WrongState
+from core.errors import BadInput, NotAllowed, UnknownReference, WrongState
 from core.members import has_controls
 from core.signing import DerivedKey, Secrets
 from core.store import keys as store
 from core.store.keys import KeyRow, SecretRow
 
-__all__ = ["ApiKeys", "Found", "Issued", "KeyRow", "listed"]
+__all__ = ["ApiKeys", "Found", "Issued", "KeyRow", "listed", "maker"]
 
 PREFIX = "laurels_"
 #: So long a process goes on with what it knows of a key.
 REMEMBERED = timedelta(seconds=5)
-#: So many keys a process remembers.
-MOST_REMEMBERED = 2048
+#: So many keys a process remembers; and so many ids of none, which anybody can make up.
+MOST_REMEMBERED, MOST_MISSED = 2048, 256
 #: How exactly the last use of a key is known: it is written once in so long.
 USE_EVERY = timedelta(minutes=1)
 #: A partner's keys that aren't revoked, a key's secrets at a time, and keys in a list.
@@ -77,6 +77,7 @@ class ApiKeys:
         self._keys = secrets.keys(_USE)
         self._by_id = {key.id: key for key in self._keys}
         self._known: dict[str, _Known] = {}
+        self._missed: dict[str, _Known] = {}  # apart: what is made up drives no key out
         self._writing: set[asyncio.Task[None]] = set()
         self._changes = 0  # in this process: what was read before one isn't remembered after it
 
@@ -102,17 +103,19 @@ class ApiKeys:
         return Found(row, min(ends, default=None))
 
     async def _look_up(self, key_id: str, now: datetime) -> _Known:
-        known = self._known.get(key_id)
+        known = self._known.get(key_id) or self._missed.get(key_id)
         # A clock that was set back makes it stale, too.
         if known is None or not timedelta(0) <= now - known.at < REMEMBERED:
             changes = self._changes
             key = await store.read(key_id)
             known = _Known(now, key, key[0].used_at if key else None)
             self._known.pop(key_id, None)
+            self._missed.pop(key_id, None)
             if changes == self._changes:
-                while len(self._known) >= MOST_REMEMBERED:
-                    del self._known[next(iter(self._known))]
-                self._known[key_id] = known
+                if key:
+                    _remember(self._known, MOST_REMEMBERED, key_id, known)
+                else:
+                    _remember(self._missed, MOST_MISSED, key_id, known)
         return known
 
     def _note_use(
@@ -148,7 +151,10 @@ class ApiKeys:
         *,
         expires_at: datetime | None = None,
     ) -> Issued:
-        """A new key of a partner. Raises BadInput naming the field, WrongState beyond MOST_KEYS."""
+        """A new key of a partner. Raises BadInput naming the field, WrongState beyond MOST_KEYS.
+
+        And NotAllowed where a key makes it that is revoked: some process may still remember it.
+        """
         if not 1 <= len(title.strip()) <= 100 or has_controls(title):
             raise BadInput("a title has 1 to 100 characters, no controls", "title")
         if not scopes:
@@ -163,6 +169,8 @@ class ApiKeys:
         async with transaction() as connection:
             if await store.living(connection, partner) >= MOST_KEYS:
                 raise WrongState(f"a partner has at most {MOST_KEYS} keys: revoke one", "partner")
+            if await store.is_revoked(connection, created_by.removeprefix(store.BY_KEY)):
+                raise NotAllowed("the key that makes it is revoked")
             await store.add(connection, row)
             text, secret = self._new_secret(key_id, now)
             await store.add_secret(connection, key_id, secret)
@@ -191,17 +199,21 @@ class ApiKeys:
         return Issued(row, text)
 
     async def revoke(self, partner: int, key_id: str, now: datetime) -> tuple[KeyRow, bool]:
-        """End a key at once: (the key, whether it was revoked before). Raises UnknownReference."""
+        """End a key at once, with all that it made, that they made, and so on.
+
+        Told is the key, and whether it was revoked before. Raises UnknownReference.
+        """
         async with transaction() as connection:
+            await store.hold(connection, partner)  # or one would be made meanwhile, and stay
             row = _found(await store.lock(connection, partner, _checked(key_id)))
-            if row.revoked_at is None:
-                await store.revoke(connection, key_id, now)
-        self._forget(key_id)
+            ended = await store.revoke(connection, partner, key_id, now)
+        self._forget(key_id, *ended)
         return row._replace(revoked_at=row.revoked_at or now), row.revoked_at is not None
 
-    def _forget(self, key_id: str) -> None:
+    def _forget(self, *key_ids: str) -> None:
         self._changes += 1
-        self._known.pop(key_id, None)
+        for key_id in key_ids:
+            self._known.pop(key_id, None)
 
     async def read(self, partner: int, key_id: str) -> KeyRow:
         """A partner's key. Raises UnknownReference."""
@@ -215,9 +227,20 @@ class ApiKeys:
         return f"{PREFIX}{key_id}_{secret}", row
 
 
+def maker(key_id: str) -> str:
+    """As who a key makes others: revoked, it takes them with it."""
+    return f"{store.BY_KEY}{key_id}"
+
+
 async def listed(partner: int) -> list[KeyRow]:
     """A partner's keys, those in use first, then the latest first; of them MOST_LISTED."""
     return await store.of_partner(partner, MOST_LISTED)
+
+
+def _remember(kept: dict[str, _Known], most: int, key_id: str, known: _Known) -> None:
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key_id] = known
 
 
 def _checked(key_id: str) -> str:

@@ -41,7 +41,7 @@ from schema.ledgers import LedgerEntry
 from schema.paging import After, First, check_first, cursor, page, read_cursor
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.postings import Posted
-from schema.receipts import Purchase, visible_purchase
+from schema.receipts import Purchase, knows_purchase, visible_purchase
 from schema.redemptions import LazyMember
 from schema.scalars import BigInt
 
@@ -248,12 +248,11 @@ AdjustResult = Annotated[
 
 
 async def _cause(info: Info, holder: int, text: str) -> int:
-    """The event behind a purchase or an entry that the viewer may read."""
+    """The event behind a purchase or an entry that is the viewer's affair."""
     kind, key = parse_id(info.context, text, "cause")
     place = numbers(key, 3 if kind == "LedgerEntry" else 1)
     if kind == "Purchase" and place is not None:
-        purchase = await visible_purchase(info, place[0])
-        if purchase is not None:
+        if await knows_purchase(info, place[0]):
             return place[0]
     elif kind == "LedgerEntry" and place is not None and max(place[1:]) < 2**31:
         entry = await info.context.loaders.entry.load((place[0], place[1], place[2]))

@@ -1,7 +1,8 @@
 """Partners' API keys: made, listed, rotated and revoked by a partner itself or by the programme.
 
 A secret is told once, in the answer of what made it. Nobody hands out more than they have: a key
-makes, and renews the secret of, no key that opens more than itself. Knows nothing of digests.
+makes, and renews the secret of, no key that opens more than itself, and makes none that ends later;
+revoked, it takes with it all that it made. Knows nothing of digests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import strawberry
 from strawberry import relay
 
 from core.errors import NotAllowed
-from core.keys import ApiKeys, Issued, KeyRow, listed
+from core.keys import ApiKeys, Issued, KeyRow, listed, maker
 from core.store.webhooks import saved_by
 from schema.access import MANAGERS, allow, allow_change, partner_for
 from schema.acts import watch
@@ -151,7 +152,8 @@ class CreateApiKeyInput:
     title: str = strawberry.field(description="What it is for: up to 100 characters.")
     scopes: list[ApiKeyScope] = strawberry.field(description="What it is to open.")
     expires_at: strawberry.Maybe[datetime] = strawberry.field(
-        description="When it ends; left out: not by itself."
+        description="When it ends; left out: not by itself. A key that is made by another ends "
+        "with that one at the latest."
     )
 
 
@@ -197,7 +199,7 @@ class KeyMutations:
     """Root fields."""
 
     @change(
-        "Make an API key. A key can't make one that opens more than itself.",
+        "Make an API key. A key can't make one that opens more than itself, or for longer.",
         extensions=allow_change(partner="keys:write", admin=MANAGERS),
     )
     async def create_api_key(
@@ -212,7 +214,7 @@ class KeyMutations:
         return ApiKeyIssued.of(
             await _keys(context).create(
                 partner.id, input.title, scopes, _maker(context), context.instant,
-                expires_at=None if input.expires_at is None else input.expires_at.value,
+                expires_at=_within_time(context, input.expires_at),
             )
         )  # fmt: skip
 
@@ -230,6 +232,7 @@ class KeyMutations:
         keys, now = _keys(context), context.instant
         row = await keys.read(partner.id, input.id)
         _within_own(context, row.scopes)
+        _not_longer(context, row)
         await _watch(context, row)
         until = now
         if input.overlap is not None:
@@ -237,8 +240,9 @@ class KeyMutations:
         return ApiKeyIssued.of(await keys.rotate(partner.id, input.id, until, now))
 
     @change(
-        "Revoke an API key. It is refused at once by the server that answers, and within seconds "
-        "by all others.",
+        "Revoke an API key, and with it all keys that it made, that they made, and so on: whoever "
+        "had it may have those. They are refused at once by the server that answers, and within "
+        "seconds by all others.",
         extensions=allow_change(partner="keys:write", admin=MANAGERS),
     )
     async def revoke_api_key(
@@ -286,8 +290,27 @@ def _within_own(context: Context, scopes: list[str]) -> None:
         raise NotAllowed(f"your own key doesn't open {', '.join(sorted(beyond))}", "scopes")
 
 
+def _within_time(context: Context, wanted: strawberry.Maybe[datetime]) -> datetime | None:
+    """When a new key ends: a partner's key, or token, makes none that outlives it."""
+    asked = None if wanted is None else wanted.value
+    ends = [asked, context.viewer.until if context.viewer.role == "partner" else None]
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _not_longer(context: Context, row: KeyRow) -> None:
+    """Raise NotAllowed where whoever ends would get the secret of a key that goes on after it.
+
+    Of its own key anybody gets a new one: that is what a secret that is about to end is good for.
+    """
+    viewer = context.viewer
+    if viewer.role == "admin" or viewer.until is None or viewer.subject == row.id:
+        return
+    if row.expires_at is None or row.expires_at > viewer.until:
+        raise NotAllowed("what you have ends before that key does", "id")
+
+
 def _maker(context: Context) -> str:
     viewer = context.viewer
     if viewer.role == "partner":
-        return f"key:{viewer.subject}" if viewer.subject else f"partner:{viewer.partner}"
+        return maker(viewer.subject) if viewer.subject else f"partner:{viewer.partner}"
     return f"{viewer.role}:{viewer.subject}"

@@ -164,13 +164,17 @@ class Member(HolderNode):
     async def referral_code(self, info: Info) -> str | None:
         return await info.context.loaders.referral_code.load(self.holder)
 
-    @answer("The redemptions, newest first. A partner is told its own.")
+    @answer(
+        "The redemptions, newest first. A partner is told its own, with `redemptions:read` alone."
+    )
     async def redemptions(
         self, info: Info, first: First = 20, after: After = None
     ) -> relay.Connection[Redemption]:
         before = read_number("redemption", after, NEWEST)
         key = (self.holder, before, check_first(first) + 1)
-        rows = await info.context.loaders.redemptions.load(key)
+        viewer = info.context.viewer
+        silent = viewer.role == "partner" and "redemptions:read" not in viewer.scopes
+        rows = [] if silent else await info.context.loaders.redemptions.load(key)
         nodes = [Redemption.of(from_row(row)) for row in rows]
         return page(nodes, first, after, lambda n: cursor("redemption", n.found.id))
 

@@ -30,7 +30,7 @@ from schema.errors import (
 from schema.fields import answer
 from schema.money import Money
 from schema.postings import Posted
-from schema.receipts import PointsTakenBack, Purchase, taken_back
+from schema.receipts import PointsTakenBack, Purchase, taken_back, visible_purchase
 from schema.waiting import ReturnWaiting
 
 MOST_ITEMS = 1000
@@ -65,11 +65,9 @@ class PurchaseChanged(Posted):
     purchase_event: strawberry.Private[int]
     event_id: strawberry.Private[int]
 
-    @answer("The purchase as it stands now.")
-    async def current(self, info: Info) -> Purchase:
-        story = await info.context.loaders.story.load(self.purchase_event)
-        assert story is not None
-        return Purchase.of(story)
+    @answer("The purchase as it stands now. Null where the viewer may not read it.")
+    async def current(self, info: Info) -> Purchase | None:
+        return await visible_purchase(info, self.purchase_event)
 
     @answer("What it took back, in each currency in which less is earned now.")
     async def taken_back(self, info: Info) -> list[PointsTakenBack]:

@@ -283,16 +283,25 @@ def _lines(story: Story) -> list[PurchaseLine]:
     ]  # fmt: skip
 
 
-async def visible_purchase(info: Info, event: int) -> Purchase | None:
-    """The purchase of this event, if there is one and the viewer may read it."""
+async def knows_purchase(info: Info, event: int) -> bool:
+    """Whether there is a purchase of this event that is the viewer's affair: it may name it."""
     story = await info.context.loaders.story.load(event)
-    if story is None or not _readable(info.context, story):
+    return story is not None and _concerns(info.context, story)
+
+
+async def visible_purchase(info: Info, event: int) -> Purchase | None:
+    """The purchase of this event, if the viewer knows it and its key reads purchases at all."""
+    viewer = info.context.viewer
+    if viewer.role == "partner" and "purchases:read" not in viewer.scopes:
+        return None
+    story = await info.context.loaders.story.load(event)
+    if story is None or not _concerns(info.context, story):
         return None
     return Purchase.of(story)
 
 
-def _readable(context: Context, story: Story) -> bool:
-    """Its member, its partner and admins may; another partner never, whoever its customer is."""
+def _concerns(context: Context, story: Story) -> bool:
+    """Its member, its partner and admins; another partner never, whoever its customer is."""
     match context.viewer.role:
         case "admin":
             return True

@@ -15,7 +15,7 @@ from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
 from core.purchases import check_text
-from schema.access import SERVICE, allow_change, knows, may_see, partner_for, sees_currency
+from schema.access import SERVICE, Rule, allow_change, knows, may_see, partner_for, sees_currency
 from schema.acts import watch_member
 from schema.context import Info
 from schema.enums import words
@@ -50,6 +50,11 @@ words(
     TIMED_OUT="The hold ran out; the points went back.",
     REVERSED="It was taken back after it was completed; the points went back.",
 )
+#: Whoever may book a redemption, or look one up by its code.
+_OF_CODES = (
+    Rule(member=True, partner="redemptions:read", admin=SERVICE),
+    Rule(partner="redemptions:write"),
+)
 LazyMember: TypeAlias = Annotated["Member", strawberry.lazy("schema.members")]
 
 
@@ -71,10 +76,13 @@ class Redemption(HolderNode):
 
     @answer(
         "What the member shows at the till, one for each piece. Those of a pool stand here once "
-        "the redemption is completed; those of one that was cancelled or reversed are void."
+        "the redemption is completed; those of one that was cancelled or reversed are void. "
+        "Whoever has one has what it is worth: none are told to a partner's key without "
+        "`redemptions:read` or `redemptions:write`, nor to admins who book nothing for members."
     )
-    def codes(self) -> list[str]:
-        return list(self.found.codes)
+    def codes(self, info: Info) -> list[str]:
+        viewer = info.context.viewer
+        return list(self.found.codes) if any(r.admits(viewer) for r in _OF_CODES) else []
 
     @answer("How many pieces of the reward were taken.")
     def quantity(self) -> int:

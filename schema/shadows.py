@@ -65,7 +65,7 @@ class ShadowDifference:
     live: list[ShadowAward] = strawberry.field(description="What the rules in force gave: booked.")
     shadow: list[ShadowAward] = strawberry.field(description="What the shadow rules gave.")
 
-    @answer("The purchase, as it stands now.")
+    @answer("The purchase, as it stands now. Null where the viewer may not read it.")
     async def purchase(self, info: Info) -> Purchase | None:
         return await visible_purchase(info, self.row.event)
 

@@ -37,6 +37,8 @@ GRANT SELECT, INSERT, UPDATE ON api_key TO laurels_app;
 REVOKE DELETE, TRUNCATE ON api_key FROM laurels_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON api_key_secret TO laurels_app;
 """
+#: How `created_by` begins where a key made it; the maker's id follows.
+BY_KEY = "key:"
 #: What must stand, for `laurels check`.
 KEY_CONSTRAINTS = {
     "api_key": "pkey id_check title_check scopes_check created_by_check lives",
@@ -120,11 +122,24 @@ async def of_partner(partner: int, limit: int) -> list[KeyRow]:
 
 async def living(connection: Connection, partner: int) -> int:
     """How many keys of a partner aren't revoked; whoever asks is the only one for now."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCK, partner)
+    await hold(connection, partner)
     count: int = await connection.fetchval(
         "SELECT count(*) FROM api_key WHERE partner_id = $1 AND revoked_at IS NULL", partner
     )
     return count
+
+
+async def hold(connection: Connection, partner: int) -> None:
+    """Nobody else makes or revokes a key of a partner until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCK, partner)
+
+
+async def is_revoked(connection: Connection, key_id: str) -> bool:
+    """Whether there is such a key, and it is revoked."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM api_key WHERE id = $1 AND revoked_at IS NOT NULL)", key_id
+    )
+    return found
 
 
 #: Of the advisory lock with a partner's id; any constant will do.
@@ -164,10 +179,25 @@ async def end_secrets(connection: Connection, key_id: str, at: datetime, now: da
     )
 
 
-async def revoke(connection: Connection, key_id: str, now: datetime) -> None:
-    """A key opens nothing from now on; what its secrets were is forgotten."""
-    await connection.execute("UPDATE api_key SET revoked_at = $2 WHERE id = $1", key_id, now)
-    await connection.execute("DELETE FROM api_key_secret WHERE key_id = $1", key_id)
+async def revoke(connection: Connection, partner: int, key_id: str, now: datetime) -> list[str]:
+    """A key opens nothing from now on, nor do those that it made, that they made, and so on.
+
+    What their secrets were is forgotten. Answers those that weren't revoked before.
+    """
+    rows = await connection.fetch(
+        "WITH RECURSIVE gone AS (SELECT $2::text AS id UNION "
+        "SELECT k.id FROM gone JOIN api_key k ON k.created_by = $4 || gone.id "
+        "WHERE k.partner_id = $1) "
+        "UPDATE api_key k SET revoked_at = $3 FROM gone "
+        "WHERE k.id = gone.id AND k.revoked_at IS NULL RETURNING k.id",
+        partner,
+        key_id,
+        now,
+        BY_KEY,
+    )
+    ended = [row[0] for row in rows]
+    await connection.execute("DELETE FROM api_key_secret WHERE key_id = ANY($1)", ended)
+    return ended
 
 
 async def used(connection: Connection, key_id: str, now: datetime, least: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from http.cookies import Morsel, SimpleCookie
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from app.authentication import COOKIE, LONGEST_SESSION
+from app.jwks import FRESH, RETRY, STALE
 from app.login import COOKIE as LOGIN_COOKIE
 from app.login import PATIENCE, challenge
 from app.tokens import TokenError, issue, sign
@@ -21,6 +23,7 @@ from core.rulebook import Rulebook
 from tests.app.provider import CLIENT, HOUR, ISSUER, START, Trusting, trusting
 from tests.schema.client import SECRET
 
+TICK = timedelta(microseconds=1)
 CSRF = {"x-laurels-csrf": "1"}
 WHO = {"query": "{ trialBalance { members } }"}
 CHANGE = """mutation { createApiKey(input: {partner: "cafe", title: "x", scopes: [MEMBERS_READ]}) {
@@ -330,12 +333,55 @@ async def test_a_login_that_took_too_long(ground: Trusting) -> None:
 
 
 async def test_a_login_while_the_provider_is_down(ground: Trusting) -> None:
-    """Is told so, on the way there and on the way back."""
+    """Is told so, on the way there where nothing is known of it, and on the way back."""
+    ground.provider.down = True
+    assert (await ground.http.get("/session/login")).status_code == 503
+    ground.provider.down = False
+    ground.clock.at += RETRY
     there, cookie = await begin(ground)
     back = ground.provider.authorise(there)
     ground.provider.down = True
-    assert (await ground.http.get("/session/login")).status_code == 503
     assert (await come_back(ground, back, cookie)).status_code == 503
+
+
+async def test_whoever_begins_to_sign_in_asks_nothing_of_the_provider(ground: Trusting) -> None:
+    """What it says of itself is kept, and asked for once in a while, also where it is down."""
+    asked, place = ground.provider.asked, "/.well-known/openid-configuration"
+
+    async def begun(status: int, times: int) -> None:
+        before = len(asked)
+        for _ in range(3):
+            assert (await ground.http.get("/session/login")).status_code == status
+        assert asked[before:] == [place] * times
+
+    ground.provider.down = True
+    await begun(503, 1)
+    ground.clock.at += RETRY
+    ground.provider.down = False
+    await begun(303, 1)
+    ground.clock.at += FRESH - TICK
+    await begun(303, 0)
+    ground.clock.at += TICK
+    await begun(303, 1)
+    ground.provider.down = True
+    ground.clock.at += FRESH
+    await begun(303, 1)
+    ground.clock.at += RETRY
+    await begun(303, 1)
+    ground.clock.at += STALE - FRESH - RETRY - TICK
+    await begun(303, 1)
+    ground.clock.at += TICK
+    await begun(503, 0)  # just tried
+
+
+async def test_many_who_begin_at_once_share_one_request(ground: Trusting) -> None:
+    """Whoever waits gets what the first one fetched."""
+    ground.provider.going.clear()
+    waiting = [asyncio.create_task(ground.http.get("/session/login")) for _ in range(5)]
+    await ground.provider.reached.wait()
+    ground.provider.going.set()
+    assert [(await one).status_code for one in waiting] == [303] * 5
+    assert len(ground.provider.asked) == 1
 
 
 async def test_without_a_client_there_is_no_login(coalition: Rulebook) -> None:

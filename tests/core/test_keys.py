@@ -8,16 +8,18 @@ from datetime import timedelta
 import pytest
 
 from core.db import reading, transaction
-from core.errors import BadInput, UnknownReference, WrongState
+from core.errors import BadInput, NotAllowed, UnknownReference, WrongState
 from core.keys import (
     LONGEST_OVERLAP,
     MOST_KEYS,
+    MOST_MISSED,
     MOST_REMEMBERED,
     MOST_SECRETS,
     REMEMBERED,
     USE_EVERY,
     ApiKeys,
     listed,
+    maker,
 )
 from core.posting import Engine
 from core.signing import DerivedKey, Secrets
@@ -164,8 +166,46 @@ async def test_a_revoked_key_is_refused_here_at_once_and_elsewhere_soon(keys: Ap
     await elsewhere.settled()
 
 
-async def test_what_is_remembered_is_bounded(keys: ApiKeys) -> None:
-    """However many ids strangers make up; and a clock set back forgets."""
+async def test_what_a_revoked_key_made_is_revoked_with_it(keys: ApiKeys) -> None:
+    """Also by what it made, also where that one was revoked before; not another partner's."""
+    first = await keys.create(GROCER, "First", ["a:x"], "admin:root", NOW)
+    child = await keys.create(GROCER, "Child", ["a:x"], maker(first.row.id), NOW)
+    grand = await keys.create(GROCER, "Grandchild", ["a:x"], maker(child.row.id), NOW)
+    other = await keys.create(GROCER, "Other", ["a:x"], first.row.id, NOW)
+    odd = await keys.create(CAFE, "Odd", ["a:x"], maker(first.row.id), NOW)
+    for made in (first, child, grand, other, odd):
+        assert await keys.find(made.text, NOW) is not None
+    await keys.settled()
+    row, replayed = await keys.revoke(GROCER, child.row.id, NOW)
+    assert (row.id, row.revoked_at, replayed) == (child.row.id, NOW, False)
+    assert await keys.find(grand.text, NOW) is None
+    assert await keys.find(first.text, NOW) is not None
+    row, replayed = await keys.revoke(GROCER, first.row.id, NOW + DAY)
+    assert (row.revoked_at, replayed) == (NOW + DAY, False)
+    ended = {row.id: row.revoked_at for row in await listed(GROCER) if row.revoked_at}
+    assert ended == {first.row.id: NOW + DAY, child.row.id: NOW, grand.row.id: NOW}
+    assert await scalar("SELECT count(*) FROM api_key_secret") == 2
+    for made in (other, odd):
+        assert await keys.find(made.text, NOW) is not None
+    await keys.settled()
+
+
+async def test_a_revoked_key_makes_no_more(keys: ApiKeys) -> None:
+    """Whoever still remembers it is told so: what it makes would stay."""
+    made = await keys.create(GROCER, "Till", ["a:x"], "admin:root", NOW)
+    elsewhere = ApiKeys(SECRETS)
+    assert await elsewhere.find(made.text, NOW) is not None
+    await elsewhere.settled()
+    await keys.revoke(GROCER, made.row.id, NOW)
+    assert await elsewhere.find(made.text, NOW) is not None  # the control: it is remembered
+    with pytest.raises(NotAllowed, match="revoked"):
+        await elsewhere.create(GROCER, "Child", ["a:x"], maker(made.row.id), NOW)
+    assert await scalar("SELECT count(*) FROM api_key") == 1
+    await elsewhere.settled()
+
+
+async def test_what_is_remembered_is_read_once(keys: ApiKeys) -> None:
+    """In time; and a clock set back forgets."""
     made = await keys.create(GROCER, "Till", ["a:x"], "admin:root", NOW)
     with statements() as sent:
         for _ in range(3):
@@ -175,9 +215,37 @@ async def test_what_is_remembered_is_bounded(keys: ApiKeys) -> None:
         assert len(read) == 1
         assert await keys.find(made.text, NOW - TICK) is not None
         assert len([s for s in sent if "FROM api_key k" in s]) == 2
-    for n in range(MOST_REMEMBERED + 10):
-        await keys.find(f"laurels_{n:016x}_{'0' * 64}", NOW)
+    await keys.settled()
+
+
+async def test_made_up_keys_drive_no_key_out(keys: ApiKeys) -> None:
+    """What strangers make up is remembered apart; and keys are bounded, too."""
+    made = await keys.create(GROCER, "Till", ["a:x"], "admin:root", NOW)
+    assert await keys.find(made.text, NOW) is not None
+    await keys.settled()
+    unknown = [f"laurels_{n:016x}_{'0' * 64}" for n in range(MOST_REMEMBERED + 10)]
+    for text in unknown:
+        assert await keys.find(text, NOW) is None
+    with statements() as sent:
+        assert await keys.find(made.text, NOW) is not None
+        assert await keys.find(unknown[-1], NOW) is None
+        assert sent == []
+        assert await keys.find(unknown[0], NOW) is None
+        assert len(sent) == 1  # the control: of those the first is forgotten
+    assert (len(keys._known), len(keys._missed)) == (1, MOST_MISSED)
+    async with transaction() as connection:
+        await connection.execute(
+            "INSERT INTO api_key (id, partner_id, title, scopes, created_by, created_at) "
+            "SELECT lpad(to_hex(n), 16, '0'), $1, 'x', '{a:x}', 'x', $2 "
+            "FROM generate_series(1, $3) AS n",
+            GROCER,
+            NOW,
+            MOST_REMEMBERED,
+        )
+    for text in unknown:
+        assert await keys.find(text, NOW + REMEMBERED) is None
     assert len(keys._known) == MOST_REMEMBERED
+    assert len(keys._missed) <= MOST_MISSED
     await keys.settled()
 
 

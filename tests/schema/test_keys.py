@@ -211,3 +211,65 @@ async def test_a_key_of_a_partner_that_is_gone_opens_nothing(api: Client) -> Non
     finally:
         partners["cafe"] = cafe
     assert "data" in await by(api, made["secret"], MEMBERS)
+
+
+async def test_a_key_hands_out_nothing_that_outlives_it(api: Client) -> None:
+    """Neither a key, nor the secret of one; an admin's, and the control's, have no end."""
+    ends, sooner = "2026-11-22T13:00:00Z", "2026-11-22T12:30:00Z"
+    scopes = ["MEMBERS_READ", "KEYS_WRITE"]
+    brief = await create(api, "admin:root", scopes=scopes, expiresAt=ends)
+    later = await create(api, "admin:root", expiresAt="2026-11-22T13:00:01Z")
+    same = await create(api, "admin:root", expiresAt=ends)
+    endless = await create(api, "admin:root", scopes=scopes)
+    assert endless["apiKey"]["expiresAt"] is None
+
+    async def made_by(key: str, **given: Any) -> Any:
+        done = await by(api, key, CREATE, input={**WANTED, **given})
+        return done["data"]["createApiKey"]["apiKey"]["expiresAt"]
+
+    for given, told in (
+        ({}, ends), ({"expiresAt": sooner}, sooner), ({"expiresAt": "2027-01-01T00:00:00Z"}, ends)
+    ):  # fmt: skip
+        assert await made_by(brief["secret"], **given) == told
+    assert await made_by(endless["secret"]) is None
+    token = await create(api, "partner:cafe")  # a token of twelve hours
+    assert token["apiKey"]["expiresAt"] == "2026-11-23T00:00:00Z"
+    secrets = await scalar("SELECT count(*) FROM api_key_secret")
+    for other in (later, endless):
+        turn = {"partner": "cafe", "id": other["apiKey"]["id"], "overlap": "1D"}
+        refused = (await by(api, brief["secret"], ROTATE, input=turn))["data"]["rotateApiKey"]
+        assert (refused["code"], refused["path"]) == ("NOT_ALLOWED", ["id"])
+    assert await scalar("SELECT count(*) FROM api_key_secret") == secrets
+    for who, own in ((brief, same), (brief, brief), (endless, later), (endless, endless)):
+        turn = {"partner": "cafe", "id": own["apiKey"]["id"], "overlap": "1h"}
+        done = (await by(api, who["secret"], ROTATE, input=turn))["data"]["rotateApiKey"]
+        assert done["__typename"] == "ApiKeyIssued"
+    # The secret before, which ends in an hour now, still gets its own key another one.
+    turn = {"partner": "cafe", "id": endless["apiKey"]["id"], "overlap": "1h"}
+    done = (await by(api, endless["secret"], ROTATE, input=turn))["data"]["rotateApiKey"]
+    assert done["__typename"] == "ApiKeyIssued"
+
+
+async def test_a_revoked_key_takes_with_it_what_it_made(api: Client) -> None:
+    """And what that made; nobody else's."""
+    scopes = ["MEMBERS_READ", "KEYS_WRITE"]
+    first = await create(api, "admin:root", scopes=scopes)
+    beside = await create(api, "admin:root", scopes=scopes)
+
+    async def made_by(key: dict[str, Any]) -> dict[str, Any]:
+        done = await by(api, key["secret"], CREATE, input={**WANTED, "scopes": scopes})
+        made: dict[str, Any] = done["data"]["createApiKey"]
+        return made
+
+    child, theirs = await made_by(first), await made_by(beside)
+    grandchild = await made_by(child)
+    line = (first, child, grandchild)
+    for key in (*line, beside, theirs):
+        assert "data" in await by(api, key["secret"], MEMBERS)
+    gone = {"partner": "cafe", "id": first["apiKey"]["id"]}
+    assert (await api.ask("admin:root", REVOKE, input=gone))["replayed"] is False
+    for key in line:
+        assert await by(api, key["secret"], MEMBERS) == {"unauthorised": True}
+    for key in (beside, theirs):
+        assert "data" in await by(api, key["secret"], MEMBERS)
+    assert await scalar("SELECT count(*) FROM api_key WHERE revoked_at IS NOT NULL") == 3
