@@ -1,7 +1,11 @@
 """What each kind of caller can reach in the schema, field by field, reckoned from its rules alone.
 
 A field further in is read by whoever may read the object that it belongs to: so a caller reaches
-what its root fields lead to. Prints the table that `access_fields.txt` keeps. Holds no test.
+what its root fields lead to. Of a partner the scopes are named, too, each of which alone leads
+there: `partner[any]` is a key of whatever scope, `partner[together]` one that needs several.
+Whether an object is handed out by a field's code is seen for those of HANDED_OUT alone; what else
+a single scope is told is tried over HTTP in `test_scopes`. Prints the table that
+`access_fields.txt` keeps. Holds no test.
 """
 
 from __future__ import annotations
@@ -31,6 +35,14 @@ CALLERS: Mapping[str, Viewer] = {
     **{role: Viewer("admin", subject="x", staff=frozenset({role})) for role in STAFF_ROLES},
 }
 
+#: A key of each scope alone.
+SCOPED: Mapping[str, Viewer] = {
+    scope: Viewer("partner", partner="grocer", scopes=frozenset({scope})) for scope in SCOPES
+}
+#: Wherever a field hands out one of these, its code asks what `node` asks: `visible_purchase` and
+#: `may_see` do. Not where somebody has just been enrolled.
+HANDED_OUT, UNASKED = frozenset({"Purchase", "Member"}), frozenset({"MemberEnrolled.member"})
+
 
 def schema() -> GraphQLSchema:
     """The schema as it is executed."""
@@ -49,16 +61,27 @@ def _roots(whole: GraphQLSchema) -> list[GraphQLObjectType]:
     return [root for root in found if root is not None]
 
 
-def _leads_to(whole: GraphQLSchema, field: GraphQLField, viewer: Viewer) -> Iterator[str]:
+def _leads_to(
+    whole: GraphQLSchema, place: str, field: GraphQLField, viewer: Viewer
+) -> Iterator[str]:
     kind = get_named_type(field.type)
     if isinstance(kind, GraphQLUnionType):
         yield from (member.name for member in kind.types)
     elif isinstance(kind, GraphQLInterfaceType):
         for found in whole.get_possible_types(kind):
-            if kind.name != "Node" or KINDS[found.name].rule.admits(viewer):
+            if kind.name != "Node" or _shown(found.name, viewer):
                 yield found.name
-    elif isinstance(kind, GraphQLObjectType):
+    elif isinstance(kind, GraphQLObjectType) and (
+        viewer.role != "partner"
+        or kind.name not in HANDED_OUT
+        or place in UNASKED
+        or _shown(kind.name, viewer)
+    ):
         yield kind.name
+
+
+def _shown(kind: str, viewer: Viewer) -> bool:
+    return KINDS[kind].rule.admits(viewer)
 
 
 def reached(whole: GraphQLSchema, viewer: Viewer) -> set[str]:
@@ -75,7 +98,7 @@ def reached(whole: GraphQLSchema, viewer: Viewer) -> set[str]:
             if rule is not None and not rule.rule.admits(viewer):
                 continue
             fields.add(f"{name}.{called}")
-            for next_ in _leads_to(whole, field, viewer):
+            for next_ in _leads_to(whole, f"{name}.{called}", field, viewer):
                 if next_ not in types:
                     types.add(next_)
                     coming.append(next_)
@@ -101,10 +124,14 @@ def table() -> str:
     """A line for each field: who reaches it."""
     whole = schema()
     by_caller = {name: reached(whole, viewer) for name, viewer in CALLERS.items()}
+    by_scope = {name: reached(whole, viewer) for name, viewer in SCOPED.items()}
     lines = []
     for field in sorted(every_field(whole)):
-        who = " ".join(name for name, fields in by_caller.items() if field in fields)
-        lines.append(f"{field}: {who}".rstrip())
+        alone = [scope for scope, fields in by_scope.items() if field in fields]
+        scopes = "any" if len(alone) == len(SCOPED) else " ".join(alone) or "together"
+        who = (name for name, fields in by_caller.items() if field in fields)
+        told = " ".join(f"partner[{scopes}]" if name == "partner" else name for name in who)
+        lines.append(f"{field}: {told}".rstrip())
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ as everybody. Credentials are tested elsewhere: here the viewers are given.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from schema.access import SCOPES, STAFF, STAFF_ROLES, Allow, Rule, allow
 from schema.build import Mutation, Query, build_schema, check_access
 from schema.context import ANONYMOUS, Context, Viewer
 from tests.core.shop import dump
+from tests.schema import reach
 from tests.schema.client import Client, receipt
-from tests.schema.reach import CALLERS, every_field, reached, rule_of, schema, table
+from tests.schema.reach import CALLERS, SCOPED, every_field, reached, rule_of, schema, table
 from tests.schema.roots import AT, TABLE
 
 KEPT = Path(__file__).parent / "access_fields.txt"
@@ -161,6 +163,44 @@ def test_what_is_not_theirs_is_out_of_reach(caller: str, field: str) -> None:
     whole = schema()
     assert field in every_field(whole)
     assert field not in reached(whole, CALLERS[caller])
+
+
+@pytest.mark.parametrize(
+    ("field", "scopes"),
+    [
+        ("Purchase.lines", {"purchases:read"}),
+        ("PurchaseLine.sku", {"purchases:read"}),
+        ("Member.identifiers", {"members:read", "members:write"}),
+        ("Adjustment.note", {"points:adjust"}),
+        ("ShadowDifference.live", {"rules:read"}),
+        ("ApiKeyIssued.secret", {"keys:write"}),
+        ("Partner.code", set(SCOPES)),
+    ],
+)
+def test_which_scopes_alone_lead_to_what_would_harm(field: str, scopes: set[str]) -> None:
+    """Said by hand, beside the table; what `test_scopes` tries is how much of it they are told."""
+    whole = schema()
+    assert {s for s, viewer in SCOPED.items() if field in reached(whole, viewer)} == scopes
+
+
+def test_whoever_reaches_a_receipt_by_any_way_is_asked_for_its_scope() -> None:
+    """All are made in one place, which asks: the table leans on it."""
+    made = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted((Path(__file__).parents[2] / "schema").glob("*.py"))
+        for line in path.read_text().splitlines()
+        if re.search(r"\bPurchase(\.of)?\(", line) and not line.startswith("class ")
+    ]
+    assert made == ["receipts.py: return Purchase.of(story)"]
+
+
+def test_without_that_the_causes_of_adjustments_would_lead_to_receipts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The control of what the table leans on."""
+    assert "Purchase.lines" not in reached(schema(), SCOPED["points:adjust"])
+    monkeypatch.setattr(reach, "HANDED_OUT", frozenset())
+    assert "Purchase.lines" in reached(schema(), SCOPED["points:adjust"])
 
 
 def test_the_reckoning_can_fail() -> None:

@@ -18,6 +18,8 @@ from schema.context import SCOPES, STAFF_ROLES
 from tests.schema.client import REDEEM, Client, receipt
 from tests.schema.returning import AT, LATER, TILL, item
 from tests.schema.roots import HERO
+from tests.schema.test_data_rules import ACTIVATE, SAVE, saving
+from tests.schema.test_issued import RECORD as ISSUED
 from tests.schema.test_keys import by, create
 from tests.schema.test_shadows import REPORT, drafted
 from tests.support import NOW
@@ -181,6 +183,27 @@ async def test_a_code_is_for_keys_that_redeem_or_look_codes_up(api: Client) -> N
         answer = await by(api, await key(api, *scopes), MEMBERS)
         [edge] = answer["data"]["members"]["edges"]
         assert edge["node"]["redemptions"]["edges"] == [], scopes
+
+
+async def test_a_code_that_a_rule_issues_is_for_them_too(market: Client) -> None:
+    """The till that records the purchase is told that there is a reward."""
+    await market.enrol("9")
+    rule = {
+        "code": "gift", "title": "A gift", "award": {"currency": "PLAIN", "points": 10},
+        "issue": {"reward": "x-plain", "eachUnit": False},
+    }  # fmt: skip
+    await market.ask("partner:market", SAVE, input=saving(rule, "market"))
+    force = {"partner": "market", "code": "gift", "revision": 1}
+    await market.ask("partner:market", ACTIVATE, input=force)
+    given = receipt("R1", "9", NOW.isoformat(), ("OTHER", "5.00"))
+    batch = {"partner": "market", "purchases": [given]}
+    for more, codes in ((), 0), (("redemptions:write",), 1), (("redemptions:read",), 1):
+        secret = await key(market, "purchases:write", *more, partner="market")
+        answer = await by(market, secret, ISSUED, input=batch)
+        [done] = answer["data"]["recordPurchases"]["results"]
+        [issued] = done["issued"]
+        assert issued["redemption"]["status"] == "COMPLETED"
+        assert len(issued["redemption"]["codes"]) == codes, more
 
 
 @pytest.mark.parametrize("role", STAFF_ROLES)
