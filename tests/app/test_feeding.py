@@ -55,6 +55,7 @@ async def test_a_purchase_is_told_to_its_member_and_to_an_admin(api: Client, dat
     """End to end: nothing before the dispatcher has told it, and all of it afterwards."""
     member = await api.enrol("1")
     who = api.member(member)
+    await api.buy("admin:root", "grocer", receipt("Q", "1", AT, ("PRODUCE", "10.00")))
     await dispatch()
     async with (
         listening(database) as feed,
@@ -64,13 +65,15 @@ async def test_a_purchase_is_told_to_its_member_and_to_an_admin(api: Client, dat
     ):
         await ada.subscribe("1", LEDGER)
         await admin.subscribe("1", ACTIVITY)
+        # Told how it stands at first: from here on it follows.
+        assert await ada.next() == {"balance": {"active": 30}}
         await served.followed(2)
         [done] = await api.buy("admin:root", "grocer", receipt("R", "1", AT, ("PRODUCE", "10.00")))
         assert done["__typename"] == "PurchaseRecorded"
         await ada.quiet()
         await admin.quiet()
         assert await dispatch() == 1
-        assert await ada.next() == {"balance": {"active": 30}}
+        assert await ada.next() == {"balance": {"active": 60}}
         assert await admin.next() == {"kind": "PURCHASE", "purchase": {"externalId": "R"}}
         await ada.quiet()
 

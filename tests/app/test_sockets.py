@@ -105,9 +105,9 @@ async def test_of_a_change_that_was_called_off_nothing_is_told(served: Live, dat
             await wire.send({"id": "1", "type": "complete"})
             await wire.subscribe("1", FOLLOW)
             await served.followed(1)
+        await until(lambda: running() == 1)
         again = await served.api.ask(ADMIN, ENROL, input={"card": "1"})
         assert again["created"] is False
-        await until(lambda: running() == 1)
         await wire.quiet()
         await served.followed(1)
         await wire.subscribe("1", FOLLOW)
