@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,7 +121,8 @@ class Client:
         response = await self.http.post("/graphql", json=given, headers=headers)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
-        if not _counting and not query.lstrip().startswith("mutation"):
+        if not _counting and not query.lstrip().startswith("mutation") and _SEEN[query] < _OFTEN:
+            _SEEN[query] += 1
             with by_the_book():
                 again = await self.http.post("/graphql", json=given, headers=headers)
             assert _said(again.json()) == _said(answer)
@@ -162,6 +164,9 @@ def receipt(
 #: Each fault has an id of its own.
 _FAULT = re.compile("internal error [0-9a-f]+")
 _counting: list[None] = []
+#: A query is asked by both executors so often in one process: in as many of its first tests.
+_OFTEN = 4
+_SEEN: Counter[str] = Counter()
 
 
 def _said(answer: dict[str, Any]) -> str:

@@ -266,7 +266,7 @@ async def test_a_wrong_answer_to_any_query_is_seen(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the check in `tests.schema.client`, which passes without the fault."""
-    query = "{ currencies { code } }"
+    query = "{ currencies { code symbol } }"  # asked by no other test
     await api.ask("admin:root", query)
     monkeypatch.setattr(FastExecutor, "_list", lambda *_: [])
     with pytest.raises(AssertionError):
