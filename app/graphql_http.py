@@ -18,9 +18,9 @@ from strawberry.types.graphql import OperationType
 from app.answers import failure, refusal
 from app.bodies import GoneError, TooLongError, read_body, too_long
 from app.callers import Callers
-from app.negotiation import GRAPHQL_JSON, JSON, json_in_utf8, negotiated
+from app.negotiation import GRAPHQL_JSON, JSON, json_in_utf8, negotiated, prefers_events
 from app.requests import BadRequestError, read_parameters, read_request
-from app.streams import Streams, prefers_events
+from app.streams import Streams
 from app.tokens import TokenError
 from core.db import BusyError
 from schema.build import Schema

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
+EVENTS = "text/event-stream"
 
 
 @lru_cache(64)
@@ -30,6 +31,15 @@ def negotiated(accept: str | None, offered: Sequence[str] = (JSON, GRAPHQL_JSON)
         if q > 0 and (best is None or rank > best):
             best, chosen = rank, media
     return chosen
+
+
+def prefers_events(accept: str) -> bool:
+    """Whether a client would rather have events than any other type that it names.
+
+    Some clients name every type that they know on every request; of equals the first counts.
+    """
+    name, quality = max(_ranges(accept[:2000]), key=lambda pair: pair[1])
+    return name == EVENTS and quality > 0
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:

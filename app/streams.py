@@ -20,12 +20,12 @@ from strawberry.types import ExecutionResult
 
 from app.answers import failure
 from app.callers import Callers
+from app.negotiation import EVENTS
 from app.requests import Asked
 from schema.build import Schema
 from schema.context import Context
 from schema.masking import answer
 
-EVENTS = "text/event-stream"
 #: Seconds of silence after which a comment shows that the connection lives.
 KEEP_ALIVE = 15.0
 #: Seconds in which a client takes what was sent, or is cut off.
@@ -34,28 +34,6 @@ _HEADERS = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",  # a proxy in front mustn't collect events
 }
-
-
-def prefers_events(accept: str) -> bool:
-    """Whether a client would rather have events than any other type that it names.
-
-    Some clients name every type that they know on every request; of equals the first counts.
-    """
-    wanted = [_weighed(part) for part in accept.lower().split(",")]
-    best = max(wanted, key=lambda pair: pair[1])  # the first of the best
-    return best[0] == EVENTS and best[1] > 0
-
-
-def _weighed(part: str) -> tuple[str, float]:
-    kind, *parameters = (piece.strip() for piece in part.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return kind, float(value)
-            except ValueError:
-                return kind, 0.0
-    return kind, 1.0
 
 
 class Streams:

@@ -16,7 +16,7 @@ from strawberry.types import ExecutionResult
 
 from app import streams
 from app.authentication import Authenticator
-from app.streams import prefers_events
+from app.negotiation import prefers_events
 from app.tokens import issue
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer

@@ -128,6 +128,15 @@ def test_each_root_field_says_in_the_schema_whom_it_lets_in() -> None:
             assert (field.description or "").endswith(rule.rule.words), name
 
 
+def test_an_owner_may_whatever_any_admin_may() -> None:
+    """As the README says; a role beside it that could more would be nobody's to give."""
+    whole = schema()
+    owner = reached(whole, CALLERS["owner"])
+    for role in STAFF_ROLES:
+        assert reached(whole, CALLERS[role]) <= owner, role
+    assert not owner <= reached(whole, CALLERS["manager"])
+
+
 def test_the_table_of_fields_is_the_one_that_is_kept() -> None:
     """`python -m tests.schema.reach > tests/schema/access_fields.txt` keeps a change of it."""
     assert table() == KEPT.read_text()
