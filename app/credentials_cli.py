@@ -5,7 +5,7 @@ Whoever may run these has the deployment's secret or its database anyway. Knows 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeVar
 
@@ -18,8 +18,10 @@ from app.runtime import Runtime, running
 from app.terminal import Database, err, out
 from app.terminal import run as _run
 from app.terminal import settings as _settings
+from core.errors import Refusal
 from core.keys import ApiKeys, Issued, KeyRow, listed
 from core.purchases import find_partner
+from core.store import audit
 from schema.context import SCOPES, STAFF_ROLES
 
 keys = typer.Typer(no_args_is_help=True, help="API keys of partners: create, list, revoke.")
@@ -100,7 +102,8 @@ def create(
             expires_at=None if days is None else now + timedelta(days=days),
         )  # fmt: skip
 
-    issued = _run(_with_keys(database_name, go))
+    asked = {"partner": partner, "title": title, "scopes": scope, "days": days}
+    issued = _run(_with_keys(database_name, go, ("createApiKey", asked)))
     err.print(f"key {issued.row.id} of {partner}; it is shown this once:")
     typer.echo(issued.text)
 
@@ -134,7 +137,8 @@ def revoke(
         _, before = await api_keys.revoke(owner, key, datetime.now(UTC))
         return before
 
-    before = _run(_with_keys(database_name, go))
+    asked = {"partner": partner, "id": key}
+    before = _run(_with_keys(database_name, go, ("revokeApiKey", asked)))
     out.print("it was revoked before" if before else "revoked")
 
 
@@ -144,8 +148,25 @@ def _check_among(given: Sequence[str], known: Sequence[str], option: str) -> Non
 
 
 async def _with_keys(
-    database_name: str | None, go: Callable[[Runtime, ApiKeys], Awaitable[T]]
+    database_name: str | None,
+    go: Callable[[Runtime, ApiKeys], Awaitable[T]],
+    act: tuple[str, Mapping[str, object]] | None = None,
 ) -> T:
+    """Do something with keys; what is an act, by its name and what is asked, is recorded."""
     settings = _settings()
     async with running(settings, name=database_name) as runtime:
-        return await go(runtime, ApiKeys(settings.secrets()))
+        api_keys = ApiKeys(settings.secrets())
+        if act is None:
+            return await go(runtime, api_keys)
+        now, outcome = datetime.now(UTC), "FAILED"
+        told = audit.Asked(now, "command line", ["owner"], act[0], act[1], None, None)
+        number = await audit.begin(told)
+        try:
+            done = await go(runtime, api_keys)
+            outcome = "Done"
+        except Refusal as refusal:
+            outcome = refusal.code
+            raise
+        finally:
+            await audit.end(number, datetime.now(UTC), outcome, [], {}, {})
+        return done
