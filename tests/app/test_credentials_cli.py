@@ -15,6 +15,7 @@ from app.cli import commands
 from app.tokens import TokenError
 from core.keys import listed
 from core.signing import Secrets
+from core.store.audit import Wanted, page
 from schema.context import SCOPES
 from tests.app.working import SECRET
 from tests.support import scalar
@@ -63,6 +64,14 @@ async def test_a_key_in_a_terminal(database: str) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "'none'" in refused.stderr
     assert await scalar("SELECT count(*) FROM api_key") == 1
+    # Each act is recorded, the refused one too; the secret stands in none.
+    records = (await page(Wanted(actor="command line"), 2**62, 10))[::-1]
+    assert [(r.asked.action, r.outcome) for r in records] == [
+        ("createApiKey", "Done"),
+        ("revokeApiKey", "Done"),
+        ("createApiKey", "UNKNOWN_REFERENCE"),
+    ]
+    assert key.split("_")[2] not in str(records)
 
 
 def here(*arguments: str, **variables: str) -> Result:
