@@ -33,6 +33,8 @@ Scope: TypeAlias = Literal[
     "rules:write",
     "webhooks:read",
     "webhooks:write",
+    "engagement:read",
+    "engagement:write",
     "keys:write",
 ]
 #: As what an admin works for the programme.

@@ -56,6 +56,12 @@ class ApiKeyScope(enum.Enum):
     RULES_WRITE = strawberry.enum_value("rules:write", description="Changing rules.")
     WEBHOOKS_READ = strawberry.enum_value("webhooks:read", description="Reading webhooks.")
     WEBHOOKS_WRITE = strawberry.enum_value("webhooks:write", description="Changing webhooks.")
+    ENGAGEMENT_READ = strawberry.enum_value(
+        "engagement:read", description="Reading memberships, events, surveys and personal offers."
+    )
+    ENGAGEMENT_WRITE = strawberry.enum_value(
+        "engagement:write", description="Selling memberships, holding events, sending surveys."
+    )
     KEYS_WRITE = strawberry.enum_value("keys:write", description="These keys.")
 
 
