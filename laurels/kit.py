@@ -238,5 +238,5 @@ def _told(name: str, settings: Mapping[str, object]) -> str:
     return (
         f"{what.partner.name}: {len(what.earn_rules)} earn rules, {len(what.redeem_rules)} redeem "
         f"rules, {len(what.rewards)} rewards, {len(what.ladders)} ladders, "
-        f"{len(what.plans)} plans, {len(what.adapters)} adapters"
+        f"{len(what.adapters)} adapters"
     )

@@ -141,9 +141,7 @@ async def _the_paid_year(api: Client, me: str) -> None:
     await night(api)
     assert (await api.ask(SHOP, TOLD))["edges"] == [{"node": {"type": "membership.due"}}]
     year = {**PLAN, "member": {"card": "9012"}, "fee": "yearly"}
-    wrong = await api.ask(
-        SHOP, RENEW, input={"key": "r", **year, "paid": paid("12.99", "ch_1")}
-    )
+    wrong = await api.ask(SHOP, RENEW, input={"key": "r", **year, "paid": paid("12.99", "ch_1")})
     assert (wrong["code"], wrong["path"]) == ("BAD_INPUT", ["paid", "amount"])
     own = await api.ask(me, RENEW, input={"key": "r", **PLAN, "paid": paid("129.00", "ch_1")})
     assert own["code"] == "NOT_ALLOWED"
