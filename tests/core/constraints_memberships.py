@@ -24,7 +24,7 @@ MEMBERSHIPS = {
         "NULL))\n"
         "    ELSE ((after_number IS NOT NULL) AND (after_number = (number - 1)) AND "
         "(after_until IS NOT NULL) AND (from_at >= after_until))\n"
-        "END)\n",
+        "END)",
         "CHECK ((((kind = 2) = (fee IS NOT NULL)) AND ((kind = 2) = ((amount IS NOT "
         "NULL) OR (points IS NOT NULL))) AND ((amount IS NULL) = (money IS NULL)) "
         "AND ((amount IS NULL) = (payment IS NULL)) AND ((points IS NULL) = "
