@@ -75,8 +75,7 @@ async def begin_term(engine: Engine, request: TermRequest, now: datetime) -> Cha
     """
     which = request.which
     _check(which, fee=request.fee, renews=request.renews)
-    if request.payment is not None:
-        check_text(request.payment, "reference", 200, least=1)
+    _check_payment(request.payment)
     asked = digest(
         "renew" if request.renewal else "join", which.partner, which.plan, which.holder,
         request.fee, request.paid, request.payment, request.renews, request.chosen,
@@ -100,6 +99,13 @@ def _check(which: Which, **codes: str | None) -> None:
     check_text(which.key, "key", 255, least=1)
     for name, code in (("partner", which.partner), ("plan", which.plan), *codes.items()):
         check_text(code or "", name, 1000)
+
+
+def _check_payment(payment: str | None) -> None:
+    try:
+        check_text("x" if payment is None else payment, "reference", 200, least=1)
+    except BadInput as refusal:
+        raise refusal.under("paid") from None
 
 
 def _agreed(at: Desk, request: TermRequest) -> tuple[Fee | None, str | None]:

@@ -116,7 +116,7 @@ async def test_a_key_and_a_payment_pay_one_term(database: str) -> None:
         ({"paid": Money(999, "USD"), "payment": "p"}, BadInput, ("paid", "amount")),
         ({"paid": Money(1000, "EUR"), "payment": "p"}, BadInput, ("paid", "amount")),
         ({"paid": None, "payment": None}, BadInput, ("paid",)),
-        ({"paid": Money(1000, "USD"), "payment": ""}, BadInput, ("reference",)),
+        ({"paid": Money(1000, "USD"), "payment": ""}, BadInput, ("paid", "reference")),
         ({"fee": "none", "paid": None}, UnknownReference, ("fee",)),
         ({"renews": "none", "chosen": True}, UnknownReference, ("renews",)),
         ({"plan": "none"}, UnknownReference, ("plan",)),
