@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from app import cli, sandbox
+from app import sandbox
 from app.postgres import database_url
 from app.sandbox import Month, year_before
 from core.check import prove
 from core.db import connected
 from core.errors import BadInput
+from laurels.cli import commands
 from tests.app.working import Books, owner, settings, told
 from tests.support import Databases
 
@@ -142,7 +143,7 @@ async def test_the_command_shows_the_months(
         words = ["sandbox", "--from", "2026-01-20", "--until", "2026-01-23", "--database", name]
 
         async def said() -> Result:
-            return await asyncio.to_thread(lambda: CliRunner().invoke(cli.commands, words))
+            return await asyncio.to_thread(lambda: CliRunner().invoke(commands, words))
 
         done = await said()
         assert done.exit_code == 0, done.output
