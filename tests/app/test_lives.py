@@ -51,7 +51,7 @@ def test_nobody_acts_before_joining_or_after_leaving() -> None:
     joined = {p.card: day for day, acts in days.items() for p in acts.joins}
     assert len(joined) == 400
     for day, acts in days.items():
-        for person in (x.person for x in (*acts.visits, *acts.looks)):
+        for person in [x.person for x in acts.visits] + [x.person for x in acts.looks]:
             assert joined[person.card] <= day
             assert person.leaves is None or day < BEGAN + timedelta(days=person.leaves)
         assert all(visit.at.date() == day for visit in acts.visits)
