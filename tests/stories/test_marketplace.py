@@ -242,7 +242,7 @@ async def _grace_and_lapse(api: Client, me: str) -> None:
     assert await buy(api, "O-6", "2028-01-29T12:00:00Z", "10.00") == [10]
     tasting = {"key": "b", "partner": "marketplace", "reward": "tasting"}
     refused = await api.ask(me, REDEEM, input=tasting)
-    assert refused["message"] == "'A box of things to try' is for tier plus and above"
+    assert refused["message"] == "'A box of things to try' is for tier Plus and above"
     gone = await use(api, "delivery", "O-6")
     assert (gone["code"], gone["path"]) == ("NOT_ELIGIBLE", ["perk"])
     assert (await api.ask(SHOP, CHECKOUT, card="9012"))["memberships"] == [{"state": "LAPSED"}]
