@@ -203,10 +203,12 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
     def _converted(self, field: Planned) -> dict[str, Any]:
         """The arguments by their names in Python, as strawberry makes them."""
         asked = self.schema._strawberry_schema  # type: ignore[attr-defined]  # strawberry's own
-        return schema_converter.convert_arguments(  # type: ignore[attr-defined,no-any-return]
+        assert field.field is not None
+        found: dict[str, Any] = schema_converter.convert_arguments(  # type: ignore[attr-defined]  # by our plans
             self._arguments(field), field.field.arguments,
             asked.schema_converter.scalar_registry, asked.config,
         )  # fmt: skip
+        return found
 
     def _awaitable(self, value: Any) -> bool:
         if self.is_awaitable(value):
