@@ -14,7 +14,7 @@ from typing import Any
 from core.activities import hash_of
 from core.containment import Containment
 from core.decisions import content_of, packed
-from core.entries import AHEAD, Cause, Lot
+from core.entries import AHEAD, Cause, Lot, Transfer
 from core.errors import (
     IdempotencyConflict,
     NotAllowed,
@@ -45,7 +45,10 @@ MOST_HELD = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A purchase that stands in the books; `replayed` where it stood there before."""
+    """A purchase that stands in the books; `replayed` where it stood there before.
+
+    `moved` are its transfers as they were booked, unless it is replayed: then they are looked up.
+    """
 
     event: int
     holder: int
@@ -53,6 +56,7 @@ class Recorded:
     replayed: bool = False
     evaluation: Evaluation | None = None
     moves: tuple[TierMove, ...] = ()
+    moved: tuple[Transfer, ...] = ()
 
 
 Outcome = Recorded | Refusal
@@ -194,7 +198,7 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     if bought and partner.shadow is not None and batch.shadows is not None:
         _shadow(batch, partner, purchase, aside, evaluation, (event, holder, cause.booked_at))
-    return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
+    return Recorded(event, holder, cause.booked_at, False, evaluation, moves, posting.moved())
 
 
 def _facts(
@@ -363,6 +367,14 @@ class Posting:
     def ledgers(self) -> list[Ledger]:
         """Those asked for so far, by currency."""
         return [self.batch.ledger(self.holder, c) for c in sorted(self._began)]
+
+    def moved(self) -> tuple[Transfer, ...]:
+        """The transfers so far, in their order: by currency."""
+        return tuple(
+            transfer
+            for currency, (begins, _) in sorted(self._began.items())
+            for transfer in self.batch.ledgers[self.holder, currency].transfers[begins:]
+        )
 
     def seal(
         self,

@@ -104,6 +104,7 @@ class Planned:
     made: ClassVar[int] = 0
     __slots__ = (
         "_arguments",
+        "_fixed",
         "attribute",
         "below",
         "coerce",
@@ -144,6 +145,8 @@ class Planned:
         self.items: dict[type, list[Planned]] = {}
         self.below: dict[GraphQLObjectType, Below] = {}
         self._arguments: Mapping[str, Any] | None = _NO_ARGUMENTS
+        #: Whether its arguments are the same each time; None: nobody has looked yet.
+        self._fixed: bool | None = None
         if definition.args or self.nodes[0].arguments:
             self._arguments = None
         self.constant: str | None = None
@@ -196,8 +199,9 @@ class Planned:
         if self._arguments is not None:
             return self._arguments
         found = values()
-        fixed = not any(_variable_in(a) for a in self.nodes[0].arguments or ())
-        if fixed and all(isinstance(v, _PLAIN) for v in found.values()):
+        if self._fixed is None:
+            self._fixed = not any(_variable_in(a) for a in self.nodes[0].arguments or ())
+        if self._fixed and all(isinstance(v, _PLAIN) for v in found.values()):
             self._arguments = found
         return found
 
