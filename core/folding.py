@@ -19,12 +19,13 @@ from core.errors import (
     IdempotencyConflict,
     NotAllowed,
     PartnerRuleFailed,
-    Refusal,
 )
 from core.events import EventKind
 from core.following import follow
 from core.ledger import Ledger
 from core.noted import AttributeRow, noted_at, values_of
+from core.outcomes import Outcome as Outcome  # the names that many need
+from core.outcomes import Recorded as Recorded
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
@@ -32,7 +33,7 @@ from core.sealing import seal
 from core.shadowing import Shadows, beside
 from core.store import writes as rows
 from core.tally import Tally, carried_by
-from core.tiers import Standing, TierMove
+from core.tiers import Standing
 from laurels.declarations import MAX_POINTS
 from laurels.evaluation import Evaluation
 from laurels.policies import Renewal
@@ -41,25 +42,6 @@ from laurels.purchase import Facts, Purchase
 _TICK = timedelta(microseconds=1)
 #: Far beyond any programme, and far within 64 bits.
 MOST_HELD = 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A purchase that stands in the books; `replayed` where it stood there before.
-
-    `moved` are its transfers as they were booked, unless it is replayed: then they are looked up.
-    """
-
-    event: int
-    holder: int
-    booked_at: datetime
-    replayed: bool = False
-    evaluation: Evaluation | None = None
-    moves: tuple[TierMove, ...] = ()
-    moved: tuple[Transfer, ...] = ()
-
-
-Outcome = Recorded | Refusal
 
 
 @dataclass(slots=True)

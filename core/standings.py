@@ -99,11 +99,10 @@ async def standings(
 ) -> dict[int, list[TierStatus]]:
     """Every holder's status on every ladder at `at`, in two statements for all at most."""
     rulebook = engine.rulebook
-    spans = dict.fromkeys(holders, (at, at))
     enrolled: dict[int, datetime] = {}
     changes: Changes = {}
     async with reading() as connection:
-        loaded = await rows.load(connection, spans, [], rulebook.reaches, 0, full=True)
+        loaded = await rows.load_standings(connection, holders, at, rulebook.reaches)
         found = standings_from(rulebook, loaded, enrolled)
         # Of the past only; who has no standing never had another tier.
         if past := sorted({s.holder for s in found.values() if not s.whole and _past(s, at)}):
