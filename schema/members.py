@@ -131,7 +131,7 @@ class Member(HolderNode):
         own = info.context.partner
         loader = info.context.loaders.tiers(as_of or info.context.instant)
         return [
-            MemberTier.of(info, self.holder, status)
+            MemberTier.of(self.holder, status)
             for status in await loader.load(self.holder)
             if own is None or status.ladder.owner in (None, own.id)
         ]
