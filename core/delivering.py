@@ -232,6 +232,7 @@ def _conclude(run: Run, job: Job, command: Command, booking: Booking, outcome: O
         job.wait(NOBODY, run.later(job))
     elif (
         _unknown(outcome, "activity")
+        or _unknown(outcome, "sku")
         or isinstance(outcome, PartnerRuleFailed)
         or (is_edit(booking) and _overtaken(outcome))
     ):

@@ -96,16 +96,23 @@ class SoldLine:
 
 @dataclass(frozen=True, slots=True)
 class ReturnedLine:
-    """Part of a receipt's line that comes back: `line` counts from 1; a quantity or an amount."""
+    """Part of a receipt's line that comes back: a quantity or an amount.
 
-    line: int
+    `line` counts from 1; or it is 0 and the line the only one of this `sku`. While there is none of
+    it yet, the return waits: an edit may bring it.
+    """
+
+    line: int = 0
     quantity: str = ""
     amount: str = ""
+    sku: str = ""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "quantity", "amount")
+        _check_texts(self, "quantity", "amount", "sku")
         if isinstance(self.line, bool) or not isinstance(self.line, int):
             raise DeliveryError(f"line: a number from 1 on is wanted, not {shown(self.line)}")
+        if bool(self.line) == bool(self.sku):
+            raise DeliveryError("line: its number from 1 on is wanted, or its sku")
 
 
 @dataclass(frozen=True, slots=True)
