@@ -17,7 +17,7 @@ from core import referrals
 from core.db import Connection, transaction
 from core.errors import BadInput, IdempotencyConflict, NotAllowed, WrongState
 from core.noted import Occasion
-from core.store import attributes, inbound
+from core.store import attributes
 from core.store import members as store
 from core.store.ids import Ids
 from laurels.activities import ENROLMENT
@@ -181,10 +181,6 @@ async def _enrol(
     }
     await store.add(connection, holders, identifiers, sorted(met), now)
     await store.claim(connection, claims)
-    if identifiers:
-        await inbound.arrived(
-            connection, [(kind, scope, value) for kind, scope, value, _ in identifiers], now
-        )
     if logins:
         await store.set_logins(connection, logins)
     if referred:

@@ -163,9 +163,9 @@ def _unmake(posting: Posting, made: Sequence[tuple[int, Lot]]) -> None:
     for currency, lot in made:
         ledger = posting.ledger(currency)
         if lot.remaining != lot.amount:
+            gone = lot.amount - lot.remaining
             raise WrongState(
-                f"of the {lot.amount} points that it was made into {lot.amount - lot.remaining} are "
-                "spent or gone",
+                f"it was made into {lot.amount} points, of which {gone} are spent or gone",
                 "redemption",
             )
         ledger.claw_back(posting.cause, [lot], lot.amount, Returns.WITHIN_BALANCE)

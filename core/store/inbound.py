@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from core.db import Connection, Row, reading, session, transaction
+from core.db import Row, reading, session, transaction
 from core.errors import IdempotencyConflict
 from core.lines import line_of, said_of
+from core.store.awaiting import wait_for
 from core.store.posting import columns
 from core.store.redemptions import claim_key
 
@@ -85,22 +86,6 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::smallint[], 
     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bool[])
     AS n (id, delivery, subject, version, state, problem, next_at, done_at, outcome, whole)
 WHERE i.id = n.id
-"""
-# Under a key of the partner's, for the digest outlives the body: nobody is found by guessing names.
-_DIGEST = "sha256(p.key || convert_to(k.kind || '|' || k.scope || '|' || k.value, 'UTF8') || p.key)"
-# Who enrols at this very moment finds nothing to wake yet: so it is looked for once more.
-_AWAIT = f"""
-UPDATE inbound i SET awaits = {_DIGEST}, next_at = CASE WHEN EXISTS (SELECT FROM identifier x
-    WHERE x.kind = k.kind AND x.scope = k.scope AND x.value = k.value) THEN $2 ELSE i.next_at END
-FROM unnest($3::bigint[], $4::smallint[], $5::int[], $6::text[]) AS k (id, kind, scope, value)
-JOIN pseudonym_key p ON p.partner_id = $1
-WHERE i.id = k.id AND i.done_at IS NULL
-"""
-_ARRIVED = f"""
-UPDATE inbound i SET next_at = $1
-FROM unnest($2::smallint[], $3::int[], $4::text[]) AS k (kind, scope, value)
-JOIN pseudonym_key p ON k.scope IN (0, p.partner_id)
-WHERE i.awaits = {_DIGEST} AND i.partner_id = p.partner_id AND i.next_at > $1
 """
 _PURCHASES = """
 SELECT k.place, e.id, e.money, r.revisions, l.lines
@@ -296,14 +281,7 @@ async def finish(partner: int, done: Sequence[Finished], now: datetime) -> None:
     async with reading() as connection:
         await connection.execute(_FINISH, *columns(rows, 10))
         if awaiting := [(f.id, *f.awaits) for f in done if f.awaits is not None]:
-            await connection.execute(_AWAIT, partner, now, *columns(awaiting, 4))
-
-
-async def arrived(
-    connection: Connection, keys: Sequence[tuple[int, int, str]], now: datetime
-) -> None:
-    """Somebody is known by these identifiers from now on: try what waits for them at once."""
-    await connection.execute(_ARRIVED, now, *columns(keys, 3))
+            await wait_for(connection, partner, awaiting, now)
 
 
 async def wake(

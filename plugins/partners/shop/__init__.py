@@ -13,12 +13,15 @@ from laurels import (
     Cap,
     Currency,
     EarnRule,
+    Effects,
+    Facts,
     Hmac,
     Ladder,
     Partner,
     PayWithPoints,
     PointsPerAmount,
     PointsPerVisit,
+    Purchase,
     RedeemRule,
     Reward,
     RewardKind,
@@ -54,7 +57,7 @@ class Settings(BaseModel):
 
 
 @earn_rule("recommended", "A recommended friend's first order: clay for both")
-def recommended(purchase, facts):  # type: ignore[no-untyped-def]
+def recommended(purchase: Purchase, facts: Facts) -> Effects:
     """The friend's part; who recommended the shop has the occasion `referral`."""
     if facts.first_purchase and facts.attributes.get("referred") == "yes":
         return [award(CLAY, 50), thank_referrer()]

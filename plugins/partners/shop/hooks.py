@@ -43,7 +43,9 @@ def read(message: Message, topic: str, name: str, guests: str) -> Received:
     try:
         subject, at, commands = _understood(kind, said)
     except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise DeliveryError(f"{kind}: {type(error).__name__} {error}: it is no such thing") from None
+        raise DeliveryError(
+            f"{kind}: {type(error).__name__} {error}: it is no such thing"
+        ) from None
     return Delivery(message.headers[name], subject, at, commands, patience=guests)
 
 
@@ -60,7 +62,9 @@ def _understood(kind: str, said: Said) -> tuple[str, datetime, list[Command]]:
         case "reviews/create":
             at = instant(said["created_at"])
             who = MemberBy(email=said["email"])
-            done = RecordActivity(f"review {said['id']}", who, at, "review", {"stars": said["rating"]})
+            done = RecordActivity(
+                f"review {said['id']}", who, at, "review", {"stars": said["rating"]}
+            )
             return f"review {said['id']}", at, [done]
     at = instant(said.get("updated_at") or said["created_at"])
     return f"{kind} {said['id']}"[:200], at, [Ignore(f"{kind} doesn't matter")]
@@ -164,7 +168,7 @@ def _refund(said: Said, at: datetime) -> Command:
 
 
 def _customer(said: Said) -> Command:
-    """An address counts only where the shop has verified it: what waits for it goes to its owner."""
+    """An address counts only where the shop has verified it: what waits for it is its owner's."""
     name = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
     email = said["email"] if said.get("verified_email") and said.get("email") else ""
     return Enrol(name, email=email, reference=str(said["id"]))
