@@ -45,7 +45,10 @@ MOST_HELD = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A purchase that stands in the books; `replayed` where it stood there before."""
+    """A purchase that stands in the books; `replayed` where it stood there before.
+
+    `facts` are what its rules were told of the member.
+    """
 
     event: int
     holder: int
@@ -53,6 +56,7 @@ class Recorded:
     replayed: bool = False
     evaluation: Evaluation | None = None
     moves: tuple[TierMove, ...] = ()
+    facts: Facts | None = None
 
 
 Outcome = Recorded | Refusal
@@ -194,7 +198,7 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     if bought and partner.shadow is not None and batch.shadows is not None:
         _shadow(batch, partner, purchase, aside, evaluation, (event, holder, cause.booked_at))
-    return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
+    return Recorded(event, holder, cause.booked_at, False, evaluation, moves, facts)
 
 
 def _facts(

@@ -302,3 +302,60 @@ async def test_reviews_and_friends(api: Client) -> None:
     api.clock.tick(days=15)
     assert await balances(api, ada) == {"CLAY": WELCOME + 50 + 200}
     assert await prove() == []
+
+
+QUOTE = """query($purchase: PurchasesItemInput!) {
+  quotePurchase(partner: "shop", purchase: $purchase) { ... on PurchaseQuoted {
+    awards { amount currency { code } }
+    nudges { text missing { amount currency } points currency { code } } } } }"""
+
+
+def cart(number: str, *amounts: str) -> dict[str, Any]:
+    """What Ada has in her cart."""
+    return {
+        "externalId": number, "member": {"reference": "7"}, "occurredAt": NOW.isoformat(),
+        "currency": "USD",
+        "lines": [{"productType": "stoneware", "amount": amount} for amount in amounts],
+    }  # fmt: skip
+
+
+async def test_a_nudge_comes_true(api: Client) -> None:
+    ada = await enrol(api, reference="7")
+    quoted = await api.ask(TILL, QUOTE, purchase=cart("R", "55.80"))
+    # 55 for 55.80. With 4.20 more it is 60.00: 60, and 50 for the kiln-load; so 55 more. A step of
+    # 1.00 needs 0.20: one more. 500 for five dollars' credit: 345 are missing beyond 100 and 55;
+    # and glazed from 1000 on is 845 away: neither is to be had for as much again.
+    assert [x["text"] for x in quoted["nudges"]] == [
+        "Spend 4.20 USD more for 55 Clay.",
+        "Spend 0.20 USD more for 1 Clay.",
+    ]
+    best = quoted["nudges"][0]
+    assert (best["missing"], best["points"]) == ({"amount": "4.20", "currency": "USD"}, 55)
+    # A cent less doesn't bring it: 59.99 are 59, four more.
+    less = await api.ask(TILL, QUOTE, purchase=cart("R", "55.80", "4.19"))
+    assert less["awards"] == [{"amount": 59, "currency": {"code": "CLAY"}}]
+    [done] = await api.buy(TILL, "shop", cart("R", "55.80", "4.20"))
+    assert done["__typename"] == "PurchaseRecorded"
+    assert await balances(api, ada) == {"CLAY": WELCOME + 55 + 55}
+
+
+async def test_what_is_near_is_told_a_reward_and_a_tier(api: Client) -> None:
+    ada = await enrol(api, reference="7")
+    quoted = await api.ask(TILL, QUOTE, purchase=cart("R", "300.00"))
+    # 100 are there, 300 + 50 come: 450. For 500 as much as 50.00 is missing.
+    assert [x["text"] for x in quoted["nudges"]][-1] == (
+        "Spend 50.00 USD more for 50 Clay, which suffice for 'Five dollars of store credit'."
+    )
+    await api.buy(TILL, "shop", cart("R", "300.00", "50.00"))
+    assert await balances(api, ada) == {"CLAY": 500}
+    assert (await redeem(api, ada, "credit-5", "k"))["__typename"] == "RewardRedeemed"
+    # 500 were earned in all. 400.50 are 400 and 50, and 950; 1000 is reached with 49.50 more.
+    quoted = await api.ask(TILL, QUOTE, purchase=cart("S", "400.50"))
+    texts = [x["text"] for x in quoted["nudges"]]
+    assert "Spend 49.50 USD more for 50 Clay, which reach Glazed." in texts
+    [done] = await api.buy(TILL, "shop", cart("S", "400.50", "49.50"))
+    assert [x["to"]["code"] for x in done["tierChanges"]] == ["glazed"]
+    # It is there: nothing is said of it any more.
+    quoted = await api.ask(TILL, QUOTE, purchase=cart("T", "400.50"))
+    assert not any("Glazed" in x["text"] for x in quoted["nudges"])
+    assert await prove() == []
