@@ -223,7 +223,7 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (
         Reward,
         {"gives": [("GEM", 5)]},
-        "reward mug: gives: a mapping of currency to points is wanted",
+        "reward mug: gives: a mapping of currency to points is wanted, not [('GEM', 5)]",
     ),
     (Reward, {"codes": "found"}, "reward mug: codes: 'found' is none: generated, pool"),
     (Reward, {"reversible": "soon"}, f"reward mug: reversible: 'soon' {NO_DURATION}"),
