@@ -13,7 +13,7 @@ from core.store.posting import columns
 
 # Under a key of the partner's, for the digest outlives the body: nobody is found by guessing names.
 _DIGEST = "sha256(p.key || convert_to(k.kind || '|' || k.scope || '|' || k.value, 'UTF8') || p.key)"
-# Who enrols at this very moment finds nothing to wake yet: so it is looked for once more.
+# Who enrolled since it was tried found nothing to wake: so it is looked for once more.
 _AWAIT = f"""
 UPDATE inbound i SET awaits = {_DIGEST}, next_at = CASE WHEN EXISTS (SELECT FROM identifier x
     WHERE x.kind = k.kind AND x.scope = k.scope AND x.value = k.value) THEN $2 ELSE i.next_at END
@@ -35,7 +35,7 @@ async def wait_for(
     awaiting: Sequence[tuple[int, int, int, str]],
     now: datetime,
 ) -> None:
-    """Deliveries of a partner's wait for a member each: (id, kind, scope, value)."""
+    """Deliveries of a partner's wait for a member each: (id, kind, scope, value), which is locked."""
     await connection.execute(_AWAIT, partner, now, *columns(awaiting, 4))
 
 

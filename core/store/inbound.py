@@ -18,6 +18,7 @@ from core.db import Row, reading, session, transaction
 from core.errors import IdempotencyConflict
 from core.lines import line_of, said_of
 from core.store.awaiting import wait_for
+from core.store.members import lock_keys
 from core.store.posting import columns
 from core.store.redemptions import claim_key
 
@@ -280,7 +281,10 @@ async def finish(partner: int, done: Sequence[Finished], now: datetime) -> None:
     ]
     async with reading() as connection:
         await connection.execute(_FINISH, *columns(rows, 10))
-        if awaiting := [(f.id, *f.awaits) for f in done if f.awaits is not None]:
+    if awaiting := [(f.id, *f.awaits) for f in done if f.awaits is not None]:
+        async with transaction() as connection:
+            # Whoever enrols them at this moment is waited for, and seen.
+            await lock_keys(connection, [row[1:] for row in awaiting])
             await wait_for(connection, partner, awaiting, now)
 
 
