@@ -111,6 +111,7 @@ CONSTRAINTS = {
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "inbound": {
+        "CHECK (((awaits IS NULL) OR ((length(awaits) = 32) AND (done_at IS NULL))))",
         "CHECK (((body IS NOT NULL) OR (done_at IS NOT NULL)))",
         "CHECK (((length(adapter) >= 1) AND (length(adapter) <= 64)))",
         "CHECK (((length(delivery) >= 1) AND (length(delivery) <= 200)))",
