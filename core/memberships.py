@@ -141,6 +141,7 @@ def _agreed(at: Desk, request: TermRequest) -> tuple[Fee | None, str | None]:
         return fee, None if chosen is None else chosen.code
     if request.renewal and live and before is not None:
         return fee, before.renews  # one that was cancelled stays so
+    _check_points(plan.fees[0] if fee is None else fee, "renews", redeems=request.redeems)
     return fee, (fee or plan.fees[0]).code
 
 
@@ -214,8 +215,9 @@ async def _act(
         if membership is None or membership.state(now) is State.LAPSED:
             raise WrongState("this member has no such membership now", "plan")
         renews = None if kind is ActKind.CANCELLED else _resumed(at, membership, fee)
-        if at.plan is not None and fee is not None:
-            _check_points(at.plan.fee(fee), "renews", redeems=redeems)
+        # What was agreed before is no new word on the member's points.
+        if at.plan is not None and renews is not None and renews not in membership.agreed[-1:]:
+            _check_points(at.plan.fee(renews), "renews", redeems=redeems)
         if renews == membership.renews:
             said = "it is cancelled already" if renews is None else "it is to be renewed so already"
             raise WrongState(said, "plan")
