@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
+from tests.core.constraints_meetups import HOLDER, MEETUPS
+
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
@@ -393,4 +394,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-}
+} | MEETUPS
