@@ -9,6 +9,7 @@ from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
+from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.standing import STANDING
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
@@ -219,6 +220,7 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
+    **MEETUP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
         FROM unnest(ARRAY[{_GUARDED}]) AS x (t)
