@@ -58,7 +58,9 @@ def laurels_earn_rules() -> Sequence[EarnRule]:
         on("attended", come),
         on("attended", again),
         Collection(CAIRN, 500, of=TRAILS, code="trails", title="500 for all five trails"),
-        Collection(FIVE_TRAILS, 1, of=TRAILS, code="trails-badge", title="The badge of five trails"),
+        Collection(
+            FIVE_TRAILS, 1, of=TRAILS, code="trails-badge", title="The badge of five trails"
+        ),
     ]
 
 
