@@ -319,6 +319,8 @@ class MeetupQueries:
         begins = info.context.instant if since is None else since
         wanted = store.Wanted(None if own is None else own.id, begins, until)
         rows = await store.page(wanted, _place(after), check_first(first) + 1)
+        for row in rows:
+            info.context.loaders.meetup.prime(row.id, row)
         return page([Meetup.of(row) for row in rows], first, after, _cursor_of)
 
 
