@@ -30,6 +30,7 @@ from laurels.errors import DeclarationError, check_code
 
 #: So long before the start check-in opens, unless a meetup says otherwise.
 EARLY = timedelta(minutes=30)
+LONGEST = timedelta(days=store.LONGEST)
 MOST_PLACES, LONGEST_RADIUS = 1_000_000, 100_000
 
 
@@ -99,8 +100,8 @@ def _row(engine: Engine, partner: PartnerTerms, request: MeetupRequest, now: dat
     point = check_point(request.latitude, request.longitude, "place")
     starts, ends = request.starts_at.astimezone(UTC), request.ends_at.astimezone(UTC)
     opens = starts - EARLY if request.opens_at is None else request.opens_at.astimezone(UTC)
-    if ends <= starts:
-        raise BadInput("a meetup ends after it starts", "endsAt")
+    if not starts < ends <= starts + LONGEST:
+        raise BadInput(f"a meetup ends after it starts, within {LONGEST.days} days", "endsAt")
     if opens > starts:
         raise BadInput("check-in opens before the start, or with it", "checkInFrom")
     if request.capacity is not None and not 1 <= request.capacity <= MOST_PLACES:

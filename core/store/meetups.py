@@ -11,6 +11,8 @@ from core.store.posting import columns
 
 #: As many tags as a meetup has.
 MOST_TAGS = 20
+#: As long as one lasts, in days: so what hasn't ended is found by when it started.
+LONGEST = 31
 MEETUP_TABLES = f"""
 CREATE TABLE meetup (
     id bigint PRIMARY KEY,
@@ -36,7 +38,8 @@ CREATE TABLE meetup (
     cancelled_at timestamptz,
     taken integer NOT NULL DEFAULT 0,
     UNIQUE (partner_id, code),
-    CONSTRAINT meetup_times CHECK (opens_at <= starts_at AND starts_at < ends_at),
+    CONSTRAINT meetup_times CHECK (opens_at <= starts_at AND starts_at < ends_at
+        AND ends_at <= starts_at + interval '{LONGEST * 24}h'),
     CONSTRAINT meetup_room CHECK (taken >= 0 AND (capacity IS NULL OR taken <= capacity)),
     CONSTRAINT meetup_for_tier CHECK (
         (ladder IS NULL) = (tier IS NULL) AND (tier IS NOT NULL OR all_from IS NULL))
@@ -193,10 +196,10 @@ async def keep(connection: Connection, row: RegistrationRow) -> None:
 
 
 class Wanted(NamedTuple):
-    """Which meetups: of one partner, that end after `since` and start before `until`; None: all."""
+    """Which meetups: that end after `since`; of one partner, and start before `until` (None: all)."""
 
-    partner: int | None = None
-    since: datetime | None = None
+    partner: int | None
+    since: datetime
     until: datetime | None = None
 
 
@@ -205,7 +208,7 @@ async def page(wanted: Wanted, after: tuple[datetime, int] | None, limit: int) -
     async with reading() as connection:
         rows = await connection.fetch(
             f"SELECT {_MEETUP} FROM meetup WHERE ($1::int IS NULL OR partner_id = $1) "
-            "AND ($2::timestamptz IS NULL OR ends_at > $2) "
+            f"AND ends_at > $2 AND starts_at > $2 - interval '{LONGEST * 24}h' "
             "AND ($3::timestamptz IS NULL OR starts_at < $3) "
             "AND ($4::timestamptz IS NULL OR (starts_at, id) > ($4, $5::bigint)) "
             "ORDER BY starts_at, id LIMIT $6",

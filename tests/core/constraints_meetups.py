@@ -15,7 +15,8 @@ MEETUPS = {
         "(latitude <= (90)::double precision)))",
         "CHECK (((longitude >= ('-180'::integer)::double precision) AND "
         "(longitude <= (180)::double precision)))",
-        "CHECK (((opens_at <= starts_at) AND (starts_at < ends_at)))",
+        "CHECK (((opens_at <= starts_at) AND (starts_at < ends_at) AND "
+        "(ends_at <= (starts_at + '744:00:00'::interval))))",
         "CHECK (((taken >= 0) AND ((capacity IS NULL) OR (taken <= capacity))))",
         "CHECK ((capacity >= 1))",
         "CHECK ((cardinality(tags) <= 20))",

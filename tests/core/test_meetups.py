@@ -163,6 +163,7 @@ async def test_made_by_eight_at_once_it_is_one_and_with_other_content_refused(
         ({"latitude": 91.0}, ("place", "latitude")),
         ({"radius": 0}, ("place", "radius")),
         ({"ends_at": NOW}, ("endsAt",)),
+        ({"ends_at": NOW + timedelta(days=31, microseconds=1)}, ("endsAt",)),
         ({"opens_at": NOW + timedelta(seconds=1)}, ("checkInFrom",)),
         ({"capacity": 0}, ("capacity",)),
         ({"capacity": 2**31}, ("capacity",)),

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from core.check import prove
+from schema.access import Scope
 from schema.build import build_schema
-from schema.context import Context, Scope, Viewer
+from schema.context import Context, Viewer
 from tests.schema.client import Client, statements
 
 STAFF = "partner:outdoors"
@@ -107,6 +108,51 @@ async def test_pages_are_complete_and_end(api: Client) -> None:
     for field, variables in ((ALL, {"first": 1}), (WHO, {"id": first})):
         answer = await api.send(STAFF, field, **variables, after="bm9uZTox")
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_what_has_not_ended_is_listed_unless_another_span_is_asked_for(api: Client) -> None:
+    for hours in (0, 24):
+        given = meetup(api, f"in-{hours}", hours)
+        given["endsAt"] = (api.clock() + timedelta(hours=hours + 31 * 24)).isoformat()
+        assert (await api.ask(STAFF, CREATE, input=given))["__typename"] == "MeetupSaved"
+    query = """query($from: DateTime, $until: DateTime) { meetups(from: $from, until: $until) {
+      edges { node { code } } } }"""
+
+    async def listed(**span: str) -> list[str]:
+        found = await api.ask("admin:root", query, **span)
+        return [e["node"]["code"] for e in found["edges"]]
+
+    began = api.clock()
+    assert await listed() == ["in-0", "in-24"]
+    assert await listed(until=(began + timedelta(hours=24)).isoformat()) == ["in-0"]
+    api.clock.at = began + timedelta(days=31, microseconds=-1)
+    assert await listed() == ["in-0", "in-24"]
+    api.clock.at = began + timedelta(days=31)  # the very end
+    assert await listed() == ["in-24"]
+    api.clock.at = began + timedelta(days=32)
+    assert await listed() == []
+    assert await listed(**{"from": began.isoformat()}) == ["in-0", "in-24"]
+
+
+async def test_staff_write_a_rule_on_a_tag_and_a_quote_tells_of_it(pantry: Client) -> None:
+    """As the guide has it: in CEL a tag is an attribute by its name."""
+    await pantry.enrol("9")
+    rule = {
+        "code": "ridge", "title": "Seven for the ridge", "on": "attended",
+        "when": "'tag-ridge' in activity && activity.meetup != 'm-9'",
+        "award": {"currency": "STAR", "points": 7},
+    }  # fmt: skip
+    quote = """query($activity: ActivitiesItemInput!, $draft: DataRuleInput) {
+      quoteActivity(partner: "grocer", activity: $activity, draft: $draft) {
+        ... on PurchaseQuoted { awards { amount } } ... on Error { message } } }"""
+    for tag, name, points in (("ridge", "m-1", [7]), ("coast", "m-1", []), ("ridge", "m-9", [])):
+        told = [{"name": "meetup", "value": name}, {"name": f"tag-{tag}", "value": True}]
+        given = {
+            "externalId": "Q", "member": {"card": "9"}, "type": "attended",
+            "occurredAt": pantry.clock().isoformat(), "attributes": told,
+        }  # fmt: skip
+        found = await pantry.ask("partner:grocer", quote, activity=given, draft=rule)
+        assert [award["amount"] for award in found["awards"]] == points, found
 
 
 async def test_by_its_id_each_reads_what_is_its_affair(api: Client) -> None:
