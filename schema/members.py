@@ -179,10 +179,7 @@ class Member(HolderNode):
         nodes = [Redemption.of(from_row(row)) for row in rows]
         return page(nodes, first, after, lambda n: cursor("redemption", n.found.id))
 
-    @answer(
-        "The places at meetups, of the newest meetups first, cancelled ones too. A partner is told "
-        "those at its own, with `engagement:read` alone."
-    )
+    @answer("The places at meetups; a partner is told its own, with `engagement:read` alone.")
     async def registrations(
         self, info: Info, first: First = 20, after: After = None
     ) -> relay.Connection[MeetupRegistration]:

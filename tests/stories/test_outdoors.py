@@ -5,12 +5,18 @@ Every figure is worked out by hand beside it, and all goes through the API alone
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from graphql import parse, validate
+
 from core.check import prove
+from schema.build import build_schema
 from tests.schema.client import REDEEM, Client, receipt
 
+README = Path(__file__).parents[2] / "plugins" / "partners" / "outdoors" / "README.md"
 STAFF = "partner:outdoors"
 CREATE = """mutation($input: CreateMeetupInput!) { createMeetup(input: $input) { __typename
   ... on MeetupSaved { replayed meetup { code placesLeft checkInFrom tags } }
@@ -106,6 +112,12 @@ async def standing(api: Client, who: str) -> tuple[int, str, list[str]]:
     [tier] = [t["current"]["code"] for t in me["tiers"] if t["ladder"]["code"] == "outdoors"]
     missing = [p["missingThings"] for p in me["progress"] if p["rule"] == "trails"]
     return held.get("CAIRN", 0), tier, missing[0] if missing else []
+
+
+def test_the_readme_asks_what_the_schema_has() -> None:
+    (asked,) = re.findall(r"```graphql\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert validate(build_schema()._schema, parse(asked)) == []
+    assert validate(build_schema()._schema, parse(asked.replace("placesLeft", "seats"))) != []
 
 
 async def test_a_season(api: Client) -> None:
