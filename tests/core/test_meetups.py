@@ -306,6 +306,42 @@ async def test_a_code_is_of_its_member_its_meetup_and_its_partner(database: str)
     assert await waiting() == []
 
 
+async def test_out_of_its_time_nobody_checks_in_and_afterwards_nobody_gives_up(
+    database: str,
+) -> None:
+    """From half an hour before until the end, which is out."""
+    engine, club = await opened()
+    ada, ben = await enrol_cards(["1", "2"])
+    for holder in (ada, ben):
+        await register(engine, holder, club, "walk", NOW - DAY)
+    first, end, tick = NOW - timedelta(minutes=30), WALK.ends_at, timedelta(microseconds=1)
+    for at in (first - tick, end):
+        with pytest.raises(NotEligible) as refused:
+            await scanned(engine, club, await code_of(club, ada, at), at)
+        assert refused.value.path == ("at",)
+    await scanned(engine, club, await code_of(club, ada, first), first)
+    await scanned(engine, club, await code_of(club, ben, end - tick), end - tick)
+    cleo, *_ = await enrol_cards(["3"])
+    await register(engine, cleo, club, "walk", NOW)
+    for holder, at in ((ada, NOW), (cleo, end)):
+        with pytest.raises(WrongState):
+            await give_up(holder, club, "walk", at)
+    for late in (register(engine, 1, club, "walk", end), cancel(club, "walk", end)):
+        with pytest.raises(WrongState):
+            await late
+    assert await scalar("SELECT taken FROM meetup") == 3
+
+
+async def test_a_code_for_a_meetup_that_is_anothers_checks_nobody_in(database: str) -> None:
+    engine, club = await opened()
+    [ada] = await enrol_cards(["1"])
+    await register(engine, ada, club, "walk", NOW)
+    await forge(database, "UPDATE meetup SET partner_id = 999")
+    with pytest.raises(UnknownReference):
+        await scanned(engine, club, await code_of(club, ada))
+    assert await waiting() == []
+
+
 # -- what the check sees -------------------------------------------------------------------------
 
 
