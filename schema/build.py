@@ -42,6 +42,8 @@ from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.meetup_changes import MeetupMutations
 from schema.meetups import MeetupQueries
 from schema.members import MemberMutations, MemberQueries
+from schema.membership_changes import MembershipMutations
+from schema.membership_plans import MembershipPlanQueries
 from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
@@ -80,6 +82,7 @@ class Query(
     WaitingQueries,
     VoucherQueries,
     AdjustmentQueries,
+    MembershipPlanQueries,
     BooksQueries,
     LotMoveQueries,
     DataRuleQueries,
@@ -109,6 +112,7 @@ class Mutation(
     VoucherMutations,
     AssignmentMutations,
     AdjustmentMutations,
+    MembershipMutations,
     LotMoveMutations,
     DataRuleMutations,
     ShadowMutations,

@@ -7,6 +7,7 @@ from core.store.exports import EXPORT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.meetups import MEETUP_TABLES
 from core.store.members import PARTED_TABLE
+from core.store.memberships import MEMBERSHIP_TABLES
 from core.store.outbox import OUTBOX_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
 from core.store.webhooks import WEBHOOK_TABLES
@@ -19,6 +20,7 @@ _TABLES = (
     EXPORT_TABLES,
     PARTED_TABLE,
     MEETUP_TABLES,
+    MEMBERSHIP_TABLES,
 )
 
 
