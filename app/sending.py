@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.outbound import Outbound
-from core import db, dispatching
+from core import db, dispatching, surveys
 from core.posting import Engine
 from core.sender import Payload, Sender
 from core.store.webhook_deliveries import Claimed
@@ -62,10 +62,12 @@ async def _send(engine: Engine, clock: Clock) -> None:
 
 
 def telling(engine: Engine, clock: Clock) -> dispatching.Also:
-    """Has what is dispatched delivered by webhook too."""
+    """Has what is dispatched delivered by webhook too, and members asked after it."""
 
     async def also(connection: db.Connection, changes: Sequence[ChangeRow]) -> None:
-        await tell(connection, engine.rulebook, changes, clock())
+        now = clock()
+        await tell(connection, engine.rulebook, changes, now)
+        await surveys.plan(connection, engine.rulebook, changes, now)
 
     return also
 

@@ -34,6 +34,7 @@ from laurels.rewards import Reward
 from laurels.rules import EarnRule
 from laurels.settings import Setting
 from laurels.streaks import Run, run_of
+from laurels.surveys import Survey
 from laurels.windows import Window, WindowKind
 
 _NO_RULES = Plan(())
@@ -259,6 +260,7 @@ class PartnerTerms:
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     shadow: ShadowTerms | None = None
     plans: Mapping[str, MembershipPlan] = field(default_factory=dict)
+    surveys: Mapping[str, Survey] = field(default_factory=dict)
     pseudonyms: Pseudonyms = field(repr=False, compare=False, default_factory=_fleeting)
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)

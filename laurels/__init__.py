@@ -88,6 +88,7 @@ from laurels.rules import (
     nothing,
 )
 from laurels.streaks import Streak
+from laurels.surveys import Survey, SurveyKind
 from laurels.verifying import Hmac, StandardWebhooks, Timestamp, Verifier
 
 __all__ = [
@@ -172,6 +173,8 @@ __all__ = [
     "SoldLine",
     "StandardWebhooks",
     "Streak",
+    "Survey",
+    "SurveyKind",
     "Terms",
     "ThankReferrer",
     "Tier",

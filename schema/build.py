@@ -59,6 +59,9 @@ from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.subscriptions import Subscription
+from schema.survey_changes import SurveyMutations
+from schema.survey_reports import SurveyReportQueries
+from schema.surveys import SurveyQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
 from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
@@ -93,6 +96,8 @@ class Query(
     WebhookQueries,
     WebhookDeliveryQueries,
     MeetupQueries,
+    SurveyQueries,
+    SurveyReportQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -124,6 +129,7 @@ class Mutation(
     WebhookMutations,
     WebhookDeliveryMutations,
     MeetupMutations,
+    SurveyMutations,
 ):
     """Every field names the roles that may call it."""
 

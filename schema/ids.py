@@ -21,6 +21,7 @@ OF_HOLDERS = frozenset(
     {
         "Member", "Ledger", "LedgerEntry", "Lot", "Redemption", "Adjustment", "Notice",
         "TierAssignment", "MembershipTerm", "MeetupRegistration",
+        "SurveyInvitation",
     }
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, meetups, memberships, receipts, shadows
+from core.store import attributes, meetups, memberships, receipts, shadows, surveys
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
 from core.store.memberships import Found, Saved, SpanOf
@@ -45,6 +45,16 @@ class NoticeKey(NamedTuple):
     ladders: tuple[int, ...]
     before: tuple[datetime, datetime, int, int, str] | None
     limit: int
+
+
+class SurveyPage(NamedTuple):
+    """A page of a member's invitations, newest first: at one partner, (not) answered; None: all."""
+
+    holder: int
+    before: int
+    limit: int
+    partner: int | None = None
+    answered: bool | None = None
 
 
 class Coming(NamedTuple):
@@ -185,6 +195,25 @@ class StoryLoaders:
     def memberships(self) -> DataLoader[int, Found | None]:
         """All memberships that a holder ever had."""
         return one(memberships.of_holders)
+
+    @cached_property
+    def invitation(self) -> DataLoader[tuple[int, int], surveys.Asked | None]:
+        """An invitation to a survey by (holder, id)."""
+        return one(surveys.by_key)
+
+    @cached_property
+    def surveyed(self) -> DataLoader[SurveyPage, list[surveys.Asked]]:
+        """A page of a member's invitations."""
+
+        async def fetch(keys: list[SurveyPage]) -> Mapping[SurveyPage, list[surveys.Asked]]:
+            found: dict[SurveyPage, list[surveys.Asked]] = {}
+            for rest in dict.fromkeys(key[1:] for key in keys):
+                group = [key.holder for key in keys if key[1:] == rest]
+                rows = await surveys.of_holders(group, *rest)
+                found |= {SurveyPage(holder, *rest): rows[holder] for holder in rows}
+            return found
+
+        return many(fetch)
 
     @cached_property
     def savings(self) -> DataLoader[SpanOf, Saved | None]:

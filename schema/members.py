@@ -52,6 +52,7 @@ from schema.noted import (
     offers_of,
 )
 from schema.notices import Notice, notices_of
+from schema.one_view import OneView
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
@@ -78,7 +79,7 @@ class Identifier:
 
 
 @strawberry.type(description="An enrolled person.")
-class Member(HolderNode):
+class Member(OneView, HolderNode):
     """Whoever hands one out has asked whether the viewer may read it."""
 
     holder: relay.NodeID[int]

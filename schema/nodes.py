@@ -35,6 +35,7 @@ from schema.receipts import visible_purchase
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
+from schema.surveys import visible_invitation
 from schema.waiting import visible_waiting
 from schema.webhook_deliveries import visible_sent
 from schema.webhook_endpoints import visible_endpoint
@@ -174,6 +175,13 @@ class Kind(NamedTuple):
 
 
 _OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
+
+
+async def _invitation(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_invitation(info, *found)
+
+
 _OF_MEETUPS = Rule(member=True, partner="engagement:read", admin=STAFF)
 _PUBLIC = Rule(member=True, partner="any", admin=STAFF)
 KINDS: Mapping[str, Kind] = {
@@ -192,6 +200,7 @@ KINDS: Mapping[str, Kind] = {
     "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookEndpoint": Kind(visible_endpoint, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),
+    "SurveyInvitation": Kind(_invitation, _OF_MEETUPS),
     "Meetup": Kind(_meetup, _OF_MEETUPS),
     "MeetupRegistration": Kind(_registration, _OF_MEETUPS),
     "AuditRecord": Kind(visible_record, Rule(admin=AUDITORS)),

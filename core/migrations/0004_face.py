@@ -10,6 +10,7 @@ from core.store.members import PARTED_TABLE
 from core.store.memberships import MEMBERSHIP_TABLES
 from core.store.outbox import OUTBOX_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
+from core.store.surveys import SURVEY_TABLES
 from core.store.webhooks import WEBHOOK_TABLES
 
 _TABLES = (
@@ -20,6 +21,7 @@ _TABLES = (
     EXPORT_TABLES,
     PARTED_TABLE,
     MEETUP_TABLES,
+    SURVEY_TABLES,
     MEMBERSHIP_TABLES,
 )
 

@@ -39,6 +39,7 @@ from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
 from laurels.settings import Setting
+from laurels.surveys import Survey
 
 _STOCK_SLICES = 4
 
@@ -57,6 +58,7 @@ class Declared:
     settings: Sequence[Setting] = ()
     adapters: Sequence[Adapter] = ()
     plans: Sequence[MembershipPlan] = ()
+    surveys: Sequence[Survey] = ()
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -317,6 +319,7 @@ async def _terms(
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
             pseudonyms=Pseudonyms(keys[number]), plans={p.code: p for p in d.plans},
+            surveys={s.code: s for s in d.surveys},
         )  # fmt: skip
     return terms
 

@@ -23,6 +23,7 @@ from laurels.plugin.checks import (
     check_plans,
     check_redeem_rules,
     check_rewards,
+    check_surveys,
 )
 from laurels.plugin.fit import check_fit
 from laurels.plugin.installed import Installed
@@ -42,6 +43,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_rewards": lambda manager, s: manager.hook.laurels_rewards(settings=s),
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
+    "laurels_surveys": lambda manager, s: manager.hook.laurels_surveys(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
@@ -92,6 +94,7 @@ def _asked(
         rewards=_ask(manager, "laurels_rewards", check_rewards, settings),
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
         plans=_ask(manager, "laurels_plans", check_plans, settings),
+        surveys=_ask(manager, "laurels_surveys", check_surveys, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
     )

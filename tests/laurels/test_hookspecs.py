@@ -19,6 +19,7 @@ HOOKS = {
     "laurels_redeem_rules",
     "laurels_rewards",
     "laurels_settings",
+    "laurels_surveys",
 }
 
 

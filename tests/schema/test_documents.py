@@ -44,7 +44,8 @@ async def test_a_client_registers_a_document_and_asks_by_hash(api: Client) -> No
 
 
 PARTNERS = [
-    {"code": code} for code in ("cafe", "grocer", "marketplace", "outdoors", "outfitter", "shop")
+    {"code": code}
+    for code in ("cafe", "grocer", "marketplace", "outdoors", "outfitter", "shop", "voice")
 ]
 
 
