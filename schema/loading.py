@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, meetups, memberships, receipts, shadows, surveys
+from core.store import attributes, meetups, memberships, receipts, shadows
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
 from core.store.memberships import Found, Saved, SpanOf
@@ -55,6 +55,23 @@ class SurveyPage(NamedTuple):
     limit: int
     partner: int | None = None
     answered: bool | None = None
+
+
+class PurchasePage(NamedTuple):
+    """A page of a member's purchases, the newest booked first; at one partner, or (None) at all."""
+
+    holder: int
+    before: datetime | None
+    limit: int
+    partner: int | None = None
+
+
+class NotePage(NamedTuple):
+    """The newest words of staff on a member; of one partner's, or (None) of all."""
+
+    holder: int
+    limit: int
+    partner: int | None = None
 
 
 class Coming(NamedTuple):
@@ -195,25 +212,6 @@ class StoryLoaders:
     def memberships(self) -> DataLoader[int, Found | None]:
         """All memberships that a holder ever had."""
         return one(memberships.of_holders)
-
-    @cached_property
-    def invitation(self) -> DataLoader[tuple[int, int], surveys.Asked | None]:
-        """An invitation to a survey by (holder, id)."""
-        return one(surveys.by_key)
-
-    @cached_property
-    def surveyed(self) -> DataLoader[SurveyPage, list[surveys.Asked]]:
-        """A page of a member's invitations."""
-
-        async def fetch(keys: list[SurveyPage]) -> Mapping[SurveyPage, list[surveys.Asked]]:
-            found: dict[SurveyPage, list[surveys.Asked]] = {}
-            for rest in dict.fromkeys(key[1:] for key in keys):
-                group = [key.holder for key in keys if key[1:] == rest]
-                rows = await surveys.of_holders(group, *rest)
-                found |= {SurveyPage(holder, *rest): rows[holder] for holder in rows}
-            return found
-
-        return many(fetch)
 
     @cached_property
     def savings(self) -> DataLoader[SpanOf, Saved | None]:

@@ -116,6 +116,21 @@ async def offers_of(info: Info, holder: int) -> list[MemberOffer]:
     return found
 
 
+async def open_offers(
+    info: Info, holder: int, partner: PartnerTerms
+) -> list[tuple[str, str, AttributeRow]]:
+    """A partner's offers to a member that stand now: the rule's code, its title, and the row."""
+    rows = _standing(await info.context.loaders.noted.load(holder), info.context.instant)
+    found = []
+    for row in rows:
+        if row.partner == partner.id and row.name.startswith(OFFER):
+            code = row.name.removeprefix(OFFER)
+            title = _title(partner.at(info.context.instant), code)
+            if title is not None:
+                found.append((code, title, row))
+    return found
+
+
 def _title(partner: PartnerTerms, code: str) -> str | None:
     return next((r.title for r in partner.rules if r.code == code), None)
 
