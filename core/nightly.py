@@ -24,6 +24,7 @@ from core.events import EventKind
 from core.folding import Batch, Posting
 from core.inbound import forget
 from core.notices import announce
+from core.personal import make_offers
 from core.posting import Engine, write
 from core.redemptions import time_out
 from core.returning import match_waiting
@@ -44,7 +45,8 @@ _AT_ONCE = 2
 class Night:
     """What a run booked: holds let go, points, ranks, returns that were matched, notices.
 
-    `forgotten` are webhooks whose bodies were dropped, for their time is over.
+    `forgotten` are webhooks whose bodies were dropped, for their time is over; `offered` are rules
+    that are newly on offer to members, each for its own past.
     """
 
     released: int = 0
@@ -55,6 +57,7 @@ class Night:
     matched: int = 0
     notices: int = 0
     forgotten: int = 0
+    offered: int = 0
 
     def __bool__(self) -> bool:
         return self != Night()
@@ -78,6 +81,8 @@ async def run(
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
     second = await _age(engine, now, "expire", progress)
+    progress("offers", 0, 0)
+    offered = (await make_offers(engine, now)).offered
     progress("notices", 0, 0)
     notices = await announce(engine, now)
     forgotten = await forget(now)
@@ -93,6 +98,7 @@ async def run(
         matched,
         notices,
         forgotten,
+        offered,
     )
 
 

@@ -64,6 +64,7 @@ from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.money import Money, MoneyError
+from laurels.personal import Choice, History, PersonalOffers, Visit
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
@@ -100,6 +101,7 @@ __all__ = [
     "Cap",
     "Challenge",
     "Checkout",
+    "Choice",
     "CodeSource",
     "Command",
     "Currency",
@@ -122,6 +124,7 @@ __all__ = [
     "FunctionRule",
     "Granted",
     "Group",
+    "History",
     "Hmac",
     "Ignore",
     "Issue",
@@ -143,6 +146,7 @@ __all__ = [
     "Partner",
     "PayWithPoints",
     "Pending",
+    "PersonalOffers",
     "PointsPerAmount",
     "PointsPerVisit",
     "Policy",
@@ -173,6 +177,7 @@ __all__ = [
     "Timestamp",
     "Use",
     "Verifier",
+    "Visit",
     "WithdrawActivity",
     "award",
     "based",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from laurels.adapters import Adapter
 from laurels.declarations import Ladder, Partner
+from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -59,3 +60,8 @@ def laurels_ladders(settings: BaseModel | None) -> Sequence[Ladder]:  # type: ig
 @hookspec
 def laurels_adapters(settings: BaseModel | None) -> Sequence[Adapter]:  # type: ignore[empty-body]  # as above
     """End points that take the webhooks of the partner's own shop or tills."""
+
+
+@hookspec
+def laurels_personal_offers(settings: BaseModel | None) -> Sequence[PersonalOffers]:  # type: ignore[empty-body]  # as above
+    """What chooses, for each member from its own past here, which offered rules it is offered."""

@@ -44,6 +44,7 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
@@ -74,6 +75,7 @@ class Query(
     PurchaseQueries,
     ActivityQueries,
     OccasionQueries,
+    PersonalQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,

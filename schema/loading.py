@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, receipts, shadows
+from core.store import attributes, personal, receipts, shadows
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
 from core.tally import UseRow
@@ -125,6 +125,16 @@ class StoryLoaders:
     def noted(self) -> DataLoader[int, list[AttributeRow]]:
         """All that partners ever noted of a holder."""
         return many(attributes.of_holders)
+
+    @cached_property
+    def chosen(self) -> DataLoader[int, list[personal.OfferRow]]:
+        """What was ever offered to a holder for its own past."""
+        return many(personal.of_holders)
+
+    @cached_property
+    def taken(self) -> DataLoader[personal.Taking, int | None]:
+        """For how many purchases an offered rule gave a holder points."""
+        return one(personal.taken)
 
     @cached_property
     def referral_code(self) -> DataLoader[int, str | None]:

@@ -44,13 +44,13 @@ from schema.ledgers import AsOf, Ledger
 from schema.noted import (
     Badge,
     MemberAttribute,
-    MemberOffer,
     attributes_of,
     badges_of,
     offers_of,
 )
 from schema.notices import Notice, notices_of
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
+from schema.personal import MemberOffer
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue

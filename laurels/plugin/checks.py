@@ -10,7 +10,17 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from laurels import Adapter, DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
+from laurels import (
+    Adapter,
+    DeclarationError,
+    EarnRule,
+    Group,
+    Ladder,
+    Partner,
+    PersonalOffers,
+    RedeemRule,
+    Reward,
+)
 from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
 from laurels.lasting import LastingRule, ceilings_of, group_of
@@ -113,6 +123,16 @@ def check_adapters(value: object) -> tuple[Adapter, ...]:
         _check_method(f"{what}: read", adapter.read, ("message",))
         _check_method(f"{what}: verify", adapter.verify.verify, ("headers", "body", "now"))
     return adapters
+
+
+def check_personal(value: object) -> tuple[PersonalOffers, ...]:
+    """The personal offers that `laurels_personal_offers` returned."""
+    found = _each("personal offers", _sequence("personal offers", value), PersonalOffers)
+    _unique("personal offers", (offers.code for offers in found))
+    for offers in found:
+        what = f"personal offers {offers.code!r}: choose"
+        _check_method(what, offers.choose, ("history",))
+    return found
 
 
 def _kind(value: object) -> str:

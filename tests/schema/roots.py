@@ -51,6 +51,12 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"purchase": PURCHASE},
         {"partner", "admin"},
     ),
+    "offerReport": (
+        """query($at: DateTime!) { offerReport(partner: "grocer", code: "none", from: $at,
+        until: "2027-01-01T00:00:00Z") { code } }""",
+        {"at": AT},
+        STAFF,
+    ),
     "purchase": ('{ purchase(partner: "grocer", externalId: "R") { id } }', {}, {"member", *STAFF}),
     "redemptionByCode": (
         'query { redemptionByCode(partner: "grocer", code: "x") { id } }',
