@@ -23,6 +23,7 @@ from schema import input_plans
 from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
+from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
@@ -76,6 +77,7 @@ class Query(
     ActivityQueries,
     OccasionQueries,
     PersonalQueries,
+    AheadQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
@@ -104,6 +106,7 @@ class Mutation(
     ReturnMutations,
     EditMutations,
     RedemptionMutations,
+    AheadMutations,
     ReversalMutations,
     VoucherMutations,
     AssignmentMutations,

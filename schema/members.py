@@ -28,6 +28,7 @@ from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.acts import watch_identifiers
+from schema.ahead import AheadOrder, orders_of
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -155,6 +156,14 @@ class Member(HolderNode):
     @answer("The rules that are offered to this member alone. A partner is told its own.")
     async def offers(self, info: Info) -> list[MemberOffer]:
         return await offers_of(info, self.holder)
+
+    @answer(
+        "The orders ahead, newest first. A partner is told its own, with `purchases:read` alone."
+    )
+    async def ahead_orders(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[AheadOrder]:
+        return await orders_of(info, self.holder, first, after)
 
     @answer("The badges earned.")
     async def badges(self, info: Info) -> list[Badge]:

@@ -3,6 +3,7 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
+from core.store.ahead import AHEAD_TABLES
 from core.store.exports import EXPORT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.members import PARTED_TABLE
@@ -19,6 +20,7 @@ _TABLES = (
     EXPORT_TABLES,
     PARTED_TABLE,
     PERSONAL_TABLES,
+    AHEAD_TABLES,
 )
 
 

@@ -5,6 +5,7 @@ As `core.store.proof` has those of the books: by table the names, without the ta
 
 from __future__ import annotations
 
+from core.store.ahead import AHEAD_CONSTRAINTS
 from core.store.exports import EXPORT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
@@ -21,4 +22,5 @@ FACE_CONSTRAINTS = {
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
     **PERSONAL_CONSTRAINTS,
+    **AHEAD_CONSTRAINTS,
 }

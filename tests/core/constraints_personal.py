@@ -4,6 +4,14 @@ from __future__ import annotations
 
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 PERSONAL = {
+    "ahead_order": {
+        "CHECK ((length(store) <= 100))",
+        "CHECK ((length(tender) <= 64))",
+        "CHECK (((placed_at <= pickup_at) AND (pickup_at < until_at)))",
+        "CHECK (((purchase_id IS NULL) OR (closed_at IS NOT NULL)))",
+        HOLDER,
+        "PRIMARY KEY (holder_id, id)",
+    },
     "personal_offer": {
         "CHECK (((length(offers) >= 1) AND (length(offers) <= 64)))",
         "CHECK (((length(rule) >= 1) AND (length(rule) <= 64)))",
