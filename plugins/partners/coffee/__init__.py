@@ -4,10 +4,6 @@ It must not know more of Laurels than any outside brand: it imports the partner 
 """
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Literal
-
-from pydantic import BaseModel, Field
 
 from laurels import (
     Activity,
@@ -37,33 +33,17 @@ from laurels import (
     multiply,
     nothing,
     offered,
-    spend,
 )
 
 STAR = Currency("BRIOSTAR", "Stars", symbol="⭐", expires="6M_U", notices=("30D",))
 #: How a purchase says that the preloaded Brio card paid it.
 CARD = "stored-value"
 DRINK = 100
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEDNESDAY = 2
 #: Loads of the card earn nothing: what it buys later does.
 LOADS = ["gift-cards"]
 ONCE_A_WEEK = Cap(times=1, per="calendar 1W")
 PER_EURO = PointsPerAmount(STAR, 1, "1.00 EUR", code="stars", title="A star for every full euro")
-
-
-class Settings(BaseModel):
-    """What an operator may set."""
-
-    double_weekday: (
-        Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None
-    ) = Field("wednesday", description="The day of the week on which stars are doubled.")
-    double_days: list[date] = Field([], description="Further days on which stars are doubled.")
-
-
-@hookimpl
-def laurels_settings() -> type[BaseModel]:
-    """Which days are double-star days."""
-    return Settings
 
 
 @hookimpl
@@ -95,21 +75,16 @@ def coffee_and_cake(purchase: Purchase, facts: Facts) -> Effects:
     return award(STAR, 25) if {"coffee", "cake"} <= sold else nothing("coffee and cake, together")
 
 
-def double_days(settings: Settings) -> EarnRule:
-    """Double stars on the days that are set."""
-
-    @earn_rule("double-stars", "Double stars today")
-    def rule(purchase: Purchase, facts: Facts) -> Effects:
-        day = purchase.local_time
-        if DAYS[day.weekday()] == settings.double_weekday or day.date() in settings.double_days:
-            return multiply(STAR, 2)
+@earn_rule("double-stars", "Double stars on a Wednesday")
+def double_stars(purchase: Purchase, facts: Facts) -> Effects:
+    """In the middle of the week, by our own clock."""
+    if purchase.local_time.weekday() != WEDNESDAY:
         return nothing("it is no double-star day")
-
-    return rule
+    return multiply(STAR, 2)
 
 
 @hookimpl
-def laurels_earn_rules(settings: Settings) -> Sequence[EarnRule]:
+def laurels_earn_rules() -> Sequence[EarnRule]:
     """What multiplies does so to all stars of the receipt, each to what the others gave."""
     visits = Challenge(
         STAR,
@@ -130,7 +105,7 @@ def laurels_earn_rules(settings: Settings) -> Sequence[EarnRule]:
         TierMultiplier(
             STAR, "coffee", {"gold": "1.25"}, code="gold-stars", title="A quarter more for gold"
         ),
-        double_days(settings),
+        double_stars,
     ]
 
 
@@ -169,6 +144,6 @@ def laurels_rewards() -> Sequence[Reward]:
 
 @hookimpl
 def laurels_ladders() -> Sequence[Ladder]:
-    """By the money spent in a calendar year: neither bonus stars nor treats lift anybody."""
-    tiers = [Tier("green", 0), Tier("gold", 20_000, benefits=["A quarter more stars"])]
-    return [Ladder("coffee", spend("EUR"), tiers, window="calendar 1Y", grace="2M", name="Brio")]
+    """By the stars earned in a calendar year, whatever they were spent on."""
+    tiers = [Tier("green", 0), Tier("gold", 300, benefits=["A quarter more stars"])]
+    return [Ladder("coffee", STAR.earned, tiers, window="calendar 1Y", grace="2M", name="Brio")]
