@@ -113,6 +113,7 @@ async def test_a_week_at_brio(api: Client) -> None:
     await _week(api, ada, ada_card, bob, bob_card)
     await _gold(api, ada, ada_card)
     await _ordered(api, ada, ada_card)
+    await _not_collected(api, ada)
     await _over(api, ada, ada_card, left_out)
     assert await prove() == []
 
@@ -248,6 +249,9 @@ async def _ordered(api: Client, ada: str, ada_card: str) -> None:
     assert told == {"stars": 4, "card-star": 4, "gold-stars": 2}
     assert await stars(api, ada) == {"active": 170, "reserved": 0}
     assert (await api.ask(TILL, TO_MAKE)) == {"edges": []}
+
+
+async def _not_collected(api: Client, ada: str) -> None:
     # Lunch is beyond her stars: there is no order.
     refused = await api.ask(ada, ORDER, input=ahead("a2", at(28, 10), "lunch"))
     assert (refused["code"], refused["message"]) == ("NOT_ELIGIBLE", "130 more points are needed")
