@@ -27,7 +27,8 @@ from app.tokens import (
 from core.joining import holder_of
 from core.keys import PREFIX, ApiKeys
 from core.signing import Secrets
-from schema.context import ANONYMOUS, SCOPES, Viewer
+from schema.context import ANONYMOUS, Viewer
+from schema.roles import SCOPES
 
 COOKIE = "laurels_session"
 CSRF_HEADER = "x-laurels-csrf"

@@ -29,10 +29,10 @@ from app.watchdog import watched
 from app.work import stopped_gently, working
 from core import db
 from schema.build import Schema, build_schema
-from schema.context import Role
 from schema.documents import Documents, read_manifest
 from schema.gate import Gate
 from schema.rates import Buckets, Rate
+from schema.roles import Role
 
 #: Seconds in which requests may come to their end when the server stops.
 _GRACE = 20

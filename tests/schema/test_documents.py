@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import commands
 from app.serving import schema_of
 from app.settings import Settings
+from laurels.cli import commands
 from schema import documents
 from schema.documents import Documents, ManifestError, hash_of, read_manifest
 from tests.schema.client import Client
