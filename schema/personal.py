@@ -12,7 +12,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.errors import BadInput, UnknownReference
+from core.errors import BadInput
 from core.rulebook import PartnerTerms
 from core.store import personal as store
 from core.store.personal import Arm, OfferRow, Taking
@@ -153,7 +153,7 @@ class PersonalQueries:
 
     @answer(
         "Whether personal offers paid: those who were offered something against those who, by lot, "
-        "weren't though it was chosen for them.",
+        "weren't though it was chosen for them. Null where the partner has none of this code.",
         extensions=allow(partner="engagement:read", admin=STAFF),
     )
     async def offer_report(
@@ -175,11 +175,11 @@ class PersonalQueries:
                 "only one that the partner trades in."
             ),
         ] = None,
-    ) -> OfferReport:
+    ) -> OfferReport | None:
         terms = partner_for(info.context, partner)
         offers = next((x for x in terms.personal if x.code == code), None)
         if offers is None:
-            raise UnknownReference(f"'{terms.code}' makes no personal offers of that code", "code")
+            return None
         if until <= since:
             raise BadInput("it ends after it begins", "until")
         traded = sorted(terms.trades_in)

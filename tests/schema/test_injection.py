@@ -43,7 +43,7 @@ from tests.schema.slots import AT, Operations, Slot
 
 SCHEMA = Path(__file__).parents[2] / "schema"
 #: Is for whoever has a provider's token and isn't enrolled: `enrolMember` does the same.
-NOT_FOR_ADMINS = ("joinProgramme",)
+NOT_FOR_ADMINS = ("joinProgramme", "orderAhead", "cancelOrderAhead")
 #: Nobody names this member: whatever is done, its rows stay as they are.
 BYSTANDER = "the bystander's card"
 

@@ -42,7 +42,6 @@ async def test_a_report_of_nobody_tells_no_lift(api: Client) -> None:
 @pytest.mark.parametrize(
     ("given", "path"),
     [
-        ({"code": "none"}, ["code"]),
         ({"until": "2026-10-01T00:00:00Z"}, ["until"]),
         ({"currency": "USD"}, ["currency"]),
         ({"partner": "gone"}, ["partner"]),
@@ -53,6 +52,10 @@ async def test_what_there_is_no_report_of_is_refused_by_its_field(
 ) -> None:
     answer = await api.send("admin:root", REPORT, **{"until": UNTIL, **given})
     assert answer["errors"][0]["extensions"]["field"] == path
+
+
+async def test_of_what_there_is_none_there_is_no_report(api: Client) -> None:
+    assert await api.ask("admin:root", REPORT, until=UNTIL, code="none") is None
 
 
 async def test_another_partner_sees_neither_report_nor_order(api: Client) -> None:

@@ -18,6 +18,15 @@ FIND = (
 ENDPOINT = """mutation($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) {
   __typename } }"""
 
+ORDER = "mutation($input: OrderAheadInput!) { orderAhead(input: $input) { __typename } }"
+AHEAD = {
+    "partner": "grocer",
+    "store": "",
+    "pickupAt": "2026-11-22T13:00:00Z",
+    "currency": "USD",
+    "lines": [{"amount": "1.00"}],
+}
+
 LISTS = {
     "members, all of it": """query($n: Int!) { members(first: $n) { edges { node {
       id name enrolledAt identifiers { kind value }
@@ -37,7 +46,10 @@ LISTS = {
       ledgers { balance(asOf: "2026-01-01T00:00:00Z") { active } } } } } }""",
     "members, as noted": """query($n: Int!) { members(first: $n) { edges { node {
       attributes { name partner { code } } badges { times currency { code } }
-      offers { title partner { code } } progress { current partner { code } } } } } }""",
+      offers { title taken partner { code } } progress { current partner { code } }
+      aheadOrders { edges { node { partner { code } redemptions { status } } } } } } } }""",
+    "orders ahead": """query($n: Int!) { aheadOrders(partner: "grocer", first: $n) { edges { node {
+      state member { id name } partner { code } redemptions { status } purchase { id } } } } }""",
     "rewards": "query($n: Int!) { rewards(first: $n) { edges { node { title left } } } }",
     "adjustments": """query($n: Int!) { adjustments(first: $n) { edges { node { points
       runningTotal causeCameBack currency { code } partner { code } member { id name }
@@ -112,6 +124,9 @@ async def _coalition(api: Client, members: int) -> None:
         done = await api.ask("admin:root", ENDPOINT, input=hook)
         assert done["__typename"] == "WebhookSecretIssued", done
         cause = await api.ask("admin:root", FIND, id=f"{n}a")
+        who = api.member(cause["member"]["id"])
+        done = await api.ask(who, ORDER, input={**AHEAD, "key": f"o{n}"})
+        assert done["__typename"] == "OrderedAhead", done
         given = asked(cause["member"]["id"], 5, f"a{n}", cause=cause["id"], partner="grocer")
         done = await api.ask("admin:root", ADJUST, input=given)
         assert done["__typename"] == "PointsAdjusted", done
