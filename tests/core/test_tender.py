@@ -9,15 +9,35 @@ import pytest
 from asyncpg import CheckViolationError
 
 from core.check import prove
+from core.commands import checked
 from core.db import Connection, reading
 from core.errors import BadInput, IdempotencyConflict
 from core.expressions import condition
 from core.posting import Engine
-from core.purchases import LineInput, PurchaseInput, check_purchase, content_hash, find_partner
+from core.purchases import (
+    Incoming,
+    LineInput,
+    PurchaseInput,
+    check_purchase,
+    content_hash,
+    find_partner,
+)
 from core.returning import record
 from core.returns import check_edit
 from core.seeing import Seen
-from laurels import Facts, Line, PointsPerAmount, Purchase, PurchaseError, earn_rule, nothing
+from laurels import (
+    DeliveryError,
+    Facts,
+    Line,
+    MemberBy,
+    PointsPerAmount,
+    Purchase,
+    PurchaseError,
+    RecordPurchase,
+    SoldLine,
+    earn_rule,
+    nothing,
+)
 from laurels.basis import Basis
 from laurels.purchase import check_receipt
 from tests.core.outlet import has, opened
@@ -119,3 +139,15 @@ def test_conditions_and_views_on_a_basis_know_it() -> None:
         assert told is (tender == "card")
     with pytest.raises(PurchaseError, match="tender"):
         check_receipt(Purchase("", "R", NOW, "USD", (Line("a", 1),), tender="a b"))
+
+
+async def test_a_shops_webhook_says_it_too(database: str) -> None:
+    engine = await opened(ONE)
+    partner = find_partner(engine.rulebook, "outlet")
+    sold = [SoldLine("tea", "7.00")]
+    command = RecordPurchase("A", MemberBy(card="1"), NOW, "USD", sold, tender="stored-value")
+    item = checked(partner, command, NOW, waited=False)
+    assert isinstance(item, Incoming)
+    assert item.purchase.tender == "stored-value"
+    with pytest.raises(DeliveryError, match="tender"):
+        RecordPurchase("A", MemberBy(card="1"), NOW, "USD", sold, tender=7)  # type: ignore[arg-type]
