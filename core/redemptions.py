@@ -8,7 +8,7 @@ is `core.reversals`'.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -140,18 +140,31 @@ async def _redeem(
                 await note(connection, done)
             return done
         partner = find_partner(engine.rulebook, request.partner)
-        reward, currency = _priced(partner, request)
+        reward, currency = priced(partner, request)
         if request.order is not None:
             await store.lock_orders(connection, [(partner.id, request.order)])
         batch = await opened(connection, engine, request.holder, now)
-        _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
-        taken = _taken(partner, reward, currency, request)
-        done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
+        done = take(batch, partner, reward, currency, request, (new, event), now)
         done = await write_down(connection, batch, done, event, reward.reward.title)
         if note is not None:
             await note(connection, done)
         return done
+
+
+def take(
+    batch: Batch,
+    partner: PartnerTerms,
+    reward: RewardTerms,
+    currency: CurrencyTerms,
+    request: RedeemRequest,
+    ids: tuple[int, int],
+    now: datetime,
+) -> Redemption:
+    """Take a reward's points from a loaded ledger: see `debit`. A tier may be wanting, too."""
+    _check_tier(batch, reward, request.holder, now)
+    taken = _taken(partner, reward, currency, request)
+    return debit(batch, partner, request.holder, taken, request.hold, ids, now)
 
 
 def check_order(order: str | None) -> None:
@@ -234,7 +247,8 @@ async def time_out(engine: Engine, now: datetime, *, reward: int | None = None) 
     return ended
 
 
-def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
+def priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
+    """The reward meant, and what pays for it. Raises UnknownReference or BadInput."""
     reward = partner.rewards.get(request.reward)
     if reward is None:
         raise UnknownReference(f"{partner.name} offers no reward '{request.reward[:64]}'", "reward")
@@ -317,20 +331,37 @@ def _issue(posting: Posting, taken: Taken, now: datetime) -> list[tuple[int, int
 async def write_down(
     connection: Connection, batch: Batch, done: Redemption, event: int, title: str
 ) -> Redemption:
-    """Write a redemption that was folded into a batch; returns it with its codes.
+    """Write a redemption that was folded into a batch, as `write_all` does; returns it."""
+    (written,) = await write_all(connection, batch, [(done, event, title)])
+    return written
 
-    Raises NotEligible where codes or stock have run out, or its order was cancelled: nothing else
-    would give these points back. The stock comes last: who wants the same waits for the commit.
+
+async def write_all(
+    connection: Connection, batch: Batch, folded: Sequence[tuple[Redemption, int, str]]
+) -> list[Redemption]:
+    """Write redemptions of one member and order that were folded into a batch; with their codes.
+
+    Each has its event and its reward's title. Raises NotEligible where codes or stock have run out,
+    or the order was cancelled: nothing else would give these points back. The stock comes last, and
+    in the rewards' order: who wants the same waits for the commit.
     """
-    if done.order is not None and await store.cancelled(connection, done.partner, done.order):
+    folded = sorted(folded, key=lambda x: (x[0].reward or 0, x[0].id))
+    first = folded[0][0]
+    if first.order is not None and await store.cancelled(connection, first.partner, first.order):
         raise NotEligible("this order was cancelled", "order")
     back = [(x.holder, x.redemption) for x in batch.writes.settled if x.restock]
-    if back and done.stocked and done.reward is not None:
-        await store.lock_shelves(connection, done.reward, back)
+    stocked = [done.reward for done, _, _ in folded if done.stocked and done.reward is not None]
+    if back and stocked:
+        await store.lock_shelves(connection, stocked, back)
     await write(connection, batch)
-    held = 0 if done.status is not Status.HELD else await store.held_by(connection, done.holder)
-    if held >= MOST_HOLDS:
+    new = sum(done.status is Status.HELD for done, _, _ in folded)
+    held = await store.held_by(connection, first.holder) if new else 0
+    if held + new > MOST_HOLDS:
         raise NotEligible(f"{held} are held already: confirm or cancel some first", "hold")
+    return [await _written(connection, *one) for one in folded]
+
+
+async def _written(connection: Connection, done: Redemption, event: int, title: str) -> Redemption:
     codes = await vouchers.issue(connection, done)
     await store.add(connection, as_row(done))
     of = (done.holder, done.id)

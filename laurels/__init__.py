@@ -66,6 +66,7 @@ from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.memberships import Fee, MembershipPlan, Perk
 from laurels.money import Money, MoneyError
+from laurels.personal import Choice, History, PersonalOffers, Visit
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
@@ -102,6 +103,7 @@ __all__ = [
     "Cap",
     "Challenge",
     "Checkout",
+    "Choice",
     "CodeSource",
     "Collection",
     "Command",
@@ -126,6 +128,7 @@ __all__ = [
     "FunctionRule",
     "Granted",
     "Group",
+    "History",
     "Hmac",
     "Ignore",
     "Issue",
@@ -149,6 +152,7 @@ __all__ = [
     "PayWithPoints",
     "Pending",
     "Perk",
+    "PersonalOffers",
     "PointsPerAmount",
     "PointsPerVisit",
     "Policy",
@@ -179,6 +183,7 @@ __all__ = [
     "Timestamp",
     "Use",
     "Verifier",
+    "Visit",
     "WithdrawActivity",
     "award",
     "based",

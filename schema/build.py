@@ -23,6 +23,7 @@ from schema import input_plans
 from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
+from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
@@ -48,6 +49,7 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
@@ -78,6 +80,8 @@ class Query(
     PurchaseQueries,
     ActivityQueries,
     OccasionQueries,
+    PersonalQueries,
+    AheadQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
@@ -108,6 +112,7 @@ class Mutation(
     ReturnMutations,
     EditMutations,
     RedemptionMutations,
+    AheadMutations,
     ReversalMutations,
     VoucherMutations,
     AssignmentMutations,

@@ -17,6 +17,7 @@ from core.errors import BadInput
 from core.redeemed import from_row
 from schema.access import AUDITORS, FINANCE, STAFF, Rule, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
+from schema.ahead import visible_order
 from schema.audit import visible_record
 from schema.context import Info
 from schema.fields import answer
@@ -91,6 +92,11 @@ async def _redemption(info: Info, key: str) -> AnyNode:
     else:
         readable = await may_see(info.context, found[0])
     return Redemption.of(from_row(row)) if readable else None
+
+
+async def _order(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_order(info, found[0], found[1])
 
 
 async def _purchase(info: Info, key: str) -> AnyNode:
@@ -184,6 +190,7 @@ KINDS: Mapping[str, Kind] = {
     "Notice": Kind(_notice, _OF_MEMBERS),
     "Redemption": Kind(_redemption, Rule(member=True, partner="redemptions:read", admin=STAFF)),
     "Purchase": Kind(_purchase, Rule(member=True, partner="purchases:read", admin=STAFF)),
+    "AheadOrder": Kind(_order, Rule(member=True, partner="purchases:read", admin=STAFF)),
     "ReturnWaiting": Kind(_waiting, Rule(partner="purchases:read", admin=STAFF)),
     "Adjustment": Kind(_adjustment, Rule(partner="points:adjust", admin=STAFF)),
     "MembershipTerm": Kind(_term, Rule(member=True, partner="engagement:read", admin=STAFF)),

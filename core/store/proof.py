@@ -299,7 +299,8 @@ ORDER BY t.holder_id, t.booked_at, t.currency_id, t.seq
 """
 POLICY_ROWS = "SELECT id, pending, expires, returns, grace, time_zone FROM policy"
 EVENTS = """
-SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id
+SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id,
+    e.tender
 FROM event e WHERE e.kind = 1 ORDER BY e.id
 """
 LINES = f"SELECT l.event_id, {COLUMNS} FROM event_line l ORDER BY l.event_id, l.line"

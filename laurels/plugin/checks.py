@@ -18,6 +18,7 @@ from laurels import (
     Ladder,
     MembershipPlan,
     Partner,
+    PersonalOffers,
     RedeemRule,
     Reward,
 )
@@ -130,6 +131,16 @@ def check_adapters(value: object) -> tuple[Adapter, ...]:
         _check_method(f"{what}: read", adapter.read, ("message",))
         _check_method(f"{what}: verify", adapter.verify.verify, ("headers", "body", "now"))
     return adapters
+
+
+def check_personal(value: object) -> tuple[PersonalOffers, ...]:
+    """The personal offers that `laurels_personal_offers` returned."""
+    found = _each("personal offers", _sequence("personal offers", value), PersonalOffers)
+    _unique("personal offers", (offers.code for offers in found))
+    for offers in found:
+        what = f"personal offers {offers.code!r}: choose"
+        _check_method(what, offers.choose, ("history",))
+    return found
 
 
 def _kind(value: object) -> str:

@@ -20,6 +20,7 @@ from laurels.plugin.checks import (
     check_earn_rules,
     check_ladders,
     check_partner,
+    check_personal,
     check_plans,
     check_redeem_rules,
     check_rewards,
@@ -43,6 +44,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
+    "laurels_personal_offers": lambda manager, s: manager.hook.laurels_personal_offers(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -94,6 +96,7 @@ def _asked(
         plans=_ask(manager, "laurels_plans", check_plans, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
+        personal=_ask(manager, "laurels_personal_offers", check_personal, settings),
     )
     check_fit(installed)
     return installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.core.constraints_meetups import HOLDER, MEETUPS
 from tests.core.constraints_memberships import MEMBERSHIPS
+from tests.core.constraints_personal import PERSONAL
 
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
@@ -86,6 +87,7 @@ CONSTRAINTS = {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "CHECK ((total >= 0))",
+        "CHECK (((length(tender) >= 1) AND (length(tender) <= 64)))",
         "PRIMARY KEY (id)",
         "UNIQUE (partner_id, kind, external_id)",
     },
@@ -356,6 +358,7 @@ CONSTRAINTS = {
         "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
         "PRIMARY KEY (holder_id, partner_id)",
     },
+    **PERSONAL,
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",

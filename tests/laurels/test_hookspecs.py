@@ -16,6 +16,7 @@ HOOKS = {
     "laurels_earn_rules",
     "laurels_ladders",
     "laurels_partner",
+    "laurels_personal_offers",
     "laurels_redeem_rules",
     "laurels_rewards",
     "laurels_settings",

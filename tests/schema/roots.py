@@ -60,6 +60,33 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"purchase": PURCHASE},
         {"partner", "admin"},
     ),
+    "aheadOrders": ('{ aheadOrders(partner: "grocer") { edges { node { id } } } }', {}, STAFF),
+    "orderAhead": (
+        """mutation($input: OrderAheadInput!) { orderAhead(input: $input) { __typename } }""",
+        {
+            "input": {
+                "key": "a",
+                "partner": "grocer",
+                "store": "",
+                "pickupAt": "2026-11-22T13:00:00Z",
+                "currency": "USD",
+                "lines": [{"amount": "1.00"}],
+            }
+        },
+        {"member"},
+    ),
+    "cancelOrderAhead": (
+        """mutation($input: CancelOrderAheadInput!) { cancelOrderAhead(input: $input) {
+        __typename } }""",
+        {"input": {"key": "a", "order": "QWhlYWRPcmRlcjoxLjE="}},
+        {"member", "partner"},
+    ),
+    "offerReport": (
+        """query($at: DateTime!) { offerReport(partner: "grocer", code: "none", from: $at,
+        until: "2027-01-01T00:00:00Z") { code } }""",
+        {"at": AT},
+        STAFF,
+    ),
     "purchase": ('{ purchase(partner: "grocer", externalId: "R") { id } }', {}, {"member", *STAFF}),
     "redemptionByCode": (
         'query { redemptionByCode(partner: "grocer", code: "x") { id } }',
