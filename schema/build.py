@@ -54,6 +54,7 @@ from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
+from schema.statistics import StatisticsQueries
 from schema.subscriptions import Subscription
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
@@ -79,6 +80,7 @@ class Query(
     VoucherQueries,
     AdjustmentQueries,
     BooksQueries,
+    StatisticsQueries,
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,

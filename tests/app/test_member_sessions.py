@@ -1,4 +1,4 @@
-"""Sessions of members: a cookie of their own, beside an admin's; neither opens what is the other's."""
+"""Sessions of members: a cookie of their own, which opens nothing that is an admin's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 import pytest_asyncio
 
 from app.authentication import COOKIE, LONGEST_SESSION, MEMBERS
+from app.login import COOKIE as LOGIN_COOKIE
 from app.tokens import TokenError, issue, sign
 from core.posting import Engine
 from core.rulebook import Rulebook
 from tests.app.provider import HOUR, START, Trusting, trusting
-from tests.app.test_sessions import LOGIN_COOKIE, begin, come_back, cookie_of
+from tests.app.test_sessions import begin, come_back, cookie_of
 from tests.schema.client import SECRET
 from tests.support import enrol_cards
 
