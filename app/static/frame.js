@@ -88,14 +88,13 @@ function drawBar(title, signedIn, changed) {
   skip.textContent = t('skip');
   const options = Object.entries(LANGUAGES).map(([code, name]) =>
     h('option', { value: code, lang: code, selected: code === spoken() }, name));
-  bar.replaceChildren(
+  bar.replaceChildren(...[
     h('a', { class: 'brand', href: location.pathname },
       h('img', { src: config.icon, alt: '', width: 28, height: 28 }), h('span', null, t(title))),
     h('label', { class: 'language' }, h('span', { class: 'unseen' }, t('language')),
       h('select', { id: 'language', onchange: ({ target }) => changed(target.value) }, options)),
     signedIn && h('button', { type: 'button', id: 'sign-out', class: 'quiet', onclick: leave }, t('signOut')),
-  );
-  for (const child of [...bar.childNodes]) if (child.nodeType === 3) child.remove();
+  ].filter(Boolean));
 }
 
 async function leave() {
