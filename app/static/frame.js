@@ -25,7 +25,8 @@ export function wordsOf(problem) {
 
 /**
  * Runs a page: `title` is a text's key, `load()` asks for its data, `draw(data)` returns what stands in
- * `main`. Returns a function that asks and draws anew, keeping the focus where it has an id.
+ * `main`. Returns { refresh, redraw }: to ask and draw anew, or to draw alone what was answered, both
+ * keeping the focus where it has an id.
  */
 export async function run({ title, load, draw }) {
   let data = null;
@@ -62,7 +63,7 @@ export async function run({ title, load, draw }) {
   await speak(chosen(config.language));
   await followLink(refresh, show);
   addEventListener('hashchange', () => followLink(refresh, show));
-  return refresh;
+  return { refresh, redraw: () => shown() };
 }
 
 /** Signs in by the link that led here; somebody's session isn't taken from under their hands. */

@@ -16,8 +16,8 @@ const SECTIONS = [ledgers, tiers, offers, rewards, history];
 const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} } } ${ENTRIES}`;
 
 /** What sections may do to the page: ask for everything again, and draw it. */
-const page = { refresh: null };
-page.refresh = await run({ title: 'member.title', load: async (ask) => (await ask(WALLET)).me, draw });
+const page = {};
+Object.assign(page, await run({ title: 'member.title', load: async (ask) => (await ask(WALLET)).me, draw }));
 
 function draw(me) {
   if (!me) return h('p', { class: 'card narrow' }, t('member.nobody'));

@@ -14,7 +14,8 @@ const STATISTICS = `query Programme($from: DateTime) { programmeStatistics(from:
 const SPANS = [6, 12, 24];
 
 const chosen = { months: 12, currency: null };
-const refresh = await run({ title: 'programme.title', load, draw });
+const page = {};
+Object.assign(page, await run({ title: 'programme.title', load, draw }));
 
 async function load(ask) {
   const from = new Date();
@@ -40,18 +41,23 @@ function draw({ at, found }) {
 function controls(currencies, shown) {
   const pick = (id, key, options, change) =>
     h('label', null, t(key), h('select', { id, onchange: async ({ target }) => {
-      change(target.value);
-      await refresh();
+      await change(target.value);
       announce(`${t(key)}: ${document.getElementById(id)?.selectedOptions[0]?.textContent ?? ''}`);
     } }, options));
   return h('div', { class: 'controls' },
     pick('currency', 'programme.currency',
       currencies.map(({ currency: { code, name, symbol } }) =>
         h('option', { value: code, selected: code === shown.currency.code }, `${symbol} ${name}`.trim())),
-      (code) => (chosen.currency = code)),
+      (code) => {
+        chosen.currency = code;
+        page.redraw();
+      }),
     pick('span', 'programme.span',
       SPANS.map((count) => h('option', { value: count, selected: count === chosen.months }, t('programme.months', { count }))),
-      (count) => (chosen.months = Number(count))));
+      (count) => {
+        chosen.months = Number(count);
+        return page.refresh();
+      }));
 }
 
 function sections(found, shown) {
