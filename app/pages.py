@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -135,7 +135,7 @@ def _read(path: Path) -> _File:
     return _File(_TYPES[path.suffix], plain, gzip.compress(plain, mtime=0))
 
 
-def _html(page: str, static: str, config: dict[str, object], files: Sequence[str]) -> str:
+def _html(page: str, static: str, config: Mapping[str, object], files: Sequence[str]) -> str:
     language = str(config["language"])
     words = _WORDS[language]
     # What the page's script imports is fetched beside it, not after it.
@@ -176,6 +176,6 @@ def _html(page: str, static: str, config: dict[str, object], files: Sequence[str
 """
 
 
-def _json(config: dict[str, object]) -> str:
+def _json(config: Mapping[str, object]) -> str:
     """What the page's script reads. No `<` stays, so that no text in it can end the element."""
     return json.dumps(config).replace("<", "\\u003c")

@@ -4,6 +4,7 @@ import { h, newId, s } from './dom.js';
 import { compact, t } from './language.js';
 
 const LEFT = 52;
+const RIGHT = 14;
 const TOP = 10;
 const HEIGHT = 210;
 const BOTTOM = 26;
@@ -71,7 +72,7 @@ function roundStep(rough) {
 
 /** The labels below, as many as have room. */
 function below(labels, x, width) {
-  const every = Math.ceil((labels.length * 48) / (width - LEFT));
+  const every = Math.ceil((labels.length * 52) / (width - LEFT - RIGHT));
   return labels.map((label, n) =>
     (labels.length - 1 - n) % every === 0 &&
     s('text', { x: x(n), y: HEIGHT + BOTTOM - 6, 'text-anchor': 'middle' }, label));
@@ -86,7 +87,7 @@ export function stacked({ title, labels, series, format = compact }) {
     const sums = labels.flatMap((_, n) => [1, -1].map((sign) =>
       series.reduce((sum, { values }) => sum + (values[n] * sign > 0 ? values[n] : 0), 0)));
     const { y, lines } = scaled(sums, format);
-    const each = (width - LEFT) / labels.length;
+    const each = (width - LEFT - RIGHT) / labels.length;
     const thick = Math.min(each * 0.66, 40);
     const x = (n) => LEFT + each * (n + 0.5);
     const bars = labels.map((_, n) => {
@@ -111,7 +112,7 @@ export function stacked({ title, labels, series, format = compact }) {
 export function line({ title, labels, values, format = compact }) {
   return (width) => {
     const { y, lines } = scaled(values.map((value) => value ?? 0), format);
-    const each = (width - LEFT) / labels.length;
+    const each = (width - LEFT - RIGHT) / labels.length;
     const x = (n) => LEFT + each * (n + 0.5);
     const runs = [];
     values.forEach((value, n) => {
@@ -139,7 +140,7 @@ export function sideways({ title, labels, series, format = compact }) {
     const rows = labels.map((label, n) => s('g', { transform: `translate(0 ${n * group})` },
       s('text', { class: 'name', x: 0, y: 13 }, label),
       series.map(({ values }, k) => {
-        const long = Math.max((Math.max(values[n], 0) / most) * room, values[n] ? 2 : 0);
+        const long = Math.max((values[n] / most) * room, values[n] ? 2 : 0);
         return [
           s('rect', { class: `series-${k % 6}`, x: 0, y: 19 + k * 15, width: long, height: 10, rx: 2 }),
           s('text', { x: long + 6, y: 28 + k * 15 }, format(values[n])),

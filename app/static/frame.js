@@ -54,6 +54,7 @@ export async function run({ title, load, draw }) {
       data = await load(ask);
       show(() => draw(data));
     } catch (problem) {
+      if (!(problem instanceof Problem)) console.error(problem); // a fault of ours: nobody should miss it
       const out = problem.code === 'UNAUTHENTICATED';
       if (out) data = null;
       show(() => (out ? wayIn(refresh) : failed(problem, refresh)));

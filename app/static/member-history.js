@@ -8,7 +8,9 @@ import { day, known, number, points, t } from './language.js';
 /** Fields of a page of entries: `...Entries` in what a section asks. */
 export const ENTRIES = `fragment Entries on LedgerEntryConnection { pageInfo { hasNextPage endCursor }
   edges { node { id at kind amount change source target partner { name } currency { code name symbol }
-    explanation { text caps rounding rules { title points because } } } } }`;
+    explanation { text caps rounding rule { title } rules { title points because } } } } }`;
+
+const PAGE = 10;
 
 const MORE = `query More($ids: [ID!]!, $after: String) { nodes(ids: $ids) { ... on Ledger { id
   entries(first: 10, after: $after) { ...Entries } } } } ${ENTRIES}`;
@@ -32,17 +34,17 @@ function list(pages) {
   let count = 0;
   const show = () => {
     const ready = merged(pages);
-    const added = ready.slice(count).map(row);
-    count = ready.length;
+    const added = ready.slice(count, count + PAGE).map(row);
+    count += added.length;
     rows.append(...added);
-    more.hidden = !pages.some(({ hasNextPage }) => hasNextPage);
+    more.hidden = count === ready.length && !pages.some(({ hasNextPage }) => hasNextPage);
     return added;
   };
   more.addEventListener('click', async () => {
     more.disabled = true;
     said.textContent = '';
     try {
-      await fetchMore(pages);
+      while (merged(pages).length < count + PAGE && pages.some(({ hasNextPage }) => hasNextPage)) await fetchMore(pages);
       const added = show();
       announce(t('history.added', { count: added.length }));
       added[0]?.querySelector('summary')?.focus();
@@ -80,8 +82,9 @@ function row(entry) {
   const figure = change === 0 ? number(amount) : number(change, { signDisplay: 'always' });
   return h('li', { class: 'entry' },
     h('div', { class: 'what' },
-      h('strong', null, known(`kind.${kind}`) ? t(`kind.${kind}`) : kind),
-      h('span', { class: 'soft' }, [partner?.name ?? t('history.programme'), day(at)].join(' · ')),
+      h('p', null, h('strong', null, known(`kind.${kind}`) ? t(`kind.${kind}`) : kind),
+        h('span', { class: 'soft' }, ` · ${partner?.name ?? t('history.programme')} · ${day(at)}`)),
+      kind === 'ACCRUAL' && explanation?.rule && h('p', { class: 'soft', lang: 'en' }, explanation.rule.title),
       explanation && why(explanation, currency)),
     h('p', { class: change > 0 ? 'amount up' : 'amount' },
       h('span', null, `${pending ? '+' : ''}${figure} ${currency.symbol || currency.name}`),

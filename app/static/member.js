@@ -17,7 +17,6 @@ const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks })
 
 /** What sections may do to the page: ask for everything again, and draw it. */
 const page = {};
-Object.assign(page, await run({ title: 'member.title', load: async (ask) => (await ask(WALLET)).me, draw }));
 
 function draw(me) {
   if (!me) return h('p', { class: 'card narrow' }, t('member.nobody'));
@@ -33,3 +32,5 @@ function draw(me) {
         h('h2', { id: `${id}-title`, tabindex: '-1' }, t(`section.${id}`)), made)),
   ];
 }
+
+Object.assign(page, await run({ title: 'member.title', load: async (ask) => (await ask(WALLET)).me, draw }));

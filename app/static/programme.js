@@ -15,7 +15,6 @@ const SPANS = [6, 12, 24];
 
 const chosen = { months: 12, currency: null };
 const page = {};
-Object.assign(page, await run({ title: 'programme.title', load, draw }));
 
 async function load(ask) {
   const from = new Date();
@@ -186,3 +185,5 @@ function tableBy(found, series) {
   const rows = longLabels(found).map((label, n) => [label, ...series.map(({ values }) => values[n])]).reverse();
   return { head: [t('series.month'), ...series.map(({ name }) => name)], rows };
 }
+
+Object.assign(page, await run({ title: 'programme.title', load, draw }));

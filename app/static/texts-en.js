@@ -141,7 +141,7 @@ export default {
   'chart.active': 'Active members',
   'chart.active.text': 'Members who bought, redeemed or took part in something.',
   'chart.cohorts': 'Cohorts',
-  'chart.cohorts.text': 'Of those who joined in a month, how many were active in each month since.',
+  'chart.cohorts.text': 'Of those who joined in a month, how many were active in that month (+0) and in each since.',
   'chart.tiers': '{ladder}: members by tier',
   'chart.tiers.text': 'At the end of each month.',
   'chart.partners': 'Issued and redeemed by partner, {currency}',
@@ -162,5 +162,5 @@ export default {
   'series.partner': 'Partner',
   'series.cohort': 'Joined in',
   'series.size': 'Members',
-  'series.after': 'Month {n}',
+  'series.after': '+{n}',
 };

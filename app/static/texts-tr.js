@@ -141,7 +141,7 @@ export default {
   'chart.active': 'Etkin üyeler',
   'chart.active.text': 'Alışveriş yapan, ödül kullanan ya da bir şeye katılan üyeler.',
   'chart.cohorts': 'Katılım grupları',
-  'chart.cohorts.text': 'Bir ayda katılanların kaçı sonraki aylarda etkindi.',
+  'chart.cohorts.text': 'Bir ayda katılanların kaçı o ay (+0) ve sonraki aylarda etkindi.',
   'chart.tiers': '{ladder}: seviyelere göre üyeler',
   'chart.tiers.text': 'Her ayın sonunda.',
   'chart.partners': 'Ortaklara göre verilen ve harcanan, {currency}',
@@ -162,5 +162,5 @@ export default {
   'series.partner': 'Ortak',
   'series.cohort': 'Katıldığı ay',
   'series.size': 'Üye',
-  'series.after': '{n}. ay',
+  'series.after': '+{n}',
 };
