@@ -1,7 +1,7 @@
 """The member's page and the programme's: static files, and the HTML that they begin with.
 
-No build step: plain modules, one style, no library. They load nothing from another host and read the
-public GraphQL API alone, by a session's cookie (`app.sessions`). Knows nothing of the schema.
+No build step: plain modules, one style, no library. They load nothing from another host and read
+the public GraphQL API alone, by a session's cookie (`app.sessions`). Knows nothing of the schema.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +20,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.answers import failure
+from app.authentication import ADMINS, MEMBERS, SessionKind
 
 FOLDER = Path(__file__).parent / "static"
 SECURITY_HEADERS = {
@@ -40,11 +42,12 @@ SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
 }
 FOREVER = "public, max-age=31536000, immutable"  # the address carries the hash of all files
+_IMPORT = re.compile(r"from '\./([\w-]+\.js)'")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 #: What stands in the page before its script, by language; the first is spoken if none is asked for.
 _WORDS = {
     "en": {"member": "Your points", "programme": "The programme", "script": "It needs JavaScript."},
-    "tr": {"member": "Puanlarınız", "programme": "Program", "script": "JavaScript gerekir."},
+    "tr": {"member": "Puanlarınız", "programme": "Program", "script": "JavaScript gerekir."},  # noqa: RUF001
 }
 
 
@@ -59,13 +62,13 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One page: by which header its requests name their session, and the style of its skeleton."""
+    """One page, and whose session opens it."""
 
     name: str
-    session: str
+    kind: SessionKind
 
 
-_PAGES = (_Page("member", "member"), _Page("programme", "1"))
+_PAGES = (_Page("member", MEMBERS), _Page("programme", ADMINS))
 
 
 def page_routes(
@@ -81,6 +84,7 @@ def page_routes(
     the staff, where there is one.
     """
     files = {path.name: _read(path) for path in sorted(folder.iterdir())}
+    needed = {page.name: sorted(_imported(files, f"{page.name}.js")) for page in _PAGES}
     version = hashlib.sha256(b"".join(file.plain for file in files.values())).hexdigest()[:16]
 
     def page(about: _Page) -> Route:
@@ -91,13 +95,19 @@ def page_routes(
                 "page": about.name,
                 "url": prefix + endpoint,
                 "session": prefix + session,
-                "as": about.session,
+                "as": about.kind.named,
+                # Whoever has no cookie is asked to sign in, and nothing is asked of the API.
+                "cookie": about.kind.cookie in request.cookies,
                 "signIn": None if there is None else prefix + there,
                 "icon": f"{prefix}/pages/{version}/laurel.svg",
                 "language": language_of(request.headers.get("accept-language", "")),
             }
-            html = _html(about.name, f"{prefix}/pages/{version}", config, list(files))
-            headers = {**SECURITY_HEADERS, "cache-control": "no-store", "vary": "accept-language"}
+            html = _html(about.name, f"{prefix}/pages/{version}", config, needed[about.name])
+            headers = {
+                **SECURITY_HEADERS,
+                "cache-control": "no-store",
+                "vary": "accept-language, cookie",
+            }
             return HTMLResponse(html, headers=headers)
 
         return Route(f"/{about.name}", shown, name=about.name)
@@ -135,20 +145,27 @@ def _read(path: Path) -> _File:
     return _File(_TYPES[path.suffix], plain, gzip.compress(plain, mtime=0))
 
 
-def _html(page: str, static: str, config: Mapping[str, object], files: Sequence[str]) -> str:
+def _imported(files: Mapping[str, _File], name: str) -> set[str]:
+    """The modules that one imports, and those that they do."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        text = files[waiting.pop()].plain.decode()
+        new = set(_IMPORT.findall(text)) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _html(page: str, static: str, config: Mapping[str, object], needed: Sequence[str]) -> str:
     language = str(config["language"])
     words = _WORDS[language]
-    # What the page's script imports is fetched beside it, not after it.
-    needed = [
-        name
-        for name in files
-        if name.endswith(".js")
-        and name not in (f"{page}.js", *(f"texts-{code}.js" for code in _WORDS if code != language))
-        and not any(name.startswith(f"{other.name}") for other in _PAGES if other.name != page)
-        and (page == "programme" or name != "charts.js")
-    ]
     base = escape(static)
-    preloads = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in needed)
+    texts = f"texts-{language}.js"
+    # What the page's script imports is fetched beside it, not after it.
+    preloads = "\n".join(
+        f'<link rel="modulepreload" href="{base}/{name}">' for name in [*needed, texts]
+    )
     return f"""<!doctype html>
 <html lang="{language}">
 <head>

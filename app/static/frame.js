@@ -62,15 +62,22 @@ export async function run({ title, load, draw }) {
     }
   };
   await speak(chosen(config.language));
-  await followLink(refresh, show);
-  addEventListener('hashchange', () => followLink(refresh, show));
+  await begin(refresh, show);
+  addEventListener('hashchange', () => location.hash.startsWith('#token=') && followLink(refresh, show));
   return { refresh, redraw: () => shown() };
+}
+
+/** Shows the page, or the way in; nothing is asked of the API where there is no cookie. */
+async function begin(refresh, show) {
+  if (location.hash.startsWith('#token=')) return followLink(refresh, show);
+  if (config.cookie) return refresh();
+  show(() => wayIn(refresh));
+  document.getElementById('token').focus();
 }
 
 /** Signs in by the link that led here; somebody's session isn't taken from under their hands. */
 async function followLink(refresh, show) {
-  const token = location.hash.startsWith('#token=') ? takeToken() : null;
-  if (token === null) return main.hasAttribute('aria-busy') ? refresh() : undefined;
+  const token = takeToken();
   const trade = async () => {
     try {
       await signIn(token);
@@ -79,7 +86,7 @@ async function followLink(refresh, show) {
       show(() => wayIn(refresh, problem));
     }
   };
-  const before = await current().catch(() => null);
+  const before = main.hasAttribute('aria-busy') && !config.cookie ? null : await current().catch(() => null);
   if (!before) return trade();
   await refresh();
   show(() => question(trade, refresh));

@@ -19,8 +19,8 @@ export default {
     const taken = me.redemptions.edges.map(({ node }) => node);
     if (!rewards.length && !taken.length) return null;
     return [
-      taken.length ? h('div', { class: 'card taken' }, h('h3', null, t('rewards.taken')), h('ul', { class: 'lines' }, taken.map(line))) : null,
       h('ul', { class: 'cards' }, rewards.map((reward) => card(reward, me, page))),
+      taken.length ? h('div', { class: 'card taken' }, h('h3', null, t('rewards.taken')), h('ul', { class: 'lines' }, taken.map(line))) : null,
     ];
   },
 };

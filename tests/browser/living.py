@@ -1,8 +1,8 @@
 """The real application with a living coalition on a database of its own, for the two pages.
 
-It prints its port, the tokens of a member, of admins and of a partner, and serves until its standard
-input is closed: `python -m tests.browser.living`, from the repository's root. PEOPLE and DAYS make
-it larger, for pictures.
+It prints its port, the tokens of two members, of admins and of a partner, and serves until its
+standard input is closed: `python -m tests.browser.living`, from the repository's root. PEOPLE and
+DAYS make it larger, for pictures.
 """
 
 import asyncio
@@ -47,10 +47,11 @@ async def serve() -> None:
         now = datetime.now(UTC)
         async with running(settings, name="pages") as runtime:
             await live(runtime, now)
-            ada, *_ = await demo.known(runtime.engine, now)
+            ada, ben, *_ = await demo.known(runtime.engine, now)
             hour = timedelta(hours=1)
             told = {
                 "member": tokens.issue(SECRET, "member", str(ada.holder), hour, now),
+                "other": tokens.issue(SECRET, "member", str(ben.holder), hour, now),
                 "partner": tokens.issue(SECRET, "partner", "grocer", hour, now),
                 **{
                     role: tokens.issue(SECRET, "admin", role, hour, now, staff=[role])
