@@ -3,7 +3,7 @@
 import { ask } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
-import { day, known, number, points, t } from './language.js';
+import { day, known, number, t } from './language.js';
 
 /** Fields of a page of entries: `...Entries` in what a section asks. */
 export const ENTRIES = `fragment Entries on LedgerEntryConnection { pageInfo { hasNextPage endCursor }
@@ -85,7 +85,7 @@ function row(entry) {
       h('p', null, h('strong', null, known(`kind.${kind}`) ? t(`kind.${kind}`) : kind),
         h('span', { class: 'soft' }, ` · ${partner?.name ?? t('history.programme')} · ${day(at)}`)),
       kind === 'ACCRUAL' && explanation?.rule && h('p', { class: 'soft', lang: 'en' }, explanation.rule.title),
-      explanation && why(explanation, currency)),
+      explanation && why(explanation)),
     h('p', { class: change > 0 ? 'amount up' : 'amount' },
       h('span', null, `${pending ? '+' : ''}${figure} ${currency.symbol || currency.name}`),
       h('span', { class: 'unseen' }, currency.name),
@@ -93,12 +93,17 @@ function row(entry) {
       change === 0 && !pending && h('span', { class: 'tag' }, t('history.still'))));
 }
 
-function why({ text, caps, rounding, rules }, currency) {
+/** The sentence, and what each rule made of the purchase: those of other currencies, too, so without a unit. */
+function why({ text, caps, rounding, rules }) {
   return h('details', null,
     h('summary', null, t('history.why')),
     h('p', { lang: 'en' }, text),
-    rules.length > 0 && h('ul', { class: 'lines', lang: 'en' }, rules.map(({ title, points: gave, because }) =>
-      h('li', null, h('strong', null, `${title}: ${points(gave, currency)}`), because && h('span', { class: 'soft block' }, because)))),
     caps.map((cap) => h('p', { class: 'soft', lang: 'en' }, cap)),
-    rounding && h('p', { class: 'soft', lang: 'en' }, rounding));
+    rounding && h('p', { class: 'soft', lang: 'en' }, rounding),
+    rules.length > 1 && [
+      h('p', { class: 'soft' }, t('history.rules')),
+      h('ul', { class: 'lines rules' }, rules.map(({ title, points: gave, because }) =>
+        h('li', null, h('span', { lang: 'en' }, title),
+          h('span', { class: gave ? 'up' : 'soft', lang: gave || !because ? null : 'en' }, gave ? number(gave, { signDisplay: 'always' }) : because || '0')))),
+    ]);
 }

@@ -17,7 +17,7 @@ export default {
         ` ${currency.name}${times > 1 ? ` × ${number(times)}` : ''}`));
     if (!cards.length && !badges.length) return h('p', { class: 'card soft' }, t('ledgers.none'));
     return [
-      h('ul', { class: 'cards' }, cards),
+      h('ul', { class: 'cards slim' }, cards),
       badges.length ? h('ul', { class: 'badges', 'aria-label': t('ledgers.badges') }, badges) : null,
     ];
   },

@@ -10,7 +10,7 @@ export default {
     toNext { missing tier { name threshold benefits } }
     toKeep { missing until } projected { at tier { name } } }`,
   draw(me) {
-    return me.tiers.length ? h('ul', { class: 'cards wide' }, me.tiers.map((tier) => card(tier, me.ledgers))) : null;
+    return me.tiers.length ? h('ul', { class: 'cards' }, me.tiers.map((tier) => card(tier, me.ledgers))) : null;
   },
 };
 

@@ -97,6 +97,7 @@ export default {
   'history.more': 'Show more',
   'history.added': { one: '{count} more entry', other: '{count} more entries' },
   'history.why': 'Why?',
+  'history.rules': 'What each rule made of it:',
   'history.pending': 'on the way',
   'history.still': 'balance unchanged',
   'history.programme': 'Programme',

@@ -97,6 +97,7 @@ export default {
   'history.more': 'Daha fazla göster',
   'history.added': { one: '{count} hareket daha', other: '{count} hareket daha' },
   'history.why': 'Neden?',
+  'history.rules': 'Her kuralın sonucu:',
   'history.pending': 'yolda',
   'history.still': 'bakiye aynı',
   'history.programme': 'Program',

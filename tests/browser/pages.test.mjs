@@ -286,6 +286,7 @@ pageTest('the programme’s page shows what GraphQL answers, for each currency a
     assert.equal(await page.locator('.heat tbody tr').count(), cohorts.length);
     const shares = cohorts.reduce((sum, { active }) => sum + active.length, 0);
     assert.equal(await page.locator('.heat td[class]').count(), shares);
+    await page.evaluate(() => document.activeElement.blur());
     await screenshot(page, 'programme');
 
     await page.getByLabel('Months shown').selectOption('6');
