@@ -53,7 +53,8 @@ def check_reversible(what: str, text: object) -> str | None:
     return text
 
 
-def _check_pair(what: str, tier: object) -> None:
+def check_pair(what: str, tier: object) -> None:
+    """Raise DeclarationError unless this names a tier: (ladder, tier)."""
     if not isinstance(tier, tuple) or len(tier) != 2:
         raise DeclarationError(f"{what}: it is (ladder, tier)")
     for code in tier:
@@ -115,7 +116,7 @@ class Reward:
         if self.stock is not None:
             check_points(f"{what}: stock", self.stock)
         if self.tier is not None:
-            _check_pair(f"{what}: tier", self.tier)
+            check_pair(f"{what}: tier", self.tier)
         kind = _one_of(f"{what}: kind", RewardKind, self.kind)
         if (self.worth is not None) != (kind is RewardKind.DISCOUNT):
             raise DeclarationError(f"{what}: worth: a discount, and nothing else, has one")

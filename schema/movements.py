@@ -14,8 +14,9 @@ import orjson
 
 from core.entries import Account, Kind, Transfer
 from core.events import EventKind
+from core.membership_desk import PREFIX
 from core.receipts import Part, Step, Story
-from core.redeemed import from_row
+from core.redeemed import Redemption, from_row
 from core.store.receipts import Origin
 from laurels.durations import zone
 from laurels.money import Money
@@ -213,7 +214,9 @@ async def _redeeming(info: Info, entry: Transfer, amount: str) -> str:
     assert row is not None
     found = from_row(row)
     what, why = f"{found.worth} off a bill", f" ({found.reason})" if found.reason else ""
-    if found.reward is not None:
+    if found.reward is None and found.worth is None:
+        what = f"a term of '{await _plan_of(info, found)}'"
+    elif found.reward is not None:
         reward = await info.context.loaders.reward.load(found.reward)
         assert reward is not None
         what = (
@@ -222,6 +225,14 @@ async def _redeeming(info: Info, entry: Transfer, amount: str) -> str:
             else f"'{reward.title}'"
         )
     return _REDEEMING[Kind(entry.kind)].format(amount=amount, what=what, why=why)
+
+
+async def _plan_of(info: Info, found: Redemption) -> str:
+    """The title of the plan whose fee was paid, its code where it is gone."""
+    partner = info.context.engine.rulebook.partner_by_id(found.partner)
+    code = (found.rule or "").removeprefix(PREFIX)
+    plan = None if partner is None else partner.plans.get(code)
+    return code if plan is None else plan.title
 
 
 async def _adjustment(info: Info, entry: Transfer, amount: str) -> str:

@@ -38,7 +38,7 @@ from schema.inputs import MemberIdentifier, identifier
 from schema.issued import IssuedReward
 from schema.ladders import TierChange
 from schema.partners import Currency
-from schema.postings import Posted
+from schema.postings import Posted, note_entries
 from schema.receipt_lines import PurchaseLineInput, lines_of
 from schema.rule_inputs import DataRuleInput, said_by
 from schema.scalars import BigInt
@@ -271,7 +271,7 @@ def _quoted(context: Context, item: Incoming, outcome: Recorded) -> PurchaseQuot
 
 
 def _results(
-    items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
+    context: Context, items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
 ) -> list[PurchaseResult]:
     """Answers in the order of the input: what the engine never saw, what it made of the rest."""
     rest = iter(outcomes)
@@ -281,6 +281,7 @@ def _results(
         if isinstance(outcome, Refusal):
             results.append(recording_failed(outcome, "purchases", n))
         elif isinstance(item, Incoming):
+            note_entries(context, outcome)
             results.append(
                 PurchaseRecorded(
                     external_id=item.purchase.external_id, replayed=outcome.replayed,
@@ -352,4 +353,4 @@ class PurchaseMutations:
         items = [_checked(context, input.partner, given) for given in input.purchases]
         good = [item for item in items if isinstance(item, Incoming)]
         outcomes = await context.engine.tills.record(good, context.instant)
-        return RecordPurchasesPayload(results=_results(items, outcomes))
+        return RecordPurchasesPayload(results=_results(context, items, outcomes))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_memberships import MEMBERSHIPS
+
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
+    **MEMBERSHIPS,
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
@@ -378,7 +381,7 @@ CONSTRAINTS = {
         "UNIQUE (endpoint_id, event_id)",
     },
     "webhook_endpoint": {
-        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 6)))",
+        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 8)))",
         "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
         "CHECK (((state = 1) = (disabled_at IS NULL)))",
         "CHECK (((state >= 1) AND (state <= 4)))",
