@@ -5,13 +5,14 @@ import { run } from './frame.js';
 import { day, t } from './language.js';
 import history, { ENTRIES } from './member-history.js';
 import ledgers from './member-ledgers.js';
+import memberships from './member-memberships.js';
 import offers from './member-offers.js';
 import rewards from './member-rewards.js';
 import tiers from './member-tiers.js';
 
 // A section is { id, asks, draw(me, page) }: `asks` are fields of Member, the title is the text
 // `section.ID`, and `draw` returns elements, or null where there is nothing to show.
-const SECTIONS = [ledgers, tiers, offers, rewards, history];
+const SECTIONS = [ledgers, tiers, memberships, offers, rewards, history];
 
 const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} } } ${ENTRIES}`;
 

@@ -38,6 +38,7 @@ export default {
   'member.nobody': 'There is no member any more whom this session stands for. Sign out, and join again.',
   'section.ledgers': 'Balance',
   'section.tiers': 'Tiers',
+  'section.memberships': 'Memberships',
   'section.offers': 'Offers for you',
   'section.rewards': 'Rewards',
   'section.history': 'History',
@@ -62,6 +63,13 @@ export default {
   'tiers.visits': { one: '{count} visit', other: '{count} visits' },
   'tiers.benefits': 'You have:',
   'tiers.benefits.next': '{tier} brings:',
+
+  'memberships.ACTIVE': 'Yours until {until}',
+  'memberships.TRIAL': 'On trial until {until}',
+  'memberships.GRACE': 'Not paid yet: what it brings stays until {grace}.',
+  'memberships.renews': 'Goes on with {day}, for {fee}.',
+  'memberships.ends': 'Ends on {day}, and isn’t renewed.',
+  'memberships.saved': 'It brought you {saved} this year.',
 
   'offers.yours': 'For you · {partner}',
   'offers.until': 'Until {day}',

@@ -38,6 +38,7 @@ export default {
   'member.nobody': 'Bu oturumun üyesi artık yok. Çıkış yapıp yeniden katılın.',
   'section.ledgers': 'Bakiye',
   'section.tiers': 'Seviyeler',
+  'section.memberships': 'Üyelikler',
   'section.offers': 'Size özel',
   'section.rewards': 'Ödüller',
   'section.history': 'Geçmiş',
@@ -62,6 +63,13 @@ export default {
   'tiers.visits': { one: '{count} ziyaret', other: '{count} ziyaret' },
   'tiers.benefits': 'Size sağladığı:',
   'tiers.benefits.next': '{tier} ile gelen:',
+
+  'memberships.ACTIVE': '{until} gününe kadar sizin',
+  'memberships.TRIAL': '{until} gününe kadar deneme',
+  'memberships.GRACE': 'Henüz ödenmedi: getirdikleri {grace} gününe kadar sürer.',
+  'memberships.renews': '{day} günü {fee} karşılığında yenilenir.',
+  'memberships.ends': '{day} günü biter, yenilenmez.',
+  'memberships.saved': 'Bu yıl size {saved} kazandırdı.',
 
   'offers.yours': 'Size özel · {partner}',
   'offers.until': 'Son gün: {day}',

@@ -157,8 +157,11 @@ def test_each_operation_of_the_pages_is_one_of_the_schema() -> None:
     texts = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.js")}
     entries = _between(texts["member-history.js"], "export const ENTRIES = `")
     shown = _between(texts["member-rewards.js"], "export const REDEMPTION = '", "'")
-    order = re.findall(r"'\./(member-(?:ledgers|tiers|offers|rewards)\.js)'", texts["member.js"])
-    asks = [_between(texts[name], "asks: `").replace("${REDEMPTION}", shown) for name in order]
+    fee = _between(texts["member-memberships.js"], "const FEE = '", "'")
+    parts = re.findall(r"'\./(member-[\w-]+\.js)'", texts["member.js"])
+    asks = [_between(texts[name], "asks: `") for name in parts if "asks: `" in texts[name]]
+    asks = [x.replace("${REDEMPTION}", shown).replace("${FEE}", fee) for x in asks]
+    assert len(asks) >= 5
     wallet = "query Wallet { me { id name enrolledAt " + " ".join(asks) + " } }" + entries
     more = _between(texts["member-history.js"], "const MORE = `").replace("${ENTRIES}", entries)
     redeem = _between(texts["member-redeem.js"], "const REDEEM = `")

@@ -24,8 +24,8 @@ from tests.browser.serving import serve_until_told
 
 SECRET = "a secret of the browser tests, long enough"
 #: Enough for every picture: some who stopped to come, points that expired, tiers that were reached.
-PEOPLE, DAYS = int(os.environ.get("PEOPLE", "24")), int(os.environ.get("DAYS", "200"))
-_NIGHTS = 10
+PEOPLE, DAYS = int(os.environ.get("PEOPLE", "16")), int(os.environ.get("DAYS", "130"))
+_NIGHTS = 26
 
 
 async def live(runtime: Runtime, now: datetime) -> None:

@@ -95,18 +95,23 @@ pageTest('history tells why, and goes on page by page', async (place) => {
   await opened(place, 'member', 'member', async (page) => {
     const rows = page.locator('.entry');
     assert.equal(await rows.count(), 10);
-    await page.getByRole('button', { name: 'Show more' }).click();
-    await page.waitForFunction(() => document.querySelectorAll('.entry').length === 20);
-    for (let turn = 3; turn < 8; turn += 1) {
-      await page.getByRole('button', { name: 'Show more' }).click();
-      await page.waitForFunction((wanted) => document.querySelectorAll('.entry').length === wanted, turn * 10);
+    const more = page.getByRole('button', { name: 'Show more' });
+    for (let shown = 10; await more.isVisible(); ) {
+      await more.click();
+      await page.waitForFunction(
+        (before) => document.querySelectorAll('.entry').length > before && !document.getElementById('more').disabled, shown);
+      shown = await rows.count();
     }
-    const { me } = await api(place, 'member', `{ me { ledgers { entries(first: 70) { edges { node {
+    const { me } = await api(place, 'member', `{ me { ledgers { entries(first: 100) { pageInfo { hasNextPage } edges { node {
       at explanation { text } } } } } } }`);
+    assert.ok(me.ledgers.every(({ entries }) => entries.edges.length && !entries.pageInfo.hasNextPage));
     const all = me.ledgers.flatMap(({ entries }) => entries.edges.map(({ node }) => node));
-    const newest = all.sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).slice(0, 70);
+    assert.ok(all.length > 40);
     const shown = await rows.locator('details p:first-of-type').allTextContents();
-    assert.deepEqual([...shown].sort(), newest.map(({ explanation }) => explanation.text).sort());
+    assert.deepEqual([...shown].sort(), all.map(({ explanation }) => explanation.text).sort());
+    const days = await rows.locator('p .soft').allTextContents();
+    const instants = days.map((words) => Date.parse(words.split(' · ').at(-1)));
+    assert.deepEqual(instants, [...instants].sort((one, other) => other - one), 'the newest stands first');
 
     const why = page.locator('.entry summary').first();
     await why.focus();
@@ -246,6 +251,22 @@ pageTest('a link takes nobody’s session from under their hands', async (place)
     await page.getByRole('button', { name: 'Sign in by the link' }).click();
     await page.getByRole('heading', { name: 'Hello, Ben Okafor' }).waitFor();
     assert.notEqual(await cookie(), before);
+  });
+});
+
+pageTest('a membership is shown with what it brings', async (place) => {
+  const query = 'mutation($input: JoinPlanInput!) { joinPlan(input: $input) { __typename ... on Error { message } } }';
+  const input = { key: 'browser', partner: 'marketplace', plan: 'plus' };
+  const { joinPlan } = await api(place, 'other', query, { input });
+  assert.equal(joinPlan.__typename, 'MembershipChanged', joinPlan.message);
+  await opened(place, 'member', 'other', async (page) => {
+    const card = page.getByRole('region', { name: 'Memberships' }).locator('[data-plan="plus"]');
+    await card.getByRole('heading', { name: 'Bazaar Plus' }).waitFor();
+    await card.getByText('On trial until').waitFor();
+    const { me } = await api(place, 'other', '{ me { memberships { perks { title } } } }');
+    const titles = me.memberships[0].perks.map(({ title }) => title);
+    assert.deepEqual(await card.locator('.ticks li').allTextContents(), titles);
+    assert.deepEqual(await wrongs(page), []);
   });
 });
 
