@@ -96,7 +96,7 @@ def page_routes(
                 "url": prefix + endpoint,
                 "session": prefix + session,
                 "as": about.kind.named,
-                # Whoever has no cookie is asked to sign in, and nothing is asked of the API.
+                # Whoever has a cookie is shown the page by one request, and needn't be asked for.
                 "cookie": about.kind.cookie in request.cookies,
                 "signIn": None if there is None else prefix + there,
                 "icon": f"{prefix}/pages/{version}/laurel.svg",

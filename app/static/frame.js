@@ -67,10 +67,13 @@ export async function run({ title, load, draw }) {
   return { refresh, redraw: () => shown() };
 }
 
-/** Shows the page, or the way in; nothing is asked of the API where there is no cookie. */
+/**
+ * Shows the page, or the way in. Nothing is asked of the API by whoever is nobody; but a browser that
+ * comes by another site's link brought no cookie with the page, and has one all the same.
+ */
 async function begin(refresh, show) {
   if (location.hash.startsWith('#token=')) return followLink(refresh, show);
-  if (config.cookie) return refresh();
+  if (config.cookie || (await current().catch(() => null))) return refresh();
   show(() => wayIn(refresh));
   document.getElementById('token').focus();
 }
@@ -86,7 +89,7 @@ async function followLink(refresh, show) {
       show(() => wayIn(refresh, problem));
     }
   };
-  const before = main.hasAttribute('aria-busy') && !config.cookie ? null : await current().catch(() => null);
+  const before = await current().catch(() => null);
   if (!before) return trade();
   await refresh();
   show(() => question(trade, refresh));

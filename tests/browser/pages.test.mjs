@@ -270,6 +270,19 @@ pageTest('a membership is shown with what it brings', async (place) => {
   });
 });
 
+pageTest('who is signed in stays so by another site’s link, which brings no cookie', async (place) => {
+  const brought = (page) => page.evaluate(() => JSON.parse(document.getElementById('page-config').textContent).cookie);
+  await opened(place, 'member', 'member', async (page) => {
+    await page.reload();
+    assert.equal(await brought(page), true);
+    await page.goto('about:blank');
+    await page.setContent(`<a href="${place.origin}/member">your points</a>`);
+    await page.getByRole('link').click();
+    await page.getByRole('heading', { name: 'Hello, Ada Karaca' }).waitFor();
+    assert.equal(await brought(page), false);
+  });
+});
+
 pageTest('the programme’s page shows what GraphQL answers, for each currency and span', async (place) => {
   const asked = [];
   await opened(place, 'programme', 'finance', async (page) => {
