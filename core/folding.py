@@ -180,7 +180,9 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     if bought and partner.shadow is not None and batch.shadows is not None:
         _shadow(batch, partner, purchase, aside, evaluation, (event, holder, cause.booked_at))
-    return Recorded(event, holder, cause.booked_at, False, evaluation, moves, posting.moved())
+    return Recorded(
+        event, holder, cause.booked_at, False, evaluation, moves, posting.moved(), facts
+    )
 
 
 def _facts(

@@ -9,6 +9,7 @@ from core.entries import Transfer
 from core.errors import Refusal
 from core.tiers import TierMove
 from laurels.evaluation import Evaluation
+from laurels.purchase import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Recorded:
     """It stands in the books; `replayed` where it stood there before.
 
     `moved` are its transfers as they were booked, unless it is replayed: then they are looked up.
+    `facts` are what its rules were told of the member.
     """
 
     event: int
@@ -25,6 +27,7 @@ class Recorded:
     evaluation: Evaluation | None = None
     moves: tuple[TierMove, ...] = ()
     moved: tuple[Transfer, ...] = ()
+    facts: Facts | None = None
 
 
 Outcome = Recorded | Refusal

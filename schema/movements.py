@@ -28,6 +28,7 @@ from schema.partners import currency_of, partner_of
 _MOST_PARTS = 3
 _MOST_ORIGINS = 3
 _REDEEMING: Mapping[Kind, str] = {
+    Kind.ACCRUAL: "{amount} made of {what}.",
     Kind.REDEMPTION: "{amount} redeemed for {what}.",
     Kind.RESERVATION: "{amount} reserved for {what}.",
     Kind.RELEASE: "{amount} given back: {what} was not taken.",
@@ -247,6 +248,8 @@ async def _repayment(info: Info, entry: Transfer, amount: str) -> str:
 
 
 async def _accrual(info: Info, entry: Transfer, amount: str) -> str:
+    if "m" in await content_of(info, entry):  # a reward that is made into points
+        return await _redeeming(info, entry, amount)
     return f"{amount} earned."
 
 

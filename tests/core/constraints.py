@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_meetups import HOLDER, MEETUPS
 from tests.core.constraints_memberships import MEMBERSHIPS
 
-HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
@@ -111,6 +111,7 @@ CONSTRAINTS = {
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "inbound": {
+        "CHECK (((awaits IS NULL) OR ((length(awaits) = 32) AND (done_at IS NULL))))",
         "CHECK (((body IS NOT NULL) OR (done_at IS NOT NULL)))",
         "CHECK (((length(adapter) >= 1) AND (length(adapter) <= 64)))",
         "CHECK (((length(delivery) >= 1) AND (length(delivery) <= 200)))",
@@ -396,4 +397,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-}
+} | MEETUPS
