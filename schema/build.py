@@ -60,6 +60,7 @@ from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
+from schema.statistics import StatisticsQueries
 from schema.subscriptions import Subscription
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
@@ -88,6 +89,7 @@ class Query(
     AdjustmentQueries,
     MembershipPlanQueries,
     BooksQueries,
+    StatisticsQueries,
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,

@@ -308,6 +308,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "adjustments": ("{ adjustments { totals { times } } }", {}, {"partner", "admin"}),
     "adjustmentTerms": ("{ adjustmentTerms { limits { each } } }", {}, {"partner", "admin"}),
     "trialBalance": ("{ trialBalance { members } }", {}, {"admin"}),
+    "programmeStatistics": ("{ programmeStatistics { timeZone } }", {}, {"admin"}),
     "previewLotMove": ('{ previewLotMove(currency: "LAUREL") { members } }', {}, {"admin"}),
     "lotMoves": ("{ lotMoves { edges { node { id } } } }", {}, {"admin"}),
     "bulkExport": (

@@ -80,6 +80,8 @@ TOLD = RECORD.replace("externalId replayed", "externalId replayed issued { quant
 ELSEWHERE = {
     "CurrencyBalance.partners": "the sheet has one row a partner, whatever is in the books",
     "TrialBalance.currencies": "the sheet has one row a currency, whatever is in the books",
+    "CurrencyStatistics.partners": "a row a partner, and the rulebook has those installed",
+    "ProgrammeStatistics.currencies": "a row a currency, which the rulebook has",
     "EditPurchasesPayload.results": "answers of a batch: the fields are those of recordPurchases",
     "CancelPurchasesPayload.results": "answers of a batch: the fields are those of recordReturns",
     "FulfilPurchasesPayload.results": "answers of a batch: the fields are those of recordReturns",
