@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ async def test_a_client_registers_a_document_and_asks_by_hash(api: Client) -> No
         assert got.json()["data"] == {"partners": PARTNERS}
 
 
-PARTNERS = [{"code": code} for code in ("cafe", "grocer", "marketplace", "outfitter")]
+PARTNERS = [{"code": brand.name} for brand in sorted(entry_points(group="laurels.partners"))]
 
 
 @pytest.mark.parametrize(
