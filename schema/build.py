@@ -39,6 +39,8 @@ from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
+from schema.meetup_changes import MeetupMutations
+from schema.meetups import MeetupQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.membership_changes import MembershipMutations
 from schema.membership_plans import MembershipPlanQueries
@@ -90,6 +92,7 @@ class Query(
     KeyQueries,
     WebhookQueries,
     WebhookDeliveryQueries,
+    MeetupQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -120,6 +123,7 @@ class Mutation(
     JoiningMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
+    MeetupMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -10,6 +10,7 @@ from core.store.books import APPEND_ONLY, GUARDS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 from core.store.proof_face import FACE_APPEND_ONLY
+from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
 from core.store.standing import STANDING
 
@@ -221,6 +222,7 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
+    **MEETUP_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
