@@ -245,6 +245,7 @@ _HASHED_WHOLE = {
 }
 _WITH_OUTCOME = (
     EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW, EventKind.ADJUSTMENT,
+    EventKind.GIFT, EventKind.GIFT_RECEIVED,
 )  # fmt: skip
 
 

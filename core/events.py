@@ -28,6 +28,8 @@ class EventKind(IntEnum):
     ACTIVITY = 18
     OCCASION = 19
     WITHDRAWAL = 20
+    GIFT = 31
+    GIFT_RECEIVED = 32
 
 
 #: What rules judge: all of them earn.

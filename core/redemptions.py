@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from core import vouchers
@@ -34,15 +34,14 @@ from core.settling import (
     settled_already,
     taken_lots,
 )
+from core.store import fulfilments
 from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
 from laurels.money import Money
 from laurels.policies import Renewal
-from laurels.rewards import CodeSource
+from laurels.rewards import LONGEST_HOLD, CodeSource
 
-#: Held points don't expire and held stock is nobody else's: so a hold is short.
-LONGEST_HOLD = timedelta(days=31)
 #: As many holds as a member has at once: whatever moves its points next may have to end them all.
 MOST_HOLDS = 100
 #: As many pieces of a reward as one redemption takes.
@@ -143,11 +142,23 @@ async def _redeem(
         _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
         taken = _taken(reward, currency, request)
-        done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
+        hold = _hold(reward, request)
+        done = debit(batch, partner, request.holder, taken, hold, (new, event), now)
         done = await write_down(connection, batch, done, event, reward.reward.title)
+        if reward.reward.fulfilled is not None:
+            await fulfilments.add(connection, done)
         if note is not None:
             await note(connection, done)
         return done
+
+
+def _hold(reward: RewardTerms, request: RedeemRequest) -> Duration | None:
+    """How long the points are held; of what a person hands out, as long as the reward says."""
+    if reward.reward.fulfilled is None:
+        return request.hold
+    if request.hold is not None:
+        raise BadInput("it is handed out by a person, and held until then", "hold")
+    return Duration.parse(reward.reward.fulfilled)
 
 
 def check_order(order: str | None) -> None:
@@ -327,14 +338,17 @@ async def _close(
             return await first_outcome(connection, asked, before)
         batch = await opened(connection, engine, holder, now)
         found = await find(connection, holder, redemption)
-        _check_held(found, now)
+        check_held(found, now)
+        if status is Status.COMPLETED and await fulfilments.undecided(connection, found):
+            raise WrongState("it waits to be approved", "redemption")
         taken = await taken_lots(connection, batch, [found])
         fold(batch, found, taken, status, event, now)
         await write(connection, batch)
         return await find(connection, holder, redemption)
 
 
-def _check_held(found: Redemption, now: datetime) -> None:
+def check_held(found: Redemption, now: datetime) -> None:
+    """Raise WrongState where it isn't held, or no longer."""
     if found.status is not Status.HELD:
         raise settled_already(found)
     check_in_time(found, now)

@@ -61,6 +61,7 @@ from laurels.effects import (
 from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluation import Evaluation, Granted, Issued, Noted, Refused
 from laurels.evaluator import evaluate
+from laurels.giving import Giving
 from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.money import Money, MoneyError
@@ -120,6 +121,7 @@ __all__ = [
     "FirstPurchaseBonus",
     "FulfilPurchase",
     "FunctionRule",
+    "Giving",
     "Granted",
     "Group",
     "Hmac",

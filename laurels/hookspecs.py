@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from laurels.adapters import Adapter
 from laurels.declarations import Ladder, Partner
+from laurels.giving import Giving
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -59,3 +60,8 @@ def laurels_ladders(settings: BaseModel | None) -> Sequence[Ladder]:  # type: ig
 @hookspec
 def laurels_adapters(settings: BaseModel | None) -> Sequence[Adapter]:  # type: ignore[empty-body]  # as above
     """End points that take the webhooks of the partner's own shop or tills."""
+
+
+@hookspec
+def laurels_giving(settings: BaseModel | None) -> Giving | None:
+    """What members may give each other; None: nothing, as if the hook weren't there."""

@@ -26,13 +26,16 @@ from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.colleagues import ColleagueQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.fulfilments import FulfilmentMutations, FulfilmentQueries
 from schema.gate import MOST_ERRORS, Gate
+from schema.giving import GivingMutations, GivingQueries
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
@@ -47,6 +50,8 @@ from schema.partners import PartnerQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
+from schema.recognition_reports import RecognitionReportQueries
+from schema.recognitions import RecognitionMutations, RecognitionQueries
 from schema.redemptions import RedemptionMutations
 from schema.returns import ReturnMutations
 from schema.reversals import ReversalMutations
@@ -87,6 +92,11 @@ class Query(
     KeyQueries,
     WebhookQueries,
     WebhookDeliveryQueries,
+    ColleagueQueries,
+    GivingQueries,
+    RecognitionQueries,
+    RecognitionReportQueries,
+    FulfilmentQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -116,6 +126,9 @@ class Mutation(
     JoiningMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
+    GivingMutations,
+    RecognitionMutations,
+    FulfilmentMutations,
 ):
     """Every field names the roles that may call it."""
 

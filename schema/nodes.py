@@ -18,8 +18,10 @@ from core.redeemed import from_row
 from schema.access import AUDITORS, FINANCE, STAFF, Rule, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
 from schema.audit import visible_record
+from schema.colleagues import visible_colleague
 from schema.context import Info
 from schema.fields import answer
+from schema.fulfilments import visible_fulfilment
 from schema.ids import numbers, parse_id
 from schema.inbound import visible_delivery
 from schema.ladders import TierLadder
@@ -30,6 +32,7 @@ from schema.notices import notice_of
 from schema.paging import MOST
 from schema.partners import Currency, Partner
 from schema.receipts import visible_purchase
+from schema.recognitions import visible_recognition
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
@@ -157,6 +160,7 @@ class Kind(NamedTuple):
 
 
 _OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
+_OF_COLLEAGUES = Rule(member=True, partner="engagement:read", admin=STAFF)
 _PUBLIC = Rule(member=True, partner="any", admin=STAFF)
 KINDS: Mapping[str, Kind] = {
     "Member": Kind(_member, _OF_MEMBERS),
@@ -170,6 +174,11 @@ KINDS: Mapping[str, Kind] = {
     "Adjustment": Kind(_adjustment, Rule(partner="points:adjust", admin=STAFF)),
     "LotMove": Kind(_lot_move, Rule(admin=FINANCE)),
     "Simulation": Kind(_simulation, Rule(partner="rules:read", admin=STAFF)),
+    "Colleague": Kind(visible_colleague, _OF_COLLEAGUES),
+    "Recognition": Kind(visible_recognition, _OF_COLLEAGUES),
+    "Fulfilment": Kind(
+        visible_fulfilment, Rule(member=True, partner="redemptions:read", admin=STAFF)
+    ),
     "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookEndpoint": Kind(visible_endpoint, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -68,7 +69,12 @@ def brands() -> list[Declared]:
     collected = collect()
     assert not collected.refused, [str(r) for r in collected.refused]
     return [
-        Declared(p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders)
+        replace(
+            Declared(
+                p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders
+            ),
+            giving=p.giving,
+        )
         for p in collected.installed
     ]
 

@@ -4,6 +4,8 @@ from tortoise import migrations
 from tortoise.migrations import operations as ops
 
 from core.store.exports import EXPORT_TABLES
+from core.store.fulfilments import FULFILMENT_TABLE
+from core.store.gifts import GIFT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.members import PARTED_TABLE
 from core.store.outbox import OUTBOX_TABLES
@@ -17,6 +19,8 @@ _TABLES = (
     WEBHOOK_TABLES,
     EXPORT_TABLES,
     PARTED_TABLE,
+    GIFT_TABLES,
+    FULFILMENT_TABLE,
 )
 
 

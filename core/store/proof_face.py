@@ -6,6 +6,8 @@ As `core.store.proof` has those of the books: by table the names, without the ta
 from __future__ import annotations
 
 from core.store.exports import EXPORT_CONSTRAINTS
+from core.store.fulfilments import FULFILMENT_CONSTRAINTS
+from core.store.gifts import GIFT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
 
@@ -19,4 +21,6 @@ FACE_CONSTRAINTS = {
     **KEY_CONSTRAINTS,
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
+    **GIFT_CONSTRAINTS,
+    **FULFILMENT_CONSTRAINTS,
 }

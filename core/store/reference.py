@@ -34,6 +34,7 @@ from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
+from laurels.giving import Giving
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -55,6 +56,7 @@ class Declared:
     ladders: Sequence[Ladder] = ()
     settings: Sequence[Setting] = ()
     adapters: Sequence[Adapter] = ()
+    giving: Giving | None = None
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -315,6 +317,7 @@ async def _terms(
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
             pseudonyms=Pseudonyms(keys[number]),
+            giving=d.giving,
         )  # fmt: skip
     return terms
 

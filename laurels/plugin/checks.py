@@ -10,7 +10,17 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from laurels import Adapter, DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
+from laurels import (
+    Adapter,
+    DeclarationError,
+    EarnRule,
+    Giving,
+    Group,
+    Ladder,
+    Partner,
+    RedeemRule,
+    Reward,
+)
 from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
 from laurels.lasting import LastingRule, ceilings_of, group_of
@@ -113,6 +123,15 @@ def check_adapters(value: object) -> tuple[Adapter, ...]:
         _check_method(f"{what}: read", adapter.read, ("message",))
         _check_method(f"{what}: verify", adapter.verify.verify, ("headers", "body", "now"))
     return adapters
+
+
+def check_giving(value: object) -> Giving | None:
+    """What `laurels_giving` returned, if there is anything to give."""
+    if value is None or value == ():
+        return None
+    if not isinstance(value, Giving):
+        raise DeclarationError(f"returned {_kind(value)}, where a Giving is wanted")
+    return value
 
 
 def _kind(value: object) -> str:

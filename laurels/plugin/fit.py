@@ -47,6 +47,10 @@ def check_fit(plugin: Installed) -> None:
     hook = "laurels_redeem_rules"
     for redeem in plugin.redeem_rules:
         _check_currency(hook, f"redeem rule {redeem.code!r}", redeem.currency, accepts, "accepts")
+    hook = "laurels_giving"
+    if plugin.giving is not None:
+        _check_currency(hook, "what is given", plugin.giving.out, accepts, "accepts")
+        _check_currency(hook, "what arrives", plugin.giving.into, issues, "issues")
     hook = "laurels_rewards"
     for reward in plugin.rewards:
         for code in reward.prices:

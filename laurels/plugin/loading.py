@@ -18,6 +18,7 @@ from laurels import hookspecs
 from laurels.plugin.checks import (
     check_adapters,
     check_earn_rules,
+    check_giving,
     check_ladders,
     check_partner,
     check_redeem_rules,
@@ -41,6 +42,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_rewards": lambda manager, s: manager.hook.laurels_rewards(settings=s),
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
+    "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -91,6 +93,7 @@ def _asked(
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
+        giving=_ask(manager, "laurels_giving", check_giving, settings),
     )
     check_fit(installed)
     return installed

@@ -13,6 +13,7 @@ from laurels.earning import PointsPerVisit
 HOOKS = {
     "laurels_adapters",
     "laurels_earn_rules",
+    "laurels_giving",
     "laurels_ladders",
     "laurels_partner",
     "laurels_redeem_rules",
