@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_gifts import GIFTS
+
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
@@ -346,26 +348,6 @@ CONSTRAINTS = {
         "PRIMARY KEY (code)",
         "UNIQUE (holder_id)",
     },
-    "gift": {
-        "CHECK (((length(value) >= 1) AND (length(value) <= 64)))",
-        "CHECK ((giver_id <> receiver_id))",
-        "CHECK ((points > 0))",
-        "FOREIGN KEY (giver_id) REFERENCES holder(id)",
-        "FOREIGN KEY (receiver_id) REFERENCES holder(id)",
-        "PRIMARY KEY (giver_id, id)",
-    },
-    "gift_message": {
-        "CHECK (((length(message) >= 1) AND (length(message) <= 1000)))",
-        "PRIMARY KEY (giver_id, gift_id)",
-    },
-    "fulfilment": {
-        "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
-        "CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))",
-        "CHECK ((((decided_at IS NULL) = (approved IS NULL)) AND ((caller IS NULL) = "
-        "(approved IS NULL)) AND ((reason IS NULL) OR (NOT approved))))",
-        "FOREIGN KEY (holder_id, redemption_id) REFERENCES redemption(holder_id, id)",
-        "PRIMARY KEY (holder_id, redemption_id)",
-    },
     "referral": {
         "CHECK ((referrer_id <> holder_id))",
         HOLDER,
@@ -413,4 +395,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-}
+} | GIFTS

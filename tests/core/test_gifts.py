@@ -312,11 +312,11 @@ async def test_no_sequence_of_gifts_makes_or_loses_a_point(
     for n in "1234":
         await pay_out(engine, n, 60)
     outcomes = []
-    for n in range(40):
+    for turn in range(40):
         giver, receiver = dice.sample(people, 2)
-        at = NOW + n * timedelta(hours=10)
-        outcomes.append(await given(engine, giver, receiver, dice.randint(1, 60), f"{n}", at))
-        if n % 8 == 7:
+        at = NOW + turn * timedelta(hours=10)
+        outcomes.append(await given(engine, giver, receiver, dice.randint(1, 60), f"{turn}", at))
+        if turn % 8 == 7:
             assert await _everything() == 240
     kinds = {type(x) for x in outcomes}
     assert kinds == {Given, NotEligible}

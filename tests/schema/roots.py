@@ -284,6 +284,46 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
     ),
+    "colleagues": (
+        '{ colleagues(partner: "workplace") { edges { node { id } } } }',
+        {},
+        {"member", *STAFF},
+    ),
+    "givingTerms": ('{ givingTerms(partner: "workplace") { each } }', {}, {"member", *STAFF}),
+    "recognitions": (
+        '{ recognitions(partner: "workplace") { edges { node { id } } } }',
+        {},
+        {"member", *STAFF},
+    ),
+    "recognitionReport": (
+        f"""{{ recognitionReport(partner: "workplace", from: "{AT}", until: "2026-12-01T00:00:00Z")
+        {{ times }} }}""",
+        {},
+        STAFF,
+    ),
+    "giveRecognition": (
+        "mutation($input: GiveRecognitionInput!) { giveRecognition(input: $input) { __typename } }",
+        {"input": {"key": "g", "partner": "workplace", "to": {"email": "x@y.org"}, "points": 1}},
+        {"member", "partner"},
+    ),
+    "eraseRecognitionMessage": (
+        'mutation { eraseRecognitionMessage(recognition: "UmVjb2duaXRpb246MS4x") { __typename } }',
+        {},
+        {"member", *STAFF},
+    ),
+    "fulfilmentQueue": ("{ fulfilmentQueue { edges { node { id } } } }", {}, {"member", *STAFF}),
+    "approveRedemption": (
+        """mutation($input: SettleRedemptionInput!) {
+        approveRedemption(input: $input) { __typename } }""",
+        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
+        STAFF,
+    ),
+    "declineRedemption": (
+        """mutation($input: DeclineRedemptionInput!) {
+        declineRedemption(input: $input) { __typename } }""",
+        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE=", "note": "no"}},
+        STAFF,
+    ),
     "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
     "createApiKey": (
         "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename } }",
