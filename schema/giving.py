@@ -15,7 +15,7 @@ from core.purchases import check_text
 from core.rulebook import PartnerTerms
 from laurels.caps import Cap
 from laurels.giving import Giving
-from schema.access import STAFF, allow, allow_change, knows, partner_for
+from schema.access import SERVICE, STAFF, allow, allow_change, knows, partner_for
 from schema.colleagues import ColleagueBy, RecognitionValue, colleague_by, company
 from schema.context import Context, Info
 from schema.errors import (
@@ -107,8 +107,7 @@ class GiveRecognitionInput:
         default="",
     )
     giver: strawberry.Maybe[MemberBy] = strawberry.field(
-        description="Who gives, by the company's key. A member's token gives for itself and "
-        "leaves it out."
+        description="Who gives. A member's token gives for itself and leaves it out."
     )
 
 
@@ -175,7 +174,7 @@ class GivingMutations:
 
     @change(
         "Give points to a colleague, with a message and one of the company's values.",
-        extensions=allow_change(member=True, partner="engagement:write"),
+        extensions=allow_change(member=True, partner="engagement:write", admin=SERVICE),
     )
     async def give_recognition(
         self,

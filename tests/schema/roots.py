@@ -304,7 +304,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "giveRecognition": (
         "mutation($input: GiveRecognitionInput!) { giveRecognition(input: $input) { __typename } }",
         {"input": {"key": "g", "partner": "workplace", "to": {"email": "x@y.org"}, "points": 1}},
-        {"member", "partner"},
+        {"member", *STAFF},
     ),
     "eraseRecognitionMessage": (
         'mutation { eraseRecognitionMessage(recognition: "UmVjb2duaXRpb246MS4x") { __typename } }',

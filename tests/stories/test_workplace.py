@@ -5,7 +5,9 @@ Told through GraphQL alone. Times are Istanbul's, three hours ahead of the clock
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from core.check import prove
@@ -102,16 +104,39 @@ async def test_two_months_at_lantern_works(api: Client) -> None:
     # Whoever joins has 100 sparks to give away, until the month is over.
     assert [await wallet(api, w) for w in who.values()] == [{"SPARK": (100, 0)}] * 4
 
-    async def gives(
-        giver: str, to: str, points: int, value: str, words: str = "Thank you"
-    ) -> dict[str, Any]:
-        api.clock.tick(minutes=1)
-        key = f"{api.clock.at.isoformat()}"
-        done: dict[str, Any] = await api.ask(
-            who[giver], GIVE, input=thanks(ids[to], points, value, words, key)
-        )
-        return done
+    gives = partial(_gives, api, who, ids)
+    first = await _november(api, who, gives)
+    await _month_changes(api, who)
+    await _december(api, who, gives)
+    await _feed(api, who, ids, first)
+    await _catalogue(api, who)
+    await _report(api, who)
+    assert await prove() == []
 
+
+#: Somebody gives (giver, to, points, value, words): what is answered.
+Gives = Callable[..., Awaitable[dict[str, Any]]]
+
+
+async def _gives(
+    api: Client,
+    who: dict[str, str],
+    ids: dict[str, str],
+    giver: str,
+    to: str,
+    points: int,
+    value: str,
+    words: str = "Thank you",
+) -> dict[str, Any]:
+    api.clock.tick(minutes=1)
+    key = api.clock.at.isoformat()
+    sent = thanks(ids[to], points, value, words, key)
+    done: dict[str, Any] = await api.ask(who[giver], GIVE, input=sent)
+    return done
+
+
+async def _november(api: Client, who: dict[str, str], gives: Gives) -> str:
+    """Six gifts, and what the limits refuse; the id of the first one."""
     first = await gives("Ada", "Bob", 40, "courage", "You said it aloud")
     assert first["__typename"] == "RecognitionGiven", first
     told = first["recognition"]
@@ -140,6 +165,11 @@ async def test_two_months_at_lantern_works(api: Client) -> None:
         "Cem": {"SPARK": (90, 0), "GLOW": (20, 0)},  # 100 - 10; 20 from Dana
         "Dana": {"SPARK": (50, 0), "GLOW": (60, 0)},  # 100 - 20 - 30; 50 from Ada, 10 from Cem
     }
+    return str(told["id"])
+
+
+async def _month_changes(api: Client, who: dict[str, str]) -> None:
+    """The allowance doesn't accumulate."""
     # A minute before December what is left is still there; at its beginning it is gone, and there
     # are 100 again: not 110, 180, 190 and 150. What was received stays.
     api.clock.at = datetime(2026, 11, 30, 20, 59, tzinfo=UTC)
@@ -155,6 +185,10 @@ async def test_two_months_at_lantern_works(api: Client) -> None:
         "Cem": {"SPARK": (100, 0), "GLOW": (20, 0)},
         "Dana": {"SPARK": (100, 0), "GLOW": (60, 0)},
     }
+
+
+async def _december(api: Client, who: dict[str, str], gives: Gives) -> None:
+    """One more gift, a refusal, and how entries are told."""
     api.clock.tick(days=1)
     # A new month, but 30 days aren't over: Bob gave Ada something, and she gave him 40 since.
     done = await gives("Ada", "Bob", 5, "craft")
@@ -170,14 +204,10 @@ async def test_two_months_at_lantern_works(api: Client) -> None:
         if edge["node"]["kind"] == "GIFT"
     ]
     assert sorted(texts) == [
-        "10 Sparks to give given to a colleague, for Courage.",
+        "10 Sparks given to a colleague, for Courage.",
         "20 Glows received from a colleague, for Candour.",
         "50 Glows received from a colleague, for Craft.",
     ]
-    await _feed(api, who, ids, told["id"])
-    await _catalogue(api, who)
-    await _report(api, who)
-    assert await prove() == []
 
 
 async def _feed(api: Client, who: dict[str, str], ids: dict[str, str], first: str) -> None:

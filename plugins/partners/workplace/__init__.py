@@ -25,7 +25,7 @@ from laurels import (
 )
 
 #: What each colleague has to give away: gone with the month, whenever in it it came.
-ALLOWANCE = Currency("SPARK", "Sparks to give", symbol="🎁", expires="1M_D")
+ALLOWANCE = Currency("SPARK", "Sparks", symbol="🎁", expires="1M_D")
 KUDOS = "GLOW"
 _ONCE_A_MONTH = Cap(times=1, per="calendar 1M", shared="allowance", rejects=True)
 
