@@ -27,6 +27,7 @@ from core.errors import (
 from core.events import EventKind
 from core.folding import MOST_HELD, Batch, Posting
 from core.ledger import Ledger
+from core.members import IdentifierKind, MemberRef
 from core.posting import Engine, write
 from core.purchases import check_text, find_partner
 from core.rulebook import CurrencyTerms, PartnerTerms
@@ -71,6 +72,15 @@ def giving_of(partner: PartnerTerms) -> Giving:
     if partner.giving is None:
         raise NotAllowed(f"members of {partner.name} give each other nothing", "partner")
     return partner.giving
+
+
+def receiver_by(kind: IdentifierKind, value: str, scope: int = 0) -> MemberRef:
+    """By what a receiver is named. Raises BadInput naming the field."""
+    try:
+        return MemberRef.make(kind, value, scope)
+    except BadInput as refusal:
+        refusal.path = ("to", *refusal.path[1:])
+        raise
 
 
 async def give(engine: Engine, request: GiveRequest, now: datetime) -> Given:

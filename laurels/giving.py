@@ -22,14 +22,14 @@ MOST_VALUES = 50
 class Giving:
     """Members of a partner give each other points of `gives`, which arrive as those of `as_`.
 
-    Where `as_` is None, or the same, the very points arrive, and last no longer than they did. Else
-    those given are spent, and as many of `as_` are issued by the partner. `values` (code to title)
-    is the list of which each gift names one; empty: it names none. `each` is the most points of one
-    gift, `per_day` the most that one member gives in a day of the partner's. Against
-    back-scratching, `to_one` (`Cap(points=60, per="calendar 1M")`) is the most for one and the same
-    colleague, and `back` (`Cap(points=10, per="30D")`) the most for one who gave to the giver in
-    that time. `wordless` gifts may go without a message. Colleagues are the members of whom the
-    partner has noted the attribute `team`.
+    Where `as_` is None, or the same, the very points arrive, and last no longer than they did: of a
+    currency of the partner's own. Else those given are spent, and as many of `as_` are issued by
+    the partner. `values` (code to title) is the list of which each gift names one; empty: it names
+    none. `each` is the most points of one gift, `per_day` the most that one member gives in a day
+    of the partner's. Against back-scratching, `to_one` (`Cap(points=60, per="calendar 1M")`) is the
+    most for one and the same colleague, and `back` (`Cap(points=10, per="30D")`) the most for one
+    who gave to the giver in that time. `wordless` gifts may go without a message. Colleagues are
+    the members of whom the partner has noted the attribute `team`.
     """
 
     gives: Currency | str

@@ -11,8 +11,8 @@ import strawberry
 from strawberry import relay
 
 from core.errors import NotAllowed, UnknownReference
-from core.gifts import giving_of
-from core.members import IdentifierKind, MemberRef
+from core.gifts import giving_of, receiver_by
+from core.members import IdentifierKind
 from core.noted import noted_at
 from core.purchases import check_text
 from core.rulebook import PartnerTerms
@@ -115,10 +115,10 @@ async def colleague_by(context: Context, partner: PartnerTerms, given: Colleague
     if given.id is not None:
         return colleague_meant(context, partner, given.id.value, "to", "id")
     if given.email is not None:
-        ref = MemberRef.make(IdentifierKind.EMAIL, given.email.value)
+        ref = receiver_by(IdentifierKind.EMAIL, given.email.value)
     else:
         assert given.reference is not None
-        ref = MemberRef.make(IdentifierKind.REFERENCE, given.reference.value, partner.id)
+        ref = receiver_by(IdentifierKind.REFERENCE, given.reference.value, partner.id)
     holder = await lookups.holder_of(*ref.key)
     if holder is None:
         raise UnknownReference(f"no such colleague at {partner.name}", "to")

@@ -51,6 +51,10 @@ def check_fit(plugin: Installed) -> None:
     if plugin.giving is not None:
         _check_currency(hook, "what is given", plugin.giving.out, accepts, "accepts")
         _check_currency(hook, "what arrives", plugin.giving.into, issues, "issues")
+        if plugin.giving.out == plugin.giving.into and plugin.giving.out not in own:
+            # Another's liability would become this partner's.
+            reason = f"{plugin.giving.out!r} is passed on as it is, and isn't the partner's own"
+            raise RefusalError(hook, f"{reason}: name what arrives by as_")
     hook = "laurels_rewards"
     for reward in plugin.rewards:
         for code in reward.prices:
