@@ -27,7 +27,8 @@ from app.tokens import (
 from core.joining import holder_of
 from core.keys import PREFIX, ApiKeys
 from core.signing import Secrets
-from schema.context import ANONYMOUS, SCOPES, Viewer
+from schema.context import ANONYMOUS, Viewer
+from schema.roles import SCOPES
 
 COOKIE = "laurels_session"
 CSRF_HEADER = "x-laurels-csrf"
@@ -82,6 +83,8 @@ class Authenticator:
             raise TokenError(BAD_TOKEN)
         if token.startswith(PREFIX):
             return await self._of_key(token)
+        if token in self._seen:
+            return self._of_own(token)
         try:
             said = peeked(token)
         except ValueError:

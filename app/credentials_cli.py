@@ -22,7 +22,7 @@ from core.errors import Refusal
 from core.keys import ApiKeys, Issued, KeyRow, listed
 from core.purchases import find_partner
 from core.store import audit
-from schema.context import SCOPES, STAFF_ROLES
+from schema.roles import SCOPES, STAFF_ROLES
 
 keys = typer.Typer(no_args_is_help=True, help="API keys of partners: create, list, revoke.")
 

@@ -47,3 +47,8 @@ def documents(
     if refused:
         raise typer.Exit(1)
     typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    typer.echo(build_schema().as_str())

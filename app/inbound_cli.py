@@ -6,17 +6,19 @@ Knows nothing of what they are made of.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from app.runtime import running
 from app.settings import Settings
+from app.terminal import Database, out
+from app.terminal import run as _run
+from app.terminal import settings as _settings
 from core.errors import UnknownReference
 from core.inbound import replay
 from core.purchases import check_text, find_partner
@@ -36,54 +38,43 @@ class StateName(enum.StrEnum):
     IGNORED = "ignored"
 
 
-def add_to(
-    commands: typer.Typer,
-    settings: Callable[[], Settings],
-    run: Callable[[Coroutine[Any, Any, list[Inbound]]], list[Inbound]],
-    out: Console,
+def inbound(
+    partner: Annotated[str, typer.Option(help="The partner whose shop sent them.")],
+    state: Annotated[StateName | None, typer.Option(help="Only those that stand so.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Only those of this adapter.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Only those about this, such as an order.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+    again: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--replay",
+            min=1,
+            max=_NEWEST,
+            help="Do this one once more, by its number; may be repeated.",
+        ),
+    ] = None,
+    database_name: Database = None,
 ) -> None:
-    """Add the command to these."""
+    """List the webhooks that came in, newest first, and what became of each.
 
-    @commands.command()
-    def inbound(
-        partner: Annotated[str, typer.Option(help="The partner whose shop sent them.")],
-        state: Annotated[StateName | None, typer.Option(help="Only those that stand so.")] = None,
-        adapter: Annotated[str | None, typer.Option(help="Only those of this adapter.")] = None,
-        subject: Annotated[
-            str | None, typer.Option(help="Only those about this, such as an order.")
-        ] = None,
-        limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
-        again: Annotated[
-            list[int] | None,
-            typer.Option(
-                "--replay",
-                min=1,
-                max=_NEWEST,
-                help="Do this one once more, by its number; may be repeated.",
-            ),
-        ] = None,
-        database_name: Annotated[
-            str | None, typer.Option("--database", help="Another database of the same server.")
-        ] = None,
-    ) -> None:
-        """List the webhooks that came in, newest first, and what became of each.
+    With --replay those are done once more, by the plugin as it is now. What is booked already
+    isn't booked twice. Bodies are dropped 30 days after they are done: then it is too late.
 
-        With --replay those are done once more, by the plugin as it is now. What is booked already
-        isn't booked twice. Bodies are dropped 30 days after they are done: then it is too late.
+    Examples:
 
-        Examples:
+      laurels inbound --partner bakery --state waiting
 
-          laurels inbound --partner bakery --state waiting
+      laurels inbound --partner bakery --subject 5001
 
-          laurels inbound --partner bakery --subject 5001
-
-          laurels inbound --partner bakery --replay 17 --replay 18
-        """
-        wanted = None if state is None else State[state.name]
-        rows = run(
-            _found(settings(), database_name, partner, (adapter, wanted, subject), limit, again)
-        )
-        out.print(inbound_table(rows))
+      laurels inbound --partner bakery --replay 17 --replay 18
+    """
+    wanted = None if state is None else State[state.name]
+    rows = _run(
+        _found(_settings(), database_name, partner, (adapter, wanted, subject), limit, again)
+    )
+    out.print(inbound_table(rows))
 
 
 async def _found(

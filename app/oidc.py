@@ -23,7 +23,7 @@ from app.tokens import BAD_TOKEN, TokenError
 from core.errors import BadInput
 from core.joining import Login
 from core.members import IdentifierKind, MemberRef
-from schema.context import STAFF_ROLES, StaffRole
+from schema.roles import STAFF_ROLES, StaffRole
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 #: A token that is good for longer is refused: nobody could take it back.

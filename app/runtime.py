@@ -165,4 +165,5 @@ def _declared(plugin: Installed) -> Declared:
         plugin.settings,
         plugin.adapters,
         plugin.giving,
+        plugin.plans,
     )

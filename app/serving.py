@@ -5,7 +5,6 @@ The database outlives the server by a moment: what was started first stops last.
 
 from __future__ import annotations
 
-import gc
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from starlette.applications import Starlette
 
 from app.asgi import create_app
 from app.feeding import feeding
+from app.garbage import settle
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.runtime import Runtime, running, up_to_date
@@ -29,10 +29,10 @@ from app.watchdog import watched
 from app.work import stopped_gently, working
 from core import db
 from schema.build import Schema, build_schema
-from schema.context import Role
 from schema.documents import Documents, read_manifest
 from schema.gate import Gate
 from schema.rates import Buckets, Rate
+from schema.roles import Role
 
 #: Seconds in which requests may come to their end when the server stops.
 _GRACE = 20
@@ -103,9 +103,7 @@ async def _serve(
                 schema=schema,
                 feed=feed,
             )
-            # What the start made lives as long as the process: no need to look at it again.
-            gc.collect()
-            gc.freeze()
+            settle()
             await Server(app, settings.host, settings.port, settings.log_level).serve()
 
 

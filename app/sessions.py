@@ -28,7 +28,8 @@ from app.authentication import (
     session_cookie,
 )
 from app.tokens import MOST_CHARACTERS, ForbiddenError, TokenError, sign
-from schema.context import STAFF_ROLES, Viewer
+from schema.context import Viewer
+from schema.roles import STAFF_ROLES
 
 _NO_STORE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 
 from rich.console import Console
@@ -17,7 +17,6 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from app.sandbox import Month
 from core.nightly import Night
 from core.store.shadows import Shadowed
 from laurels.plugin.installed import Installed
@@ -26,6 +25,7 @@ _STEPS = {
     "holds": "releasing holds",
     "match": "matching returns",
     "activate": "activating points",
+    "memberships": "renewing memberships",
     "review": "reviewing tiers",
     "expire": "expiring points",
     "notices": "writing notices",
@@ -40,6 +40,8 @@ _DONE = {
     "matched": "returns matched",
     "notices": "notices written",
     "forgotten": "webhooks forgotten",
+    "renewed": "memberships renewed",
+    "asked": "membership fees asked for",
 }
 
 
@@ -78,30 +80,6 @@ def done_table(done: Night) -> Table:
     for field in fields(done):
         name = _DONE.get(field.name, field.name.replace("_", " "))
         table.add_row(name, f"{getattr(done, field.name):,}")
-    return table
-
-
-def month_tables(months: Sequence[Month]) -> Iterable[Table]:
-    """What happened month by month, and what members held when each ended."""
-    heads = [field.name for field in fields(Month) if field.name != "outstanding"]
-    yield _table(
-        "what happened (points of all currencies)",
-        [head.replace("_", " ") for head in heads],
-        [[m.month, *(f"{getattr(m, head):,}" for head in heads[1:])] for m in months],
-    )
-    codes = sorted({code for month in months for code in month.outstanding})
-    yield _table(
-        "points outstanding at the end",
-        ["month", *codes],
-        [[m.month, *(f"{m.outstanding.get(code, 0):,}" for code in codes)] for m in months],
-    )
-
-
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    columns = [Column(heads[0], no_wrap=True), *(Column(h, justify="right") for h in heads[1:])]
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
     return table
 
 

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 
 from app.peeking import peeked
 from core.signing import DerivedKey, Secrets
-from schema.context import STAFF_ROLES, StaffRole
+from schema.roles import STAFF_ROLES, StaffRole
 
 ROLES = ("member", "partner", "admin")
 ALGORITHM = "HS256"

@@ -30,6 +30,9 @@ class EventKind(IntEnum):
     WITHDRAWAL = 20
     GIFT = 31
     GIFT_RECEIVED = 32
+    MEMBERSHIP = 21
+    MEMBERSHIP_DUE = 22
+    PERK = 23
 
 
 #: What rules judge: all of them earn.

@@ -64,6 +64,7 @@ from laurels.evaluator import evaluate
 from laurels.giving import Giving
 from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
+from laurels.memberships import Fee, MembershipPlan, Perk
 from laurels.money import Money, MoneyError
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
@@ -118,6 +119,7 @@ __all__ = [
     "Evaluation",
     "Expiry",
     "Facts",
+    "Fee",
     "FirstPurchaseBonus",
     "FulfilPurchase",
     "FunctionRule",
@@ -135,6 +137,7 @@ __all__ = [
     "LineKind",
     "Measure",
     "MemberBy",
+    "MembershipPlan",
     "Message",
     "Mode",
     "Money",
@@ -145,6 +148,7 @@ __all__ = [
     "Partner",
     "PayWithPoints",
     "Pending",
+    "Perk",
     "PointsPerAmount",
     "PointsPerVisit",
     "Policy",

@@ -24,7 +24,8 @@ from core.errors import NotAllowed
 from core.purchases import find_partner
 from core.rulebook import PartnerTerms
 from schema.acts import recorded
-from schema.context import SCOPES, STAFF_ROLES, Context, Info, Scope, StaffRole, Viewer
+from schema.context import Context, Info, Viewer
+from schema.roles import SCOPES, STAFF_ROLES, Scope, StaffRole
 
 __all__ = ["SCOPES", "STAFF_ROLES", "Scope", "StaffRole"]
 

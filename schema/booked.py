@@ -47,6 +47,9 @@ words(
     WITHDRAWAL="An activity was withdrawn.",
     GIFT="Points were given to a colleague.",
     GIFT_RECEIVED="Points came from a colleague.",
+    MEMBERSHIP="A membership was joined, renewed, cancelled or resumed.",
+    MEMBERSHIP_DUE="The fee of a membership's next term was asked for.",
+    PERK="A perk of a membership was used.",
 )
 _OF_PURCHASES = frozenset(
     {

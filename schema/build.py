@@ -43,6 +43,8 @@ from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
+from schema.membership_changes import MembershipMutations
+from schema.membership_plans import MembershipPlanQueries
 from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
@@ -83,6 +85,7 @@ class Query(
     WaitingQueries,
     VoucherQueries,
     AdjustmentQueries,
+    MembershipPlanQueries,
     BooksQueries,
     LotMoveQueries,
     DataRuleQueries,
@@ -116,6 +119,7 @@ class Mutation(
     VoucherMutations,
     AssignmentMutations,
     AdjustmentMutations,
+    MembershipMutations,
     LotMoveMutations,
     DataRuleMutations,
     ShadowMutations,

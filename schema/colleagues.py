@@ -10,8 +10,8 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from core.errors import NotAllowed, UnknownReference
-from core.gifts import giving_of, receiver_by
+from core.errors import UnknownReference
+from core.gifts import receiver_by
 from core.members import IdentifierKind
 from core.noted import noted_at
 from core.purchases import check_text
@@ -66,15 +66,15 @@ class Colleague(HolderNode):
         return None if found is None else found.value
 
 
-async def company(context: Context, code: str) -> tuple[PartnerTerms, Giving]:
-    """The partner meant, and what is given there, for those whom it tells of its colleagues.
+async def company(context: Context, code: str) -> tuple[PartnerTerms, Giving] | None:
+    """The partner meant, and what is given there; None: nothing, or not among such as the viewer.
 
-    Raises NotAllowed where the viewer is none of them.
+    Raises NotAllowed where a partner's token asks for another.
     """
     partner = partner_for(context, code)
-    giving = giving_of(partner)
-    if not await _is_of(context, partner, giving):
-        raise NotAllowed(f"this is for colleagues at {partner.name}", "partner")
+    giving = partner.giving
+    if giving is None or not await _is_of(context, partner, giving):
+        return None
     return partner, giving
 
 
@@ -152,7 +152,8 @@ class ColleagueQueries:
     """Root fields."""
 
     @answer(
-        "A company's colleagues, for themselves and their company: who may be given something.",
+        "A company's colleagues, who may be given something. Members who are none of them, and "
+        "whoever asks where nothing is given, are told of nobody.",
         extensions=allow(member=True, partner="engagement:read", admin=STAFF),
     )
     async def colleagues(
@@ -166,11 +167,14 @@ class ColleagueQueries:
             strawberry.argument(description="Only those whose name holds this, however written."),
         ] = None,
     ) -> relay.Connection[Colleague]:
-        terms, giving = await company(info.context, partner)
         limit = check_first(first) + 1
         if named is not None:
             check_text(named, "named", 200)
         last = read_number("colleague", after, 0)
+        known = await company(info.context, partner)
+        if known is None:
+            return page(list[Colleague](), first, after, str)
+        terms, giving = known
         found = await store.colleagues(
             terms.id, giving.team, info.context.instant, named, last, limit
         )

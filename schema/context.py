@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import strawberry
 
@@ -18,29 +18,7 @@ from core.posting import Engine
 from core.rulebook import PartnerTerms
 from schema.feed import Feed
 from schema.loaders import Loaders
-
-Role: TypeAlias = Literal["member", "partner", "admin", "anonymous"]
-#: What a partner's key may open.
-Scope: TypeAlias = Literal[
-    "members:read",
-    "members:write",
-    "purchases:read",
-    "purchases:write",
-    "redemptions:read",
-    "redemptions:write",
-    "points:adjust",
-    "rules:read",
-    "rules:write",
-    "webhooks:read",
-    "webhooks:write",
-    "engagement:read",
-    "engagement:write",
-    "keys:write",
-]
-#: As what an admin works for the programme.
-StaffRole: TypeAlias = Literal["support", "manager", "finance", "auditor", "owner"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-STAFF_ROLES: tuple[StaffRole, ...] = get_args(StaffRole)
+from schema.roles import Role, Scope, StaffRole
 
 
 @dataclass(frozen=True, slots=True)

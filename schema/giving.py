@@ -153,8 +153,8 @@ class GivingQueries:
     """Root fields."""
 
     @answer(
-        "What a company's colleagues may give each other, for them and their company. Null: "
-        "nothing.",
+        "What a company's colleagues may give each other. Null: nothing, or the viewer is a member "
+        "who is none of them.",
         extensions=allow(member=True, partner="engagement:read", admin=STAFF),
     )
     async def giving_terms(
@@ -162,10 +162,8 @@ class GivingQueries:
         info: Info,
         partner: Annotated[str, strawberry.argument(description="The company's code.")],
     ) -> GivingTerms | None:
-        if partner_for(info.context, partner).giving is None:
-            return None
-        terms, giving = await company(info.context, partner)
-        return GivingTerms(partner=terms, giving=giving)
+        known = await company(info.context, partner)
+        return None if known is None else GivingTerms(partner=known[0], giving=known[1])
 
 
 @strawberry.type(description="Commands on giving.")

@@ -38,11 +38,12 @@ from core.posting import Engine
 from core.sender import Payload
 from core.store.webhook_deliveries import Claimed
 from schema.access import Allow
-from schema.context import SCOPES, Context, Viewer
+from schema.context import Context, Viewer
 from schema.gate import checked
 from schema.ids import holder_id
 from schema.limits import Limits, Measuring
 from schema.masking import shown
+from schema.roles import SCOPES
 
 #: What a query may ask to be told of the change that it is run for.
 VARIABLES = ("member", "purchase", "redemption")

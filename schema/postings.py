@@ -9,8 +9,9 @@ from datetime import datetime
 
 import strawberry
 
+from core.folding import Recorded
 from schema.access import may_see
-from schema.context import Info
+from schema.context import Context, Info
 from schema.fields import answer
 from schema.ladders import TierChange
 from schema.ledgers import LedgerEntry
@@ -40,6 +41,13 @@ class Posted:
         from schema.members import Member  # a circle, closed here
 
         return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
+
+
+def note_entries(context: Context, outcome: Recorded) -> None:
+    """Keep what was just booked for whoever asks for its entries: nobody need look it up."""
+    if not outcome.replayed:
+        key = (outcome.holder, outcome.booked_at)
+        context.loaders.posted.prime(key, list(outcome.moved))
 
 
 async def entries_of(info: Info, holder: int, booked_at: datetime) -> list[LedgerEntry]:

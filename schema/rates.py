@@ -11,7 +11,8 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the settings are read before anything else is needed
-    from schema.context import Role, Viewer
+    from schema.context import Viewer
+from schema.roles import Role
 
 #: Callers that are remembered; of more, whoever asked longest ago begins anew.
 MOST_CALLERS = 100_000

@@ -11,7 +11,6 @@ from typing import Annotated
 import strawberry
 
 from core.errors import BadInput
-from core.gifts import giving_of
 from core.store import recognition_reports as store
 from core.store.recognition_reports import BetweenTeams, OfValue, Report
 from schema.access import STAFF, allow, partner_for
@@ -137,7 +136,7 @@ class RecognitionReportQueries:
 
     @answer(
         "How recognition went at a company in a span of time: by value, who takes part, between "
-        "teams, and how fairly.",
+        "teams, and how fairly. Null where nothing is given.",
         extensions=allow(partner="engagement:read", admin=STAFF),
     )
     async def recognition_report(
@@ -148,10 +147,11 @@ class RecognitionReportQueries:
             datetime, strawberry.argument(name="from", description="From this instant on.")
         ],
         until: Annotated[datetime, strawberry.argument(description="Before this instant.")],
-    ) -> RecognitionReport:
+    ) -> RecognitionReport | None:
         terms = partner_for(info.context, partner)
-        giving = giving_of(terms)
         if until <= since:
             raise BadInput("it ends later than it begins", "until")
-        found = await store.report(terms.id, giving.team, since, until, info.context.instant)
+        if terms.giving is None:
+            return None
+        found = await store.report(terms.id, terms.giving.team, since, until, info.context.instant)
         return RecognitionReport(report=found, partner=terms.id)

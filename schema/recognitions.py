@@ -143,7 +143,8 @@ class RecognitionQueries:
     """Root fields."""
 
     @answer(
-        "A company's feed of recognition, newest first, for its colleagues and itself.",
+        "A company's feed of recognition, newest first. Members who are no colleagues are told of "
+        "none.",
         extensions=allow(member=True, partner="engagement:read", admin=STAFF),
     )
     async def recognitions(
@@ -164,7 +165,11 @@ class RecognitionQueries:
             str | None, strawberry.argument(description="Only for the value of this code.")
         ] = None,
     ) -> relay.Connection[Recognition]:
-        terms, giving = await company(info.context, partner)
+        limit, place = check_first(first) + 1, _place(after)
+        known = await company(info.context, partner)
+        if known is None:
+            return page(list[Recognition](), first, after, str)
+        terms, giving = known
         holder = None
         if colleague is not None:
             holder = colleague_meant(info.context, terms, colleague, "colleague")
@@ -173,8 +178,7 @@ class RecognitionQueries:
             None if value is None else check_text(value, "value", 64),
             None if team is None else check_text(team, "team", 100),
         )  # fmt: skip
-        limit = check_first(first) + 1
-        found = await store.page(wanted, giving.team, _place(after), limit)
+        found = await store.page(wanted, giving.team, place, limit)
         return page([Recognition.of(told) for told in found], first, after, _cursor)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -69,14 +68,12 @@ def brands() -> list[Declared]:
     collected = collect()
     assert not collected.refused, [str(r) for r in collected.refused]
     return [
-        replace(
-            Declared(
-                p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders
-            ),
-            giving=p.giving,
+        Declared(
+            p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders,
+            giving=p.giving, plans=p.plans,
         )
         for p in collected.installed
-    ]
+    ]  # fmt: skip
 
 
 @pytest_asyncio.fixture(loop_scope="session")

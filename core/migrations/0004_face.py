@@ -8,6 +8,7 @@ from core.store.fulfilments import FULFILMENT_TABLE
 from core.store.gifts import GIFT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.members import PARTED_TABLE
+from core.store.memberships import MEMBERSHIP_TABLES
 from core.store.outbox import OUTBOX_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
 from core.store.webhooks import WEBHOOK_TABLES
@@ -21,6 +22,7 @@ _TABLES = (
     PARTED_TABLE,
     GIFT_TABLES,
     FULFILMENT_TABLE,
+    MEMBERSHIP_TABLES,
 )
 
 

@@ -385,5 +385,4 @@ REVOKE DELETE ON holder, ledger, lot, standing, relation, redemption, voucher, r
     + "GRANT UPDATE (rule_id, from_at, until_at, shadow_at) ON data_rule TO laurels_app;\n"
     + f"REVOKE UPDATE, DELETE, TRUNCATE ON {', '.join(_APPEND_ONLY)} FROM laurels_app;\n"
 )
-#: With those that came later, which bring their own guards.
-APPEND_ONLY = (*_APPEND_ONLY, "gift")
+APPEND_ONLY = _APPEND_ONLY

@@ -10,6 +10,7 @@ from core.store.fulfilments import FULFILMENT_CONSTRAINTS
 from core.store.gifts import GIFT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
+from core.store.memberships import MEMBERSHIP_APPEND_ONLY, MEMBERSHIP_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
     "pseudonym_key": "pkey partner_id_fkey key_check",
@@ -23,4 +24,7 @@ FACE_CONSTRAINTS = {
     **PARTED_CONSTRAINTS,
     **GIFT_CONSTRAINTS,
     **FULFILMENT_CONSTRAINTS,
+    **MEMBERSHIP_CONSTRAINTS,
 }
+#: Of these, too, rows are only ever added.
+FACE_APPEND_ONLY = (*MEMBERSHIP_APPEND_ONLY, "gift")

@@ -17,6 +17,7 @@ from laurels import (
     Giving,
     Group,
     Ladder,
+    MembershipPlan,
     Partner,
     RedeemRule,
     Reward,
@@ -112,6 +113,13 @@ def check_ladders(value: object) -> tuple[Ladder, ...]:
     ladders = _each("ladder", _sequence("ladders", value), Ladder)
     _unique("ladder", (ladder.code for ladder in ladders))
     return ladders
+
+
+def check_plans(value: object) -> tuple[MembershipPlan, ...]:
+    """The plans that `laurels_plans` returned."""
+    plans = _each("plan", _sequence("plans", value), MembershipPlan)
+    _unique("plan", (plan.code for plan in plans))
+    return plans
 
 
 def check_adapters(value: object) -> tuple[Adapter, ...]:

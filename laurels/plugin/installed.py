@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from laurels import Adapter, EarnRule, Giving, Ladder, Partner, RedeemRule, Reward
+from laurels import (
+    Adapter,
+    EarnRule,
+    Giving,
+    Ladder,
+    MembershipPlan,
+    Partner,
+    RedeemRule,
+    Reward,
+)
 from laurels.settings import Setting
 
 
@@ -28,3 +37,4 @@ class Installed:
     settings: tuple[Setting, ...] = ()
     adapters: tuple[Adapter, ...] = ()
     giving: Giving | None = None
+    plans: tuple[MembershipPlan, ...] = ()

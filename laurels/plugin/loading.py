@@ -21,6 +21,7 @@ from laurels.plugin.checks import (
     check_giving,
     check_ladders,
     check_partner,
+    check_plans,
     check_redeem_rules,
     check_rewards,
 )
@@ -41,6 +42,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_redeem_rules": lambda manager, s: manager.hook.laurels_redeem_rules(settings=s),
     "laurels_rewards": lambda manager, s: manager.hook.laurels_rewards(settings=s),
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
+    "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
@@ -91,6 +93,7 @@ def _asked(
         redeem_rules=_ask(manager, "laurels_redeem_rules", check_redeem_rules, settings),
         rewards=_ask(manager, "laurels_rewards", check_rewards, settings),
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
+        plans=_ask(manager, "laurels_plans", check_plans, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
         giving=_ask(manager, "laurels_giving", check_giving, settings),

@@ -17,7 +17,8 @@ from core.keys import ApiKeys
 from core.posting import Engine
 from core.rulebook import Rulebook
 from core.signing import Secrets
-from schema.context import ANONYMOUS, SCOPES, Viewer
+from schema.context import ANONYMOUS, Viewer
+from schema.roles import SCOPES
 from tests.app.provider import (
     ADMINS,
     HOUR,

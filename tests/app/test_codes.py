@@ -11,12 +11,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner, Result
 
-from app import cli, codes
+from app import codes, files_cli
 from app.codes import import_file
 from core.check import prove
 from core.db import connected
 from core.errors import BadInput, UnknownReference
 from core.posting import Engine
+from laurels.cli import commands
 from tests.core.counter import left, open_counter
 from tests.support import NOW, Databases
 
@@ -78,7 +79,7 @@ async def test_the_command(
     file = written(tmp_path, b"A\nB\n\x07\n")
 
     async def said(*words: str) -> Result:
-        return await asyncio.to_thread(lambda: CliRunner().invoke(cli.commands, words))
+        return await asyncio.to_thread(lambda: CliRunner().invoke(commands, words))
 
     async with databases.migrated() as url:
 
@@ -87,7 +88,7 @@ async def test_the_command(
             async with connected(url):
                 yield SimpleNamespace(engine=await open_counter())
 
-        monkeypatch.setattr(cli, "running", running)
+        monkeypatch.setattr(files_cli, "running", running)
         words = ("codes", str(file), "--partner", "grocer", "--reward")
         done = await said(*words, "cinema")
         assert done.exit_code == 1

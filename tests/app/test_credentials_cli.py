@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.authentication import Authenticator
-from app.cli import commands
 from app.tokens import TokenError
 from core.keys import listed
 from core.signing import Secrets
 from core.store.audit import Wanted, page
-from schema.context import SCOPES
+from laurels.cli import commands
+from schema.roles import SCOPES
 from tests.app.working import SECRET
 from tests.support import scalar
 

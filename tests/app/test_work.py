@@ -20,13 +20,14 @@ from procrastinate import exceptions
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
-from app import cli, work
+from app import work
 from app.jobs import run_night
 from app.runtime import running
 from app.work import credentials, run_once
 from core.check import prove
 from core.db import connected
 from core.nightly import BATCH, Night
+from laurels.cli import commands
 from tests.app.working import (
     LATE,
     PATIENCE,
@@ -212,7 +213,7 @@ async def laurels(monkeypatch: pytest.MonkeyPatch, url: str, *words: str) -> Res
     """Run the command in a thread of its own, with a loop of its own."""
     monkeypatch.setenv("LAURELS_DATABASE_URL", url)
     monkeypatch.setenv("LAURELS_SECRET", "s" * 40)
-    return await asyncio.to_thread(lambda: CliRunner().invoke(cli.commands, words))
+    return await asyncio.to_thread(lambda: CliRunner().invoke(commands, words))
 
 
 async def test_once_does_what_is_due_and_says_what_it_did(

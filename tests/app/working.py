@@ -47,7 +47,7 @@ from app.work import run_worker
 asyncio.run(run_worker(Settings(), None))
 """
 _SERVE = """
-from app.cli import commands
+from laurels.cli import commands
 commands(["serve"])
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.core.constraints_gifts import GIFTS
+from tests.core.constraints_memberships import MEMBERSHIPS
 
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
@@ -110,6 +111,7 @@ CONSTRAINTS = {
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "inbound": {
+        "CHECK (((awaits IS NULL) OR ((length(awaits) = 32) AND (done_at IS NULL))))",
         "CHECK (((body IS NOT NULL) OR (done_at IS NOT NULL)))",
         "CHECK (((length(adapter) >= 1) AND (length(adapter) <= 64)))",
         "CHECK (((length(delivery) >= 1) AND (length(delivery) <= 200)))",
@@ -380,7 +382,7 @@ CONSTRAINTS = {
         "UNIQUE (endpoint_id, event_id)",
     },
     "webhook_endpoint": {
-        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 6)))",
+        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 8)))",
         "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
         "CHECK (((state = 1) = (disabled_at IS NULL)))",
         "CHECK (((state >= 1) AND (state <= 4)))",
@@ -395,4 +397,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-} | GIFTS
+} | GIFTS | MEMBERSHIPS

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import serving
 from app.asgi import create_app
-from app.cli import commands
+from laurels.cli import commands
 
 #: How long the books lag behind the answers; seconds.
 LAG = 0.5

@@ -27,6 +27,15 @@ OF_NONE = {"purchase": "none", "occurredAt": AT}
 SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
 STAFF = {"partner", "admin"}
+MEMBERSHIP = {"key": "m", "partner": "marketplace", "plan": "plus"}
+
+
+def _of_membership(field: str) -> tuple[str, dict[str, Any], set[str]]:
+    kind = f"{field[0].upper()}{field[1:]}Input"
+    query = f"mutation($input: {kind}!) {{ {field}(input: $input) {{ __typename }} }}"
+    return query, {"input": MEMBERSHIP}, {"member", *STAFF}
+
+
 HOOK = {
     "key": "w",
     "partner": "grocer",
@@ -285,25 +294,25 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"member", "partner", "admin"},
     ),
     "colleagues": (
-        '{ colleagues(partner: "workplace") { edges { node { id } } } }',
+        '{ colleagues(partner: "grocer") { edges { node { id } } } }',
         {},
         {"member", *STAFF},
     ),
-    "givingTerms": ('{ givingTerms(partner: "workplace") { each } }', {}, {"member", *STAFF}),
+    "givingTerms": ('{ givingTerms(partner: "grocer") { each } }', {}, {"member", *STAFF}),
     "recognitions": (
-        '{ recognitions(partner: "workplace") { edges { node { id } } } }',
+        '{ recognitions(partner: "grocer") { edges { node { id } } } }',
         {},
         {"member", *STAFF},
     ),
     "recognitionReport": (
-        f"""{{ recognitionReport(partner: "workplace", from: "{AT}", until: "2026-12-01T00:00:00Z")
+        f"""{{ recognitionReport(partner: "grocer", from: "{AT}", until: "2026-12-01T00:00:00Z")
         {{ times }} }}""",
         {},
         STAFF,
     ),
     "giveRecognition": (
         "mutation($input: GiveRecognitionInput!) { giveRecognition(input: $input) { __typename } }",
-        {"input": {"key": "g", "partner": "workplace", "to": {"email": "x@y.org"}, "points": 1}},
+        {"input": {"key": "g", "partner": "grocer", "to": {"email": "x@y.org"}, "points": 1}},
         {"member", *STAFF},
     ),
     "eraseRecognitionMessage": (
@@ -338,6 +347,23 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "revokeApiKey": (
         "mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { __typename } }",
         {"input": {"partner": "grocer", "id": "0" * 16}},
+        STAFF,
+    ),
+    "membershipPlans": ("{ membershipPlans { code } }", {}, {"member", *STAFF}),
+    **{
+        field: _of_membership(field)
+        for field in ("joinPlan", "renewMembership", "cancelMembership", "resumeMembership")
+    },
+    "usePerk": (
+        "mutation($input: UsePerkInput!) { usePerk(input: $input) { __typename } }",
+        {
+            "input": {
+                "partner": "grocer",
+                "member": {"card": "1"},
+                "perk": "none",
+                "externalId": "O",
+            }
+        },
         STAFF,
     ),
     "joinProgramme": ("mutation { joinProgramme { __typename } }", {}, {"member"}),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import commands
 from app.serving import schema_of
 from app.settings import Settings
+from laurels.cli import commands
 from schema import documents
 from schema.documents import Documents, ManifestError, hash_of, read_manifest
 from tests.schema.client import Client
@@ -43,7 +43,9 @@ async def test_a_client_registers_a_document_and_asks_by_hash(api: Client) -> No
         assert got.json()["data"] == {"partners": PARTNERS}
 
 
-PARTNERS = [{"code": code} for code in ("cafe", "grocer", "outfitter")]
+PARTNERS = [{"code": code} for code in (
+    "cafe", "grocer", "marketplace", "outfitter", "shop", "workplace",
+)]
 
 
 @pytest.mark.parametrize(

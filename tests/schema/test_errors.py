@@ -243,6 +243,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "AssignTierResult": ["TierAssigned"],
         "EndTierAssignmentResult": ["TierAssigned"],
         "AdjustPointsResult": ["PointsAdjusted"],
+        "GiveRecognitionResult": ["RecognitionGiven"],
+        "EraseRecognitionMessageResult": ["RecognitionMessageErased"],
         "MoveLotsResult": ["LotsMoved"],
         "ActivityResult": ["ActivityRecorded"],
         "WithdrawalResult": ["ActivityWithdrawn"],
@@ -268,6 +270,9 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "BulkExportResult": ["ExportReady"],
         "JoinProgrammeResult": ["ProgrammeJoined"],
         "PartLoginResult": ["LoginParted"],
+        "MembershipTermResult": ["MembershipChanged"],
+        "MembershipChangeResult": ["MembershipChanged"],
+        "UsePerkResult": ["PerkUsed"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from schema.context import SCOPES, STAFF_ROLES
 from schema.keys import ApiKeyScope
+from schema.roles import SCOPES, STAFF_ROLES
 from tests.schema.client import Client
 from tests.support import scalar
 

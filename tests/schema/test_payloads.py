@@ -7,8 +7,8 @@ from strawberry import Schema
 
 from core.errors import BadInput
 from schema.build import build_schema
-from schema.context import SCOPES
 from schema.payloads import check_query, viewer_of
+from schema.roles import SCOPES
 
 READS = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
 GOOD = [

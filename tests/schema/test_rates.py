@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from schema import rates
 from schema.access import AUDITORS
-from schema.context import ANONYMOUS, Role, Viewer
+from schema.context import ANONYMOUS, Viewer
 from schema.gate import Gate
 from schema.rates import RATES, Buckets, Rate, caller
+from schema.roles import Role
 from tests.schema.client import ENROL, Client
 from tests.schema.gated import Seconds, code, gated, post
 

@@ -14,7 +14,7 @@ import pytest
 
 from core.programme import AdjustmentSettings
 from core.rulebook import Rulebook
-from schema.context import SCOPES, STAFF_ROLES
+from schema.roles import SCOPES, STAFF_ROLES
 from tests.schema.client import REDEEM, Client, receipt
 from tests.schema.returning import AT, LATER, TILL, item
 from tests.schema.roots import HERO
