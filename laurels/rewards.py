@@ -77,8 +77,10 @@ def _one_of(what: str, kinds: type[E], value: str) -> E:
         raise DeclarationError(f"{what}: {shown(value)} is none: {', '.join(kinds)}") from None
 
 
-def _check_hold(text: str) -> None:
+def _check_hold(text: object) -> None:
     """Raise DeclarationError unless points can be held for so long, whenever that begins."""
+    if not isinstance(text, str):
+        raise DeclarationError(f"a duration such as '14D' or None, not {shown(text)}")
     # In January, which is as long as a month is.
     if not _NEW_YEAR < Duration.parse(text).after(_NEW_YEAR, "UTC") <= _NEW_YEAR + LONGEST_HOLD:
         raise DeclarationError(f"{text}: points are held for {LONGEST_HOLD.days} days at most")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.core.constraints_gifts import GIFTS
+from tests.core.constraints_gifts import BETWEEN
 from tests.core.constraints_memberships import MEMBERSHIPS
 
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
@@ -10,6 +10,8 @@ TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
+    **BETWEEN,
+    **MEMBERSHIPS,
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
@@ -350,12 +352,6 @@ CONSTRAINTS = {
         "PRIMARY KEY (code)",
         "UNIQUE (holder_id)",
     },
-    "referral": {
-        "CHECK ((referrer_id <> holder_id))",
-        HOLDER,
-        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
-        "PRIMARY KEY (holder_id, partner_id)",
-    },
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
@@ -397,4 +393,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-} | GIFTS | MEMBERSHIPS
+}

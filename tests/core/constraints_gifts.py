@@ -1,8 +1,14 @@
-"""The constraints of gifts and of what a person hands out, as `tests.core.constraints` has them."""
+"""The constraints of what is between two: as `tests.core.constraints` has the others, by hand."""
 
 from __future__ import annotations
 
-GIFTS = {
+BETWEEN = {
+    "referral": {
+        "CHECK ((referrer_id <> holder_id))",
+        "FOREIGN KEY (holder_id) REFERENCES holder(id)",
+        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
+        "PRIMARY KEY (holder_id, partner_id)",
+    },
     "gift": {
         "CHECK (((length(value) >= 1) AND (length(value) <= 64)))",
         "CHECK ((giver_id <> receiver_id))",
