@@ -27,13 +27,16 @@ from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.colleagues import ColleagueQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.fulfilments import FulfilmentMutations, FulfilmentQueries
 from schema.gate import MOST_ERRORS, Gate
+from schema.giving import GivingMutations, GivingQueries
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
@@ -53,6 +56,8 @@ from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
+from schema.recognition_reports import RecognitionReportQueries
+from schema.recognitions import RecognitionMutations, RecognitionQueries
 from schema.redemptions import RedemptionMutations
 from schema.returns import ReturnMutations
 from schema.reversals import ReversalMutations
@@ -99,6 +104,11 @@ class Query(
     WebhookQueries,
     WebhookDeliveryQueries,
     MeetupQueries,
+    ColleagueQueries,
+    GivingQueries,
+    RecognitionQueries,
+    RecognitionReportQueries,
+    FulfilmentQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -131,6 +141,9 @@ class Mutation(
     WebhookMutations,
     WebhookDeliveryMutations,
     MeetupMutations,
+    GivingMutations,
+    RecognitionMutations,
+    FulfilmentMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -5,6 +5,8 @@ from tortoise.migrations import operations as ops
 
 from core.store.ahead import AHEAD_TABLES
 from core.store.exports import EXPORT_TABLES
+from core.store.fulfilments import FULFILMENT_TABLE
+from core.store.gifts import GIFT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.meetups import MEETUP_TABLES
 from core.store.members import PARTED_TABLE
@@ -22,6 +24,8 @@ _TABLES = (
     EXPORT_TABLES,
     PARTED_TABLE,
     MEETUP_TABLES,
+    GIFT_TABLES,
+    FULFILMENT_TABLE,
     MEMBERSHIP_TABLES,
     PERSONAL_TABLES,
     AHEAD_TABLES,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from core.store.ahead import AHEAD_CONSTRAINTS
 from core.store.exports import EXPORT_CONSTRAINTS
+from core.store.fulfilments import FULFILMENT_CONSTRAINTS
+from core.store.gifts import GIFT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 from core.store.meetups import MEETUP_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
@@ -24,9 +26,11 @@ FACE_CONSTRAINTS = {
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
     **MEETUP_CONSTRAINTS,
+    **GIFT_CONSTRAINTS,
+    **FULFILMENT_CONSTRAINTS,
     **MEMBERSHIP_CONSTRAINTS,
     **PERSONAL_CONSTRAINTS,
     **AHEAD_CONSTRAINTS,
 }
 #: Of these, too, rows are only ever added.
-FACE_APPEND_ONLY = MEMBERSHIP_APPEND_ONLY
+FACE_APPEND_ONLY = (*MEMBERSHIP_APPEND_ONLY, "gift")

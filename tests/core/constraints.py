@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_gifts import BETWEEN
 from tests.core.constraints_meetups import HOLDER, MEETUPS
 from tests.core.constraints_memberships import MEMBERSHIPS
 from tests.core.constraints_personal import PERSONAL
@@ -10,6 +11,7 @@ TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
+    **BETWEEN,
     **MEMBERSHIPS,
     "allocation": {
         "CHECK ((amount <> 0))",
@@ -351,12 +353,6 @@ CONSTRAINTS = {
         HOLDER,
         "PRIMARY KEY (code)",
         "UNIQUE (holder_id)",
-    },
-    "referral": {
-        "CHECK ((referrer_id <> holder_id))",
-        HOLDER,
-        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
-        "PRIMARY KEY (holder_id, partner_id)",
     },
     **PERSONAL,
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},

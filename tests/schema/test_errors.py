@@ -243,6 +243,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "AssignTierResult": ["TierAssigned"],
         "EndTierAssignmentResult": ["TierAssigned"],
         "AdjustPointsResult": ["PointsAdjusted"],
+        "GiveRecognitionResult": ["RecognitionGiven"],
+        "EraseRecognitionMessageResult": ["RecognitionMessageErased"],
         "MoveLotsResult": ["LotsMoved"],
         "ActivityResult": ["ActivityRecorded"],
         "WithdrawalResult": ["ActivityWithdrawn"],
