@@ -273,6 +273,11 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "MembershipTermResult": ["MembershipChanged"],
         "MembershipChangeResult": ["MembershipChanged"],
         "UsePerkResult": ["PerkUsed"],
+        "CreateMeetupResult": ["MeetupSaved"],
+        "CancelMeetupResult": ["MeetupSaved"],
+        "RegisterForMeetupResult": ["RegistrationSaved"],
+        "CancelRegistrationResult": ["RegistrationSaved"],
+        "CheckInResult": ["CheckedIn"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:
