@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -13,7 +13,8 @@ from starlette.requests import HTTPConnection
 
 from app.authentication import Authenticator
 from app.exports import links
-from app.tokens import TokenError
+from app.tokens import TokenError, issue
+from core.passcodes import Passcodes
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
 from schema.feed import Feed
@@ -23,6 +24,8 @@ from schema.rates import caller
 MOST_EACH = 200
 #: Of all callers in one process.
 MOST_OPEN = 10_000
+#: How long a member's token is good who has shown a code.
+SIGNED_IN = timedelta(hours=12)
 _UNAVAILABLE = 503
 #: Finds out who is asking. Raises TokenError.
 Ask: TypeAlias = Callable[[], Awaitable[Viewer]]
@@ -36,6 +39,7 @@ class Callers:
     trust: Authenticator
     now: Callable[[], datetime]
     feed: Feed
+    passcodes: Passcodes | None = None
     most_each: int = MOST_EACH
     most_open: int = MOST_OPEN
     _open: Counter[str] = field(default_factory=Counter)
@@ -84,9 +88,14 @@ class Callers:
         return Context(
             self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
             request_id=request.state.request_id, reason=reason or None,
-            export_link=links(self.trust.secrets),
+            export_link=links(self.trust.secrets), passcodes=self.passcodes,
+            member_token=self._member_token,
             address=_address(request),
         )  # fmt: skip
+
+    def _member_token(self, holder: int, now: datetime) -> tuple[str, datetime]:
+        token = issue(self.trust.secrets.current, "member", str(holder), SIGNED_IN, now)
+        return token, (now + SIGNED_IN).replace(microsecond=0)
 
 
 def _address(request: HTTPConnection) -> str:

@@ -45,17 +45,19 @@ AUDITORS: frozenset[StaffRole] = frozenset({"auditor", "owner"})
 class Rule:
     """Whom a field lets in: members, partners' keys of a scope or any, admins of certain roles.
 
-    `newcomers`: somebody with a member's token who isn't enrolled yet, too.
+    `newcomers`: somebody with a member's token who isn't enrolled yet, too. `strangers`: whoever
+    has no token, and nobody else unless it is said.
     """
 
     member: bool = False
     partner: Scope | Literal["any"] | None = None
     admin: frozenset[StaffRole] = frozenset()
     newcomers: bool = False
+    strangers: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a rule that admits nobody: it was forgotten."""
-        if not (self.member or self.partner or self.admin):
+        if not (self.member or self.partner or self.admin or self.strangers):
             raise ValueError("a rule admits somebody")
 
     def admits(self, viewer: Viewer) -> bool:
@@ -67,12 +69,14 @@ class Rule:
                 return self.partner == "any" or self.partner in viewer.scopes
             case "admin":
                 return not self.admin.isdisjoint(viewer.staff)
-        return False
+        return self.strangers
 
     @property
     def words(self) -> str:
         """Whom it lets in, as the description of a field says it."""
         said = []
+        if self.strangers:
+            said.append("whoever has no token")
         if self.member:
             said.append("members")
         if self.partner is not None:
@@ -182,9 +186,10 @@ def allow_change(
     partner: Scope | Literal["any"] | None = None,
     admin: frozenset[StaffRole] = frozenset(),
     newcomers: bool = False,
+    strangers: bool = False,
 ) -> list[FieldExtension]:
     """The extensions of a mutation that these may call."""
-    return [Allow(Rule(member, partner, admin, newcomers), mutation=True)]
+    return [Allow(Rule(member, partner, admin, newcomers, strangers), mutation=True)]
 
 
 def allow_stream(

@@ -26,6 +26,7 @@ from schema.adjustments import AdjustmentMutations, AdjustmentQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.cards import CardMutations
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
@@ -44,6 +45,7 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.passcodes import PasscodeMutations
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
@@ -114,6 +116,8 @@ class Mutation(
     ExportMutations,
     KeyMutations,
     JoiningMutations,
+    PasscodeMutations,
+    CardMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
 ):

@@ -14,6 +14,7 @@ import strawberry
 
 from core.joining import Login
 from core.keys import ApiKeys
+from core.passcodes import Passcodes
 from core.posting import Engine
 from core.rulebook import PartnerTerms
 from schema.feed import Feed
@@ -87,6 +88,9 @@ class Context:
     reason: str | None = None
     #: Makes the signed URL of an export; None: this process serves none.
     export_link: Callable[[int, datetime], str] | None = None
+    #: How strangers are sent codes, and the token of a member with its end; None: not here.
+    passcodes: Passcodes | None = None
+    member_token: Callable[[int, datetime], tuple[str, datetime]] | None = None
     feed: Feed = field(default_factory=Feed)
     again: Callable[[], Awaitable[Viewer]] | None = None
     #: Where the request comes from: by this strangers are told apart.

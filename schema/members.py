@@ -28,6 +28,7 @@ from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.acts import watch_identifiers
+from schema.cards import Card, card_of
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -107,6 +108,10 @@ class Member(HolderNode):
             for kind, scope, value in known
             if own is None or scope == own.id
         ]
+
+    @answer("What the member shows at a till; null: none was made yet, or you may not show it.")
+    async def card(self, info: Info) -> Card | None:
+        return await card_of(info, self.holder)
 
     @answer("The ledgers. A partner is told those in currencies that it issues or accepts.")
     async def ledgers(

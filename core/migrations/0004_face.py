@@ -7,6 +7,7 @@ from core.store.exports import EXPORT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.members import PARTED_TABLE
 from core.store.outbox import OUTBOX_TABLES
+from core.store.passcodes import PASSCODE_TABLE
 from core.store.pseudonyms import PSEUDONYM_TABLE
 from core.store.webhooks import WEBHOOK_TABLES
 
@@ -17,6 +18,7 @@ _TABLES = (
     WEBHOOK_TABLES,
     EXPORT_TABLES,
     PARTED_TABLE,
+    PASSCODE_TABLE,
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from core.store.exports import EXPORT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
+from core.store.passcodes import PASSCODE_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
     "pseudonym_key": "pkey partner_id_fkey key_check",
@@ -19,4 +20,5 @@ FACE_CONSTRAINTS = {
     **KEY_CONSTRAINTS,
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
+    **PASSCODE_CONSTRAINTS,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_persons import PERSONS
+
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
@@ -393,4 +395,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-}
+} | PERSONS

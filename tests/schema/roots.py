@@ -90,6 +90,21 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"ids": ["SW5ib3VuZERlbGl2ZXJ5OjE="]}},
         STAFF,
     ),
+    "requestCode": (
+        "mutation($input: RequestCodeInput!) { requestCode(input: $input) { __typename } }",
+        {"input": {"email": "ada@example.com"}},
+        {"anonymous"},
+    ),
+    "confirmCode": (
+        "mutation($input: ConfirmCodeInput!) { confirmCode(input: $input) { __typename } }",
+        {"input": {"email": "ada@example.com", "code": "000000"}},
+        {"anonymous"},
+    ),
+    "createCard": (
+        'mutation { createCard(member: {card: "1"}) { __typename } }',
+        {},
+        {"member", "admin"},
+    ),
     "nodes": ('{ nodes(ids: ["UGFydG5lcjpjYWZl"]) { id } }', {}, {"member", *STAFF}),
     "auditRecords": ("{ auditRecords { edges { node { id } } } }", {}, {"admin"}),
     "webhookEndpoints": ("{ webhookEndpoints { edges { node { id } } } }", {}, STAFF),
