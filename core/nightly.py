@@ -20,6 +20,7 @@ from core import digests
 from core.db import Connection, transaction
 from core.decisions import FORMAT
 from core.entries import Kind
+from core.erasing import lapse_left
 from core.events import EventKind
 from core.folding import Batch, Posting
 from core.inbound import forget
@@ -44,7 +45,8 @@ _AT_ONCE = 2
 class Night:
     """What a run booked: holds let go, points, ranks, returns that were matched, notices.
 
-    `forgotten` are webhooks whose bodies were dropped, for their time is over.
+    `forgotten` are webhooks whose bodies were dropped, for their time is over; `erased` the points
+    of members who were erased that came free since.
     """
 
     released: int = 0
@@ -55,6 +57,7 @@ class Night:
     matched: int = 0
     notices: int = 0
     forgotten: int = 0
+    erased: int = 0
 
     def __bool__(self) -> bool:
         return self != Night()
@@ -78,6 +81,7 @@ async def run(
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
     second = await _age(engine, now, "expire", progress)
+    erased = await lapse_left(engine, now)
     progress("notices", 0, 0)
     notices = await announce(engine, now)
     forgotten = await forget(now)
@@ -93,6 +97,7 @@ async def run(
         matched,
         notices,
         forgotten,
+        erased,
     )
 
 

@@ -38,6 +38,7 @@ from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
+from schema.leaving import LeavingMutations
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
@@ -118,6 +119,7 @@ class Mutation(
     JoiningMutations,
     PasscodeMutations,
     CardMutations,
+    LeavingMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
 ):

@@ -81,7 +81,7 @@ class JoiningMutations:
         "Become a member with a token of the front end's own identity provider. Who is known by an "
         "e-mail address or telephone number that the provider has verified is that member; one "
         "that isn't verified counts for nothing. Safe to send again.",
-        extensions=allow_change(member=True, newcomers=True),
+        extensions=allow_change(member=True, newcomers=True, departed=True),
     )
     async def join_programme(
         self,

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import strawberry
 
-from schema.access import may_see
 from schema.context import Info
 from schema.fields import answer
 from schema.ladders import TierChange
@@ -37,9 +36,9 @@ class Posted:
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
+        return await visible_member(info, self.holder)
 
 
 async def entries_of(info: Info, holder: int, booked_at: datetime) -> list[LedgerEntry]:

@@ -163,10 +163,9 @@ class Redemption(HolderNode):
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # members list redemptions: a circle, closed here
+        from schema.members import visible_member  # members list redemptions: a circle, closed here
 
-        holder = self.found.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.found.holder)
 
 
 @strawberry.input(description="A reward to take.")

@@ -194,3 +194,11 @@ async def add_card(connection: Connection, holder: int, number: str) -> str | No
         holder,
     )
     return added
+
+
+async def keys_of(connection: Connection, holder: int) -> list[tuple[int, int, str]]:
+    """By what a member is known: kind, scope, value."""
+    rows = await connection.fetch(
+        "SELECT kind, scope, value FROM identifier WHERE holder_id = $1", holder
+    )
+    return [(row[0], row[1], row[2]) for row in rows]

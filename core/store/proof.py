@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
+from core.store.personal import LEFT_QUESTION
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 from core.store.standing import STANDING
@@ -219,6 +220,7 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
+    "erased members leave nothing": LEFT_QUESTION,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
         FROM unnest(ARRAY[{_GUARDED}]) AS x (t)

@@ -286,7 +286,7 @@ CONSTRAINTS = {
         "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
         "CHECK (((length(reason) >= 1) AND (length(reason) <= 64)))",
         "CHECK ((points <> 0))",
-        "CHECK ((role = ANY (ARRAY['admin'::text, 'partner'::text])))",
+        "CHECK ((role = ANY (ARRAY['admin'::text, 'partner'::text, 'programme'::text])))",
         HOLDER,
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
         "PRIMARY KEY (holder_id, event_id)",

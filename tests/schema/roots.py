@@ -100,6 +100,16 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"email": "ada@example.com", "code": "000000"}},
         {"anonymous"},
     ),
+    "personalData": (
+        'mutation { personalData(member: {card: "1"}) { __typename } }',
+        {},
+        {"member", "admin"},
+    ),
+    "eraseMember": (
+        "mutation($input: EraseMemberInput!) { eraseMember(input: $input) { __typename } }",
+        {"input": {"key": "e", "member": {"card": "none"}, "confirm": True}},
+        {"member", "admin"},
+    ),
     "createCard": (
         'mutation { createCard(member: {card: "1"}) { __typename } }',
         {},
