@@ -33,6 +33,7 @@ from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.fairness import FairnessQueries
 from schema.gate import MOST_ERRORS, Gate
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
@@ -85,6 +86,7 @@ class Query(
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
+    FairnessQueries,
     InboundQueries,
     AuditQueries,
     KeyQueries,

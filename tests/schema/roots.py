@@ -110,6 +110,18 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "e", "member": {"card": "none"}, "confirm": True}},
         {"member", "admin"},
     ),
+    "fairnessReport": (
+        """{ fairnessReport(partner: "grocer", from: "2026-01-01T00:00:00Z",
+        until: "2027-01-01T00:00:00Z") { fair } }""",
+        {},
+        STAFF,
+    ),
+    "staffGrants": (
+        """{ staffGrants(from: "2026-01-01T00:00:00Z", until: "2027-01-01T00:00:00Z") {
+        rows { times } } }""",
+        {},
+        {"admin"},
+    ),
     "createCard": (
         'mutation { createCard(member: {card: "1"}) { __typename } }',
         {},
