@@ -55,7 +55,7 @@ def fairness_command(
                 err.print(Text(f"{path}: {refusal}" if path else str(refusal), style="red"))
                 raise typer.Exit(2) from None
             codes = {c.id: c.code for c in rulebook.currencies.values()}
-            return report, await grants(terms.id, begin, end), codes
+            return report, await grants(None, begin, end), codes
 
     report, by_hand, codes = run(go())
     out.print(rules_table(report))
@@ -95,7 +95,7 @@ def grants_table(found: Grants, codes: dict[int, str]) -> Table:
     scores = {(x.caller, x.currency): x.score for x in found.outliers}
     table = Table(
         "caller", "reason", "currency", "times", "given", "taken", "median", "score",
-        title="given and taken by hand",
+        title="given and taken by hand, in whosever name",
     )  # fmt: skip
     for row in found.rows:
         score = scores.get((row.caller, row.currency))
