@@ -83,6 +83,8 @@ class Authenticator:
             raise TokenError(BAD_TOKEN)
         if token.startswith(PREFIX):
             return await self._of_key(token)
+        if token in self._seen:
+            return self._of_own(token)
         try:
             said = peeked(token)
         except ValueError:

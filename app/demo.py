@@ -1,6 +1,7 @@
-"""The demo coalition: a few members with a small past, made through the engine's own door.
+"""The demo coalition: who lives in it, and what to open and which tokens to use.
 
-Deterministic but for the clock: a second start finds it there and adds nothing.
+Made once, by living two years through the engine's own doors (`app.sandbox`): a second start finds
+it there and adds nothing.
 """
 
 from __future__ import annotations
@@ -9,26 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app import tokens
+from app.living import Coalition
+from app.population import NAMED, population
 from app.runtime import Runtime
-from core.errors import Refusal
+from app.sandbox import SEED
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.posting import Engine
-from core.purchases import LineInput, PurchaseInput, check_purchase
 
-DATABASE = "laurels_demo"
 _DAY = timedelta(hours=12)
 
-_PEOPLE = (
-    ("Ada Karaca", "ada@example.com", "9012"),
-    ("Ben Okafor", "ben@example.com", "9013"),
-    ("Chiara Conti", "chiara@example.com", "9014"),
-)
-#: (partner, money, lines of product type and amount): one receipt of each kind.
-RECEIPTS = (
-    ("grocer", (("PRODUCE", "34.20"), ("MEAT", "22.80"), ("GROCERY", "61.35"))),
-    ("cafe", (("coffee", "4.50"), ("cake", "3.80"))),
-    ("outfitter", (("jacket", "129.00"), ("socks", "12.90"))),
-)
+#: What `make demo` shows: so many people, and how long they have lived.
+PEOPLE, DAYS = 1_500, 731
+#: As long has lived what is made for tests: long enough that all three have bought everywhere.
+_SMALL = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +34,9 @@ class Person:
 
 
 async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
-    """Seed the coalition if it is new; returns the lines that say what to open and how."""
+    """Returns the lines that say what to open and how."""
     now = datetime.now(UTC)
-    people = await seed(runtime.engine, now)
+    people = await known(runtime.engine, now)
 
     def token(role: str, subject: str) -> str:
         return tokens.issue(secret, role, subject, _DAY, now)
@@ -62,8 +56,8 @@ async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
     ]
 
 
-async def seed(engine: Engine, now: datetime) -> list[Person]:
-    """Enrol the members and record their past, if they are new; returns them in one order."""
+async def known(engine: Engine, now: datetime) -> list[Person]:
+    """The members whom the tour names, enrolled if they aren't; in one order."""
     people = [
         Enrolment(
             [
@@ -72,28 +66,18 @@ async def seed(engine: Engine, now: datetime) -> list[Person]:
             ],
             name,
         )
-        for name, email, card in _PEOPLE
+        for name, email, card in NAMED
     ]
     enrolled = await enrol(engine.ids, people, now)
-    if any(new for _, new in enrolled):
-        items = [
-            check_purchase(
-                engine.rulebook.partners[partner],
-                PurchaseInput(
-                    f"demo-{card}-{partner}-{n}",
-                    MemberRef.make(IdentifierKind.CARD, card),
-                    now - timedelta(days=5 * (12 - n) + place, hours=place),
-                    sorted(engine.rulebook.partners[partner].trades_in)[0],
-                    [LineInput(kind, amount) for kind, amount in lines],
-                ),
-            )
-            for place, (_, _, card) in enumerate(_PEOPLE)
-            for n in range(12 - 3 * place)
-            for partner, lines in RECEIPTS
-            if partner in engine.rulebook.partners
-        ]
-        for outcome in await engine.record_purchases(items, now, historical=True):
-            if isinstance(outcome, Refusal):
-                raise outcome
-    cards = (card for _, _, card in _PEOPLE)
+    cards = (card for _, _, card in NAMED)
     return [Person(card, holder) for card, (holder, _) in zip(cards, enrolled, strict=True)]
+
+
+async def seed(engine: Engine, now: datetime) -> list[Person]:
+    """A small coalition at once: the named members and their last two months, without nights."""
+    until = now.date()
+    began = until - timedelta(days=_SMALL)
+    coalition = Coalition(engine, population(len(NAMED), SEED), SEED, began, until)
+    for n in range(_SMALL):
+        await coalition.live(began + timedelta(days=n))
+    return await known(engine, now)

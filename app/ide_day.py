@@ -96,7 +96,7 @@ query WhyNot($partner: String!, $receipt: String!, $rule: String!) {
   }
 }
 """,
-    {"partner": "cafe", "receipt": "demo-9012-cafe-1", "rule": "welcome"},
+    {"partner": "cafe", "receipt": "9012-1", "rule": "welcome"},
 )
 
 ADJUST = Tab(
@@ -151,7 +151,7 @@ mutation ReverseReceipt($input: CancelPurchasesInput!) {
         "input": {
             "partner": "grocer",
             "cancels": [
-                {"purchase": "demo-9012-grocer-3", "occurredAt": timedelta(minutes=-1)},
+                {"purchase": "9012-3", "occurredAt": timedelta(minutes=-1)},
             ],
         }
     },

@@ -164,4 +164,5 @@ def _declared(plugin: Installed) -> Declared:
         plugin.ladders,
         plugin.settings,
         plugin.adapters,
+        plugin.plans,
     )

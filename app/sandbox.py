@@ -1,8 +1,8 @@
 """A sandbox: a database of its own whose clock is moved by hand, night by night, in seconds.
 
-Seeded like the demo; its members then shop, bring things back and redeem a little, by a die that
-is cast from the date: the same dates give the same books. What is a sandbox says so on the
-database itself, and nothing else is ever lived in: a real programme's clock can't be moved.
+Its members shop, bring things back and redeem as people of their habits do: the same people and
+days give the same books. What is a sandbox says so on the database itself, and nothing else is ever
+lived in: a real programme's clock can't be moved.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from app import demo, shopping
 from app.jobs import run_night
+from app.living import Coalition
+from app.population import population
 from app.postgres import database_url
 from app.runtime import DEFAULT_DATABASE, running, server
 from app.settings import Settings
@@ -29,9 +30,16 @@ from core.posting import Engine
 from core.store import months as store
 
 DATABASE = "laurels_sandbox"
+#: The demo coalition's, which is made by living in it.
+DEMO = "laurels_demo"
+#: As many people live in a sandbox, and of this seed, unless others are named.
+PEOPLE, SEED = 3, 7
 _MARK = "A Laurels sandbox, whose clock is moved by hand. It lived from {} to {}."
 _MARKED = re.compile(re.escape(_MARK).replace(r"\{\}", r"(\d{4}-\d\d-\d\d)"))
 _DAY = timedelta(days=1)
+#: Days after which the tables have grown so much that the planner must hear of it; by itself the
+#: server looks once a minute, which is months here.
+_GROWN = frozenset({16, 32, 64, 128, 256, 512})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,13 @@ def year_before(until: date) -> date:
 
 
 async def live(
-    settings: Settings, name: str, begin: date | None, until: date, fresh: bool, told: Told
+    settings: Settings,
+    name: str,
+    begin: date | None,
+    until: date,
+    fresh: bool,
+    told: Told,
+    people: int = PEOPLE,
 ) -> None:
     """Live up to the midnight at which `until` begins, from where the sandbox stands.
 
@@ -80,12 +94,27 @@ async def live(
             raise BadInput(f"'{name}' has lived to {lived} already: go further, or add --fresh")
         start = datetime.combine(lived, time(), UTC)
         async with running(settings, name=name, now=start) as runtime:
-            await _live(runtime.engine, days, until, told)
+            await _live(runtime.engine, days, until, told, people)
+
+
+async def make(settings: Settings, until: date, days: int, told: Told, people: int) -> None:
+    """Have the demo's database live its days, if it hasn't: the last before `until` at first.
+
+    One that was cut off goes on to its own end, and one that came to it is left alone: from there
+    on the real clock has it.
+    """
+    begin = until - timedelta(days=days)
+    async with server(settings) as base, _opened(base, DEMO, begin, until, fresh=False) as life:
+        end = life.began + timedelta(days=days)
+        if life.lived < end:
+            start = datetime.combine(life.lived, time(), UTC)
+            async with running(settings, name=DEMO, now=start) as runtime:
+                await _live(runtime.engine, life, end, told, people)
 
 
 def _in_use(settings: Settings) -> set[str]:
     """Databases that others of our commands take for their own."""
-    known = {DEFAULT_DATABASE, demo.DATABASE}
+    known = {DEFAULT_DATABASE, DEMO}
     if settings.database_url is not None:
         url = db.config(settings.database_url)
         known.add(url["connections"]["default"]["credentials"]["database"])
@@ -95,14 +124,17 @@ def _in_use(settings: Settings) -> set[str]:
 # --- the days -------------------------------------------------------------------------------------
 
 
-async def _live(engine: Engine, days: _Days, until: date, told: Told) -> None:
+async def _live(engine: Engine, days: _Days, until: date, told: Told, people: int) -> None:
     zone = ZoneInfo(engine.rulebook.time_zone)
-    people = await demo.seed(engine, _midnight(days.began, zone))
+    coalition = Coalition(engine, population(people, SEED), SEED, days.began, until)
     day, total = days.lived, (until - days.lived).days
+    await coalition.remember(day)
     after = _midnight(day, zone)
     for n in range(total):
-        await shopping.spend_day(engine, people, day, zone, days.began)
+        await coalition.live(day)
         day += _DAY
+        if n in _GROWN or day == until:
+            await days.weigh()
         midnight = _midnight(day, zone)
         await run_night(engine, midnight)
         await days.lived_to(day)
@@ -151,6 +183,10 @@ class _Days:
         self.lived = lived
         self._connection = connection
         self._name = _quoted(name)
+
+    async def weigh(self) -> None:
+        """Let the planner know how large the tables are."""
+        await self._connection.execute("ANALYZE")
 
     async def lived_to(self, day: date) -> None:
         """Remember it, so that a stopped life goes on where it was; a day lived twice is one."""

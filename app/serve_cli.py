@@ -5,8 +5,15 @@ Knows nothing of what is served.
 
 from __future__ import annotations
 
-from app import demo, serving
-from app.terminal import Database, out
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from app import demo, sandbox, serving
+from app.sandbox import Month
+from app.shown import bars
+from app.terminal import Database, err, out
 from app.terminal import run as _run
 from app.terminal import settings as _settings
 
@@ -20,7 +27,26 @@ def serve(database_name: Database = None) -> None:
     _run(serving.serve(settings, database_name, out))
 
 
-def demo_command() -> None:
-    """Serve the demo coalition: seeds it at first, prints what to open and which tokens to use."""
+def demo_command(
+    people: Annotated[
+        int, typer.Option(min=3, max=20_000, help="How many live in a new one.")
+    ] = demo.PEOPLE,
+) -> None:
+    """Serve the demo coalition; prints what to open and which tokens to use.
+
+    At first its members live two years there, night by night, in a minute or so. The same days
+    give the same books.
+
+    Example: laurels demo --people 100
+    """
     settings = _settings()
-    _run(serving.serve(settings, demo.DATABASE, out, prepare=demo.prepare))
+    with bars(err) as bar:
+        task = bar.add_task("members live two years", total=demo.DAYS, visible=False)
+
+        def told(done: int, total: int, month: Month | None) -> None:
+            del month
+            bar.update(task, completed=done, total=total, visible=True)
+
+        today = datetime.now(UTC).date()
+        _run(sandbox.make(settings, today, demo.DAYS, told, people))
+    _run(serving.serve(settings, sandbox.DEMO, out, prepare=demo.prepare))

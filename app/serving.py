@@ -5,7 +5,6 @@ The database outlives the server by a moment: what was started first stops last.
 
 from __future__ import annotations
 
-import gc
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from starlette.applications import Starlette
 
 from app.asgi import create_app
 from app.feeding import feeding
+from app.garbage import settle
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.messenger import PRINTED, closing, messenger, printed
@@ -110,9 +110,7 @@ async def _serve(
                 send=printed if in_log else None if messages is None else messages.send,
                 unsafe=[PRINTED] if in_log else [],
             )
-            # What the start made lives as long as the process: no need to look at it again.
-            gc.collect()
-            gc.freeze()
+            settle()
             await Server(app, settings.host, settings.port, settings.log_level).serve()
 
 

@@ -25,6 +25,7 @@ _STEPS = {
     "holds": "releasing holds",
     "match": "matching returns",
     "activate": "activating points",
+    "memberships": "renewing memberships",
     "review": "reviewing tiers",
     "expire": "expiring points",
     "notices": "writing notices",
@@ -39,6 +40,8 @@ _DONE = {
     "matched": "returns matched",
     "notices": "notices written",
     "forgotten": "webhooks forgotten",
+    "renewed": "memberships renewed",
+    "asked": "membership fees asked for",
 }
 
 

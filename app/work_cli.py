@@ -57,6 +57,9 @@ def sandbox(
     database_name: Annotated[
         str, typer.Option("--database", help="The sandbox's own database, made if new.")
     ] = sandboxes.DATABASE,
+    people: Annotated[
+        int, typer.Option(min=3, max=20_000, help="How many live there, from the first day on.")
+    ] = sandboxes.PEOPLE,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin again: drop what it was.")] = False,
 ) -> None:
     """Live a year in seconds: the demo coalition shops, and every midnight its night is run.
@@ -68,7 +71,7 @@ def sandbox(
 
       laurels sandbox --until 2027-11-23
 
-      laurels sandbox --from 2026-01-01 --until 2027-03-01 --fresh
+      laurels sandbox --from 2026-01-01 --until 2027-03-01 --fresh --people 200
 
       laurels check --database laurels_sandbox
     """
@@ -82,7 +85,7 @@ def sandbox(
                 lived.append(month)
 
         first = None if begin is None else begin.date()
-        _run(sandboxes.live(_settings(), database_name, first, until.date(), fresh, told))
+        _run(sandboxes.live(_settings(), database_name, first, until.date(), fresh, told, people))
     for table in _month_tables(lived):
         out.print(table)
 

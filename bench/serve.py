@@ -7,7 +7,6 @@ ASGI application that answers the wallet of `bench.wallet` by its one statement.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 import time
@@ -20,6 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.asgi import create_app
+from app.garbage import settle
 from app.loops import new_event_loop
 from app.runtime import running
 from app.settings import Settings
@@ -63,8 +63,7 @@ async def _serve(app: ASGIApp) -> None:
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", access_log=False, ws="none"
         )
-        gc.collect()
-        gc.freeze()
+        settle()
         await uvicorn.Server(config).serve(sockets=[listening])
 
 

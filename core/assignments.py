@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import orjson
 
@@ -32,6 +32,8 @@ from core.tiers import Standing, TierMove
 from laurels.errors import LaurelsError, check_code
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: (ladder, kind, rank, from, until, reason, the assignment that it ends).
+Given: TypeAlias = tuple[int, int, int, datetime, datetime | None, str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +208,21 @@ async def _book(
     standing: Standing,
     floors: list[Floor],
     event: int,
-    row: tuple[int, int, int, datetime, datetime | None, str, int | None],
+    row: Given,
 ) -> list[TierMove]:
+    moves, assigned = fold_floors(batch, standing, floors, event, row)
+    await write(connection, batch)
+    await store.add(connection, assigned)
+    return moves
+
+
+def fold_floors(
+    batch: Batch, standing: Standing, floors: list[Floor], event: int, row: Given
+) -> tuple[list[TierMove], AssignmentRow]:
+    """Book in memory a rank that is given, or the end of one, with the floors that there are then.
+
+    The standing is of a whole past. The row is to be added once the batch is written.
+    """
     ladder, kind, rank, now, until, reason, ends = row
     what = EventKind.ASSIGNMENT_END if kind == END else EventKind.ASSIGNMENT
     posting = Posting(batch, what, event, standing.holder, PROGRAMME, now)
@@ -216,12 +231,7 @@ async def _book(
     micros = None if until is None else (until - _EPOCH) // timedelta(microseconds=1)
     content = orjson.dumps({"v": FORMAT, "t": [kind, ladder, rank, micros, reason, ends]})
     posting.seal(content, review_hash(content), str(event))
-    await write(connection, batch)
     booked_at = posting.cause.booked_at
-    await store.add(
-        connection,
-        AssignmentRow(
-            standing.holder, event, ladder, booked_at, kind, rank, now, until, reason, ends
-        ),
+    return moves, AssignmentRow(
+        standing.holder, event, ladder, booked_at, kind, rank, now, until, reason, ends
     )
-    return moves

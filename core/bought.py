@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from core.entitlement import Given, Item, Remains, changes_of, given_of
+from core.entitlement import Given, Item, Remains, changes_of, given_of, standing
 from core.events import CANCELLING, EARNING, EventKind
 from core.judging import TierMove
 from core.lines import line_of
@@ -130,11 +130,11 @@ class Bought:
             found[purchase].carried.update(carried)
             if kind == EventKind.EDIT:
                 bought = found[purchase]
-                after = given_of(content)
-                bought.correct(changes_of(bought.given, after), content["t"])
-                bought.given, bought.revision = after, content["rev"]
+                lines_now = [line_of(row[2:]) for row in own]
+                earned = bought.revise(lines_now, given_of(content))
+                bought.correct(changes_of(*earned), content["t"])
+                bought.revision = content["rev"]
                 bought.thanked = "th" in content
-                bought.remains = Remains.whole([line_of(row[2:]) for row in own])
                 bought.earning_events.append(event)
             elif kind == EventKind.RETURN or kind in CANCELLING:
                 bought = found[purchase]
@@ -179,6 +179,19 @@ class Bought:
         for currency, change in changes.items():
             kept = self.kept.get(currency, 0) - change - collected.get(currency, 0)
             self.kept[currency] = max(0, kept)
+
+    def revise(
+        self, lines: Sequence[Line], given: tuple[Given, ...]
+    ) -> tuple[tuple[Given, ...], tuple[Given, ...]]:
+        """Take other lines and awards in place of its own; what they earned before, and earn now.
+
+        Of what came back before so much is off still. Raises WrongState, having changed nothing.
+        """
+        before = standing(self.given, self.entitled())
+        after = self.remains.revised(lines)
+        self.stages = [(at, stage.revised(lines)) for at, stage in self.stages]
+        self.remains, self.given, self.judged = after, given, {}
+        return before, standing(given, self.entitled())
 
     def entitled(self) -> tuple[int, ...]:
         """The points of each award that are still earned."""

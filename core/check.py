@@ -152,6 +152,8 @@ async def _replay(connection: Connection, count: Count) -> Found:
         where = f"decision {holder} at {booked_at.isoformat()}"
         if decided.kind in EARNING and _given(decided.content) != _credited(own):
             yield where, "its awards aren't what was credited"
+        if decided.kind in _MAKING and _made(decided.content) != _moved(own, decided.kind):
+            yield where, "what it was made into isn't what was issued, or taken back"
         ledgers = [
             (_ledger(stamps, holder, currency, own, moved, taken), 0, 0)
             for currency in sorted({int(r[2]) for r in (*own, *moved)})
@@ -174,6 +176,22 @@ def _given(content: str) -> list[tuple[int, int, int]] | None:
         return sorted(((c, sum(lines), rule) for rule, c, lines, *_ in given), key=lambda g: g[0])
     except (ValueError, TypeError, LookupError):
         return None
+
+
+#: Redeemed at once, and reversed: a redemption may be made into other points, and back.
+_MAKING = {EventKind.REDEMPTION: Kind.ACCRUAL, EventKind.REVERSAL: Kind.CLAWBACK}
+
+
+def _made(content: str) -> list[tuple[int, int]] | None:
+    """(currency, points) of what a redemption's decision says that it was made into."""
+    try:
+        return sorted((currency, points) for currency, points in orjson.loads(content).get("m", ()))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _moved(rows: list[Row], kind: int) -> list[tuple[int, int]]:
+    return sorted((r[2], r[8]) for r in rows if r[5] == _MAKING[EventKind(kind)])
 
 
 def _credited(rows: list[Row]) -> list[tuple[int, int, int]]:

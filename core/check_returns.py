@@ -144,7 +144,7 @@ def _problems(past: Past, step: Step, before: Bought, after: Bought) -> Iterator
         yield "the purchase had been cancelled"
     if step.kind == EventKind.EDIT:
         yield from _edited(before, content)
-        falls = _falls(before.given, _points(before.given), after.given, _points(after.given))
+        falls = _falls(before.given, before.entitled(), after.given, after.entitled())
         money = sum(line.amount for line in before.remains.lines) - (step.total or 0)
         whole = sum(line.amount for line in after.remains.lines)
     else:
@@ -201,14 +201,8 @@ def _activated(past: Past, step: Step, content: dict[str, Any]) -> Iterator[str]
 
 
 def _edited(before: Bought, content: dict[str, Any]) -> Iterator[str]:
-    if not before.remains.untouched:
-        yield "part of the purchase had come back"
     if content["rev"] != before.revision + 1:
         yield f"it is revision {content['rev']} after {before.revision}"
-
-
-def _points(given: Sequence[Given]) -> list[int]:
-    return [g.points for g in given]
 
 
 def _falls(

@@ -91,7 +91,8 @@ def _unit(
             return check_fulfilment(partner, command.purchase, command.event, command.occurred_at)
         case sdk.RecordReturn():
             lines = [
-                ReturnedLine(x.line, x.quantity or None, x.amount or None) for x in command.lines
+                ReturnedLine(x.line, x.quantity or None, x.amount or None, x.sku)
+                for x in command.lines
             ]
             given = ReturnInput(
                 command.external_id, command.purchase, command.occurred_at, lines,

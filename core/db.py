@@ -20,6 +20,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.migrations.api import migrate as run_migrations
 
 from core.errors import BadInput
+from core.lending import Lender
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -49,6 +50,8 @@ _beside: asyncpg.Pool[asyncpg.Record] | None = None
 SERVING = {"statement_timeout": "30s", "lock_timeout": "10s"}
 #: Connections of what runs beside the requests of a serving process, and may take its time.
 _unhurried: asyncpg.Pool[asyncpg.Record] | None = None
+#: Keeps the connections of all others at hand; there from the first that is asked for.
+_lender: Lender | None = None
 _patient: ContextVar[bool] = ContextVar("patient", default=False)
 
 
@@ -139,7 +142,7 @@ async def connected(
 
     `waits` end what takes too long, such as `SERVING`: not what runs `patiently`.
     """
-    global _beside, _unhurried
+    global _beside, _unhurried, _lender
     settings = config(url, pool=pool)
     known = settings["connections"]["default"]["credentials"]
     options = {k: v for k, v in known.items() if k not in ("minsize", "maxsize")}
@@ -153,7 +156,10 @@ async def connected(
             _unhurried = patient if waits else None
             yield
     finally:
+        lender, _lender = _lender, None
         _beside = _unhurried = None
+        if lender is not None:
+            await lender.close()
         await Tortoise.close_connections()
 
 
@@ -167,31 +173,37 @@ def patiently() -> Iterator[None]:
         _patient.reset(before)
 
 
-async def _pool() -> asyncpg.Pool[asyncpg.Record]:
-    if _unhurried is not None and _patient.get():
-        return _unhurried
+async def _lent() -> Lender:
+    """Who lends the pool's connections, which the ORM has made when somebody first asks."""
+    global _lender
     client = Tortoise.get_connection("default")
     assert isinstance(client, AsyncpgDBClient)
     if client._pool is None:
         await client.create_connection(with_db=True)
-    pool: asyncpg.Pool[asyncpg.Record] | None = client._pool
-    assert pool is not None
-    return pool
+    assert client._pool is not None
+    if _lender is None:
+        _lender = Lender(client._pool)
+    return _lender
 
 
 @asynccontextmanager
 async def reading() -> AsyncIterator[Connection]:
     """A connection for reads, each statement on its own. Raises BusyError if none comes free."""
-    pool = await _pool()
-    waits = None if _unhurried is None or _patient.get() else LONGEST_WAIT
+    if _unhurried is not None and _patient.get():
+        async with _unhurried.acquire() as connection:
+            yield connection
+        return
+    lender = _lender or await _lent()
     try:
-        connection = await pool.acquire(timeout=waits)
+        lent = await lender.take(None if _unhurried is None else LONGEST_WAIT)
     except TimeoutError:
         raise BusyError("no connection to the database came free") from None
+    whole = False
     try:
-        yield connection
+        yield lent
+        whole = True
     finally:
-        await pool.release(connection)
+        await lender.give(lent, whole=whole)
 
 
 @asynccontextmanager

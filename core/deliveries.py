@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
+from core.members import MemberRef
 from core.posting import Engine
 from core.rulebook import PartnerTerms
 from core.store import inbound as store
 from core.store.inbound import Inbound, State
 from laurels.adapters import Command, Delivery, Message, Received, place
+from laurels.durations import Duration
 from laurels.errors import storable
 
-#: What waits is given up after so long.
-PATIENCE = timedelta(days=7)
+#: What waits is given up after so long, unless its adapter is more patient: a year at most.
+PATIENCE, MOST_PATIENCE = timedelta(days=7), timedelta(days=366)
 _MINUTE, LONGEST = timedelta(minutes=1), timedelta(hours=1)
+#: After so many attempts, some days, once a day will do: what it waits for wakes it.
+_EAGER, _DAY = 100, timedelta(days=1)
 #: An adapter and a subject of its deliveries.
 Subject: TypeAlias = tuple[str, str]
 
@@ -42,11 +46,11 @@ class Job:
     next_at: datetime | None = None
     said: list[dict[str, Any]] = field(default_factory=list)
     whole: bool = False
-    enrolled: bool = False
     booked: bool = False
     name: str = ""
     subject: str = ""
     version: int | None = None
+    awaits: MemberRef | None = None
 
     @property
     def open(self) -> bool:
@@ -81,7 +85,9 @@ class Job:
     def say(self, command: Command, what: str, **more: object) -> None:
         self.said.append({"command": type(command).__name__, "what": what, **more})
 
-    def wait(self, problem: str, until: datetime) -> None:
+    def wait(self, problem: str, until: datetime, member: MemberRef | None = None) -> None:
+        """It waits, perhaps for a `member`, whose enrolment wakes it."""
+        self.awaits = member
         self.state, self.problem, self.next_at = State.WAITING, problem, until
 
     def refuse(self, problem: str) -> None:
@@ -101,14 +107,19 @@ class Job:
         """It is tried once more in this batch, from what it waits at."""
         self.state, self.problem, self.booked = State.RECEIVED, "", False
 
-    def finished(self, now: datetime) -> store.Finished:
+    def finished(self, now: datetime, time_zone: str = "UTC") -> store.Finished:
         """As it is stored; who has waited for too long is given up."""
-        if self.state is State.WAITING and self.row.asked_at + PATIENCE <= now:
-            self.refuse(f"given up after {PATIENCE.days} days: {self.problem}")
+        since, until = self.row.asked_at, self.row.asked_at + PATIENCE
+        if isinstance(self.received, Delivery):
+            asked = Duration.parse(self.received.patience).after(since, time_zone)
+            until = min(asked, since + MOST_PATIENCE)
+        if self.state is State.WAITING and until <= now:
+            self.refuse(f"given up after {(until - since).days} days: {self.problem}")
         waits = self.state is State.WAITING
         return store.Finished(
             self.row.id, self.name, self.subject, self.version, self.state, self.problem,
             self.next_at if waits else None, None if waits else now, self.said, self.whole,
+            self.awaits.key if waits and self.awaits is not None else None,
         )  # fmt: skip
 
 
@@ -168,5 +179,7 @@ class Run:
         self.standing[job.key] = store.Standing(numbered, bare, last, finished)
 
     def later(self, job: Job) -> datetime:
-        """Ever later, up to an hour."""
+        """Ever later, up to an hour; after some days, up to a day."""
+        if job.row.attempts > _EAGER:
+            return self.now + _DAY
         return self.now + min(_MINUTE * (1 << min(job.row.attempts, 10)), LONGEST)

@@ -17,7 +17,6 @@ from core.commands import WHOLE, Booking, checked, is_edit, revised, told_of
 from core.deliveries import LONGEST, Job, Run, Subject, in_order, named
 from core.errors import IdempotencyConflict, PartnerRuleFailed, Refusal, UnknownReference
 from core.events import EventKind
-from core.members import Enrolment
 from core.posting import Engine
 from core.purchases import Incoming
 from core.returns import Unit
@@ -39,7 +38,7 @@ async def do(engine: Engine, number: int, rows: Sequence[Inbound], now: datetime
     if partner is None:
         for job in jobs:
             job.wait("its partner is no longer installed", now + LONGEST)
-        await store.finish([job.finished(now) for job in jobs])
+        await store.finish(number, [job.finished(now) for job in jobs], now)
         return jobs
     run = Run(engine, partner, now)
     for job in jobs:
@@ -47,7 +46,7 @@ async def do(engine: Engine, number: int, rows: Sequence[Inbound], now: datetime
         await asyncio.sleep(0)  # a partner's code ran: let others have their turn
     await _refuse_twins(run, jobs)
     moved = await _in_order(run, [job for job in jobs if job.open])
-    await store.finish([job.finished(now) for job in jobs])
+    await store.finish(number, [job.finished(now, partner.time_zone) for job in jobs], now)
     if moved:
         await store.wake(number, sorted(moved), [job.row.id for job in jobs], now)
     return jobs
@@ -226,12 +225,12 @@ def _conclude(run: Run, job: Job, command: Command, booking: Booking, outcome: O
     if not isinstance(outcome, Refusal):
         job.whole |= whole
         job.booked |= not outcome.known
-        job.enrolled |= isinstance(booking, Enrolment) and not outcome.known
         job.say(command, "known" if outcome.known else "booked", **outcome.told(booking))
     elif isinstance(booking, Incoming) and _unknown(outcome, "member"):
-        job.wait(NOBODY, run.later(job))
+        job.wait(NOBODY, run.later(job), booking.member)
     elif (
         _unknown(outcome, "activity")
+        or _unknown(outcome, "sku")
         or isinstance(outcome, PartnerRuleFailed)
         or (is_edit(booking) and _overtaken(outcome))
     ):

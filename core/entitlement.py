@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from core.errors import NotAllowed
+from core.errors import NotAllowed, WrongState
 from laurels.purchase import Line
 from laurels.rounding import spread
 
@@ -42,6 +42,11 @@ def changes_of(before: Sequence[Given], after: Sequence[Given]) -> dict[int, int
         for g in given:
             changes[g.currency] = changes.get(g.currency, 0) + sign * g.points
     return {currency: change for currency, change in changes.items() if change}
+
+
+def standing(given: Sequence[Given], points: Sequence[int]) -> tuple[Given, ...]:
+    """The awards with what of each is still earned, on no line in particular."""
+    return tuple(g._replace(lines=(n,)) for g, n in zip(given, points, strict=True))
 
 
 class Item(NamedTuple):
@@ -122,6 +127,30 @@ class Remains:
             )
         return after
 
+    def revised(self, lines: Sequence[Line]) -> Remains:
+        """What remains where these lines take the place of those that were sold.
+
+        So much of a line as came back has come back of it still. Raises WrongState where that can't
+        be told: money of the whole came back, or all of it; or a line of which something did is
+        another thing, at another price, or less than came back.
+        """
+        if self.untouched:
+            return Remains.whole(lines)
+        if self.amount or self.nothing:
+            raise WrongState("it came back as a whole; it can't be edited any more", "purchase")
+        gone = [Fraction(0)] * len(lines)
+        for n, (old, part) in enumerate(zip(self.lines, self.gone, strict=True)):
+            if not part:
+                continue
+            size = _resized(old, lines[n]) if n < len(lines) else None
+            if size is None or part / size > 1:
+                raise WrongState(
+                    f"of line {n + 1} part came back; it stays what it was, and as many at least",
+                    "purchase",
+                )
+            gone[n] = part / size
+        return Remains(tuple(lines), tuple(gone))
+
     def emptied(self) -> Remains:
         """What remains when everything came back."""
         return Remains(self.lines, (Fraction(1),) * len(self.lines), 0)
@@ -158,6 +187,17 @@ class Remains:
         return tuple(
             _left(line, part, amount) for (line, part), amount in zip(kept, amounts, strict=True)
         )
+
+
+def _resized(old: Line, new: Line) -> Fraction | None:
+    """How many times as much of a thing a line holds; None where it is another, or its price is."""
+    if (old.product_type, old.sku, old.kind) != (new.product_type, new.sku, new.kind):
+        return None
+    if not old.quantity or not new.quantity:
+        return Fraction(1) if old == new else None
+    if old.amount * new.quantity != new.amount * old.quantity:
+        return None
+    return Fraction(new.quantity, old.quantity)
 
 
 def _left(line: Line, part: Fraction, amount: int) -> Line:

@@ -28,6 +28,9 @@ class EventKind(IntEnum):
     ACTIVITY = 18
     OCCASION = 19
     WITHDRAWAL = 20
+    MEMBERSHIP = 21
+    MEMBERSHIP_DUE = 22
+    PERK = 23
 
 
 #: What rules judge: all of them earn.

@@ -14,17 +14,18 @@ from typing import Any
 from core.activities import hash_of
 from core.containment import Containment
 from core.decisions import content_of, packed
-from core.entries import AHEAD, Cause, Lot
+from core.entries import AHEAD, Cause, Lot, Transfer
 from core.errors import (
     IdempotencyConflict,
     NotAllowed,
     PartnerRuleFailed,
-    Refusal,
 )
 from core.events import EventKind
 from core.following import follow
 from core.ledger import Ledger
 from core.noted import AttributeRow, noted_at, values_of
+from core.outcomes import Outcome as Outcome  # the names that many need
+from core.outcomes import Recorded as Recorded
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook
@@ -32,7 +33,7 @@ from core.sealing import seal
 from core.shadowing import Shadows, beside
 from core.store import writes as rows
 from core.tally import Tally, carried_by
-from core.tiers import Standing, TierMove
+from core.tiers import Standing
 from laurels.declarations import MAX_POINTS
 from laurels.evaluation import Evaluation
 from laurels.policies import Renewal
@@ -41,21 +42,6 @@ from laurels.purchase import Facts, Purchase
 _TICK = timedelta(microseconds=1)
 #: Far beyond any programme, and far within 64 bits.
 MOST_HELD = 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A purchase that stands in the books; `replayed` where it stood there before."""
-
-    event: int
-    holder: int
-    booked_at: datetime
-    replayed: bool = False
-    evaluation: Evaluation | None = None
-    moves: tuple[TierMove, ...] = ()
-
-
-Outcome = Recorded | Refusal
 
 
 @dataclass(slots=True)
@@ -194,7 +180,9 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
     batch.events[partner.id, purchase.external_id] = (event, holder, digest, cause.booked_at)
     if bought and partner.shadow is not None and batch.shadows is not None:
         _shadow(batch, partner, purchase, aside, evaluation, (event, holder, cause.booked_at))
-    return Recorded(event, holder, cause.booked_at, False, evaluation, moves)
+    return Recorded(
+        event, holder, cause.booked_at, False, evaluation, moves, posting.moved(), facts
+    )
 
 
 def _facts(
@@ -363,6 +351,14 @@ class Posting:
     def ledgers(self) -> list[Ledger]:
         """Those asked for so far, by currency."""
         return [self.batch.ledger(self.holder, c) for c in sorted(self._began)]
+
+    def moved(self) -> tuple[Transfer, ...]:
+        """The transfers so far, in their order: by currency."""
+        return tuple(
+            transfer
+            for currency, (begins, _) in sorted(self._began.items())
+            for transfer in self.batch.ledgers[self.holder, currency].transfers[begins:]
+        )
 
     def seal(
         self,

@@ -15,7 +15,7 @@ import structlog
 
 from core.db import PASSING
 from core.deliveries import PATIENCE, named
-from core.delivering import NOBODY, do
+from core.delivering import do
 from core.errors import BadInput
 from core.posting import Engine
 from core.purchases import check_text
@@ -26,7 +26,6 @@ __all__ = ["KEPT", "PATIENCE", "forget", "keep", "named", "replay", "work"]
 
 #: A body is dropped so long after it is done.
 KEPT = timedelta(days=30)
-_RECENT = timedelta(hours=1)
 #: Batches of a partner in a row; then others have their turn.
 _BATCHES = 10
 #: Seconds between the attempts of a request while another process does its partner's.
@@ -107,9 +106,6 @@ async def _batches(engine: Engine, number: int, now: datetime) -> _Turn:
                 return _Turn(done)
             jobs = await do(engine, number, rows, now)
             done += sum(job.state is not State.WAITING for job in jobs)
-            if any(job.enrolled for job in jobs):
-                # Whoever bought a moment ago may be known by now.
-                await store.hurry(number, NOBODY, now - _RECENT, now)
     finally:
         await engine.tell_faults(now)
     return _Turn(done, more=True)

@@ -27,6 +27,7 @@ from core.inbound import forget
 from core.notices import announce
 from core.posting import Engine, write
 from core.redemptions import time_out
+from core.renewals import renew_due
 from core.returning import match_waiting
 from core.reviews import PROGRAMME, review_tiers
 from core.store import nightly as store
@@ -45,8 +46,9 @@ _AT_ONCE = 2
 class Night:
     """What a run booked: holds let go, points, ranks, returns that were matched, notices.
 
-    `forgotten` are webhooks whose bodies were dropped, for their time is over; `erased` the points
-    of members who were erased that came free since.
+    `forgotten` are webhooks whose bodies were dropped, for their time is over. Memberships were
+    `renewed` by points, or their fee was `asked` for; `erased` are the points of members who were
+    erased that came free since.
     """
 
     released: int = 0
@@ -57,6 +59,8 @@ class Night:
     matched: int = 0
     notices: int = 0
     forgotten: int = 0
+    renewed: int = 0
+    asked: int = 0
     erased: int = 0
 
     def __bool__(self) -> bool:
@@ -78,6 +82,8 @@ async def run(
     progress("holds", 0, 0)
     released = await time_out(engine, now)  # what comes back may pay what is owed
     first = await _age(engine, now, "activate", progress)
+    progress("memberships", 0, 0)
+    renewed, asked = await renew_due(engine, now)  # before what lapses is reviewed
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
     second = await _age(engine, now, "expire", progress)
@@ -97,6 +103,8 @@ async def run(
         matched,
         notices,
         forgotten,
+        renewed,
+        asked,
         erased,
     )
 

@@ -17,9 +17,9 @@ from core import vouchers
 from core.db import Connection, transaction
 from core.eligibility import needed_rank
 from core.entries import Account, Kind
-from core.errors import BadInput, NotEligible, UnknownReference, WrongState
+from core.errors import BadInput, NotAllowed, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
-from core.folding import Batch, Posting
+from core.folding import MOST_HELD, Batch, Posting
 from core.posting import Engine, write
 from core.purchases import check_text, find_partner
 from core.redeemed import Redemption, Status, as_row
@@ -68,7 +68,10 @@ class RedeemRequest:
 
 
 class Taken(NamedTuple):
-    """What is to be taken, and for what: pieces of a reward, or money off by a redeem rule."""
+    """What is to be taken, and for what: pieces of a reward, or money off by a redeem rule.
+
+    `made` are the points that are issued for it, by currency.
+    """
 
     reward: int | None
     rule: str | None
@@ -81,6 +84,7 @@ class Taken(NamedTuple):
     order: str | None
     stocked: bool = False
     pooled: bool = False
+    made: tuple[tuple[CurrencyTerms, int], ...] = ()
 
 
 class _OutOfStock(NotEligible):
@@ -142,7 +146,7 @@ async def _redeem(
         batch = await opened(connection, engine, request.holder, now)
         _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
-        taken = _taken(reward, currency, request)
+        taken = _taken(partner, reward, currency, request)
         done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
         done = await write_down(connection, batch, done, event, reward.reward.title)
         if note is not None:
@@ -156,13 +160,32 @@ def check_order(order: str | None) -> None:
         check_text(order, "order", 200, least=1)
 
 
-def _taken(reward: RewardTerms, currency: CurrencyTerms, request: RedeemRequest) -> Taken:
+def _taken(
+    partner: PartnerTerms, reward: RewardTerms, currency: CurrencyTerms, request: RedeemRequest
+) -> Taken:
     terms, n = reward.reward, request.quantity
     return Taken(
         reward.id, None, currency.id, n, n * terms.prices[currency.code], _times(n, terms.worth),
         _times(n, terms.cash), terms.reversible, request.order, terms.stock is not None,
-        terms.codes is CodeSource.POOL,
+        terms.codes is CodeSource.POOL, _made(partner, reward, request),
     )  # fmt: skip
+
+
+def _made(
+    partner: PartnerTerms, reward: RewardTerms, request: RedeemRequest
+) -> tuple[tuple[CurrencyTerms, int], ...]:
+    """What is issued for it. Raises BadInput, or NotAllowed where the partner may not.
+
+    At once alone: points that a hold or a cancelled order takes back may be spent by then.
+    """
+    made = reward.reward.made
+    for field, asked in (("hold", request.hold), ("order", request.order)):
+        if made and asked is not None:
+            raise BadInput("what is made into other points is made at once, on no order", field)
+    for code in made:
+        if code not in partner.issues:
+            raise NotAllowed(f"partner '{partner.code}' may not issue {code}", "reward")
+    return tuple((partner.issues[code], request.quantity * n) for code, n in sorted(made.items()))
 
 
 def _times(quantity: int, money: str | None) -> Money | None:
@@ -282,10 +305,20 @@ def debit(
         Status.COMPLETED if hold is None else Status.HELD, taken.stocked, taken.pooled, seq,
         taken.order, taken.reversible, now, until, now if hold is None else None,
     )  # fmt: skip
-    seal(posting, done.id, done.facts)
+    seal(posting, done.id, done.facts, _issue(posting, taken, now))
     batch.relations.setdefault((holder, partner.id), 0)
     batch.dealt.add((holder, partner.id))
     return done
+
+
+def _issue(posting: Posting, taken: Taken, now: datetime) -> list[tuple[int, int]]:
+    """Credit what is made of the points taken: (currency, points). Raises NotEligible."""
+    for terms, points in taken.made:
+        ledger = posting.ledger(terms.id)
+        if ledger.active + ledger.reserved + ledger.pending + points > MOST_HELD:
+            raise NotEligible(f"a ledger can't hold {points} more {terms.code}", "reward")
+        ledger.credit(posting.cause, points, None, terms.terms, now)
+    return [(terms.id, points) for terms, points in taken.made]
 
 
 async def write_down(

@@ -16,7 +16,7 @@ import orjson
 from core.activities import order_of_activity
 from core.bought import Bought
 from core.entitlement import Item
-from core.errors import BadInput
+from core.errors import BadInput, UnknownReference
 from core.events import EventKind
 from core.lines import heard, said_of
 from core.purchases import LineInput, check_text, parse_lines, parse_quantity
@@ -28,11 +28,15 @@ from laurels.purchase import Line
 
 @dataclass(frozen=True, slots=True)
 class ReturnedLine:
-    """Part of a receipt's line that comes back: `line` counts from 1; a quantity or an amount."""
+    """Part of a receipt's line that comes back: `line` counts from 1; a quantity or an amount.
+
+    Where it is 0 the line is the only one of this `sku`.
+    """
 
     line: int
     quantity: str | None = None
     amount: str | None = None
+    sku: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,10 @@ def check_return(partner: PartnerTerms, given: ReturnInput) -> Unit:
 
 
 def _returned_line(given: ReturnedLine) -> list[object]:
-    if not 1 <= given.line <= 10_000:
+    line: int | str = given.line
+    if given.sku and not given.line:
+        line = check_text(given.sku, "sku", 100)
+    elif not 1 <= given.line <= 10_000:
         raise BadInput("lines are counted from 1", "line")
     if (given.quantity is None) == (given.amount is None):
         raise BadInput("a quantity or an amount of the line comes back", "quantity")
@@ -111,8 +118,8 @@ def _returned_line(given: ReturnedLine) -> list[object]:
         quantity = parse_quantity(given.quantity)
         if not quantity:
             raise BadInput("nothing comes back", "quantity")
-        return [given.line, quantity, ""]
-    return [given.line, 0, check_text(given.amount or "", "amount", 40, least=1)]
+        return [line, quantity, ""]
+    return [line, 0, check_text(given.amount or "", "amount", 40, least=1)]
 
 
 def check_cancel(partner: PartnerTerms, purchase: str, occurred_at: datetime) -> Unit:
@@ -195,10 +202,23 @@ def read(unit: Unit, bought: Bought) -> tuple[list[Item], int, tuple[Line, ...],
 def _item(n: int, given: Sequence[Any], bought: Bought) -> Item:
     number, quantity, amount = given
     count = len(bought.remains.lines)
+    if isinstance(number, str):
+        number = _by_sku(n, number, bought)
     if number > count:
         raise BadInput(f"the receipt has {count} lines", "lines", n, "line")
     minor = _minor(amount, bought.money, "lines", n, "amount") if amount else 0
     return Item(number - 1, quantity, minor)
+
+
+def _by_sku(n: int, sku: str, bought: Bought) -> int:
+    """The number of the only line of this sku. Raises BadInput; UnknownReference: there is none."""
+    found = [place for place, line in enumerate(bought.remains.lines, 1) if line.sku == sku]
+    if not found:
+        # An edit may bring it still.
+        raise UnknownReference(f"no line of it is '{sku[:64]}'", "lines", n, "sku")
+    if len(found) > 1:
+        raise BadInput(f"{len(found)} lines of it are '{sku[:64]}'", "lines", n, "sku")
+    return found[0]
 
 
 def _minor(text: str, money: str, *path: str | int) -> int:

@@ -23,6 +23,7 @@ from core.settling import (
     find,
     first_outcome,
     fold,
+    made_lots,
     settled_already,
     taken_lots,
 )
@@ -72,9 +73,10 @@ async def reverse_redemption(engine: Engine, request: ReverseRequest, now: datet
         if not request.by_admin:
             _check_terms(engine, found, now)
         taken = await taken_lots(connection, batch, [found])
+        made = await made_lots(connection, batch, found)
         done = fold(
             batch, found, taken, Status.REVERSED, event, now, request.reason,
-            write_off=request.write_off,
+            write_off=request.write_off, made=made,
         )  # fmt: skip
         await write(connection, batch)
         return done

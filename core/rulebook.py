@@ -26,6 +26,7 @@ from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
 from laurels.lasting import asks_balances, carried_within, carries, ceilings_of, trigger_of
+from laurels.memberships import MembershipPlan
 from laurels.plan import Plan
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
@@ -257,6 +258,7 @@ class PartnerTerms:
     settings: tuple[Setting, ...] = ()
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     shadow: ShadowTerms | None = None
+    plans: Mapping[str, MembershipPlan] = field(default_factory=dict)
     pseudonyms: Pseudonyms = field(repr=False, compare=False, default_factory=_fleeting)
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)
@@ -355,10 +357,12 @@ class Rulebook:
     adjustments: AdjustmentSettings = field(default_factory=AdjustmentSettings)
     reaches: tuple[Reach, ...] = field(init=False, default=())
     _by_partner: dict[int, tuple[LadderTerms, ...]] = field(init=False, default_factory=dict)
+    _partners: dict[int, PartnerTerms] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reaches", tuple(x.reach for x in self.ladders.values()))
         for partner in self.partners.values():
+            self._partners[partner.id] = partner
             self._by_partner[partner.id] = tuple(
                 ladder for ladder in self.ladders.values() if ladder.owner in (None, partner.id)
             )
@@ -374,4 +378,4 @@ class Rulebook:
 
     def partner_by_id(self, partner_id: int) -> PartnerTerms | None:
         """The partner of this id, if it is installed."""
-        return next((p for p in self.partners.values() if p.id == partner_id), None)
+        return self._partners.get(partner_id)

@@ -23,7 +23,8 @@ from core.rulebook import Rulebook
 from core.store import posting as rows
 from core.store import redemptions as store
 from core.store.ids import Ids
-from core.store.lots import open_lots
+from core.store.lots import earned_lots, open_lots
+from laurels.policies import Returns
 
 
 def digest(*parts: object) -> bytes:
@@ -128,8 +129,12 @@ def fold(
     reason: str | None = None,
     *,
     write_off: bool = False,
+    made: Sequence[tuple[int, Lot]] = (),
 ) -> Redemption:
     """Book in memory what became of a redemption, as a posting of its own.
+
+    `made` are the lots, by currency, that it was made into: a reversal takes them, too. Raises
+    WrongState where some of that is spent.
 
     A confirmation redeems what was held; every other end gives points back to their lots, and the
     stock to its shelf unless it is written off. A hold ends when its time runs out, however late
@@ -148,9 +153,10 @@ def fold(
     elif status is Status.REVERSED:
         ledger.give_back(posting.cause, Kind.REVERSAL, Account.REDEEMED, back)
         facts += [reason or "", int(write_off)]
+        _unmake(posting, made)
     else:
         ledger.give_back(posting.cause, Kind.RELEASE, Account.RESERVED, back)
-    seal(posting, found.id, facts)
+    seal(posting, found.id, facts, [(currency, lot.amount) for currency, lot in made])
     batch.writes.settled.append(
         Settled(
             found.holder, found.id, event, status, at, reason, write_off,
@@ -162,7 +168,42 @@ def fold(
     return replace(found, status=status, settled_at=at)
 
 
-def seal(posting: Posting, redemption: int, facts: Sequence[int | str]) -> None:
-    """Seal a posting on a redemption: its event is named by the redemption's id."""
-    content = orjson.dumps({"v": FORMAT, "r": [redemption, *facts]})
+def _unmake(posting: Posting, made: Sequence[tuple[int, Lot]]) -> None:
+    for currency, lot in made:
+        ledger = posting.ledger(currency)
+        if lot.remaining != lot.amount:
+            gone = lot.amount - lot.remaining
+            raise WrongState(
+                f"it was made into {lot.amount} points, of which {gone} are spent or gone",
+                "redemption",
+            )
+        ledger.claw_back(posting.cause, [lot], lot.amount, Returns.WITHIN_BALANCE)
+
+
+async def made_lots(
+    connection: Connection, batch: Batch, found: Redemption
+) -> list[tuple[int, Lot]]:
+    """The lots, by currency, that a redemption was made into; placed in a batch."""
+    event = await store.event_of(connection, (found.holder, found.currency, found.seq))
+    placed = await earned_lots(connection, [(found.holder, event)])
+    batch.place(placed)
+    made = []
+    for (holder, currency), lot in placed:
+        [own] = [x for x in batch.ledger(holder, currency).lots if x.seq == lot.seq]
+        made.append((currency, own))
+    return sorted(made, key=lambda each: each[0])
+
+
+def seal(
+    posting: Posting,
+    redemption: int,
+    facts: Sequence[int | str],
+    made: Sequence[tuple[int, int]] = (),
+) -> None:
+    """Seal a posting on a redemption: its event is named by the redemption's id.
+
+    `made` are the points, by currency, that it was made into, or that were taken back of that.
+    """
+    told = {"v": FORMAT, "r": [redemption, *facts]}
+    content = orjson.dumps({**told, "m": made} if made else told)
     posting.seal(content, digest(posting.kind, redemption, *facts), str(redemption))

@@ -5,9 +5,10 @@ Reads only. The arithmetic is `core.tiers`; this joins it with the rows and tell
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from core.db import reading
 from core.judging import Floor, floor_at, next_change
@@ -21,33 +22,6 @@ from laurels.durations import start_of
 
 
 @dataclass(frozen=True, slots=True)
-class TierStatus:
-    """A member on a ladder. `value` is the measure; the ranks are places in the ladder's tiers.
-
-    `since` is when the rank began (None: it is the foot, and never was another), `until` when it is
-    lost if nothing more comes. `missing_to_next` is what the next tier still asks for, now.
-    `keep_until` is the review that finds the rank no longer carried if nothing more comes before,
-    and `keep_missing` what would prevent it; where there is grace, `until` is later. `projected_at`
-    is the end of the period, of the hold, or the review that threatens; `projected_rank` what the
-    judgment there comes to if nothing more comes. `floor` is the rank given that is in force. What
-    isn't there is None: at the top, and where nothing threatens the rank.
-    """
-
-    ladder: LadderTerms
-    rank: int
-    since: datetime | None
-    until: datetime | None
-    value: int
-    next_rank: int | None
-    missing_to_next: int | None
-    keep_until: datetime | None
-    keep_missing: int | None
-    projected_rank: int
-    projected_at: datetime | None
-    floor: Floor | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Outlook:
     """What becomes of a rank if nothing more comes; as in `TierStatus`."""
 
@@ -58,16 +32,77 @@ class _Outlook:
     projected_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class TierStatus:
+    """A member on a ladder. `value` is the measure; the ranks are places in the ladder's tiers.
+
+    `floor` is the rank given that is in force. What isn't there is None: at the top, and where
+    nothing threatens the rank. What takes a search through time is reckoned of the rows that were
+    read when it is first looked at: most look at the rank and the way up alone.
+    """
+
+    ladder: LadderTerms
+    rank: int
+    value: int
+    floor: Floor | None
+    _began: Callable[[], datetime | None]
+    _comes: Callable[[], _Outlook]
+
+    @cached_property
+    def since(self) -> datetime | None:
+        """When the rank began; None: it is the foot, and never was another."""
+        return self._began()
+
+    @property
+    def next_rank(self) -> int | None:
+        """The next tier."""
+        return self.rank + 1 if self.rank + 1 < len(self.ladder.ladder.tiers) else None
+
+    @property
+    def missing_to_next(self) -> int | None:
+        """What the next tier still asks for, now."""
+        following = self.next_rank
+        return None if following is None else self.ladder.ladder.tiers[following].at - self.value
+
+    @property
+    def until(self) -> datetime | None:
+        """When the rank is lost if nothing more comes, grace included."""
+        return self._ahead.until
+
+    @property
+    def keep_until(self) -> datetime | None:
+        """The review that finds the rank no longer carried if nothing more comes before."""
+        return self._ahead.keep_until
+
+    @property
+    def keep_missing(self) -> int | None:
+        """What would prevent that."""
+        return self._ahead.keep_missing
+
+    @property
+    def projected_rank(self) -> int:
+        """What the judgment at `projected_at` comes to if nothing more comes."""
+        return self._ahead.projected_rank
+
+    @property
+    def projected_at(self) -> datetime | None:
+        """The end of the period, of the hold, or the review that threatens."""
+        return self._ahead.projected_at
+
+    @cached_property
+    def _ahead(self) -> _Outlook:
+        return self._comes()
+
+
 async def standings(
     engine: Engine, holders: Sequence[int], at: datetime
 ) -> dict[int, list[TierStatus]]:
     """Every holder's status on every ladder at `at`, in two statements for all at most."""
     rulebook = engine.rulebook
-    spans = dict.fromkeys(holders, (at, at))
     enrolled: dict[int, datetime] = {}
     changes: Changes = {}
     async with reading() as connection:
-        loaded = await rows.load(connection, spans, [], rulebook.reaches, 0, full=True)
+        loaded = await rows.load_standings(connection, holders, at, rulebook.reaches)
         found = standings_from(rulebook, loaded, enrolled)
         # Of the past only; who has no standing never had another tier.
         if past := sorted({s.holder for s in found.values() if not s.whole and _past(s, at)}):
@@ -85,28 +120,6 @@ async def standings(
     return told
 
 
-def _status(
-    standing: Standing, at: datetime, rank: int, value: int, since: datetime | None, ahead: _Outlook
-) -> TierStatus:
-    ladder = standing.ladder
-    tiers = ladder.ladder.tiers
-    following = rank + 1 if rank + 1 < len(tiers) else None
-    return TierStatus(
-        ladder,
-        rank,
-        since,
-        ahead.until,
-        value,
-        following,
-        None if following is None else tiers[following].at - value,
-        ahead.keep_until,
-        ahead.keep_missing,
-        ahead.projected_rank,
-        ahead.projected_at,
-        floor_at(ladder, standing.floors, at),
-    )
-
-
 #: (when, to which rank) the books last told of a change, by holder and ladder.
 Changes = Mapping[tuple[int, int], tuple[datetime, int]]
 
@@ -115,14 +128,21 @@ def _plain(booked: Standing, at: datetime, changes: Changes) -> TierStatus:
     ladder = booked.ladder
     standing = standing_from_rows(booked.holder, ladder, booked.rows, at, booked.returns)
     rank = standing.rank_at(at)
+    return TierStatus(
+        ladder, rank, standing.value, floor_at(ladder, standing.floors, at),
+        lambda: _since(booked, standing, rank, at, changes),
+        lambda: _plain_outlook(standing, rank, at),
+    )  # fmt: skip
+
+
+def _plain_outlook(standing: Standing, rank: int, at: datetime) -> _Outlook:
     review = lapse(standing, rank, at)
-    ahead = _Outlook(projected_rank=rank)
-    if review is not None:
-        left = standing.measure(review)
-        missing = ladder.ladder.tiers[rank].at - left
-        ahead = _Outlook(review, review, missing, ladder.rank(left), review)
-    since = _since(booked, standing, rank, at, changes)
-    return _status(standing, at, rank, standing.value, since, ahead)
+    if review is None:
+        return _Outlook(projected_rank=rank)
+    ladder = standing.ladder
+    left = standing.measure(review)
+    missing = ladder.ladder.tiers[rank].at - left
+    return _Outlook(review, review, missing, ladder.rank(left), review)
 
 
 def _past(booked: Standing, at: datetime) -> bool:
@@ -150,8 +170,10 @@ def _since(
 def _whole(standing: Standing, at: datetime, changes: Changes) -> TierStatus:
     del changes
     judged = standing.judged(at)
-    ahead = _ahead(standing, at)
-    return _status(standing, at, judged.rank, judged.value, judged.since, ahead)
+    return TierStatus(
+        standing.ladder, judged.rank, judged.value, floor_at(standing.ladder, standing.floors, at),
+        lambda: judged.since, lambda: _ahead(standing, at),
+    )  # fmt: skip
 
 
 def _ahead(standing: Standing, at: datetime) -> _Outlook:

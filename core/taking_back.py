@@ -225,8 +225,7 @@ def _edit(
     event: int,
     digest: bytes,
 ) -> Returned:
-    if not bought.remains.untouched:
-        raise WrongState("part of the purchase came back; it can't be edited any more", "purchase")
+    _check_editable(batch, bought, lines)
     if revision != bought.revision + 1:
         raise WrongState(
             f"the last revision is {bought.revision}; the next is {bought.revision + 1}", "revision"
@@ -240,8 +239,9 @@ def _edit(
     packed(partner, decided)
     check_room(batch, partner, evaluation, bought.holder)
     given = given_of(decided)
-    before, money_before = bought.given, sum(x.amount for x in bought.remains.lines)
-    changes = changes_of(before, given)
+    money_before = sum(x.amount for x in bought.remains.lines)
+    before, earned = bought.revise(lines, given)
+    changes = changes_of(before, earned)
     posting = Posting(batch, request.kind, event, bought.holder, partner.id, request.occurred_at)
     taken = []
     for currency, change in sorted(changes.items()):
@@ -251,7 +251,7 @@ def _edit(
                 [currency, -change, *_charge(posting, bought, currency, -change, entitled)]
             )
         elif more := bought.creditable(currency, change):
-            _credit_more(posting, partner, bought, before, given, currency, more)
+            _credit_more(posting, partner, bought, before, earned, currency, more)
     corrected(batch, bought, bool(evaluation.thanks), request.occurred_at)
     batch.tally.count(
         partner, evaluation, receipt, bought.holder, event, instead_of=bought.earning_events
@@ -259,8 +259,7 @@ def _edit(
     batch.tally.carry_on(partner.id, bought.holder, carried)
     bought.carried.update((x.rule, x) for x in carried)
     bought.correct(changes, taken)
-    bought.given, bought.revision = given, revision
-    bought.remains = Remains.whole(lines)
+    bought.revision = revision
     bought.earning_events.append(event)
     batch.writes.lines.add(event, lines)
     content = orjson.dumps({**decided, "p": bought.event, "rev": revision, "t": taken})
@@ -276,6 +275,22 @@ def _edit(
         (bought.money, money_before - money), False,
     )  # fmt: skip
     return Returned(event, bought.holder, bought.event, posting.cause.booked_at, False, moves)
+
+
+def _check_editable(batch: Batch, bought: Bought, lines: Sequence[Line]) -> None:
+    """Raise WrongState where something came back that other lines would change.
+
+    What caps counted, what is carried over and what was judged again isn't put together anew.
+    """
+    if bought.remains.untouched:
+        return
+    if bought.judged or bought.carried or batch.tally.counts(bought.holder, bought.earning_events):
+        raise WrongState(
+            "part of the purchase came back, and a rule that gave for it counts what it gives; "
+            "it can't be edited any more",
+            "purchase",
+        )
+    bought.remains.revised(lines)
 
 
 def _judge_revision(

@@ -155,6 +155,15 @@ class Tally:
             if row.event in events
         ]
 
+    def counts(self, holder: int, events: Collection[int]) -> bool:
+        """Whether these events of a holder's count under any cap or budget."""
+        return any(
+            row.event in events
+            for (whose, _, _), rows in self.uses.items()
+            if whose == holder
+            for row in rows.values()
+        )
+
     def count(
         self,
         partner: PartnerTerms,

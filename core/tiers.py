@@ -97,9 +97,14 @@ class Standing:
 
     def _between(self, a: datetime, b: datetime) -> int:
         """What qualified in (a, b]; less what did in (b, a] where b lies before a."""
-        if a <= b:
-            return sum(n for t, n in self.rows if a < t <= b)
-        return -sum(n for t, n in self.rows if b < t <= a)
+        if a == b:
+            return 0
+        begins, ends = (a, b) if a < b else (b, a)
+        found = 0
+        for t, n in self.rows:  # a loop, for `sum` of a generator takes twice as long
+            if begins < t <= ends:
+                found += n
+        return found if a < b else -found
 
     def _returned(self, at: datetime, start: datetime | None) -> int:
         return sum(

@@ -49,6 +49,8 @@ class Topic(IntEnum):
     REDEMPTION_CHANGED = 4
     TIER_CHANGED = 5
     POINTS_CHANGED = 6
+    MEMBERSHIP_CHANGED = 7
+    MEMBERSHIP_DUE = 8
 
     @property
     def type(self) -> str:
@@ -86,6 +88,8 @@ _OF_KINDS: Mapping[int, Topic] = {
     EventKind.ACTIVITY: Topic.ACTIVITY_RECORDED,
     EventKind.OCCASION: Topic.ACTIVITY_RECORDED,
     EventKind.WITHDRAWAL: Topic.ACTIVITY_RECORDED,
+    EventKind.MEMBERSHIP: Topic.MEMBERSHIP_CHANGED,
+    EventKind.MEMBERSHIP_DUE: Topic.MEMBERSHIP_DUE,
     **dict.fromkeys(OF_REDEMPTIONS, Topic.REDEMPTION_CHANGED),
 }
 

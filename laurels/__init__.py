@@ -63,6 +63,7 @@ from laurels.evaluation import Evaluation, Granted, Issued, Noted, Refused
 from laurels.evaluator import evaluate
 from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
+from laurels.memberships import Fee, MembershipPlan, Perk
 from laurels.money import Money, MoneyError
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
@@ -117,6 +118,7 @@ __all__ = [
     "Evaluation",
     "Expiry",
     "Facts",
+    "Fee",
     "FirstPurchaseBonus",
     "FulfilPurchase",
     "FunctionRule",
@@ -133,6 +135,7 @@ __all__ = [
     "LineKind",
     "Measure",
     "MemberBy",
+    "MembershipPlan",
     "Message",
     "Mode",
     "Money",
@@ -143,6 +146,7 @@ __all__ = [
     "Partner",
     "PayWithPoints",
     "Pending",
+    "Perk",
     "PointsPerAmount",
     "PointsPerVisit",
     "Policy",

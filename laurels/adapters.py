@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from laurels.activities import Value, check_attributes
 from laurels.declarations import check_distinct
+from laurels.durations import Duration
 from laurels.errors import DeclarationError, LaurelsError, check_code, shown, storable
 from laurels.purchase import LineKind, PurchaseError
 from laurels.verifying import Verifier, check_header
@@ -96,16 +97,23 @@ class SoldLine:
 
 @dataclass(frozen=True, slots=True)
 class ReturnedLine:
-    """Part of a receipt's line that comes back: `line` counts from 1; a quantity or an amount."""
+    """Part of a receipt's line that comes back: a quantity or an amount.
 
-    line: int
+    `line` counts from 1; or it is 0 and the line the only one of this `sku`. While there is none of
+    it yet, the return waits: an edit may bring it.
+    """
+
+    line: int = 0
     quantity: str = ""
     amount: str = ""
+    sku: str = ""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "quantity", "amount")
+        _check_texts(self, "quantity", "amount", "sku")
         if isinstance(self.line, bool) or not isinstance(self.line, int):
             raise DeliveryError(f"line: a number from 1 on is wanted, not {shown(self.line)}")
+        if bool(self.line) == bool(self.sku):
+            raise DeliveryError("line: its number from 1 on is wanted, or its sku")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +288,8 @@ class Delivery:
     that it is about, such as an order. `version` orders the deliveries of a subject, a whole number
     or a time; without one they count in the order in which they came. `after` is the version of the
     subject that must have been booked before this one, where the shop tells it: until then it
-    waits. Commands are done in their order.
+    waits. Commands are done in their order. `patience` is how long it waits for its member, for its
+    purchase and the like: `90D` where guests may enrol so long after they bought.
     """
 
     id: str
@@ -288,9 +297,14 @@ class Delivery:
     version: int | datetime | None
     commands: Sequence[Command]
     after: int | datetime | None = None
+    patience: str = "7D"
 
     def __post_init__(self) -> None:
-        _check_texts(self, "id", "subject")
+        _check_texts(self, "id", "subject", "patience")
+        try:
+            Duration.parse(self.patience)
+        except LaurelsError as error:
+            raise DeliveryError(f"patience: {error}") from None
         for name in ("id", "subject"):
             if not 1 <= len(getattr(self, name)) <= LONGEST_NAME:
                 raise DeliveryError(f"{name}: a text of 1 to {LONGEST_NAME} characters is wanted")

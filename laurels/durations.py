@@ -71,34 +71,33 @@ class Duration:
 
     def after(self, instant: datetime, time_zone: str) -> datetime:
         """The instant (in UTC) this long after `instant` in `time_zone`, rounded as it says."""
-        return self._moved(instant, time_zone, 1)
+        return _moved(self, _utc(instant), time_zone, 1)
 
     def before(self, instant: datetime, time_zone: str) -> datetime:
         """The instant this long before `instant`: where a window that ends there begins."""
-        return self._moved(instant, time_zone, -1)
+        return _moved(self, _utc(instant), time_zone, -1)
 
-    def _moved(self, instant: datetime, time_zone: str, sign: int) -> datetime:
-        # In UTC first: Python adds to a time in a zone by the clock on the wall, not exactly.
-        moved = _utc(instant)
-        days = sign * self.count * (7 if self.unit == "W" else 1)
-        if self.unit == "h":
-            moved += timedelta(hours=sign * self.count)
-        elif time_zone == "UTC" and self.unit in "DW":
-            moved += timedelta(days=days)
+
+# The same instants come again and again: a request's for each ladder, a day's start for everybody.
+# In UTC: of the two equal times of an hour that comes twice in a zone a cache would know but one,
+# and Python adds to a time in a zone by the clock on the wall, not exactly.
+@lru_cache(maxsize=4096)
+def _moved(by: Duration, moved: datetime, time_zone: str, sign: int) -> datetime:
+    days = sign * by.count * (7 if by.unit == "W" else 1)
+    if by.unit == "h":
+        moved += timedelta(hours=sign * by.count)
+    elif time_zone == "UTC" and by.unit in "DW":
+        moved += timedelta(days=days)
+    else:
+        local = moved.astimezone(zone(time_zone)).replace(tzinfo=None)
+        if by.unit in "DW":
+            local += timedelta(days=days)
         else:
-            local = moved.astimezone(zone(time_zone)).replace(tzinfo=None)
-            if self.unit in "DW":
-                local += timedelta(days=days)
-            else:
-                local = add_months(local, sign * self.count * (12 if self.unit == "Y" else 1))
-            moved = at_local(local, time_zone)
-        return self._rounded(moved, time_zone) if self.rounding else moved
-
-    def _rounded(self, instant: datetime, time_zone: str) -> datetime:
-        unit = self.to or self.unit
-        if self.rounding == "D":
-            return start_of(instant, unit, time_zone)
-        return next_start(instant, unit, time_zone)
+            local = add_months(local, sign * by.count * (12 if by.unit == "Y" else 1))
+        moved = at_local(local, time_zone)
+    if by.rounding == "D":
+        return start_of(moved, by.to or by.unit, time_zone)
+    return next_start(moved, by.to or by.unit, time_zone) if by.rounding else moved
 
 
 def _utc(instant: datetime) -> datetime:
@@ -110,7 +109,9 @@ def _utc(instant: datetime) -> datetime:
 def add_months(local: datetime, months: int) -> datetime:
     """The wall-clock time so many months on, clamped to the month's end."""
     year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
-    day = min(local.day, calendar.monthrange(year, month + 1)[1])
+    day = local.day
+    if day > 28:
+        day = min(day, calendar.monthrange(year, month + 1)[1])
     return local.replace(year=year, month=month + 1, day=day)
 
 
@@ -134,7 +135,12 @@ def next_start(instant: datetime, unit: str, time_zone: str) -> datetime:
 
 def start_of(instant: datetime, unit: str, time_zone: str) -> datetime:
     """The start of the hour, day, (ISO) week, month, quarter (Q) or year of `instant`, in UTC."""
-    local = _utc(instant).astimezone(zone(time_zone))
+    return _start_of(_utc(instant), unit, time_zone)
+
+
+@lru_cache(maxsize=4096)
+def _start_of(instant: datetime, unit: str, time_zone: str) -> datetime:
+    local = instant.astimezone(zone(time_zone))
     if unit == "h":
         # Keeps the fold: of the two hours from 2:00 to 3:00 in autumn, the one that it is in.
         return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from laurels.adapters import Adapter
 from laurels.declarations import Ladder, Partner
+from laurels.memberships import MembershipPlan
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -54,6 +55,11 @@ def laurels_rewards(settings: BaseModel | None) -> Sequence[Reward]:  # type: ig
 @hookspec
 def laurels_ladders(settings: BaseModel | None) -> Sequence[Ladder]:  # type: ignore[empty-body]  # as above
     """Tier ladders of the partner's own, beside those that the programme shares."""
+
+
+@hookspec
+def laurels_plans(settings: BaseModel | None) -> Sequence[MembershipPlan]:  # type: ignore[empty-body]  # as above
+    """Paid memberships with perks: what a member can join for a fee."""
 
 
 @hookspec

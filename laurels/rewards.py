@@ -53,7 +53,8 @@ def check_reversible(what: str, text: object) -> str | None:
     return text
 
 
-def _check_pair(what: str, tier: object) -> None:
+def check_pair(what: str, tier: object) -> None:
+    """Raise DeclarationError unless this names a tier: (ladder, tier)."""
     if not isinstance(tier, tuple) or len(tier) != 2:
         raise DeclarationError(f"{what}: it is (ladder, tier)")
     for code in tier:
@@ -81,8 +82,10 @@ class Reward:
     money off of a discount; `cash` (`"5.00 TRY"`) is what the till collects beside the points.
     `codes` says whether the codes that members show are generated, or come from a pool that is
     imported ahead: out of codes is then out of stock. `reversible` is how long after completion the
-    partner may take a redemption back (`30D`; None: never). `prices` is the price by the
-    currencies' codes.
+    partner may take a redemption back (`30D`; None: never). `gives` are points that one piece is
+    made into (`{CREDIT: 500}`): the partner issues them as the price is taken, to be spent like any
+    others, and has them back when it takes the redemption back. They count for no tier. `prices` is
+    the price by the currencies' codes, `made` what it gives by these.
     """
 
     code: str
@@ -96,7 +99,9 @@ class Reward:
     cash: str | None = None
     codes: CodeSource | str = CodeSource.GENERATED
     reversible: str | None = REVERSIBLE
+    gives: Mapping[Currency | str, int] = field(default_factory=dict, compare=False)
     prices: Mapping[str, int] = field(init=False, repr=False, hash=False)
+    made: Mapping[str, int] = field(init=False, repr=False, hash=False)
 
     @property
     def limited(self) -> bool:
@@ -112,10 +117,11 @@ class Reward:
         codes = [within(f"{what}: price", currency_code, c) for c in self.price]
         check_distinct(f"{what}: price", codes)
         points = [check_points(f"{what}: price", p, 1) for p in self.price.values()]
+        made = self._made(what, codes)
         if self.stock is not None:
             check_points(f"{what}: stock", self.stock)
         if self.tier is not None:
-            _check_pair(f"{what}: tier", self.tier)
+            check_pair(f"{what}: tier", self.tier)
         kind = _one_of(f"{what}: kind", RewardKind, self.kind)
         if (self.worth is not None) != (kind is RewardKind.DISCOUNT):
             raise DeclarationError(f"{what}: worth: a discount, and nothing else, has one")
@@ -127,6 +133,19 @@ class Reward:
             "codes": _one_of(f"{what}: codes", CodeSource, self.codes),
             "price": MappingProxyType(dict(self.price)),
             "prices": MappingProxyType(dict(zip(codes, points, strict=True))),
+            "gives": MappingProxyType(dict(self.gives)),
+            "made": made,
         }
         for name, value in frozen.items():
             object.__setattr__(self, name, value)
+
+    def _made(self, what: str, prices: list[str]) -> Mapping[str, int]:
+        """What one piece gives, by the currencies' codes. Raises DeclarationError."""
+        check_mapping(f"{what}: gives", self.gives, "currency to points")
+        codes = [within(f"{what}: gives", currency_code, c) for c in self.gives]
+        check_distinct(f"{what}: gives", codes)
+        for code in codes:
+            if code in prices:
+                raise DeclarationError(f"{what}: gives: it costs {code}, too")
+        points = [check_points(f"{what}: gives", p, 1) for p in self.gives.values()]
+        return MappingProxyType(dict(zip(codes, points, strict=True)))

@@ -33,7 +33,7 @@ from schema.errors import (
 from schema.fields import answer, change
 from schema.inputs import MemberIdentifier, identifier
 from schema.issued import IssuedReward
-from schema.postings import Posted
+from schema.postings import Posted, note_entries
 from schema.purchase_events import MOST_ITEMS, failed, run
 from schema.purchases import QuoteResult, quoted, recording_failed, tried
 from schema.receipts import PointsTakenBack, taken_back
@@ -199,7 +199,7 @@ def _checked(context: Context, partner: str, item: ActivitiesItemInput) -> Incom
 
 
 def _results(
-    items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
+    context: Context, items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
 ) -> list[ActivityResult]:
     rest = iter(outcomes)
     results: list[ActivityResult] = []
@@ -208,6 +208,7 @@ def _results(
         if isinstance(outcome, Refusal):
             results.append(recording_failed(outcome, "activities", n))
         elif isinstance(item, Incoming):
+            note_entries(context, outcome)
             results.append(
                 ActivityRecorded(
                     external_id=item.purchase.external_id, replayed=outcome.replayed,
@@ -266,7 +267,7 @@ class ActivityMutations:
         items = [_checked(context, input.partner, given) for given in input.activities]
         good = [item for item in items if isinstance(item, Incoming)]
         outcomes = await context.engine.record_activities(good, context.instant)
-        return RecordActivitiesPayload(results=_results(items, outcomes))
+        return RecordActivitiesPayload(results=_results(context, items, outcomes))
 
     @change(
         "Withdraw activities, with an answer for each: all that they earned is taken back. Safe to "

@@ -43,6 +43,8 @@ from schema.leaving import LeavingMutations
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.members import MemberMutations, MemberQueries
+from schema.membership_changes import MembershipMutations
+from schema.membership_plans import MembershipPlanQueries
 from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
@@ -82,6 +84,7 @@ class Query(
     WaitingQueries,
     VoucherQueries,
     AdjustmentQueries,
+    MembershipPlanQueries,
     BooksQueries,
     LotMoveQueries,
     DataRuleQueries,
@@ -111,6 +114,7 @@ class Mutation(
     VoucherMutations,
     AssignmentMutations,
     AdjustmentMutations,
+    MembershipMutations,
     LotMoveMutations,
     DataRuleMutations,
     ShadowMutations,

@@ -16,16 +16,19 @@ from graphql.error import located_error
 from graphql.execution.collect_fields import DeferUsage, GroupedFieldSet
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, UndefinedType, gather_with_cancel
+from strawberry.schema import schema_converter
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from schema.plans import (
     ABSTRACT,
+    ARGUED,
     ATTRIBUTE,
     CONSTANT,
     LEAF,
     LIST,
     METHOD,
+    OBJECT,
     TOLD,
     Below,
     Planned,
@@ -128,23 +131,24 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 if kind == CONSTANT:
                     results[name] = field.constant
                     continue
+                here: Way | None = None
                 try:
                     if kind == ATTRIBUTE:
                         value = getattr(source, field.attribute)
                     elif kind == METHOD:
                         value = field.function(source)
                     else:
-                        value = self._resolved(field, source, (way, name, field.parent.name))
-                    coerce = field.shape.coerce
+                        here = (way, name, field.parent.name)
+                        value = self._resolved(field, source, here)
+                    coerce = field.coerce
                     if coerce is not None and value is not None and type(value) in _AT_ONCE:
                         done = coerce(value)
                         if done is not None and done is not Undefined:
                             results[name] = done
                             continue
-                    here = (way, name, field.parent.name)
-                    done = self._met(field, value, here)
+                    done = self._met(field, value, here or (way, name, field.parent.name))
                 except Exception as error:
-                    here = (way, name, field.parent.name)
+                    here = here or (way, name, field.parent.name)
                     self._failed(field, field.shape, error, here)
                     done = None
                 if type(done) is Later:
@@ -157,9 +161,15 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         return Later(self._awaited, results, waiting) if waiting else results
 
     def _resolved(self, field: Planned, source: Any, way: Way) -> Any:
-        """What a resolver answers that is told about its field."""
-        if field.kind == TOLD:
+        """What a resolver answers that is told about its field, or has arguments."""
+        kind = field.kind
+        if kind == TOLD:
             return field.function(source, **{field.told: self._info(field, way)})
+        if kind == ARGUED:
+            given = dict(field.arguments(lambda: self._converted(field)))
+            if field.told:
+                given[field.told] = self._info(field, way)
+            return field.function(source, **given)
         arguments = field.arguments(lambda: self._arguments(field))
         return field.function(source, Asked(self, field, way), **arguments)
 
@@ -169,7 +179,13 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             value, ended = begun(value)
             if not ended:
                 return Later(self._later, field, field.shape, value, way, False)
-        elif type(value) not in _AT_ONCE and self._awaitable(value):
+        fields = field.sure.get(type(value))
+        if fields is not None and not hasattr(value, TYPE_CAST_ATTRIBUTE):
+            done = self._object(fields, value, way)
+            if type(done) is Later:
+                return Later(self._later, field, field.shape, done, way, True)
+            return done
+        if type(value) not in _AT_ONCE and self._awaitable(value):
             return Later(self._later, field, field.shape, value, way, False)
         return self._guarded(field, field.shape, value, way)
 
@@ -183,6 +199,16 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
             field.definition, first.node, self.variable_values, first.fragment_variable_values,
             self.hide_suggestions,
         )  # fmt: skip
+
+    def _converted(self, field: Planned) -> dict[str, Any]:
+        """The arguments by their names in Python, as strawberry makes them."""
+        asked = self.schema._strawberry_schema  # type: ignore[attr-defined]  # strawberry's own
+        assert field.field is not None
+        found: dict[str, Any] = schema_converter.convert_arguments(  # type: ignore[attr-defined]  # by our plans
+            self._arguments(field), field.field.arguments,
+            asked.schema_converter.scalar_registry, asked.config,
+        )  # fmt: skip
+        return found
 
     def _awaitable(self, value: Any) -> bool:
         if self.is_awaitable(value):
@@ -257,7 +283,8 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         if below is None:
             grouped = self.collect_subfields(type_, field.details).grouped_field_set
             fields = planned(self.schema, type_, grouped, root=False)
-            below = field.below[type_] = Below(type_, fields)
+            below = Below(type_, fields)
+            field.below_of(type_, below)
         sure = type(value) is below.origin and not hasattr(value, TYPE_CAST_ATTRIBUTE)
         if type_.is_type_of is not None and not sure:
             fits = type_.is_type_of(value, cast("Any", Asked(self, field, way)))
@@ -270,12 +297,18 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         waiting: list[int] = []
         item = shape.item
         assert item is not None
+        known = field.items if item.kind == OBJECT else {}
         try:
             for place, value in enumerate(values):
                 here: Way = (way, place, None)
                 try:
-                    if type(value) not in _AT_ONCE and self._awaitable(value):
-                        done: Any = Later(self._later, field, item, value, here, False)
+                    fields = known.get(type(value))
+                    if fields is not None and not hasattr(value, TYPE_CAST_ATTRIBUTE):
+                        done: Any = self._object(fields, value, here)
+                        if type(done) is Later:
+                            done = Later(self._later, field, item, done, here, True)
+                    elif type(value) not in _AT_ONCE and self._awaitable(value):
+                        done = Later(self._later, field, item, value, here, False)
                     else:
                         done = self._guarded(field, item, value, here)
                 except Exception as error:

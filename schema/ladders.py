@@ -71,11 +71,15 @@ class TierLadder(relay.Node):
         description="Whether a review takes one tier at most, however little is left."
     )
     time_zone: str = strawberry.field(description="The IANA zone of its reviews and periods.")
-    tiers: list[Tier] = strawberry.field(description="The tiers, lowest first.")
+    declared: strawberry.Private[declarations.Ladder]
 
     @answer("The code, unique in the programme.", name="code")
     def _code(self) -> str:
         return self.code
+
+    @answer("The tiers, lowest first.")
+    def tiers(self) -> list[Tier]:
+        return [Tier.of(t) for t in self.declared.tiers]
 
     @classmethod
     def of(cls, terms: LadderTerms) -> TierLadder:
@@ -84,7 +88,7 @@ class TierLadder(relay.Node):
         return cls(
             code=ladder.code, name=ladder.name, measure=str(ladder.measure), window=ladder.window,
             hold=ladder.hold, grace=ladder.grace, soft_landing=ladder.soft_landing,
-            time_zone=terms.time_zone, tiers=[Tier.of(t) for t in ladder.tiers],
+            time_zone=terms.time_zone, declared=ladder,
         )  # fmt: skip
 
 
@@ -142,50 +146,66 @@ class TierAssignment:
 
 @strawberry.type(description="Where a member stands on one ladder.")
 class MemberTier:
-    """As of the instant asked for."""
+    """As of the instant asked for; what takes a search through time is reckoned if asked for."""
 
-    ladder: TierLadder = strawberry.field(description="The ladder.")
-    current: Tier = strawberry.field(description="The tier held.")
-    since: datetime | None = strawberry.field(
-        description="Since when; null for the first tier of who never had another."
-    )
-    until: datetime | None = strawberry.field(
-        description="When it is lost if nothing more comes, grace included; null: not by time."
-    )
-    value: BigInt = strawberry.field(description="The measure reached in the window.")
-    to_next: TierProgress | None = strawberry.field(description="The way up; null at the top.")
-    to_keep: TierKeep | None = strawberry.field(
-        description="What keeps the tier; null where nothing threatens it."
-    )
-    projected: TierProjection | None = strawberry.field(
-        description="The tier after the judgment ahead; null where none is to come."
-    )
-    assignment: TierAssignment | None = strawberry.field(
-        description="The tier given that is in force; null where none is."
-    )
+    holder: strawberry.Private[int]
+    status: strawberry.Private[TierStatus]
+
+    def _tier(self, rank: int) -> Tier:
+        return Tier.of(self.status.ladder.ladder.tiers[rank])
+
+    @answer("The ladder.")
+    def ladder(self) -> TierLadder:
+        return TierLadder.of(self.status.ladder)
+
+    @answer("The tier held.")
+    def current(self) -> Tier:
+        return self._tier(self.status.rank)
+
+    @answer("Since when; null for the first tier of who never had another.")
+    def since(self) -> datetime | None:
+        return self.status.since
+
+    @answer("When it is lost if nothing more comes, grace included; null: not by time.")
+    def until(self) -> datetime | None:
+        return self.status.until
+
+    @answer("The measure reached in the window.")
+    def value(self) -> BigInt:
+        return BigInt(self.status.value)
+
+    @answer("The way up; null at the top.")
+    def to_next(self) -> TierProgress | None:
+        following, missing = self.status.next_rank, self.status.missing_to_next
+        if following is None or missing is None:
+            return None
+        return TierProgress(tier=self._tier(following), missing=BigInt(missing))
+
+    @answer("What keeps the tier; null where nothing threatens it.")
+    def to_keep(self) -> TierKeep | None:
+        until, missing = self.status.keep_until, self.status.keep_missing
+        if until is None or missing is None:
+            return None
+        return TierKeep(missing=BigInt(missing), until=until)
+
+    @answer("The tier after the judgment ahead; null where none is to come.")
+    def projected(self) -> TierProjection | None:
+        at = self.status.projected_at
+        if at is None:
+            return None
+        return TierProjection(tier=self._tier(self.status.projected_rank), at=at)
+
+    @answer("The tier given that is in force; null where none is.")
+    def assignment(self, info: Info) -> TierAssignment | None:
+        floor = self.status.floor
+        if floor is None:
+            return None
+        return TierAssignment.of(info, self.status.ladder, self.holder, floor)
 
     @classmethod
-    def of(cls, info: Info, holder: int, status: TierStatus) -> MemberTier:
+    def of(cls, holder: int, status: TierStatus) -> MemberTier:
         """From the engine's figures."""
-        tiers = status.ladder.ladder.tiers
-        to_next = to_keep = projected = assignment = None
-        if status.projected_at is not None:
-            projected = TierProjection(
-                tier=Tier.of(tiers[status.projected_rank]), at=status.projected_at
-            )
-        if status.floor is not None:
-            assignment = TierAssignment.of(info, status.ladder, holder, status.floor)
-        if status.next_rank is not None and status.missing_to_next is not None:
-            to_next = TierProgress(
-                tier=Tier.of(tiers[status.next_rank]), missing=BigInt(status.missing_to_next)
-            )
-        if status.keep_until is not None and status.keep_missing is not None:
-            to_keep = TierKeep(missing=BigInt(status.keep_missing), until=status.keep_until)
-        return cls(
-            ladder=TierLadder.of(status.ladder), current=Tier.of(tiers[status.rank]),
-            since=status.since, until=status.until, value=BigInt(status.value),
-            to_next=to_next, to_keep=to_keep, projected=projected, assignment=assignment,
-        )  # fmt: skip
+        return cls(holder=holder, status=status)
 
 
 @strawberry.type(description="A member's tier changed.")

@@ -14,9 +14,10 @@ from strawberry.dataloader import DataLoader
 
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, receipts, shadows
+from core.store import attributes, memberships, receipts, shadows
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
+from core.store.memberships import Found, Saved, SpanOf
 from core.tally import UseRow
 
 K = TypeVar("K", bound=Hashable)
@@ -130,6 +131,16 @@ class StoryLoaders:
     def referral_code(self) -> DataLoader[int, str | None]:
         """By what code a holder refers others."""
         return one(attributes.codes)
+
+    @cached_property
+    def memberships(self) -> DataLoader[int, Found | None]:
+        """All memberships that a holder ever had."""
+        return one(memberships.of_holders)
+
+    @cached_property
+    def savings(self) -> DataLoader[SpanOf, Saved | None]:
+        """What a membership saved in a span."""
+        return one(memberships.saved)
 
     @cached_property
     def runs(self) -> DataLoader[int, list[UseRow]]:

@@ -42,6 +42,7 @@ from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
+from schema.memberships import HeldPerk, Membership, memberships_of, perks_of
 from schema.noted import (
     Badge,
     MemberAttribute,
@@ -135,7 +136,7 @@ class Member(HolderNode):
         own = info.context.partner
         loader = info.context.loaders.tiers(as_of or info.context.instant)
         return [
-            MemberTier.of(info, self.holder, status)
+            MemberTier.of(self.holder, status)
             for status in await loader.load(self.holder)
             if own is None or status.ladder.owner in (None, own.id)
         ]
@@ -164,6 +165,20 @@ class Member(HolderNode):
     @answer("The badges earned.")
     async def badges(self, info: Info) -> list[Badge]:
         return await badges_of(info, self.holder)
+
+    @answer(
+        "The memberships, those that are over too. A partner is told those of its own plans, with "
+        "`engagement:read` alone."
+    )
+    async def memberships(self, info: Info) -> list[Membership]:
+        return await memberships_of(info, self.holder)
+
+    @answer(
+        "The perks that hold now. A partner is told those of its own plans, with "
+        "`engagement:read` alone."
+    )
+    async def perks(self, info: Info, partner: PartnerFilter = None) -> list[HeldPerk]:
+        return await perks_of(info, self.holder, partner)
 
     @answer("By what code the member refers others; null: none was asked for yet.")
     async def referral_code(self, info: Info) -> str | None:

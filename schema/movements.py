@@ -14,8 +14,9 @@ import orjson
 
 from core.entries import Account, Kind, Transfer
 from core.events import EventKind
+from core.membership_desk import PREFIX
 from core.receipts import Part, Step, Story
-from core.redeemed import from_row
+from core.redeemed import Redemption, from_row
 from core.store.receipts import Origin
 from laurels.durations import zone
 from laurels.money import Money
@@ -27,6 +28,7 @@ from schema.partners import currency_of, partner_of
 _MOST_PARTS = 3
 _MOST_ORIGINS = 3
 _REDEEMING: Mapping[Kind, str] = {
+    Kind.ACCRUAL: "{amount} made of {what}.",
     Kind.REDEMPTION: "{amount} redeemed for {what}.",
     Kind.RESERVATION: "{amount} reserved for {what}.",
     Kind.RELEASE: "{amount} given back: {what} was not taken.",
@@ -213,7 +215,9 @@ async def _redeeming(info: Info, entry: Transfer, amount: str) -> str:
     assert row is not None
     found = from_row(row)
     what, why = f"{found.worth} off a bill", f" ({found.reason})" if found.reason else ""
-    if found.reward is not None:
+    if found.reward is None and found.worth is None:
+        what = f"a term of '{await _plan_of(info, found)}'"
+    elif found.reward is not None:
         reward = await info.context.loaders.reward.load(found.reward)
         assert reward is not None
         what = (
@@ -222,6 +226,14 @@ async def _redeeming(info: Info, entry: Transfer, amount: str) -> str:
             else f"'{reward.title}'"
         )
     return _REDEEMING[Kind(entry.kind)].format(amount=amount, what=what, why=why)
+
+
+async def _plan_of(info: Info, found: Redemption) -> str:
+    """The title of the plan whose fee was paid, its code where it is gone."""
+    partner = info.context.engine.rulebook.partner_by_id(found.partner)
+    code = (found.rule or "").removeprefix(PREFIX)
+    plan = None if partner is None else partner.plans.get(code)
+    return code if plan is None else plan.title
 
 
 async def _adjustment(info: Info, entry: Transfer, amount: str) -> str:
@@ -236,6 +248,8 @@ async def _repayment(info: Info, entry: Transfer, amount: str) -> str:
 
 
 async def _accrual(info: Info, entry: Transfer, amount: str) -> str:
+    if "m" in await content_of(info, entry):  # a reward that is made into points
+        return await _redeeming(info, entry, amount)
     return f"{amount} earned."
 
 

@@ -26,6 +26,7 @@ from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.lot_moves import visible_move
 from schema.members import visible_member
+from schema.memberships import visible_term
 from schema.notices import notice_of
 from schema.paging import MOST
 from schema.partners import Currency, Partner
@@ -149,6 +150,11 @@ async def _simulation(info: Info, key: str) -> AnyNode:
     return None if found is None else await visible_simulation(info, found[0])
 
 
+async def _term(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_term(info, found[0], found[1])
+
+
 class Kind(NamedTuple):
     """A kind of object: how one is found, and whom any of its kind is shown to at all."""
 
@@ -168,6 +174,7 @@ KINDS: Mapping[str, Kind] = {
     "Purchase": Kind(_purchase, Rule(member=True, partner="purchases:read", admin=STAFF)),
     "ReturnWaiting": Kind(_waiting, Rule(partner="purchases:read", admin=STAFF)),
     "Adjustment": Kind(_adjustment, Rule(partner="points:adjust", admin=STAFF)),
+    "MembershipTerm": Kind(_term, Rule(member=True, partner="engagement:read", admin=STAFF)),
     "LotMove": Kind(_lot_move, Rule(admin=FINANCE)),
     "Simulation": Kind(_simulation, Rule(partner="rules:read", admin=STAFF)),
     "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),

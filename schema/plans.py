@@ -42,8 +42,9 @@ MOST_OPERATIONS, MOST_PLANS = 256, 16
 MOST_FIELDS = 50_000
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
 _PLAIN = (str, int, float, bool, type(None))
-# How a field is got at: it is known, an attribute, a method, one that is told `info`, or otherwise.
-CONSTANT, ATTRIBUTE, METHOD, TOLD, RESOLVED = range(5)
+# How a field is got at: it is known, an attribute, a method, one that is told `info` or arguments,
+# or otherwise.
+CONSTANT, ATTRIBUTE, METHOD, TOLD, ARGUED, RESOLVED = range(6)
 # What a value is: a leaf, a list, an object, or an interface's or a union's.
 LEAF, LIST, OBJECT, ABSTRACT = range(4)
 
@@ -103,19 +104,23 @@ class Planned:
     made: ClassVar[int] = 0
     __slots__ = (
         "_arguments",
+        "_fixed",
         "attribute",
         "below",
+        "coerce",
         "constant",
         "definition",
         "details",
         "field",
         "function",
+        "items",
         "kind",
         "name",
         "nodes",
         "parent",
         "root",
         "shape",
+        "sure",
         "told",
     )  # fmt: skip
 
@@ -134,8 +139,14 @@ class Planned:
         self.nodes: list[FieldNode] = [d.node for d in details]
         self.root = root
         self.shape = Shape(definition.type)
+        self.coerce = self.shape.coerce
+        #: The fields of its object, or of its list's items, by classes that surely are of the type.
+        self.sure: dict[type, list[Planned]] = {}
+        self.items: dict[type, list[Planned]] = {}
         self.below: dict[GraphQLObjectType, Below] = {}
         self._arguments: Mapping[str, Any] | None = _NO_ARGUMENTS
+        #: Whether its arguments are the same each time; None: nobody has looked yet.
+        self._fixed: bool | None = None
         if definition.args or self.nodes[0].arguments:
             self._arguments = None
         self.constant: str | None = None
@@ -143,6 +154,15 @@ class Planned:
         self.function: Callable[..., Any] = definition.resolve or _nothing
         self.field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         self.kind = self._found()
+
+    def below_of(self, type_: GraphQLObjectType, below: Below) -> None:
+        """Keep what is selected of a type, for whoever finds it by a value's class too."""
+        self.below[type_] = below
+        if below.origin is None or get_named_type(self.definition.type) is not type_:
+            return
+        if not issubclass(below.origin, Exception):  # which is raised, where it is a value
+            known = self.sure if self.shape.kind == OBJECT else self.items
+            known[below.origin] = below.fields
 
     @property
     def field_name(self) -> str:
@@ -162,25 +182,26 @@ class Planned:
         resolver = self.field.base_resolver
         # Errors become members of unions by handlers, which are the resolver's own affair.
         union = is_union_type(get_named_type(self.definition.type))
-        if resolver is None or union or self.field.extensions or resolver.arguments:
+        if resolver is None or union or self.field.extensions:
             return RESOLVED
         named = {p.name for p in resolver.reserved_parameters.values() if p is not None}
         told = resolver.info_parameter
         if resolver.self_parameter is None or len(named) != 1 + (told is not None):
             return RESOLVED
         self.function = cast("Callable[..., Any]", resolver.wrapped_func)
-        if told is None:
-            return METHOD
-        self.told = told.name
-        return TOLD
+        self.told = "" if told is None else told.name
+        if resolver.arguments:
+            return ARGUED
+        return TOLD if self.told else METHOD
 
     def arguments(self, values: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
         """What it is called with; `values` reckons it, where it isn't the same each time."""
         if self._arguments is not None:
             return self._arguments
         found = values()
-        fixed = not any(_variable_in(a) for a in self.nodes[0].arguments or ())
-        if fixed and all(isinstance(v, _PLAIN) for v in found.values()):
+        if self._fixed is None:
+            self._fixed = not any(_variable_in(a) for a in self.nodes[0].arguments or ())
+        if self._fixed and all(isinstance(v, _PLAIN) for v in found.values()):
             self._arguments = found
         return found
 

@@ -9,7 +9,8 @@ from datetime import datetime
 
 import strawberry
 
-from schema.context import Info
+from core.folding import Recorded
+from schema.context import Context, Info
 from schema.fields import answer
 from schema.ladders import TierChange
 from schema.ledgers import LedgerEntry
@@ -39,6 +40,13 @@ class Posted:
         from schema.members import visible_member  # a circle, closed here
 
         return await visible_member(info, self.holder)
+
+
+def note_entries(context: Context, outcome: Recorded) -> None:
+    """Keep what was just booked for whoever asks for its entries: nobody need look it up."""
+    if not outcome.replayed:
+        key = (outcome.holder, outcome.booked_at)
+        context.loaders.posted.prime(key, list(outcome.moved))
 
 
 async def entries_of(info: Info, holder: int, booked_at: datetime) -> list[LedgerEntry]:

@@ -15,6 +15,7 @@ import strawberry
 
 from core.errors import BadInput, Refusal, UnknownReference
 from core.folding import Outcome, Recorded
+from core.nudging import nudges_of
 from core.purchases import Incoming, PurchaseInput, check_purchase
 from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms
@@ -37,8 +38,9 @@ from schema.fields import answer, change
 from schema.inputs import MemberIdentifier, identifier
 from schema.issued import IssuedReward
 from schema.ladders import TierChange
+from schema.nudges import Nudge
 from schema.partners import Currency
-from schema.postings import Posted
+from schema.postings import Posted, note_entries
 from schema.receipt_lines import PurchaseLineInput, lines_of
 from schema.rule_inputs import DataRuleInput, said_by
 from schema.scalars import BigInt
@@ -124,6 +126,17 @@ class PurchaseQuoted:
     )
     tier_changes: list[TierChange] = strawberry.field(description="The tiers it would change.")
     issued: list[QuotedReward] = strawberry.field(description="The rewards that it would issue.")
+    item: strawberry.Private[Incoming]
+    outcome: strawberry.Private[Recorded]
+
+    @answer(
+        "What a little more of the same would bring: each was judged on this cart with that much "
+        "more. At most five: the best three, the next tier and a reward within reach."
+    )
+    async def nudges(self, info: Info) -> list[Nudge]:
+        context = info.context
+        found = await nudges_of(context.engine, self.item, self.outcome, context.instant)
+        return [Nudge.of(nudge) for nudge in found]
 
 
 PurchaseResult = Annotated[
@@ -267,11 +280,13 @@ def _quoted(context: Context, item: Incoming, outcome: Recorded) -> PurchaseQuot
             QuotedReward(reward=x.reward, quantity=x.quantity, rule=partner.rules[x.rule].code)
             for x in (() if evaluation is None else evaluation.issued)
         ],
+        item=item,
+        outcome=outcome,
     )
 
 
 def _results(
-    items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
+    context: Context, items: Sequence[Incoming | Refusal], outcomes: Sequence[Outcome]
 ) -> list[PurchaseResult]:
     """Answers in the order of the input: what the engine never saw, what it made of the rest."""
     rest = iter(outcomes)
@@ -281,6 +296,7 @@ def _results(
         if isinstance(outcome, Refusal):
             results.append(recording_failed(outcome, "purchases", n))
         elif isinstance(item, Incoming):
+            note_entries(context, outcome)
             results.append(
                 PurchaseRecorded(
                     external_id=item.purchase.external_id, replayed=outcome.replayed,
@@ -352,4 +368,4 @@ class PurchaseMutations:
         items = [_checked(context, input.partner, given) for given in input.purchases]
         good = [item for item in items if isinstance(item, Incoming)]
         outcomes = await context.engine.tills.record(good, context.instant)
-        return RecordPurchasesPayload(results=_results(items, outcomes))
+        return RecordPurchasesPayload(results=_results(context, items, outcomes))

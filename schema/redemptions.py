@@ -142,7 +142,7 @@ class Redemption(HolderNode):
     async def reward(self, info: Info) -> Reward | None:
         return None if self.found.reward is None else await reward_of(info, self.found.reward)
 
-    @answer("The code of the redeem rule by which points paid part of a bill; null for a reward.")
+    @answer("By what points paid a bill: a redeem rule, or membership. and a plan; null: a reward.")
     def rule(self) -> str | None:
         return self.found.rule
 

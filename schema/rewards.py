@@ -149,6 +149,12 @@ class Reward(relay.Node):
     def price(self, info: Info) -> list[Price]:
         return _prices(info, self.offer.prices)
 
+    @answer("The points that its partner issues for one piece of it, at once; mostly none.")
+    def gives(self, info: Info) -> list[Price]:
+        partner = info.context.engine.rulebook.partner_by_id(self.offer.partner)
+        terms = None if partner is None else partner.rewards.get(self.offer.code)
+        return [] if terms is None else _prices(info, terms.reward.made)
+
     @answer("The money off of a discount; null for other kinds.")
     def worth(self) -> Money | None:
         worth = self.offer.worth

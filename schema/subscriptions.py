@@ -217,7 +217,7 @@ class Subscription:
                     terms = status.ladder
                     mine = own is None or terms.owner in (None, own.id)
                     if terms.id == key and mine and ladder in (None, terms.ladder.code):
-                        yield MemberTier.of(info, holder, status)
+                        yield MemberTier.of(holder, status)
 
     @stream(
         "Redemptions that were asked for, confirmed, cancelled, timed out or reversed, each as it "

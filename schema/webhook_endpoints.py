@@ -42,6 +42,8 @@ class WebhookChange(enum.Enum):
     REDEMPTION_CHANGED = Topic.REDEMPTION_CHANGED.value
     TIER_CHANGED = Topic.TIER_CHANGED.value
     POINTS_CHANGED = Topic.POINTS_CHANGED.value
+    MEMBERSHIP_CHANGED = Topic.MEMBERSHIP_CHANGED.value
+    MEMBERSHIP_DUE = Topic.MEMBERSHIP_DUE.value
 
 
 class WebhookEndpointState(enum.Enum):
@@ -62,6 +64,9 @@ words(
     REDEMPTION_CHANGED="A redemption went on.",
     TIER_CHANGED="A tier changed.",
     POINTS_CHANGED="Points moved.",
+    MEMBERSHIP_CHANGED="A membership was joined, renewed, cancelled or resumed.",
+    MEMBERSHIP_DUE="A membership's term is over within a day: take the next one's fee, then call "
+    "renewMembership.",
 )
 words(
     WebhookEndpointState,

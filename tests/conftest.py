@@ -68,9 +68,12 @@ def brands() -> list[Declared]:
     collected = collect()
     assert not collected.refused, [str(r) for r in collected.refused]
     return [
-        Declared(p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders)
+        Declared(
+            p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders,
+            plans=p.plans,
+        )
         for p in collected.installed
-    ]
+    ]  # fmt: skip
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -145,12 +145,16 @@ def hooks_outside_their_place(sources: Sources) -> list[str]:
 
 
 def brands_that_know_too_much(sources: Sources) -> list[str]:
-    """The brands we ship import what an outside partner can: the SDK and the standard library."""
+    """The brands we ship import what an outside partner can: the SDK, pydantic, Python's library.
+
+    And what stands in their own package.
+    """
     return [
         f"{path}:{line} imports {name}"
         for path, line, name in _imports(sources)
         if path.startswith("plugins/partners/")
-        and name.split(".")[0] not in {"laurels", *sys.stdlib_module_names}
+        and name.split(".")[0] not in {"laurels", "pydantic", *sys.stdlib_module_names}
+        and not name.startswith(".".join(Path(path).parts[:3]))
     ]
 
 

@@ -6,6 +6,7 @@ from tortoise.migrations import operations as ops
 from core.store.exports import EXPORT_TABLES
 from core.store.keys import KEY_TABLES
 from core.store.members import PARTED_TABLE
+from core.store.memberships import MEMBERSHIP_TABLES
 from core.store.outbox import OUTBOX_TABLES
 from core.store.passcodes import PASSCODE_TABLE
 from core.store.pseudonyms import PSEUDONYM_TABLE
@@ -19,6 +20,7 @@ _TABLES = (
     EXPORT_TABLES,
     PARTED_TABLE,
     PASSCODE_TABLE,
+    MEMBERSHIP_TABLES,
 )
 
 

@@ -186,14 +186,17 @@ CREATE TABLE inbound (
     whole boolean NOT NULL DEFAULT false,
     conflicts integer NOT NULL DEFAULT 0 CHECK (conflicts >= 0),
     asked_at timestamptz NOT NULL,
+    awaits bytea,
     CONSTRAINT inbound_delivery UNIQUE (partner_id, adapter, delivery),
     CONSTRAINT inbound_open CHECK ((state IN (1, 3)) = (done_at IS NULL)
         AND (next_at IS NULL) = (done_at IS NOT NULL)),
     CONSTRAINT inbound_body CHECK (body IS NOT NULL OR done_at IS NOT NULL),
+    CONSTRAINT inbound_awaits CHECK (awaits IS NULL OR length(awaits) = 32 AND done_at IS NULL),
     CONSTRAINT inbound_problem CHECK ((state IN (3, 5)) = (problem <> ''))
 );
 CREATE INDEX inbound_due ON inbound (next_at) WHERE done_at IS NULL;
 CREATE INDEX inbound_of_subject ON inbound (partner_id, adapter, subject, version, id);
+CREATE INDEX inbound_awaited ON inbound (awaits) WHERE awaits IS NOT NULL;
 CREATE INDEX inbound_bodies ON inbound (done_at) WHERE body IS NOT NULL;
 -- What each purchase counted under caps (cap:…, or a rule's code) and budgets (budget:…), by rule and
 -- currency; what came back of it, and what an edit changed, has rows of its own.

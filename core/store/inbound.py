@@ -17,6 +17,8 @@ import orjson
 from core.db import Row, reading, session, transaction
 from core.errors import IdempotencyConflict
 from core.lines import line_of, said_of
+from core.store.awaiting import wait_for
+from core.store.members import lock_keys
 from core.store.posting import columns
 from core.store.redemptions import claim_key
 
@@ -80,7 +82,7 @@ LEFT JOIN LATERAL (
 _FINISH = """
 UPDATE inbound i SET delivery = n.delivery, subject = n.subject, version = n.version,
     state = n.state, attempts = i.attempts + 1, problem = n.problem, next_at = n.next_at,
-    done_at = n.done_at, outcome = n.outcome::jsonb, whole = i.whole OR n.whole
+    done_at = n.done_at, outcome = n.outcome::jsonb, whole = i.whole OR n.whole, awaits = NULL
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::smallint[], $6::text[],
     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bool[])
     AS n (id, delivery, subject, version, state, problem, next_at, done_at, outcome, whole)
@@ -170,6 +172,7 @@ class Finished(NamedTuple):
     done_at: datetime | None
     outcome: Sequence[Mapping[str, Any]]
     whole: bool
+    awaits: tuple[int, int, str] | None = None
 
 
 class Standing(NamedTuple):
@@ -270,14 +273,19 @@ async def names(partner: int, named: Sequence[tuple[int, str, str]]) -> set[int]
     return {row[0] for row in rows}
 
 
-async def finish(done: Sequence[Finished]) -> None:
-    """Note what became of deliveries at this attempt."""
+async def finish(partner: int, done: Sequence[Finished], now: datetime) -> None:
+    """Note what became of deliveries of a partner's at this attempt."""
     rows = [
         (*f[:5], f.problem[:1000], f.next_at, f.done_at, orjson.dumps(f.outcome).decode(), f.whole)
         for f in done
     ]
     async with reading() as connection:
         await connection.execute(_FINISH, *columns(rows, 10))
+    if awaiting := [(f.id, *f.awaits) for f in done if f.awaits is not None]:
+        async with transaction() as connection:
+            # Whoever enrols them at this moment is waited for, and seen.
+            await lock_keys(connection, [row[1:] for row in awaiting])
+            await wait_for(connection, partner, awaiting, now)
 
 
 async def wake(
@@ -286,19 +294,6 @@ async def wake(
     """Try again at once what waits of these subjects, each an (adapter, subject), but these ids."""
     async with reading() as connection:
         await connection.execute(_WAKE, partner, *columns(subjects, 2), list(but), now)
-
-
-async def hurry(partner: int, problem: str, since: datetime, now: datetime) -> None:
-    """Try again at once what waits with this problem and came since then."""
-    async with reading() as connection:
-        await connection.execute(
-            "UPDATE inbound SET next_at = $4 WHERE partner_id = $1 AND done_at IS NULL "
-            "AND problem = $2 AND received_at > $3",
-            partner,
-            problem,
-            since,
-            now,
-        )
 
 
 async def replay(ids: Sequence[int], now: datetime, key: tuple[str, str] | None) -> bool:

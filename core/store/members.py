@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from core.db import Connection
+from core.store.awaiting import arrived
 from core.store.posting import columns
 
 #: Logins that were taken away from a member: they don't come back to it, by whatever address.
@@ -72,10 +73,15 @@ async def add(
     met: Sequence[tuple[int, int]],
     now: datetime,
 ) -> None:
-    """Add members, identifiers, and which partner met whom by enrolling them."""
+    """Add members, identifiers, and which partner met whom by enrolling them.
+
+    What came in before and waits for one of them is tried at once.
+    """
     await connection.execute(
         _ADD, *columns(holders, 4), *columns(identifiers, 4), now, *columns(met, 2)
     )
+    if identifiers:
+        await arrived(connection, [row[:3] for row in identifiers], now)
 
 
 async def claim(

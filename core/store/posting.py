@@ -29,15 +29,14 @@ SELECT h.id, {_TIP} FROM holder h WHERE h.id = ANY($1) ORDER BY h.id FOR NO KEY 
 # PostgreSQL asks this again of a row that it waited for: who was erased meanwhile isn't there.
 LOCK_LIVING = LOCK_HOLDERS.replace("ORDER BY", "AND h.erased_at IS NULL ORDER BY")
 
-# One result for ten nouns, told apart by `what`: one round trip, and typed columns, not JSON.
 # Of what qualified: around the spans and where windows begin, for the measure there follows from
 # the stored one; returns, which count in two places; and everything, where a rank depends on what
 # was held before, was given by hand, or was measured by other terms.
-LOAD = """
+_SPANS = """
 WITH h AS (
     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS h (id, lo, hi)
 ), w AS (
-    SELECT * FROM unnest($6::int[], $7::interval[], $8::interval[], $10::bool[], $11::int[])
+    SELECT * FROM unnest($4::int[], $5::interval[], $6::interval[], $7::bool[], $8::int[])
         AS w (ladder_id, long, short, whole, version)
 ), a AS (
     SELECT a.* FROM h JOIN assignment a ON a.holder_id = h.id
@@ -45,23 +44,13 @@ WITH h AS (
     SELECT s.*, h.lo, h.hi, w.long, w.short, w.whole OR w.version <> s.terms OR EXISTS (
         SELECT FROM a WHERE a.holder_id = s.holder_id AND a.ladder_id = s.ladder_id) AS whole
     FROM h JOIN standing s ON s.holder_id = h.id JOIN w ON w.ladder_id = s.ladder_id
-)
-SELECT 1 AS what, e.id AS a, e.partner_id::bigint AS b, e.holder_id AS c, NULL::bigint AS d,
-    NULL::bigint AS e, NULL::bigint AS f, NULL::bigint AS g, e.booked_at AS t,
-    NULL::timestamptz AS u, e.external_id AS x, e.content_hash AS y
-FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
-JOIN event e ON e.partner_id = k.partner_id AND e.kind = $9 AND e.external_id = k.external_id
-UNION ALL
-SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, l.latest_at,
-    NULL, NULL, NULL
-FROM h JOIN ledger l ON l.holder_id = h.id
-UNION ALL
-SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM h JOIN relation r ON r.holder_id = h.id
-UNION ALL
-SELECT 4, holder_id, ladder_id, value, rank, whole::int,
-    CASE WHEN due_at < 'infinity' THEN (extract(epoch FROM due_at) * 1000000)::bigint END, terms,
-    measured_at, since, NULL, NULL FROM s
+)"""
+_STANDINGS = """
+SELECT 4 AS what, holder_id AS a, ladder_id::bigint AS b, value AS c, rank::bigint AS d,
+    whole::int::bigint AS e,
+    CASE WHEN due_at < 'infinity' THEN (extract(epoch FROM due_at) * 1000000)::bigint END AS f,
+    terms::bigint AS g, measured_at AS t, since AS u, NULL::text AS x, NULL::bytea AS y
+FROM s
 UNION ALL
 SELECT 5, q.holder_id, q.ladder_id, q.amount, q.event_id, NULL, NULL, NULL, q.at, q.counts_from,
     NULL, NULL
@@ -88,16 +77,32 @@ SELECT 6, holder_id, ladder_id, rank, kind, event_id, ends, NULL, from_at, until
 FROM a
 UNION ALL
 SELECT 7, o.id, NULL, NULL, NULL, NULL, NULL, NULL, o.created_at, NULL, NULL, NULL
-FROM h JOIN holder o ON o.id = h.id WHERE $12
+FROM h JOIN holder o ON o.id = h.id WHERE $9
+"""
+STANDINGS = _SPANS + _STANDINGS
+# One result for ten nouns, told apart by `what`: one round trip, and typed columns, not JSON.
+LOAD = f"""{_SPANS}{_STANDINGS}
+UNION ALL
+SELECT 1, e.id, e.partner_id, e.holder_id, NULL, NULL, NULL, NULL, e.booked_at, NULL,
+    e.external_id, e.content_hash
+FROM unnest($10::int[], $11::text[]) AS k (partner_id, external_id)
+JOIN event e ON e.partner_id = k.partner_id AND e.kind = $12 AND e.external_id = k.external_id
+UNION ALL
+SELECT 2, l.holder_id, l.currency_id, l.seq, l.active, l.reserved, l.pending, l.arrears, l.latest_at,
+    NULL, NULL, NULL
+FROM h JOIN ledger l ON l.holder_id = h.id
+UNION ALL
+SELECT 3, r.holder_id, r.partner_id, r.purchases, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM h JOIN relation r ON r.holder_id = h.id
 UNION ALL
 SELECT 8, w.partner_id, w.kind, NULL, NULL, NULL, NULL, NULL, w.occurred_at, NULL, w.purchase,
     convert_to(coalesce(w.content ->> 'event', ''), 'UTF8')
-FROM unnest($4::int[], $5::text[]) AS k (partner_id, external_id)
+FROM unnest($10::int[], $11::text[]) AS k (partner_id, external_id)
 JOIN waiting w ON w.partner_id = k.partner_id AND w.purchase = k.external_id AND w.problem = ''
 UNION ALL
 SELECT 9, n.holder_id, n.partner_id, n.id, NULL, NULL, NULL, NULL, n.at, n.until_at, n.name,
     convert_to(n.value, 'UTF8')
-FROM h JOIN attribute n ON n.holder_id = h.id AND n.partner_id = ANY($4)
+FROM h JOIN attribute n ON n.holder_id = h.id AND n.partner_id = ANY($10)
 """
 
 
@@ -252,20 +257,30 @@ async def load(
     `full` also loads what lies in the middle of a window: what will leave it, and when; of a
     ladder without a window, everything.
     """
+    return await connection.fetch(LOAD, *_spans(spans, reaches, full), *columns(keys, 2), kind)
+
+
+async def load_standings(
+    connection: Connection, holders: Sequence[int], at: datetime, reaches: Sequence[Reach]
+) -> list[Any]:
+    """Where these holders stand on all ladders, of what `load` finds in `full`: 4 to 7."""
+    return await connection.fetch(
+        STANDINGS, *_spans(dict.fromkeys(holders, (at, at)), reaches, True)
+    )
+
+
+def _spans(
+    spans: Mapping[int, tuple[datetime, datetime]], reaches: Sequence[Reach], full: bool
+) -> list[Any]:
     holders = [(h, lo, hi) for h, (lo, hi) in spans.items()]
     windows = [(r.ladder, r.longest, _shortest(r.longest)) for r in reaches]
     if full:
         windows = [(r.ladder, r.longest or _EVER, timedelta(0)) for r in reaches]
-    return await connection.fetch(
-        LOAD,
-        *columns(holders, 3),
-        *columns(keys, 2),
-        *columns(windows, 3),
-        kind,
-        [r.whole for r in reaches],
-        [r.terms for r in reaches],
+    return [
+        *columns(holders, 3), *columns(windows, 3),
+        [r.whole for r in reaches], [r.terms for r in reaches],
         any(r.anchored for r in reaches),
-    )
+    ]  # fmt: skip
 
 
 #: Longer than any programme has run.

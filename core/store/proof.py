@@ -10,10 +10,12 @@ from core.store.books import APPEND_ONLY, GUARDS
 from core.store.personal import LEFT_QUESTION
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
+from core.store.proof_face import FACE_APPEND_ONLY
+from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
 from core.store.standing import STANDING
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
-_GUARDED = ", ".join(f"'{table}'" for table in APPEND_ONLY)
+_GUARDED = ", ".join(f"'{table}'" for table in (*APPEND_ONLY, *FACE_APPEND_ONLY))
 #: What the guarding function does, to the letter: one that lets through would keep its name.
 _REFUSAL = GUARDS.split("$$")[1]
 
@@ -221,6 +223,7 @@ QUESTIONS: dict[str, str] = {
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
     "erased members leave nothing": LEFT_QUESTION,
+    **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
         FROM unnest(ARRAY[{_GUARDED}]) AS x (t)

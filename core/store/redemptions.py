@@ -263,6 +263,15 @@ async def taken_lots(
     return found
 
 
+async def event_of(connection: Connection, debit: tuple[int, int, int]) -> int:
+    """The event that a debit (holder, currency, seq) was booked for."""
+    event: int = await connection.fetchval(
+        "SELECT event_id FROM transfer WHERE holder_id = $1 AND currency_id = $2 AND seq = $3",
+        *debit,
+    )
+    return event
+
+
 async def overdue(now: datetime, reward: int | None = None) -> list[int]:
     """Holders who hold something (this reward) beyond its time, the longest first."""
     async with reading() as connection:

@@ -34,6 +34,7 @@ from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
+from laurels.memberships import MembershipPlan
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -55,6 +56,7 @@ class Declared:
     ladders: Sequence[Ladder] = ()
     settings: Sequence[Setting] = ()
     adapters: Sequence[Adapter] = ()
+    plans: Sequence[MembershipPlan] = ()
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -314,7 +316,7 @@ async def _terms(
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
-            pseudonyms=Pseudonyms(keys[number]),
+            pseudonyms=Pseudonyms(keys[number]), plans={p.code: p for p in d.plans},
         )  # fmt: skip
     return terms
 

@@ -43,7 +43,7 @@ _CONSTRAINTS = {
     "request_key": "pkey key_check",
     "cap_use": "pkey holder_id_fkey key_check times_check counts period",
     "inbound": "pkey adapter_check delivery_check content_hash_check subject_check state_check "
-    "attempts_check problem_check conflicts_check delivery open body problem",
+    "attempts_check problem_check conflicts_check delivery open body problem awaits",
     "issue": "pkey holder_id_fkey place_check reward_check quantity_check problem_check done",
     "budget": "pkey code_check taken_check not_overdrawn",
     "carry": "pkey holder_id_fkey rule_check",

@@ -10,7 +10,17 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from laurels import Adapter, DeclarationError, EarnRule, Group, Ladder, Partner, RedeemRule, Reward
+from laurels import (
+    Adapter,
+    DeclarationError,
+    EarnRule,
+    Group,
+    Ladder,
+    MembershipPlan,
+    Partner,
+    RedeemRule,
+    Reward,
+)
 from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
 from laurels.lasting import LastingRule, ceilings_of, group_of
@@ -102,6 +112,13 @@ def check_ladders(value: object) -> tuple[Ladder, ...]:
     ladders = _each("ladder", _sequence("ladders", value), Ladder)
     _unique("ladder", (ladder.code for ladder in ladders))
     return ladders
+
+
+def check_plans(value: object) -> tuple[MembershipPlan, ...]:
+    """The plans that `laurels_plans` returned."""
+    plans = _each("plan", _sequence("plans", value), MembershipPlan)
+    _unique("plan", (plan.code for plan in plans))
+    return plans
 
 
 def check_adapters(value: object) -> tuple[Adapter, ...]:

@@ -17,6 +17,7 @@ from laurels import (
     TierMultiplier,
 )
 from laurels.lasting import unwrapped
+from laurels.money import Money
 from laurels.plugin.installed import Installed
 from laurels.plugin.refusal import RefusalError
 
@@ -53,6 +54,39 @@ def check_fit(plugin: Installed) -> None:
             _check_currency(hook, f"reward {reward.code!r}", code, accepts, "accepts")
         if reward.tier is not None:
             _check_tier(plugin, hook, f"reward {reward.code!r}", *reward.tier)
+    _check_plans(plugin, accepts)
+
+
+def _check_plans(plugin: Installed, accepts: Collection[str]) -> None:
+    hook = "laurels_plans"
+    for plan in plugin.plans:
+        for fee in plan.fees:
+            what = f"plan {plan.code!r}: fee {fee.code!r}"
+            if fee.currency is not None:
+                _check_currency(hook, what, fee.currency, accepts, "accepts")
+            _check_money(plugin, hook, what, fee.price)
+        for perk in plan.perks:
+            _check_money(plugin, hook, f"plan {plan.code!r}: perk {perk.code!r}", perk.saves)
+        if plan.tier is not None:
+            what = f"plan {plan.code!r}"
+            _check_tier(plugin, hook, what, *plan.tier)
+            _check_above(plugin, hook, what, *plan.tier)
+
+
+def _check_money(plugin: Installed, hook: str, what: str, money: Money | None) -> None:
+    known = plugin.partner.trades_in
+    if money is not None and money.currency not in known:
+        raise RefusalError(
+            hook,
+            f"{what} is in {money.currency}, in which the partner doesn't trade "
+            f"({', '.join(known) or 'it names none'})",
+        )
+
+
+def _check_above(plugin: Installed, hook: str, what: str, ladder: str, tier: str) -> None:
+    for own in plugin.ladders:
+        if own.code == ladder and own.tiers[0].code == tier:
+            raise RefusalError(hook, f"{what} gives tier {tier!r}, which everybody has anyway")
 
 
 def _check_currency(hook: str, what: str, code: str, known: Collection[str], verb: str) -> None:

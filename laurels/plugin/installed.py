@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from laurels import Adapter, EarnRule, Ladder, Partner, RedeemRule, Reward
+from laurels import Adapter, EarnRule, Ladder, MembershipPlan, Partner, RedeemRule, Reward
 from laurels.settings import Setting
 
 
@@ -27,3 +27,4 @@ class Installed:
     ladders: tuple[Ladder, ...]
     settings: tuple[Setting, ...] = ()
     adapters: tuple[Adapter, ...] = ()
+    plans: tuple[MembershipPlan, ...] = ()

@@ -20,6 +20,7 @@ from laurels.plugin.checks import (
     check_earn_rules,
     check_ladders,
     check_partner,
+    check_plans,
     check_redeem_rules,
     check_rewards,
 )
@@ -40,6 +41,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_redeem_rules": lambda manager, s: manager.hook.laurels_redeem_rules(settings=s),
     "laurels_rewards": lambda manager, s: manager.hook.laurels_rewards(settings=s),
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
+    "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
@@ -89,6 +91,7 @@ def _asked(
         redeem_rules=_ask(manager, "laurels_redeem_rules", check_redeem_rules, settings),
         rewards=_ask(manager, "laurels_rewards", check_rewards, settings),
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
+        plans=_ask(manager, "laurels_plans", check_plans, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_memberships import MEMBERSHIPS
 from tests.core.constraints_persons import PERSONS
 
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
@@ -9,6 +10,7 @@ TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
+    **MEMBERSHIPS,
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
@@ -110,6 +112,7 @@ CONSTRAINTS = {
     "identifier": {"PRIMARY KEY (id)", "UNIQUE (kind, scope, value)"},
     "ladder": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "inbound": {
+        "CHECK (((awaits IS NULL) OR ((length(awaits) = 32) AND (done_at IS NULL))))",
         "CHECK (((body IS NOT NULL) OR (done_at IS NOT NULL)))",
         "CHECK (((length(adapter) >= 1) AND (length(adapter) <= 64)))",
         "CHECK (((length(delivery) >= 1) AND (length(delivery) <= 200)))",
@@ -380,7 +383,7 @@ CONSTRAINTS = {
         "UNIQUE (endpoint_id, event_id)",
     },
     "webhook_endpoint": {
-        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 6)))",
+        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 8)))",
         "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
         "CHECK (((state = 1) = (disabled_at IS NULL)))",
         "CHECK (((state >= 1) AND (state <= 4)))",

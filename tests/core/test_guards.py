@@ -18,7 +18,8 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from core.db import Connection, config, connected, migrate, reading
 from core.models import PartnerRow
 from core.posting import Engine
-from core.store.books import APPEND_ONLY
+from core.store.books import APPEND_ONLY as OF_THE_BOOKS
+from core.store.proof_face import FACE_APPEND_ONLY
 from tests.core.constraints import CONSTRAINTS
 from tests.support import NOW, POLICIES, Databases, enrol_cards, receipt
 
@@ -28,6 +29,7 @@ FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c', 'x')
     AND conrelid <> 'tortoise_migrations'::regclass
 """
+APPEND_ONLY = (*OF_THE_BOOKS, *FACE_APPEND_ONLY)
 #: What the application may do with a table beside reading and adding, where that isn't everything.
 _KEPT = (
     "holder ledger lot standing relation redemption voucher reward_stock budget carry issue "

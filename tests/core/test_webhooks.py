@@ -219,6 +219,7 @@ def test_what_the_programme_does_is_told_by_what_it_moved_alone() -> None:
         EventKind.ASSIGNMENT,
         EventKind.ASSIGNMENT_END,
         EventKind.LOT_MOVE,
+        EventKind.PERK,
     }
 
 

@@ -214,6 +214,17 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (Reward, {"kind": "discount", "worth": "0 EUR"}, "reward mug: worth: it is above zero"),
     (Reward, {"cash": "5"}, f"reward mug: cash: {ISO} ''"),
     (Reward, {"cash": "0 EUR"}, "reward mug: cash: it is above zero"),
+    (
+        Reward,
+        {"gives": {"GEM": 0}},
+        "reward mug: gives: a whole number from 1 to 1000000000000000, not 0",
+    ),
+    (Reward, {"gives": {"STAR": 5}}, "reward mug: gives: it costs STAR, too"),
+    (
+        Reward,
+        {"gives": [("GEM", 5)]},
+        "reward mug: gives: a mapping of currency to points is wanted, not [('GEM', 5)]",
+    ),
     (Reward, {"codes": "found"}, "reward mug: codes: 'found' is none: generated, pool"),
     (Reward, {"reversible": "soon"}, f"reward mug: reversible: 'soon' {NO_DURATION}"),
     (

@@ -12,6 +12,7 @@ from laurels.earning import PointsPerVisit
 
 HOOKS = {
     "laurels_adapters",
+    "laurels_plans",
     "laurels_earn_rules",
     "laurels_ladders",
     "laurels_partner",

@@ -27,6 +27,15 @@ OF_NONE = {"purchase": "none", "occurredAt": AT}
 SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
 STAFF = {"partner", "admin"}
+MEMBERSHIP = {"key": "m", "partner": "marketplace", "plan": "plus"}
+
+
+def _of_membership(field: str) -> tuple[str, dict[str, Any], set[str]]:
+    kind = f"{field[0].upper()}{field[1:]}Input"
+    query = f"mutation($input: {kind}!) {{ {field}(input: $input) {{ __typename }} }}"
+    return query, {"input": MEMBERSHIP}, {"member", *STAFF}
+
+
 HOOK = {
     "key": "w",
     "partner": "grocer",
@@ -335,6 +344,23 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "revokeApiKey": (
         "mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { __typename } }",
         {"input": {"partner": "grocer", "id": "0" * 16}},
+        STAFF,
+    ),
+    "membershipPlans": ("{ membershipPlans { code } }", {}, {"member", *STAFF}),
+    **{
+        field: _of_membership(field)
+        for field in ("joinPlan", "renewMembership", "cancelMembership", "resumeMembership")
+    },
+    "usePerk": (
+        "mutation($input: UsePerkInput!) { usePerk(input: $input) { __typename } }",
+        {
+            "input": {
+                "partner": "grocer",
+                "member": {"card": "1"},
+                "perk": "none",
+                "externalId": "O",
+            }
+        },
         STAFF,
     ),
     "joinProgramme": ("mutation { joinProgramme { __typename } }", {}, {"member"}),

@@ -268,6 +268,9 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "BulkExportResult": ["ExportReady"],
         "JoinProgrammeResult": ["ProgrammeJoined"],
         "PartLoginResult": ["LoginParted"],
+        "MembershipTermResult": ["MembershipChanged"],
+        "MembershipChangeResult": ["MembershipChanged"],
+        "UsePerkResult": ["PerkUsed"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

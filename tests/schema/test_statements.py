@@ -8,7 +8,7 @@ from schema.build import build_schema
 from tests.schema.client import RECORD, REDEEM, Client, receipt, statements
 from tests.schema.counted import asked_for, lists
 from tests.schema.returning import RETURN, bring, item, part
-from tests.schema.roots import HOOK
+from tests.schema.roots import HOOK, MEMBERSHIP
 from tests.schema.test_adjustments import ADJUST, asked
 
 AT = "2026-11-22T09:00:00Z"
@@ -17,6 +17,7 @@ FIND = (
 )
 ENDPOINT = """mutation($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) {
   __typename } }"""
+JOIN = "mutation($input: JoinPlanInput!) { joinPlan(input: $input) { __typename } }"
 
 LISTS = {
     "members, all of it": """query($n: Int!) { members(first: $n) { edges { node {
@@ -38,6 +39,11 @@ LISTS = {
     "members, as noted": """query($n: Int!) { members(first: $n) { edges { node {
       attributes { name partner { code } } badges { times currency { code } }
       offers { title partner { code } } progress { current partner { code } } } } } }""",
+    "members, their memberships": """query($n: Int!) { members(first: $n) { edges { node {
+      memberships { state partner { code } plan { title } saved { money { amount } perks { times }
+          points { points currency { code } } }
+        terms { edges { node { until points { amount } } } } }
+      perks { perk { title } partner { code } } } } } }""",
     "rewards": "query($n: Int!) { rewards(first: $n) { edges { node { title left } } } }",
     "adjustments": """query($n: Int!) { adjustments(first: $n) { edges { node { points
       runningTotal causeCameBack currency { code } partner { code } member { id name }
@@ -78,6 +84,7 @@ ELSEWHERE = {
     "InboundReplayed.deliveries": "as Query.inbound",
     "Query.failingOccasions": "its rows ask for a member, who has a loader",
     "Query.webhookDeliveries": "its rows ask for an event, which has a loader",
+    "Query.membershipPlans": "its rows ask for rules and ladders, which the rulebook has",
     "BookedEvent.entries": "by the loader of Posted.entries",
 }
 
@@ -111,6 +118,9 @@ async def _coalition(api: Client, members: int) -> None:
         hook = {**HOOK, "key": f"h{n}", "url": f"https://grocer.example/{n}"}
         done = await api.ask("admin:root", ENDPOINT, input=hook)
         assert done["__typename"] == "WebhookSecretIssued", done
+        join = {**MEMBERSHIP, "key": f"m{n}", "member": {"card": card}}
+        done = await api.ask("admin:root", JOIN, input=join)
+        assert done["__typename"] == "MembershipChanged", done
         cause = await api.ask("admin:root", FIND, id=f"{n}a")
         given = asked(cause["member"]["id"], 5, f"a{n}", cause=cause["id"], partner="grocer")
         done = await api.ask("admin:root", ADJUST, input=given)
