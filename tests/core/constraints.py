@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.core.constraints_memberships import MEMBERSHIPS
 from tests.core.constraints_persons import PERSONS
 
 HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
@@ -10,7 +9,7 @@ TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
-    **MEMBERSHIPS,
+    **PERSONS,
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
@@ -158,10 +157,6 @@ CONSTRAINTS = {
     },
     "member": {"PRIMARY KEY (holder_id)"},
     "outbox": {"CHECK ((kind >= 1))"},
-    "parted_login": {
-        "CHECK ((login ~ '^[0-9a-f]{64}$'::text))",
-        "PRIMARY KEY (holder_id, login)",
-    },
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
     "audit": {
@@ -398,4 +393,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-} | PERSONS
+}

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_memberships import MEMBERSHIPS
+
 PERSONS: dict[str, set[str]] = {
+    **MEMBERSHIPS,
+    "parted_login": {
+        "CHECK ((login ~ '^[0-9a-f]{64}$'::text))",
+        "PRIMARY KEY (holder_id, login)",
+    },
     "passcode": {
         "CHECK (((attempts >= 0) AND (attempts <= 5)))",
         "CHECK (((expires_at > at) AND (expires_at <= (at + '00:10:00'::interval))))",
