@@ -80,10 +80,14 @@ def needed_rank(rulebook: Rulebook, reward: RewardTerms) -> tuple[int, int, str]
     """(ladder, place, tier's name) that a tier-restricted reward asks for."""
     if reward.reward.tier is None:
         return None
-    code, wanted = reward.reward.tier
+    return rank_needed(rulebook, *reward.reward.tier)
+
+
+def rank_needed(rulebook: Rulebook, code: str, wanted: str) -> tuple[int, int, str]:
+    """(ladder, place, tier's name) of a tier by its codes."""
     for terms in rulebook.ladders.values():
         for place, tier in enumerate(terms.ladder.tiers):
             if (terms.ladder.code, tier.code) == (code, wanted):
                 return terms.id, place, tier.name
-    # A ladder that is gone restricts to nobody: a reward is never given away by mistake.
+    # A ladder that is gone restricts to nobody: nothing is given away by mistake.
     return 0, 10**6, wanted

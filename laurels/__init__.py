@@ -29,6 +29,7 @@ from laurels.based import based
 from laurels.basis import Basis
 from laurels.caps import Budget, Cap
 from laurels.challenges import Challenge
+from laurels.collecting import Collection
 from laurels.combining import Group, Mode
 from laurels.declarations import (
     Currency,
@@ -102,6 +103,7 @@ __all__ = [
     "Challenge",
     "Checkout",
     "CodeSource",
+    "Collection",
     "Command",
     "Currency",
     "DeclarationError",

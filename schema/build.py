@@ -42,6 +42,8 @@ from schema.ladders import LadderQueries
 from schema.leaving import LeavingMutations
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
+from schema.meetup_changes import MeetupMutations
+from schema.meetups import MeetupQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.membership_changes import MembershipMutations
 from schema.membership_plans import MembershipPlanQueries
@@ -95,6 +97,7 @@ class Query(
     KeyQueries,
     WebhookQueries,
     WebhookDeliveryQueries,
+    MeetupQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -128,6 +131,7 @@ class Mutation(
     LeavingMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
+    MeetupMutations,
 ):
     """Every field names the roles that may call it."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import strawberry
 
+from core.check_in_codes import CheckInCodes
 from core.joining import Login
 from core.keys import ApiKeys
 from core.passcodes import Passcodes
@@ -91,6 +92,8 @@ class Context:
     #: How strangers are sent codes, and the token of a member with its end; None: not here.
     passcodes: Passcodes | None = None
     member_token: Callable[[int, datetime], tuple[str, datetime]] | None = None
+    #: Makes and reads the codes by which members check in; None: not here.
+    check_ins: CheckInCodes | None = None
     feed: Feed = field(default_factory=Feed)
     again: Callable[[], Awaitable[Viewer]] | None = None
     #: Where the request comes from: by this strangers are told apart.

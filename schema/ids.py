@@ -20,7 +20,7 @@ from schema.context import Context, Info
 OF_HOLDERS = frozenset(
     {
         "Member", "Ledger", "LedgerEntry", "Lot", "Redemption", "Adjustment", "Notice",
-        "TierAssignment", "MembershipTerm",
+        "TierAssignment", "MembershipTerm", "MeetupRegistration",
     }
 )  # fmt: skip
 

@@ -42,6 +42,7 @@ from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
+from schema.meetups import MeetupRegistration, registrations_of
 from schema.memberships import HeldPerk, Membership, memberships_of, perks_of
 from schema.noted import (
     Badge,
@@ -197,6 +198,12 @@ class Member(HolderNode):
         rows = [] if silent else await info.context.loaders.redemptions.load(key)
         nodes = [Redemption.of(from_row(row)) for row in rows]
         return page(nodes, first, after, lambda n: cursor("redemption", n.found.id))
+
+    @answer("The places at meetups; a partner is told its own, with `engagement:read` alone.")
+    async def registrations(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[MeetupRegistration]:
+        return await registrations_of(info, self.holder, first, after)
 
     @answer("What the member was told ahead of time, newest first: expiries, tiers at risk.")
     async def notices(

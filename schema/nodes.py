@@ -25,6 +25,7 @@ from schema.inbound import visible_delivery
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.lot_moves import visible_move
+from schema.meetups import visible_meetup, visible_registration
 from schema.members import visible_member
 from schema.memberships import visible_term
 from schema.notices import notice_of
@@ -150,6 +151,16 @@ async def _simulation(info: Info, key: str) -> AnyNode:
     return None if found is None else await visible_simulation(info, found[0])
 
 
+async def _meetup(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 1)
+    return None if found is None else await visible_meetup(info, found[0])
+
+
+async def _registration(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_registration(info, *found)
+
+
 async def _term(info: Info, key: str) -> AnyNode:
     found = numbers(key, 2)
     return None if found is None else await visible_term(info, found[0], found[1])
@@ -163,6 +174,7 @@ class Kind(NamedTuple):
 
 
 _OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
+_OF_MEETUPS = Rule(member=True, partner="engagement:read", admin=STAFF)
 _PUBLIC = Rule(member=True, partner="any", admin=STAFF)
 KINDS: Mapping[str, Kind] = {
     "Member": Kind(_member, _OF_MEMBERS),
@@ -180,6 +192,8 @@ KINDS: Mapping[str, Kind] = {
     "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookEndpoint": Kind(visible_endpoint, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),
+    "Meetup": Kind(_meetup, _OF_MEETUPS),
+    "MeetupRegistration": Kind(_registration, _OF_MEETUPS),
     "AuditRecord": Kind(visible_record, Rule(admin=AUDITORS)),
     "Partner": Kind(_partner, _PUBLIC),
     "Currency": Kind(_currency, _PUBLIC),

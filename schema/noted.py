@@ -36,7 +36,8 @@ class MemberAttribute:
 
     partner: Partner = strawberry.field(description="Who noted it.")
     name: str = strawberry.field(
-        description="What it is; `segment:CODE` for a segment, `offer:CODE` for a rule on offer."
+        description="What it is; `segment:CODE` for a segment, `offer:CODE` for a rule on offer, "
+        "`set:RULE:THING` for a thing of a collection."
     )
     value: str = strawberry.field(description="Its value.")
     until_at: datetime | None = strawberry.field(

@@ -5,6 +5,7 @@ from tortoise.migrations import operations as ops
 
 from core.store.exports import EXPORT_TABLES
 from core.store.keys import KEY_TABLES
+from core.store.meetups import MEETUP_TABLES
 from core.store.members import PARTED_TABLE
 from core.store.memberships import MEMBERSHIP_TABLES
 from core.store.outbox import OUTBOX_TABLES
@@ -20,6 +21,7 @@ _TABLES = (
     EXPORT_TABLES,
     PARTED_TABLE,
     PASSCODE_TABLE,
+    MEETUP_TABLES,
     MEMBERSHIP_TABLES,
 )
 

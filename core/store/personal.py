@@ -20,12 +20,13 @@ from core.db import Connection, reading
 class Personal(NamedTuple):
     """A table's rows `t` of a member, `{holder}`: how they are found, and what of them is told.
 
-    `forget` is what is set where the rows themselves stay.
+    `forget` is what is set where the rows themselves stay, `first` what is done before they go.
     """
 
     told: tuple[str, ...] = ()
     where: str = "t.holder_id = {holder}"
     forget: str = ""
+    first: str = ""
 
 
 #: In the order in which they are erased, and told.
@@ -34,6 +35,12 @@ PERSONAL: Mapping[str, Personal] = {
     "identifier": Personal(("kind", "scope", "value")),
     "parted_login": Personal(),  # a digest, which says nothing
     "attribute": Personal(("partner_id", "name", "value", "at", "until_at")),
+    # With their places, which others may have; of who was there the books tell by a number.
+    "registration": Personal(
+        ("partner_id", "meetup_id", "at", "cancelled_at", "attended_at"),
+        first="UPDATE meetup m SET taken = taken - 1 WHERE m.id IN (SELECT r.meetup_id "
+        "FROM registration r WHERE r.holder_id = {holder} AND r.cancelled_at IS NULL)",
+    ),
     "occasion": Personal(("partner_id", "type", "at")),
     "referral_code": Personal(("code", "at")),
     "referral": Personal(("partner_id", "at"), "{holder} IN (t.holder_id, t.referrer_id)"),
@@ -101,6 +108,7 @@ REFERENCE = frozenset(
         "head_digest",
         "ladder",
         "lot_move",
+        "meetup",
         "partner",
         "policy",
         "programme",
@@ -149,6 +157,8 @@ async def erase(connection: Connection, holder: int, now: datetime) -> None:
     await connection.execute("UPDATE holder SET erased_at = $2 WHERE id = $1", holder, now)
     for table, each in PERSONAL.items():
         where = each.where.replace("{holder}", "$1::bigint")
+        if each.first:
+            await connection.execute(each.first.replace("{holder}", "$1::bigint"), holder)
         if each.forget:
             await connection.execute(f"UPDATE {table} t SET {each.forget} WHERE {where}", holder)
         else:

@@ -11,6 +11,7 @@ from core.store.personal import LEFT_QUESTION
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 from core.store.proof_face import FACE_APPEND_ONLY
+from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
 from core.store.standing import STANDING
 
@@ -223,6 +224,7 @@ QUESTIONS: dict[str, str] = {
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
     "erased members leave nothing": LEFT_QUESTION,
+    **MEETUP_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from core.store.exports import EXPORT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
+from core.store.meetups import MEETUP_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
 from core.store.memberships import MEMBERSHIP_APPEND_ONLY, MEMBERSHIP_CONSTRAINTS
 from core.store.passcodes import PASSCODE_CONSTRAINTS
@@ -22,6 +23,7 @@ FACE_CONSTRAINTS = {
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
     **PASSCODE_CONSTRAINTS,
+    **MEETUP_CONSTRAINTS,
     **MEMBERSHIP_CONSTRAINTS,
 }
 #: Of these, too, rows are only ever added.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_meetups import HOLDER
 from tests.core.constraints_persons import PERSONS
 
-HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
@@ -393,4 +393,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-}
+} | MEETUPS

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_meetups import MEETUPS
 from tests.core.constraints_memberships import MEMBERSHIPS
 
 PERSONS: dict[str, set[str]] = {
+    **MEETUPS,
     **MEMBERSHIPS,
     "parted_login": {
         "CHECK ((login ~ '^[0-9a-f]{64}$'::text))",

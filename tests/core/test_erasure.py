@@ -73,6 +73,18 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
         named = "UPDATE member SET name = $2 WHERE holder_id = $1"
         await connection.execute(named, holder, f"Name {number}")
         await connection.execute(
+            "INSERT INTO meetup (id, partner_id, code, title, place, latitude, longitude, radius, "
+            "starts_at, ends_at, opens_at, tags, content_hash, created_at, taken) VALUES ($1, $2, "
+            "$1::text, 'A walk', 'A hill', 0, 0, 50, $3, $4, $3, '{}', "
+            "decode(repeat('00', 16), 'hex'), $3, 1)",
+            int(number), grocer.id, NOW + days(20), NOW + days(21),
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO registration (holder_id, meetup_id, partner_id, at) "
+            "VALUES ($1, $2, $3, $4)",
+            holder, int(number), grocer.id, NOW,
+        )  # fmt: skip
+        await connection.execute(
             "INSERT INTO export (id, viewer, query, variables, at, expires_at) VALUES "
             "($1, jsonb_build_object('role', 'member', 'holder', $2::bigint), '{ me { id } }', "
             "'{}', $3, $3::timestamptz + interval '1h')",
@@ -125,7 +137,7 @@ async def test_nothing_personal_is_left_and_the_books_stand(database: str) -> No
     assert await rows_of(bob) == before[1]
     after = await dump()
     changed = {table for table in after if after[table] != books[table]}
-    moved = {"adjustment", "allocation", "decision", "event", "holder", "ledger", "lot", "outbox",
+    moved = {"meetup", "adjustment", "allocation", "decision", "event", "holder", "ledger", "lot", "outbox",
              "request_key", "transfer"}  # fmt: skip
     assert changed == set(PERSONAL) | moved
     for table in ("decision", "event", "transfer", "allocation", "adjustment"):

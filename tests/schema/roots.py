@@ -330,6 +330,41 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
     ),
+    "meetups": ("{ meetups { edges { node { id } } } }", {}, {"member", *STAFF}),
+    "createMeetup": (
+        "mutation($input: CreateMeetupInput!) { createMeetup(input: $input) { __typename } }",
+        {
+            "input": {
+                "partner": "grocer",
+                "code": "m",
+                "title": "A walk",
+                "place": {"name": "The gate", "latitude": 1.0, "longitude": 2.0},
+                "startsAt": "2027-05-01T09:00:00Z",
+                "endsAt": "2027-05-01T12:00:00Z",
+            }
+        },
+        STAFF,
+    ),
+    "cancelMeetup": (
+        "mutation($input: CancelMeetupInput!) { cancelMeetup(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "none"}},
+        STAFF,
+    ),
+    "registerForMeetup": (
+        "mutation($input: MeetupSeatInput!) { registerForMeetup(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "meetup": "none"}},
+        {"member"},
+    ),
+    "cancelRegistration": (
+        "mutation($input: MeetupSeatInput!) { cancelRegistration(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "meetup": "none"}},
+        {"member"},
+    ),
+    "checkIn": (
+        "mutation($input: CheckInInput!) { checkIn(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "none", "latitude": 1.0, "longitude": 2.0}},
+        {"partner"},
+    ),
     "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
     "createApiKey": (
         "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename } }",

@@ -43,7 +43,9 @@ async def test_a_client_registers_a_document_and_asks_by_hash(api: Client) -> No
         assert got.json()["data"] == {"partners": PARTNERS}
 
 
-PARTNERS = [{"code": code} for code in ("cafe", "grocer", "marketplace", "outfitter")]
+PARTNERS = [
+    {"code": code} for code in ("cafe", "grocer", "marketplace", "outdoors", "outfitter", "shop")
+]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,10 @@ ELSEWHERE = {
     "InboundReplayed.deliveries": "as Query.inbound",
     "Query.failingOccasions": "its rows ask for a member, who has a loader",
     "Query.webhookDeliveries": "its rows ask for an event, which has a loader",
+    "Query.meetups": "counted by tests/schema/test_meetups.py, with the three below",
+    "Meetup.registrations": "as Query.meetups",
+    "Member.registrations": "as Query.meetups",
+    "MeetupRegistration.entries": "as Query.meetups",
     "Query.membershipPlans": "its rows ask for rules and ladders, which the rulebook has",
     "BookedEvent.entries": "by the loader of Posted.entries",
 }
