@@ -393,4 +393,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-} | MEETUPS
+}
