@@ -75,9 +75,9 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
         await connection.execute(
             "INSERT INTO meetup (id, partner_id, code, title, place, latitude, longitude, radius, "
             "starts_at, ends_at, opens_at, tags, content_hash, created_at, taken) VALUES ($1, $2, "
-            "$1::text, 'A walk', 'A hill', 0, 0, 50, $3, $4, $3, '{}', "
+            "'walk-' || $5::text, 'A walk', 'A hill', 0, 0, 50, $3, $4, $3, '{}', "
             "decode(repeat('00', 16), 'hex'), $3, 1)",
-            int(number), grocer.id, NOW + days(20), NOW + days(21),
+            int(number), grocer.id, NOW + days(20), NOW + days(21), number,
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO registration (holder_id, meetup_id, partner_id, at) "

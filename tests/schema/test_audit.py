@@ -250,8 +250,8 @@ def test_a_password_in_front_of_a_host_is_left_out_too() -> None:
 _STANDS = """activity amount assignment cause code currency deny discount event exceptTypes
     externalId factor fee hold id ids key ladder language lasts lines meetup on order
     otherwise overlap partner pending per perk plan pointsPaid productType purchase quantity reason
-    redemption referredBy renews reward rule shared sku store tags tax tier title total type url when
-    within without"""
+    redemption referredBy renews reward rule shared sku store tags tax tier title total type url
+    when within without"""
 STANDS = frozenset(_STANDS.split())
 
 
