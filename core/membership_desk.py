@@ -141,7 +141,7 @@ async def desk(
     """Lock a member and load what a change of its membership needs. Raises UnknownReference."""
     plan = partner.plans.get(code)
     tier = tier_of(engine.rulebook, plan)
-    locked = await rows.lock_holders(connection, [holder])
+    locked = await rows.lock_holders(connection, [holder], living=True)
     if not locked:
         raise UnknownReference("no such member", "member")
     batch = Batch(engine.rulebook, now, historical=False, tips=locked)

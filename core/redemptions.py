@@ -174,9 +174,16 @@ async def time_out(engine: Engine, now: datetime, *, reward: int | None = None) 
     return ended
 
 
-async def opened(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
-    """A batch with this holder alone, locked and loaded. Raises UnknownReference."""
-    batch = await open_holders(connection, engine.rulebook, engine.ids, [holder], now)
+async def opened(
+    connection: Connection, engine: Engine, holder: int, now: datetime, *, living: bool = True
+) -> Batch:
+    """A batch with this holder alone, locked and loaded. Raises UnknownReference.
+
+    Nothing begins for one that was erased; what had begun ends (not `living`).
+    """
+    batch = await open_holders(
+        connection, engine.rulebook, engine.ids, [holder], now, living=living
+    )
     if holder not in batch.tips:
         raise UnknownReference("no such member", "member")
     return batch
@@ -302,7 +309,7 @@ async def _close(
         before = await store.claim_key(connection, *request, asked, (holder, redemption), now)
         if before is not None:
             return await first_outcome(connection, asked, before)
-        batch = await opened(connection, engine, holder, now)
+        batch = await opened(connection, engine, holder, now, living=False)
         found = await find(connection, holder, redemption)
         check_held(found, now)
         if status is Status.COMPLETED and await fulfilments.undecided(connection, found):

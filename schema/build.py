@@ -27,6 +27,7 @@ from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.cards import CardMutations
 from schema.colleagues import ColleagueQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
@@ -34,6 +35,7 @@ from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.fairness import FairnessQueries
 from schema.fulfilments import FulfilmentMutations, FulfilmentQueries
 from schema.gate import MOST_ERRORS, Gate
 from schema.giving import GivingMutations, GivingQueries
@@ -41,6 +43,7 @@ from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
+from schema.leaving import LeavingMutations
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.meetup_changes import MeetupMutations
@@ -52,6 +55,7 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.passcodes import PasscodeMutations
 from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
@@ -98,6 +102,7 @@ class Query(
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
+    FairnessQueries,
     InboundQueries,
     AuditQueries,
     KeyQueries,
@@ -138,6 +143,9 @@ class Mutation(
     ExportMutations,
     KeyMutations,
     JoiningMutations,
+    PasscodeMutations,
+    CardMutations,
+    LeavingMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
     MeetupMutations,

@@ -12,6 +12,7 @@ from core.store.meetups import MEETUP_TABLES
 from core.store.members import PARTED_TABLE
 from core.store.memberships import MEMBERSHIP_TABLES
 from core.store.outbox import OUTBOX_TABLES
+from core.store.passcodes import PASSCODE_TABLE
 from core.store.personal import PERSONAL_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
 from core.store.webhooks import WEBHOOK_TABLES
@@ -23,6 +24,7 @@ _TABLES = (
     WEBHOOK_TABLES,
     EXPORT_TABLES,
     PARTED_TABLE,
+    PASSCODE_TABLE,
     MEETUP_TABLES,
     GIFT_TABLES,
     FULFILMENT_TABLE,

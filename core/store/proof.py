@@ -14,6 +14,7 @@ from core.store.proof_face import FACE_APPEND_ONLY
 from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
 from core.store.standing import STANDING
+from core.store.verdicts import LEFT_QUESTION
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
 _GUARDED = ", ".join(f"'{table}'" for table in (*APPEND_ONLY, *FACE_APPEND_ONLY))
@@ -223,6 +224,7 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
+    "erased members leave nothing": LEFT_QUESTION,
     **MEETUP_QUESTIONS,
     **GIFT_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,

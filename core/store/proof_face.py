@@ -13,6 +13,7 @@ from core.store.keys import KEY_CONSTRAINTS
 from core.store.meetups import MEETUP_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
 from core.store.memberships import MEMBERSHIP_APPEND_ONLY, MEMBERSHIP_CONSTRAINTS
+from core.store.passcodes import PASSCODE_CONSTRAINTS
 from core.store.personal import PERSONAL_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
@@ -25,6 +26,7 @@ FACE_CONSTRAINTS = {
     **KEY_CONSTRAINTS,
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
+    **PASSCODE_CONSTRAINTS,
     **MEETUP_CONSTRAINTS,
     **GIFT_CONSTRAINTS,
     **FULFILMENT_CONSTRAINTS,

@@ -8,6 +8,7 @@ from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, RECORD, REDEEM, rec
 from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
 from tests.schema.roots_engaged import AT as AT
 from tests.schema.roots_engaged import ENGAGED, STAFF
+from tests.schema.roots_persons import PERSONS
 from tests.schema.tiers import ASSIGN, END
 
 PURCHASE = receipt("new", "1", AT, ("PRODUCE", "1.00"))
@@ -47,6 +48,7 @@ NO_HOOK = "V2ViaG9va0VuZHBvaW50Ojk5OTk="
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     **ENGAGED,
+    **PERSONS,
     "me": ("{ me { id } }", {}, {"member"}),
     "member": ('query { member(by: {card: "1"}) { id } }', {}, {"member", *STAFF}),
     "members": ("{ members { edges { node { id } } } }", {}, {"partner", "admin"}),
