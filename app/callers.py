@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from app.authentication import Authenticator
 from app.exports import links
 from app.tokens import TokenError
+from core.check_in_codes import CheckInCodes
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
 from schema.feed import Feed
@@ -39,6 +40,11 @@ class Callers:
     most_each: int = MOST_EACH
     most_open: int = MOST_OPEN
     _open: Counter[str] = field(default_factory=Counter)
+    _check_ins: CheckInCodes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive what is made of the secrets, once."""
+        self._check_ins = CheckInCodes(self.trust.secrets)
 
     @property
     def count(self) -> int:
@@ -84,7 +90,7 @@ class Callers:
         return Context(
             self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
             request_id=request.state.request_id, reason=reason or None,
-            export_link=links(self.trust.secrets),
+            export_link=links(self.trust.secrets), check_ins=self._check_ins,
             address=_address(request),
         )  # fmt: skip
 

@@ -166,4 +166,5 @@ def _declared(plugin: Installed) -> Declared:
         plugin.adapters,
         plugin.giving,
         plugin.plans,
+        plugin.personal,
     )

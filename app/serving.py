@@ -20,6 +20,7 @@ from app.feeding import feeding
 from app.garbage import settle
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
+from app.pages import page_routes
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.sockets import MOST_BYTES
@@ -96,7 +97,10 @@ async def _serve(
             app = create_app(
                 runtime.engine,
                 secret,
-                ide_routes=ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                ide_routes=[
+                    *ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                    *page_routes("/graphql", sign_in=sign_in),
+                ],
                 now=now,
                 authenticator=trust,
                 login=provider,

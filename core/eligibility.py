@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.errors import BadInput
 from core.posting import Engine
 from core.rulebook import PartnerTerms, RewardTerms, Rulebook
 from core.standings import standings
 from core.store import reads
 from core.store import redemptions as store
+from laurels.durations import Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,26 @@ def needed_rank(rulebook: Rulebook, reward: RewardTerms) -> tuple[int, int, str]
     """(ladder, place, tier's name) that a tier-restricted reward asks for."""
     if reward.reward.tier is None:
         return None
-    code, wanted = reward.reward.tier
+    return rank_needed(rulebook, *reward.reward.tier)
+
+
+def rank_needed(rulebook: Rulebook, code: str, wanted: str) -> tuple[int, int, str]:
+    """(ladder, place, tier's name) of a tier by its codes."""
     for terms in rulebook.ladders.values():
         for place, tier in enumerate(terms.ladder.tiers):
             if (terms.ladder.code, tier.code) == (code, wanted):
                 return terms.id, place, tier.name
-    # A ladder that is gone restricts to nobody: a reward is never given away by mistake.
+    # A ladder that is gone restricts to nobody: nothing is given away by mistake.
     return 0, 10**6, wanted
+
+
+def hold_of(reward: RewardTerms, wanted: Duration | None) -> Duration | None:
+    """How long a reward's points are held; of what a person hands out, as long as it says.
+
+    Raises BadInput where another time is wanted.
+    """
+    if reward.reward.fulfilled is None:
+        return wanted
+    if wanted is not None:
+        raise BadInput("it is handed out by a person, and held until then", "hold")
+    return Duration.parse(reward.reward.fulfilled)

@@ -15,8 +15,8 @@ from core.errors import WrongState
 from core.posting import Engine, write
 from core.purchases import check_text
 from core.redeemed import Redemption, Status
-from core.redemptions import check_held, opened
-from core.settling import digest, find, first_outcome, fold, taken_lots
+from core.redemptions import opened
+from core.settling import check_held, digest, find, first_outcome, fold, taken_lots
 from core.store import fulfilments as store
 from core.store.redemptions import claim_key
 

@@ -36,7 +36,7 @@ class Lender:
         """A connection. Raises TimeoutError if none comes free in so many seconds."""
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed():
+            if not _gone(connection):
                 return connection
             await self._pool.release(connection)
         self._waiting += 1
@@ -48,7 +48,7 @@ class Lender:
     async def give(self, connection: Lent, *, whole: bool) -> None:
         """Take one back; unless it is `whole`, something was broken off on it."""
         keep = whole and not self._waiting and len(self._idle) < self._most
-        if not keep or connection.is_closed() or connection.is_in_transaction():
+        if not keep or _gone(connection) or connection.is_in_transaction():
             await self._pool.release(connection)
             return
         self._idle.append(connection)
@@ -70,3 +70,10 @@ class Lender:
     async def _settle(self) -> None:
         while self._idle:
             await self._pool.release(self._idle.pop())
+
+
+def _gone(connection: Lent) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # it was lost, and the pool has it back already
+        return True

@@ -60,15 +60,6 @@ class Desk:
     now: datetime
     given: list[AssignmentRow] = field(default_factory=list)
 
-    @property
-    def standing(self) -> Standing | None:
-        """The member's standing on the ladder of the plan's tier, judged from the first day on."""
-        if self.tier is None:
-            return None
-        standing = self.batch.standing(self.holder, self.tier[0])
-        standing.whole = True
-        return standing
-
     def post(self, event: int, kind: EventKind, name: str, facts: Sequence[int | str]) -> datetime:
         """Book what was decided, in the partner's name; when it is booked."""
         posting = Posting(self.batch, kind, event, self.holder, self.partner.id, self.now)
@@ -82,47 +73,49 @@ class Desk:
     async def cover(self, until: datetime, floor: int, *, anew: bool) -> int | None:
         """Have the tier last until then, by ranks given: the id of a new one, if there is one.
 
-        `anew`: where none is in force it is given; else whoever took it away has taken it.
+        `anew`: where none is in force it is given; else whoever took it away has taken it. One that
+        would last longer is ended. Of a plan that is gone it is the tier that it gave.
         """
-        standing = self.standing
-        if standing is None or self.tier is None:
-            return None
         own = frozenset() if self.before is None else self.before.floors
-        mine = [f for f in standing.floors if f.event in own and _lasts(f, self.now)]
-        ladder, rank = self.tier
-        reason = f"{PREFIX}{self.code}"
+        mine = [
+            (standing, f)
+            for standing in self.batch.standings.values() for f in standing.floors
+            if f.event in own and (f.until is None or f.until > self.now)
+        ]  # fmt: skip
+        tier = self.tier
+        if tier is None and mine:
+            tier = (mine[-1][0].ladder, mine[-1][1].rank)
         given = None
-        wanted = until > self.now and (anew or bool(mine))
-        if wanted and not any(f.until == until and f.rank == rank for f in mine):
-            new = Floor(floor, rank, self.now, until, False, reason)
-            row: Given = (ladder.id, MANUAL, rank, self.now, until, reason, None)
-            self._give(standing, [*standing.floors, new], floor, row)
-            given = floor
-        for old in mine:
+        if tier is not None and until > self.now and (anew or mine):
+            given = self._give(*tier, until, floor)
+        for standing, old in mine:
             if old.until is None or old.until > until:
                 (event,) = await self.engine.ids.take(1)
                 left = [f._replace(until=self.now) if f is old else f for f in standing.floors]
-                ended: Given = (ladder.id, END, old.rank, self.now, None, reason, old.event)
-                self._give(standing, left, event, ended)
+                row = (standing.ladder.id, END, old.rank, self.now, None, old.reason, old.event)
+                self._fold(standing, left, event, row)
         return given
 
-    def _give(
-        self,
-        standing: Standing,
-        floors: list[Floor],
-        event: int,
-        row: Given,
-    ) -> None:
+    def _give(self, ladder: LadderTerms, rank: int, until: datetime, floor: int) -> int | None:
+        """Give a rank, unless the same one is in force until then; its id."""
+        standing = self.batch.standing(self.holder, ladder)
+        standing.whole = True
+        reason = f"{PREFIX}{self.code}"
+        new = Floor(floor, rank, self.now, until, False, reason)
+        own = frozenset() if self.before is None else self.before.floors
+        if any(f.event in own and (f.until, f.rank) == (until, rank) for f in standing.floors):
+            return None
+        row = (ladder.id, MANUAL, rank, self.now, until, reason, None)
+        self._fold(standing, [*standing.floors, new], floor, row)
+        return floor
+
+    def _fold(self, standing: Standing, floors: list[Floor], event: int, row: Given) -> None:
         self.given.append(fold_floors(self.batch, standing, floors, event, row)[1])
 
     async def add_tiers(self) -> None:
         """Add the rows of the ranks that were given, once the batch is written."""
         for row in self.given:
             await assigned.add(self.connection, row)
-
-
-def _lasts(floor: Floor, now: datetime) -> bool:
-    return floor.until is None or floor.until > now
 
 
 def tier_of(rulebook: Rulebook, plan: MembershipPlan | None) -> tuple[LadderTerms, int] | None:

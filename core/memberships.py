@@ -14,6 +14,7 @@ from core.db import Connection, transaction
 from core.errors import (
     BadInput,
     IdempotencyConflict,
+    NotAllowed,
     NotEligible,
     UnknownReference,
     WrongState,
@@ -46,7 +47,7 @@ class TermRequest:
 
     `fee` None: the trial; of a renewal the fee that was agreed. `paid` and `payment` say which
     money was taken and by what the payment is known outside. Where `chosen`, `renews` is the fee of
-    the terms to come, None for none.
+    the terms to come, None for none. `redeems`: whether the caller may spend the member's points.
     """
 
     which: Which
@@ -56,6 +57,7 @@ class TermRequest:
     payment: str | None = None
     renews: str | None = None
     chosen: bool = False
+    redeems: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ class Changed:
 async def begin_term(engine: Engine, request: TermRequest, now: datetime) -> Changed:
     """Begin a membership, or its next term.
 
-    Raises UnknownReference, BadInput, WrongState, NotEligible (the trial isn't for this member, too
-    few points) or IdempotencyConflict (the key, or the payment, was used for something else).
+    Raises UnknownReference, BadInput, WrongState, NotAllowed (to redeem its points), NotEligible
+    (the trial isn't for this member, too few points) or IdempotencyConflict (the key, or the
+    payment, was used for something else).
     """
     which = request.which
     _check(which, fee=request.fee, renews=request.renews)
@@ -131,10 +134,14 @@ def _agreed(at: Desk, request: TermRequest) -> tuple[Fee | None, str | None]:
         raise NotEligible(
             "it has no trial" if plan.tried is None else "the trial is for who never had it", "fee"
         )
+    _check_points(fee, "fee", redeems=request.redeems)
     if request.chosen:
-        return fee, None if request.renews is None else _fee(plan, request.renews, "renews").code
+        chosen = None if request.renews is None else _fee(plan, request.renews, "renews")
+        _check_points(chosen, "renews", redeems=request.redeems)
+        return fee, None if chosen is None else chosen.code
     if request.renewal and live and before is not None:
         return fee, before.renews  # one that was cancelled stays so
+    _check_points(plan.fees[0] if fee is None else fee, "renews", redeems=request.redeems)
     return fee, (fee or plan.fees[0]).code
 
 
@@ -144,6 +151,11 @@ def _fee(plan: MembershipPlan, code: str, field: str) -> Fee:
         known = ", ".join(x.code for x in plan.fees)
         raise UnknownReference(f"{plan.title} has no fee '{code[:64]}': {known}", field)
     return fee
+
+
+def _check_points(fee: Fee | None, field: str, *, redeems: bool) -> None:
+    if fee is not None and fee.amount and not redeems:
+        raise NotAllowed("this token may not redeem points, which this fee takes", field)
 
 
 def _told(at: datetime) -> str:
@@ -174,20 +186,22 @@ async def cancel(engine: Engine, which: Which, now: datetime) -> Changed:
 
     Raises UnknownReference, WrongState (it doesn't last, or is cancelled) or IdempotencyConflict.
     """
-    return await _act(engine, which, ActKind.CANCELLED, None, now)
+    return await _act(engine, which, ActKind.CANCELLED, None, now, redeems=True)
 
 
-async def resume(engine: Engine, which: Which, fee: str | None, now: datetime) -> Changed:
+async def resume(
+    engine: Engine, which: Which, fee: str | None, now: datetime, *, redeems: bool = True
+) -> Changed:
     """It will be renewed after all, or by another fee; None: by the one that was agreed before.
 
-    Raises UnknownReference, WrongState (it doesn't last, or is to be renewed so already) or
-    IdempotencyConflict.
+    Raises UnknownReference, NotAllowed (to redeem the points of a fee that is named),
+    WrongState (it doesn't last, or is to be renewed so already) or IdempotencyConflict.
     """
-    return await _act(engine, which, ActKind.RESUMED, fee, now)
+    return await _act(engine, which, ActKind.RESUMED, fee, now, redeems=redeems)
 
 
 async def _act(
-    engine: Engine, which: Which, kind: ActKind, fee: str | None, now: datetime
+    engine: Engine, which: Which, kind: ActKind, fee: str | None, now: datetime, *, redeems: bool
 ) -> Changed:
     _check(which, renews=fee)
     asked = digest(kind.name, which.partner, which.plan, which.holder, fee)
@@ -201,6 +215,9 @@ async def _act(
         if membership is None or membership.state(now) is State.LAPSED:
             raise WrongState("this member has no such membership now", "plan")
         renews = None if kind is ActKind.CANCELLED else _resumed(at, membership, fee)
+        # What was agreed before is no new word on the member's points.
+        if at.plan is not None and renews is not None and renews not in membership.agreed[-1:]:
+            _check_points(at.plan.fee(renews), "renews", redeems=redeems)
         if renews == membership.renews:
             said = "it is cancelled already" if renews is None else "it is to be renewed so already"
             raise WrongState(said, "plan")

@@ -2,20 +2,19 @@
 
 Lots are allocated once, when the points leave the active balance; a hold is then confirmed,
 cancelled or times out, and a cancelled one gives back to the lots it took from. Every call takes
-an idempotency key: sent again it answers with the first outcome. Taking back what was completed
-is `core.reversals`'.
+an idempotency key: sent again it answers with the first outcome. See `core.reversals`, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from core import vouchers
 from core.db import Connection, transaction
-from core.eligibility import needed_rank
+from core.eligibility import hold_of, needed_rank
 from core.entries import Account, Kind
 from core.errors import BadInput, NotAllowed, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
@@ -25,13 +24,13 @@ from core.purchases import check_text, find_partner
 from core.redeemed import Redemption, Status, as_row
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
 from core.settling import (
+    check_held,
     digest,
     find,
     first_outcome,
     fold,
     open_holders,
     seal,
-    settled_already,
     taken_lots,
 )
 from core.store import fulfilments
@@ -139,15 +138,12 @@ async def _redeem(
                 await note(connection, done)
             return done
         partner = find_partner(engine.rulebook, request.partner)
-        reward, currency = _priced(partner, request)
+        reward, currency = priced(partner, request)
         if request.order is not None:
             await store.lock_orders(connection, [(partner.id, request.order)])
         batch = await opened(connection, engine, request.holder, now)
-        _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
-        taken = _taken(partner, reward, currency, request)
-        hold = _hold(reward, request)
-        done = debit(batch, partner, request.holder, taken, hold, (new, event), now)
+        done = take(batch, partner, reward, currency, request, (new, event), now)
         done = await write_down(connection, batch, done, event, reward.reward.title)
         if reward.reward.fulfilled is not None:
             await fulfilments.add(connection, done)
@@ -156,13 +152,19 @@ async def _redeem(
         return done
 
 
-def _hold(reward: RewardTerms, request: RedeemRequest) -> Duration | None:
-    """How long the points are held; of what a person hands out, as long as the reward says."""
-    if reward.reward.fulfilled is None:
-        return request.hold
-    if request.hold is not None:
-        raise BadInput("it is handed out by a person, and held until then", "hold")
-    return Duration.parse(reward.reward.fulfilled)
+def take(
+    batch: Batch,
+    partner: PartnerTerms,
+    reward: RewardTerms,
+    currency: CurrencyTerms,
+    request: RedeemRequest,
+    ids: tuple[int, int],
+    now: datetime,
+) -> Redemption:
+    """Take a reward's points from a loaded ledger: see `debit`. A tier may be wanting, too."""
+    _check_tier(batch, reward, request.holder, now)
+    taken = _taken(partner, reward, currency, request)
+    return debit(batch, partner, request.holder, taken, hold_of(reward, request.hold), ids, now)
 
 
 def check_order(order: str | None) -> None:
@@ -245,7 +247,8 @@ async def time_out(engine: Engine, now: datetime, *, reward: int | None = None) 
     return ended
 
 
-def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
+def priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
+    """The reward meant, and what pays for it. Raises UnknownReference or BadInput."""
     reward = partner.rewards.get(request.reward)
     if reward is None:
         raise UnknownReference(f"{partner.name} offers no reward '{request.reward[:64]}'", "reward")
@@ -328,20 +331,37 @@ def _issue(posting: Posting, taken: Taken, now: datetime) -> list[tuple[int, int
 async def write_down(
     connection: Connection, batch: Batch, done: Redemption, event: int, title: str
 ) -> Redemption:
-    """Write a redemption that was folded into a batch; returns it with its codes.
+    """Write a redemption that was folded into a batch, as `write_all` does; returns it."""
+    (written,) = await write_all(connection, batch, [(done, event, title)])
+    return written
 
-    Raises NotEligible where codes or stock have run out, or its order was cancelled: nothing else
-    would give these points back. The stock comes last: who wants the same waits for the commit.
+
+async def write_all(
+    connection: Connection, batch: Batch, folded: Sequence[tuple[Redemption, int, str]]
+) -> list[Redemption]:
+    """Write redemptions of one member and order that were folded into a batch; with their codes.
+
+    Each has its event and its reward's title. Raises NotEligible where codes or stock have run out,
+    or the order was cancelled: nothing else would give these points back. The stock comes last, and
+    in the rewards' order: who wants the same waits for the commit.
     """
-    if done.order is not None and await store.cancelled(connection, done.partner, done.order):
+    folded = sorted(folded, key=lambda x: (x[0].reward or 0, x[0].id))
+    first = folded[0][0]
+    if first.order is not None and await store.cancelled(connection, first.partner, first.order):
         raise NotEligible("this order was cancelled", "order")
     back = [(x.holder, x.redemption) for x in batch.writes.settled if x.restock]
-    if back and done.stocked and done.reward is not None:
-        await store.lock_shelves(connection, done.reward, back)
+    stocked = [done.reward for done, _, _ in folded if done.stocked and done.reward is not None]
+    if back and stocked:
+        await store.lock_shelves(connection, stocked, back)
     await write(connection, batch)
-    held = 0 if done.status is not Status.HELD else await store.held_by(connection, done.holder)
-    if held >= MOST_HOLDS:
+    new = sum(done.status is Status.HELD for done, _, _ in folded)
+    held = await store.held_by(connection, first.holder) if new else 0
+    if held + new > MOST_HOLDS:
         raise NotEligible(f"{held} are held already: confirm or cancel some first", "hold")
+    return [await _written(connection, *one) for one in folded]
+
+
+async def _written(connection: Connection, done: Redemption, event: int, title: str) -> Redemption:
     codes = await vouchers.issue(connection, done)
     await store.add(connection, as_row(done))
     of = (done.holder, done.id)
@@ -378,17 +398,3 @@ async def _close(
         fold(batch, found, taken, status, event, now)
         await write(connection, batch)
         return await find(connection, holder, redemption)
-
-
-def check_held(found: Redemption, now: datetime) -> None:
-    """Raise WrongState where it isn't held, or no longer."""
-    if found.status is not Status.HELD:
-        raise settled_already(found)
-    check_in_time(found, now)
-
-
-def check_in_time(found: Redemption, now: datetime) -> None:
-    """Raise WrongState where a hold has run out, also where nobody has booked that yet."""
-    over = found.hold_until is not None and found.hold_until <= now
-    if over and found.status is Status.HELD:
-        raise WrongState("its time has run out, and its points are free again", "redemption")

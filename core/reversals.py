@@ -16,9 +16,10 @@ from core.folding import Batch
 from core.posting import Engine, write
 from core.purchases import check_text
 from core.redeemed import Redemption, Status, from_row
-from core.redemptions import check_in_time, opened
+from core.redemptions import opened
 from core.settling import (
     TakenLots,
+    check_in_time,
     digest,
     find,
     first_outcome,

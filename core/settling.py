@@ -198,3 +198,17 @@ def seal(
     told = {"v": FORMAT, "r": [redemption, *facts]}
     content = orjson.dumps({**told, "m": made} if made else told)
     posting.seal(content, digest(posting.kind, redemption, *facts), str(redemption))
+
+
+def check_held(found: Redemption, now: datetime) -> None:
+    """Raise WrongState where it isn't held, or no longer."""
+    if found.status is not Status.HELD:
+        raise settled_already(found)
+    check_in_time(found, now)
+
+
+def check_in_time(found: Redemption, now: datetime) -> None:
+    """Raise WrongState where a hold has run out, also where nobody has booked that yet."""
+    over = found.hold_until is not None and found.hold_until <= now
+    if over and found.status is Status.HELD:
+        raise WrongState("its time has run out, and its points are free again", "redemption")

@@ -29,6 +29,7 @@ from laurels.based import based
 from laurels.basis import Basis
 from laurels.caps import Budget, Cap
 from laurels.challenges import Challenge
+from laurels.collecting import Collection
 from laurels.combining import Group, Mode
 from laurels.declarations import (
     Currency,
@@ -66,6 +67,7 @@ from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.memberships import Fee, MembershipPlan, Perk
 from laurels.money import Money, MoneyError
+from laurels.personal import Choice, History, PersonalOffers, Visit
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
@@ -102,7 +104,9 @@ __all__ = [
     "Cap",
     "Challenge",
     "Checkout",
+    "Choice",
     "CodeSource",
+    "Collection",
     "Command",
     "Currency",
     "DeclarationError",
@@ -126,6 +130,7 @@ __all__ = [
     "Giving",
     "Granted",
     "Group",
+    "History",
     "Hmac",
     "Ignore",
     "Issue",
@@ -149,6 +154,7 @@ __all__ = [
     "PayWithPoints",
     "Pending",
     "Perk",
+    "PersonalOffers",
     "PointsPerAmount",
     "PointsPerVisit",
     "Policy",
@@ -179,6 +185,7 @@ __all__ = [
     "Timestamp",
     "Use",
     "Verifier",
+    "Visit",
     "WithdrawActivity",
     "award",
     "based",

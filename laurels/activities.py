@@ -23,6 +23,9 @@ PURCHASE = "purchase"
 #: Occasions that the engine makes itself, so that no partner may tell of one.
 ENROLMENT, BIRTHDAY, RETURN, REFERRAL = "enrolment", "birthday", "return", "referral"
 OCCASIONS = frozenset({PURCHASE, ENROLMENT, BIRTHDAY, RETURN, REFERRAL})
+#: The type of what the engine tells when a member checks in at a meetup. A partner may tell of it
+#: too, of what was before there were meetups here.
+ATTENDED = "attended"
 #: As many attributes as one activity has, and as long as one text of them is.
 MOST_ATTRIBUTES, LONGEST_VALUE = 30, 200
 #: ISO 4217's own code for a transaction without money.

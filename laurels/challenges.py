@@ -29,6 +29,7 @@ class Counts(StrEnum):
     PERIODS = "periods"
     UNITS = "units"
     MONEY = "money"
+    THINGS = "things"
 
 
 class Challenge(BoxRule):

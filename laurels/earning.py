@@ -59,7 +59,7 @@ class BoxRule:
 
 
 #: Modules whose rules are the kit's own.
-_BOX = (__name__, "laurels.challenges", "laurels.streaks")
+_BOX = (__name__, "laurels.challenges", "laurels.collecting", "laurels.streaks")
 
 
 def in_the_box(rule: EarnRule) -> bool:

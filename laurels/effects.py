@@ -12,7 +12,9 @@ from laurels.errors import DeclarationError, check_code, shown, storable, within
 
 #: As long as the value of an attribute is.
 LONGEST = 100
-SEGMENT, OFFER = "segment:", "offer:"
+#: As long as its name is.
+LONGEST_NAME = 80
+SEGMENT, OFFER, SET = "segment:", "offer:", "set:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ def offer(rule: str, *, lasts: str | None = None) -> SetAttribute:
     return checked_attribute(SetAttribute(f"{OFFER}{rule}", "yes", lasts))
 
 
+def collect(rule: str, thing: str = "") -> SetAttribute:
+    """Note that a member has a thing of a collection; without one, that it is complete."""
+    return SetAttribute(f"{SET}{rule}:{thing}" if thing else f"{SET}{rule}", "yes")
+
+
 def thank_referrer() -> ThankReferrer:
     """Let rules on `referral` judge for who referred this member: two-sided referral."""
     return ThankReferrer()
@@ -80,6 +87,13 @@ def checked_attribute(effect: SetAttribute) -> SetAttribute:
     kind, colon, code = name.partition(":")
     if colon and f"{kind}:" in (SEGMENT, OFFER):
         check_code(kind, code)
+    elif colon and f"{kind}:" == SET:
+        rule, second, thing = code.partition(":")
+        check_code("collection", rule)
+        if second:
+            check_code(f"collection {rule}", thing)
+        if len(name) > LONGEST_NAME:
+            raise DeclarationError(f"attribute {name}: at most {LONGEST_NAME} characters")
     else:
         check_code("attribute", name)
     value: object = effect.value

@@ -23,6 +23,7 @@ from schema import input_plans
 from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
+from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
@@ -42,6 +43,8 @@ from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
+from schema.meetup_changes import MeetupMutations
+from schema.meetups import MeetupQueries
 from schema.members import MemberMutations, MemberQueries
 from schema.membership_changes import MembershipMutations
 from schema.membership_plans import MembershipPlanQueries
@@ -49,6 +52,7 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
@@ -61,6 +65,7 @@ from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
+from schema.statistics import StatisticsQueries
 from schema.subscriptions import Subscription
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
@@ -81,12 +86,15 @@ class Query(
     PurchaseQueries,
     ActivityQueries,
     OccasionQueries,
+    PersonalQueries,
+    AheadQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
     AdjustmentQueries,
     MembershipPlanQueries,
     BooksQueries,
+    StatisticsQueries,
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
@@ -100,6 +108,7 @@ class Query(
     RecognitionQueries,
     RecognitionReportQueries,
     FulfilmentQueries,
+    MeetupQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -115,6 +124,7 @@ class Mutation(
     ReturnMutations,
     EditMutations,
     RedemptionMutations,
+    AheadMutations,
     ReversalMutations,
     VoucherMutations,
     AssignmentMutations,
@@ -133,6 +143,7 @@ class Mutation(
     GivingMutations,
     RecognitionMutations,
     FulfilmentMutations,
+    MeetupMutations,
 ):
     """Every field names the roles that may call it."""
 

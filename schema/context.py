@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import strawberry
 
+from core.check_in_codes import CheckInCodes
 from core.joining import Login
 from core.keys import ApiKeys
 from core.posting import Engine
@@ -87,6 +88,8 @@ class Context:
     reason: str | None = None
     #: Makes the signed URL of an export; None: this process serves none.
     export_link: Callable[[int, datetime], str] | None = None
+    #: Makes and reads the codes by which members check in; None: not here.
+    check_ins: CheckInCodes | None = None
     feed: Feed = field(default_factory=Feed)
     again: Callable[[], Awaitable[Viewer]] | None = None
     #: Where the request comes from: by this strangers are told apart.

@@ -46,12 +46,12 @@ class IdempotencyConflictError(Error):
     """See `core.errors.IdempotencyConflict`."""
 
 
-@strawberry.type(description="The reward's terms aren't met; the message says which.")
+@strawberry.type(description="The terms of what is asked for aren't met; the message says which.")
 class NotEligibleError(Error):
     """See `core.errors.NotEligible`."""
 
 
-@strawberry.type(description="The redemption is no longer in the state that this needs.")
+@strawberry.type(description="It is no longer in the state that this needs, or not yet.")
 class WrongStateError(Error):
     """See `core.errors.WrongState`."""
 

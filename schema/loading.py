@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from core.db import Row
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, memberships, receipts, shadows
+from core.store import ahead, attributes, meetups, memberships, personal, receipts, shadows
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
 from core.store.memberships import Found, Saved, SpanOf
@@ -126,6 +127,80 @@ class StoryLoaders:
     def noted(self) -> DataLoader[int, list[AttributeRow]]:
         """All that partners ever noted of a holder."""
         return many(attributes.of_holders)
+
+    @cached_property
+    def meetup(self) -> DataLoader[int, meetups.MeetupRow | None]:
+        """A meetup by its id."""
+        return one(meetups.by_id)
+
+    @cached_property
+    def registration(self) -> DataLoader[tuple[int, int], meetups.RegistrationRow | None]:
+        """A registration by (holder, meetup), cancelled ones too."""
+        return one(meetups.registrations)
+
+    @cached_property
+    def attended(self) -> DataLoader[tuple[int, str], datetime | None]:
+        """When an occasion was booked, by (partner, external id)."""
+        return one(meetups.booked)
+
+    @cached_property
+    def registrations(
+        self,
+    ) -> DataLoader[tuple[int, int, int, int | None], list[meetups.RegistrationRow]]:
+        """A page of a holder's, by (holder, below which meetup, limit, at which partner)."""
+
+        async def fetch(
+            keys: list[tuple[int, int, int, int | None]],
+        ) -> Mapping[tuple[int, int, int, int | None], list[meetups.RegistrationRow]]:
+            found: dict[tuple[int, int, int, int | None], list[meetups.RegistrationRow]] = {}
+            for rest in dict.fromkeys(key[1:] for key in keys):
+                group = [key[0] for key in keys if key[1:] == rest]
+                rows = await meetups.of_holders(group, *rest)
+                found |= {(holder, *rest): rows[holder] for holder in rows}
+            return found
+
+        return many(fetch)
+
+    @cached_property
+    def registered(self) -> DataLoader[tuple[int, int, int], list[meetups.RegistrationRow]]:
+        """A page of a meetup's that aren't cancelled, by (meetup, above which holder, limit)."""
+
+        async def fetch(
+            keys: list[tuple[int, int, int]],
+        ) -> Mapping[tuple[int, int, int], list[meetups.RegistrationRow]]:
+            found: dict[tuple[int, int, int], list[meetups.RegistrationRow]] = {}
+            for rest in dict.fromkeys(key[1:] for key in keys):
+                group = [key[0] for key in keys if key[1:] == rest]
+                rows = await meetups.of_meetups(group, *rest)
+                found |= {(meetup, *rest): rows[meetup] for meetup in rows}
+            return found
+
+        return many(fetch)
+
+    @cached_property
+    def chosen(self) -> DataLoader[int, list[personal.OfferRow]]:
+        """What was ever offered to a holder for its own past."""
+        return many(personal.of_holders)
+
+    @cached_property
+    def taken(self) -> DataLoader[personal.Taking, int | None]:
+        """For how many purchases an offered rule gave a holder points."""
+        return one(personal.taken)
+
+    @cached_property
+    def order(self) -> DataLoader[tuple[int, int], ahead.OrderRow | None]:
+        """An order ahead by (holder, id)."""
+        return one(ahead.orders)
+
+    @cached_property
+    def orders(self) -> DataLoader[ahead.PageKey, list[ahead.OrderRow]]:
+        """A page of a holder's orders ahead."""
+        return many(ahead.pages)
+
+    @cached_property
+    def on_order(self) -> DataLoader[tuple[int, int, str], list[Row]]:
+        """What was redeemed on an order, by (holder, partner, external id)."""
+        return many(ahead.redemptions)
 
     @cached_property
     def referral_code(self) -> DataLoader[int, str | None]:

@@ -28,6 +28,7 @@ from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.acts import watch_identifiers
+from schema.ahead import AheadOrder, orders_of
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -41,17 +42,18 @@ from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
 from schema.ledgers import AsOf, Ledger
+from schema.meetups import MeetupRegistration, registrations_of
 from schema.memberships import HeldPerk, Membership, memberships_of, perks_of
 from schema.noted import (
     Badge,
     MemberAttribute,
-    MemberOffer,
     attributes_of,
     badges_of,
     offers_of,
 )
 from schema.notices import Notice, notices_of
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
+from schema.personal import MemberOffer
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
@@ -157,6 +159,14 @@ class Member(HolderNode):
     async def offers(self, info: Info) -> list[MemberOffer]:
         return await offers_of(info, self.holder)
 
+    @answer(
+        "The orders ahead, newest first. A partner is told its own, with `purchases:read` alone."
+    )
+    async def ahead_orders(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[AheadOrder]:
+        return await orders_of(info, self.holder, first, after)
+
     @answer("The badges earned.")
     async def badges(self, info: Info) -> list[Badge]:
         return await badges_of(info, self.holder)
@@ -192,6 +202,12 @@ class Member(HolderNode):
         rows = [] if silent else await info.context.loaders.redemptions.load(key)
         nodes = [Redemption.of(from_row(row)) for row in rows]
         return page(nodes, first, after, lambda n: cursor("redemption", n.found.id))
+
+    @answer("The places at meetups; a partner is told its own, with `engagement:read` alone.")
+    async def registrations(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[MeetupRegistration]:
+        return await registrations_of(info, self.holder, first, after)
 
     @answer("What the member was told ahead of time, newest first: expiries, tiers at risk.")
     async def notices(

@@ -254,7 +254,14 @@ async def _term(
         None if paid is None else parse_money(paid.amount, paid.currency, "paid", "amount"),
         None if paid is None else paid.reference,
         None if input.renews is None else input.renews.value, input.renews is not None,
+        _redeems(info),
     )  # fmt: skip
+
+
+def _redeems(info: Info) -> bool:
+    """Whether the viewer may spend a member's points: a partner's key with that scope alone."""
+    viewer = info.context.viewer
+    return viewer.role != "partner" or "redemptions:write" in viewer.scopes
 
 
 @strawberry.type(description="Commands on memberships.")
@@ -262,7 +269,8 @@ class MembershipMutations:
     """Root fields."""
 
     @change(
-        "Join a plan: by its trial, for points, or for money that the partner has taken.",
+        "Join a plan: by its trial, for points (partners' keys with `redemptions:write` alone), or "
+        "for money that the partner has taken.",
         extensions=allow_change(member=True, partner="engagement:write", admin=SERVICE),
     )
     async def join_plan(
@@ -315,9 +323,11 @@ class MembershipMutations:
     ) -> ChangeResult | None:
         which = await _which(info, input)
         fee = None if input.renews is None else input.renews.value
-        return MembershipChanged.of(
-            info, await engine.resume(info.context.engine, which, fee, info.context.instant)
+        context = info.context
+        done = await engine.resume(
+            context.engine, which, fee, context.instant, redeems=_redeems(info)
         )
+        return MembershipChanged.of(info, done)
 
     @change(
         "Use a perk at the checkout: refused where the member doesn't hold it. Safe to send again.",

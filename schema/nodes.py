@@ -17,6 +17,7 @@ from core.errors import BadInput
 from core.redeemed import from_row
 from schema.access import AUDITORS, FINANCE, STAFF, Rule, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
+from schema.ahead import visible_order
 from schema.audit import visible_record
 from schema.colleagues import visible_colleague
 from schema.context import Info
@@ -27,6 +28,7 @@ from schema.inbound import visible_delivery
 from schema.ladders import TierLadder
 from schema.ledgers import Ledger, LedgerEntry, Lot
 from schema.lot_moves import visible_move
+from schema.meetups import visible_meetup, visible_registration
 from schema.members import visible_member
 from schema.memberships import visible_term
 from schema.notices import notice_of
@@ -95,6 +97,11 @@ async def _redemption(info: Info, key: str) -> AnyNode:
     return Redemption.of(from_row(row)) if readable else None
 
 
+async def _order(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_order(info, found[0], found[1])
+
+
 async def _purchase(info: Info, key: str) -> AnyNode:
     found = numbers(key, 1)
     return None if found is None else await visible_purchase(info, found[0])
@@ -153,6 +160,16 @@ async def _simulation(info: Info, key: str) -> AnyNode:
     return None if found is None else await visible_simulation(info, found[0])
 
 
+async def _meetup(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 1)
+    return None if found is None else await visible_meetup(info, found[0])
+
+
+async def _registration(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_registration(info, *found)
+
+
 async def _term(info: Info, key: str) -> AnyNode:
     found = numbers(key, 2)
     return None if found is None else await visible_term(info, found[0], found[1])
@@ -167,6 +184,7 @@ class Kind(NamedTuple):
 
 _OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
 _OF_COLLEAGUES = Rule(member=True, partner="engagement:read", admin=STAFF)
+_OF_MEETUPS = Rule(member=True, partner="engagement:read", admin=STAFF)
 _PUBLIC = Rule(member=True, partner="any", admin=STAFF)
 KINDS: Mapping[str, Kind] = {
     "Member": Kind(_member, _OF_MEMBERS),
@@ -176,6 +194,7 @@ KINDS: Mapping[str, Kind] = {
     "Notice": Kind(_notice, _OF_MEMBERS),
     "Redemption": Kind(_redemption, Rule(member=True, partner="redemptions:read", admin=STAFF)),
     "Purchase": Kind(_purchase, Rule(member=True, partner="purchases:read", admin=STAFF)),
+    "AheadOrder": Kind(_order, Rule(member=True, partner="purchases:read", admin=STAFF)),
     "ReturnWaiting": Kind(_waiting, Rule(partner="purchases:read", admin=STAFF)),
     "Adjustment": Kind(_adjustment, Rule(partner="points:adjust", admin=STAFF)),
     "MembershipTerm": Kind(_term, Rule(member=True, partner="engagement:read", admin=STAFF)),
@@ -189,6 +208,8 @@ KINDS: Mapping[str, Kind] = {
     "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookEndpoint": Kind(visible_endpoint, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),
+    "Meetup": Kind(_meetup, _OF_MEETUPS),
+    "MeetupRegistration": Kind(_registration, _OF_MEETUPS),
     "AuditRecord": Kind(visible_record, Rule(admin=AUDITORS)),
     "Partner": Kind(_partner, _PUBLIC),
     "Currency": Kind(_currency, _PUBLIC),

@@ -9,10 +9,12 @@ from datetime import datetime
 
 import strawberry
 
+from core.noted import noted_at
 from core.rulebook import PartnerTerms
 from core.store.caps import CarriedRow
 from laurels import money
 from laurels.challenges import Counts, Goal, goal_of
+from laurels.collecting import collection_of
 from laurels.lasting import carried_within
 from laurels.purchase import Use
 from laurels.rules import EarnRule
@@ -29,6 +31,7 @@ words(
     PERIODS="Periods of the calendar in a row.",
     UNITS="Units bought.",
     MONEY="Money spent.",
+    THINGS="Distinct things of a collection.",
 )
 
 
@@ -46,6 +49,10 @@ class Progress:
     )
     target: str = strawberry.field(description="How much it takes.")
     missing: str = strawberry.field(description="How much is missing.")
+    missing_things: list[str] = strawberry.field(
+        default_factory=list,
+        description="Of a collection what isn't collected yet, by code or tag.",
+    )
     currency: str | None = strawberry.field(
         description="The ISO 4217 code of the money that is counted; null: it isn't money."
     )
@@ -122,10 +129,35 @@ def _streak(
     )  # fmt: skip
 
 
+async def _collections(info: Info, holder: int) -> list[Progress]:
+    """Of each collection that is begun and not complete: how many things of it there are."""
+    context, found = info.context, []
+    for partner in context.engine.rulebook.partners.values():
+        rules = [collection_of(terms.rule) for terms in partner.at(context.instant).earn]
+        own = [rule for rule in rules if rule is not None]
+        if not own or context.partner not in (None, partner):
+            continue
+        rows = [x for x in await context.loaders.noted.load(holder) if x.partner == partner.id]
+        noted = noted_at(rows, context.instant)
+        for rule in own:
+            missing = rule.missing(noted)
+            if len(missing) < len(rule.of) and not rule.complete(noted):
+                had = len(rule.of) - len(missing)
+                found.append(
+                    Progress(
+                        partner=Partner.of(partner), rule=rule.code, title=rule.title,
+                        counts=Counts.THINGS, current=str(had), target=str(len(rule.of)),
+                        missing=str(len(missing)), missing_things=missing, currency=None,
+                        until_at=None,
+                    )
+                )  # fmt: skip
+    return found
+
+
 async def progress_of(info: Info, holder: int) -> list[Progress]:
     """A member's; a partner is told its own."""
     own, now = info.context.partner, info.context.instant
-    found = await _streaks(info, holder)
+    found = await _streaks(info, holder) + await _collections(info, holder)
     for row in await info.context.loaders.carried.load(holder):
         partner = info.context.engine.rulebook.partner_by_id(row.partner)
         if partner is not None and own in (None, partner):

@@ -11,6 +11,7 @@ from core.store.gifts import GIFT_QUESTIONS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 from core.store.proof_face import FACE_APPEND_ONLY
+from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
 from core.store.standing import STANDING
 
@@ -223,6 +224,7 @@ QUESTIONS: dict[str, str] = {
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
     **GIFT_QUESTIONS,
+    **MEETUP_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
@@ -302,7 +304,8 @@ ORDER BY t.holder_id, t.booked_at, t.currency_id, t.seq
 """
 POLICY_ROWS = "SELECT id, pending, expires, returns, grace, time_zone FROM policy"
 EVENTS = """
-SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id
+SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id,
+    e.tender
 FROM event e WHERE e.kind = 1 ORDER BY e.id
 """
 LINES = f"SELECT l.event_id, {COLUMNS} FROM event_line l ORDER BY l.event_id, l.line"

@@ -36,6 +36,7 @@ from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
 from laurels.giving import Giving
 from laurels.memberships import MembershipPlan
+from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -59,6 +60,7 @@ class Declared:
     adapters: Sequence[Adapter] = ()
     giving: Giving | None = None
     plans: Sequence[MembershipPlan] = ()
+    personal: Sequence[PersonalOffers] = ()
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -318,8 +320,8 @@ async def _terms(
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
-            pseudonyms=Pseudonyms(keys[number]), plans={p.code: p for p in d.plans},
-            giving=d.giving,
+            personal=tuple(d.personal), pseudonyms=Pseudonyms(keys[number]),
+            plans={p.code: p for p in d.plans}, giving=d.giving,
         )  # fmt: skip
     return terms
 

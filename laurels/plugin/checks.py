@@ -19,6 +19,7 @@ from laurels import (
     Ladder,
     MembershipPlan,
     Partner,
+    PersonalOffers,
     RedeemRule,
     Reward,
 )
@@ -140,6 +141,16 @@ def check_giving(value: object) -> Giving | None:
     if not isinstance(value, Giving):
         raise DeclarationError(f"returned {_kind(value)}, where a Giving is wanted")
     return value
+
+
+def check_personal(value: object) -> tuple[PersonalOffers, ...]:
+    """The personal offers that `laurels_personal_offers` returned."""
+    found = _each("personal offers", _sequence("personal offers", value), PersonalOffers)
+    _unique("personal offers", (offers.code for offers in found))
+    for offers in found:
+        what = f"personal offers {offers.code!r}: choose"
+        _check_method(what, offers.choose, ("history",))
+    return found
 
 
 def _kind(value: object) -> str:

@@ -16,7 +16,7 @@ from laurels import (
     ProductTypeRewardCalculator,
     TierMultiplier,
 )
-from laurels.lasting import unwrapped
+from laurels.lasting import is_offered, unwrapped
 from laurels.money import Money
 from laurels.plugin.installed import Installed
 from laurels.plugin.refusal import RefusalError
@@ -45,6 +45,9 @@ def check_fit(plugin: Installed) -> None:
             factors = rule.terms["factors"]
             for tier in factors if isinstance(factors, Mapping) else ():
                 _check_tier(plugin, hook, f"earn rule {rule.code!r}", rule.ladder, tier)
+    if plugin.personal and not any(map(is_offered, plugin.earn_rules)):
+        reason = "there is none of its rules to offer: make one `offered(...)`"
+        raise RefusalError("laurels_personal_offers", reason)
     hook = "laurels_redeem_rules"
     for redeem in plugin.redeem_rules:
         _check_currency(hook, f"redeem rule {redeem.code!r}", redeem.currency, accepts, "accepts")

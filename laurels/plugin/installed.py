@@ -11,6 +11,7 @@ from laurels import (
     Ladder,
     MembershipPlan,
     Partner,
+    PersonalOffers,
     RedeemRule,
     Reward,
 )
@@ -38,3 +39,4 @@ class Installed:
     adapters: tuple[Adapter, ...] = ()
     giving: Giving | None = None
     plans: tuple[MembershipPlan, ...] = ()
+    personal: tuple[PersonalOffers, ...] = ()

@@ -21,6 +21,7 @@ from laurels.plugin.checks import (
     check_giving,
     check_ladders,
     check_partner,
+    check_personal,
     check_plans,
     check_redeem_rules,
     check_rewards,
@@ -45,6 +46,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
+    "laurels_personal_offers": lambda manager, s: manager.hook.laurels_personal_offers(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -97,6 +99,7 @@ def _asked(
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
         giving=_ask(manager, "laurels_giving", check_giving, settings),
+        personal=_ask(manager, "laurels_personal_offers", check_personal, settings),
     )
     check_fit(installed)
     return installed

@@ -50,7 +50,7 @@ async def test_the_log_and_a_replay(
     nobody = "nobody is known by its member's identifier yet"
     assert rows(told) == [
         ["2", "shopify", "customer 7", "customer-7", "done", "1", "Enrol booked"],
-        ["1", "shopify", "1", "create-1-1", "waiting", "2", nobody],
+        ["1", "shopify", "1", "create-1-1", "waiting", "1", nobody],
     ]
     told = inbound(database, "--partner", "webshop", "--state", "waiting")
     assert [row[0] for row in rows(told)] == ["1"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from tests.core.constraints_gifts import BETWEEN
+from tests.core.constraints_meetups import HOLDER, MEETUPS
 from tests.core.constraints_memberships import MEMBERSHIPS
+from tests.core.constraints_personal import PERSONAL
 
-HOLDER = "FOREIGN KEY (holder_id) REFERENCES holder(id)"
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
     **BETWEEN,
+    **PERSONAL,
     **MEMBERSHIPS,
     "allocation": {
         "CHECK ((amount <> 0))",
@@ -88,6 +90,7 @@ CONSTRAINTS = {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "CHECK ((total >= 0))",
+        "CHECK (((length(tender) >= 1) AND (length(tender) <= 64)))",
         "PRIMARY KEY (id)",
         "UNIQUE (partner_id, kind, external_id)",
     },
@@ -346,12 +349,6 @@ CONSTRAINTS = {
         "CHECK (((length(trigger) >= 1) AND (length(trigger) <= 80)))",
         "PRIMARY KEY (partner_id, trigger)",
     },
-    "referral_code": {
-        "CHECK (((length(code) >= 6) AND (length(code) <= 32)))",
-        HOLDER,
-        "PRIMARY KEY (code)",
-        "UNIQUE (holder_id)",
-    },
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
@@ -393,4 +390,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-}
+} | MEETUPS

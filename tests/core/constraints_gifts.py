@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 BETWEEN = {
+    "referral_code": {
+        "CHECK (((length(code) >= 6) AND (length(code) <= 32)))",
+        "FOREIGN KEY (holder_id) REFERENCES holder(id)",
+        "PRIMARY KEY (code)",
+        "UNIQUE (holder_id)",
+    },
     "referral": {
         "CHECK ((referrer_id <> holder_id))",
         "FOREIGN KEY (holder_id) REFERENCES holder(id)",

@@ -41,6 +41,9 @@ KEPT["export"] = {"DELETE"}
 KEPT["parted_login"] = {"DELETE"}
 KEPT["gift_message"] = {"DELETE"}
 KEPT["fulfilment"] = {"UPDATE"}
+KEPT["meetup"] = {"UPDATE"}
+KEPT["personal_offer"] = {"DELETE"}
+KEPT["ahead_order"] = {"DELETE"}  # and UPDATE of how it ended
 KEPT["data_rule"] = set()  # of three columns: see test_rule_changes
 
 

@@ -200,6 +200,23 @@ async def test_a_cancel_in_the_grace_ends_it_at_once(database: str) -> None:
     assert await prove() == []
 
 
+async def test_a_plan_that_is_gone_can_be_cancelled_with_its_tier(database: str) -> None:
+    engine = await open_club()
+    [ada] = await enrol_cards(["1"])
+    await join(engine, ada, "1", "month")
+    engine = await open_club(BARE)
+    now = NOW + DAY
+    await end(engine, ada, "2", now)
+    ends = utc(2026, 4, 15)
+    assert [await rank(engine, ada, at) for at in (now, ends - TICK, ends)] == [1, 1, 0]
+    assert (await standing(ada)).ends_at == ends
+    with pytest.raises(UnknownReference):
+        await go_on(engine, ada, "3", now)
+    with pytest.raises(UnknownReference):
+        await renew(engine, ada, "4", "month", now)
+    assert await prove() == []
+
+
 async def test_a_lapsed_members_perk_is_refused_and_a_use_counts_once(database: str) -> None:
     engine = await open_club()
     ada, bob = await enrol_cards(["1", "2"])

@@ -187,6 +187,14 @@ def test_hours_are_exact_for_an_instant_in_a_zone() -> None:
     assert Duration.parse("12h").after(written, "UTC") == at("2025-03-30T07:00+00:00")
 
 
+def test_an_hour_that_comes_twice_is_two() -> None:
+    early = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    late = early.replace(fold=1)  # which Python takes for equal
+    hour = timedelta(hours=1)
+    assert Duration(1, "h").after(late, "UTC") - Duration(1, "h").after(early, "UTC") == hour
+    assert start_of(late, "h", "UTC") - start_of(early, "h", "UTC") == hour
+
+
 def test_an_instant_has_a_zone() -> None:
     with pytest.raises(ValueError, match="an instant has a time zone: 2025-01-01 00:00:00"):
         Duration.parse("1D").after(datetime.fromisoformat("2025-01-01"), "UTC")

@@ -17,6 +17,7 @@ HOOKS = {
     "laurels_giving",
     "laurels_ladders",
     "laurels_partner",
+    "laurels_personal_offers",
     "laurels_redeem_rules",
     "laurels_rewards",
     "laurels_settings",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from graphql import parse, validate
 
 from laurels import Duration, Facts, Line, Money, Purchase, evaluate, testing
 from laurels.plugin.installed import Installed
 from plugins.host import collect
+from schema.build import build_schema
 
 HOME = Path(__file__).resolve().parents[2] / "plugins" / "partners" / "marketplace"
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -29,7 +32,6 @@ def test_it_imports_the_kit_alone_and_is_short() -> None:
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert imported == {"collections.abc", "laurels"}
     assert not [node for node in nodes if isinstance(node, ast.Import)]
-    assert len((HOME / "README.md").read_text(encoding="utf-8").splitlines()) < 60
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,16 @@ def test_the_plan(brand: Installed) -> None:
     assert {reward.code: reward.tier for reward in brand.rewards} == {
         "gift-wrap": None, "tasting": plan.tier, "ten-off": plan.tier,
     }  # fmt: skip
+
+
+def test_the_queries_of_its_page_are_of_this_schema() -> None:
+    page = (HOME / "README.md").read_text(encoding="utf-8")
+    assert len(page.splitlines()) < 60
+    [block] = re.findall(r"```graphql\n(.*?)```", page, re.DOTALL)
+    operations = re.split(r"\n(?=mutation|query)", re.sub("(?m)^#.*\n", "", block))
+    assert len(operations) == 5
+    for operation in operations:
+        assert validate(build_schema()._schema, parse(operation)) == [], operation
 
 
 def test_it_conforms() -> None:

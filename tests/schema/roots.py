@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, RECORD, REDEEM, receipt
 from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
+from tests.schema.roots_giving import GIVING
 from tests.schema.tiers import ASSIGN, END
 
 AT = "2026-11-22T09:00:00Z"
@@ -46,6 +47,7 @@ NO_HOOK = "V2ViaG9va0VuZHBvaW50Ojk5OTk="
 
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    **GIVING,
     "me": ("{ me { id } }", {}, {"member"}),
     "member": ('query { member(by: {card: "1"}) { id } }', {}, {"member", *STAFF}),
     "members": ("{ members { edges { node { id } } } }", {}, {"partner", "admin"}),
@@ -59,6 +61,33 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         quotePurchase(partner: "grocer", purchase: $purchase) { __typename } }""",
         {"purchase": PURCHASE},
         {"partner", "admin"},
+    ),
+    "aheadOrders": ('{ aheadOrders(partner: "grocer") { edges { node { id } } } }', {}, STAFF),
+    "orderAhead": (
+        """mutation($input: OrderAheadInput!) { orderAhead(input: $input) { __typename } }""",
+        {
+            "input": {
+                "key": "a",
+                "partner": "grocer",
+                "store": "",
+                "pickupAt": "2026-11-22T13:00:00Z",
+                "currency": "USD",
+                "lines": [{"amount": "1.00"}],
+            }
+        },
+        {"member"},
+    ),
+    "cancelOrderAhead": (
+        """mutation($input: CancelOrderAheadInput!) { cancelOrderAhead(input: $input) {
+        __typename } }""",
+        {"input": {"key": "a", "order": "QWhlYWRPcmRlcjoxLjE="}},
+        {"member", "partner"},
+    ),
+    "offerReport": (
+        """query($at: DateTime!) { offerReport(partner: "grocer", code: "none", from: $at,
+        until: "2027-01-01T00:00:00Z") { code } }""",
+        {"at": AT},
+        STAFF,
     ),
     "purchase": ('{ purchase(partner: "grocer", externalId: "R") { id } }', {}, {"member", *STAFF}),
     "redemptionByCode": (
@@ -281,6 +310,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "adjustments": ("{ adjustments { totals { times } } }", {}, {"partner", "admin"}),
     "adjustmentTerms": ("{ adjustmentTerms { limits { each } } }", {}, {"partner", "admin"}),
     "trialBalance": ("{ trialBalance { members } }", {}, {"admin"}),
+    "programmeStatistics": ("{ programmeStatistics { timeZone } }", {}, {"admin"}),
     "previewLotMove": ('{ previewLotMove(currency: "LAUREL") { members } }', {}, {"admin"}),
     "lotMoves": ("{ lotMoves { edges { node { id } } } }", {}, {"admin"}),
     "bulkExport": (
@@ -293,45 +323,40 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
     ),
-    "colleagues": (
-        '{ colleagues(partner: "grocer") { edges { node { id } } } }',
-        {},
-        {"member", *STAFF},
-    ),
-    "givingTerms": ('{ givingTerms(partner: "grocer") { each } }', {}, {"member", *STAFF}),
-    "recognitions": (
-        '{ recognitions(partner: "grocer") { edges { node { id } } } }',
-        {},
-        {"member", *STAFF},
-    ),
-    "recognitionReport": (
-        f"""{{ recognitionReport(partner: "grocer", from: "{AT}", until: "2026-12-01T00:00:00Z")
-        {{ times }} }}""",
-        {},
+    "meetups": ("{ meetups { edges { node { id } } } }", {}, {"member", *STAFF}),
+    "createMeetup": (
+        "mutation($input: CreateMeetupInput!) { createMeetup(input: $input) { __typename } }",
+        {
+            "input": {
+                "partner": "grocer",
+                "code": "m",
+                "title": "A walk",
+                "place": {"name": "The gate", "latitude": 1.0, "longitude": 2.0},
+                "startsAt": "2027-05-01T09:00:00Z",
+                "endsAt": "2027-05-01T12:00:00Z",
+            }
+        },
         STAFF,
     ),
-    "giveRecognition": (
-        "mutation($input: GiveRecognitionInput!) { giveRecognition(input: $input) { __typename } }",
-        {"input": {"key": "g", "partner": "grocer", "to": {"email": "x@y.org"}, "points": 1}},
-        {"member", *STAFF},
-    ),
-    "eraseRecognitionMessage": (
-        'mutation { eraseRecognitionMessage(recognition: "UmVjb2duaXRpb246MS4x") { __typename } }',
-        {},
-        {"member", *STAFF},
-    ),
-    "fulfilmentQueue": ("{ fulfilmentQueue { edges { node { id } } } }", {}, {"member", *STAFF}),
-    "approveRedemption": (
-        """mutation($input: SettleRedemptionInput!) {
-        approveRedemption(input: $input) { __typename } }""",
-        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
+    "cancelMeetup": (
+        "mutation($input: CancelMeetupInput!) { cancelMeetup(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "none"}},
         STAFF,
     ),
-    "declineRedemption": (
-        """mutation($input: DeclineRedemptionInput!) {
-        declineRedemption(input: $input) { __typename } }""",
-        {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE=", "note": "no"}},
-        STAFF,
+    "registerForMeetup": (
+        "mutation($input: MeetupSeatInput!) { registerForMeetup(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "meetup": "none"}},
+        {"member"},
+    ),
+    "cancelRegistration": (
+        "mutation($input: MeetupSeatInput!) { cancelRegistration(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "meetup": "none"}},
+        {"member"},
+    ),
+    "checkIn": (
+        "mutation($input: CheckInInput!) { checkIn(input: $input) { __typename } }",
+        {"input": {"partner": "grocer", "code": "none", "latitude": 1.0, "longitude": 2.0}},
+        {"partner"},
     ),
     "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
     "createApiKey": (

@@ -123,6 +123,40 @@ async def test_a_key_without_the_scope_is_told_nothing(api: Client) -> None:
         assert len(answer.data["node"]["perks"]) == 3 * told
 
 
+async def test_a_key_that_may_not_redeem_spends_no_points(api: Client) -> None:
+    await api.enrol("9012")
+    bought = receipt("O-1", "9012", "2026-11-22T11:00:00Z", ("things", "3000.00"))
+    await api.buy(SHOP, "marketplace", bought)
+    whole = build_schema()
+
+    async def done(query: str, *more: str, **given: Any) -> dict[str, Any]:
+        scopes = frozenset({"engagement:write", *more})
+        viewer = Viewer("partner", partner="marketplace", scopes=scopes)  # type: ignore[arg-type]
+        asked = {"input": {**PLAN, "member": {"card": "9012"}, **given}}
+        answer = await whole.execute(
+            query, asked, context_value=Context(api.engine, viewer, api.clock)
+        )
+        assert answer.errors is None
+        assert answer.data is not None
+        [value] = answer.data.values()
+        return dict(value)
+
+    for query, field, given in (
+        (JOIN, "fee", {"fee": "monthly-coins"}),
+        (JOIN, "fee", {"fee": "monthly-half", "paid": paid("6.49", "p")}),
+        (JOIN, "renews", {"renews": "monthly-coins"}),
+    ):
+        refused = await done(query, key="k", **given)
+        assert (refused["code"], refused["path"]) == ("NOT_ALLOWED", [field])
+    assert (await done(JOIN, key="k"))["__typename"] == "MembershipChanged"
+    refused = await done(RESUME, key="o", renews="monthly-coins")
+    assert (refused["code"], refused["path"]) == ("NOT_ALLOWED", ["renews"])
+    given = {"key": "r", "fee": "monthly-coins"}
+    assert (await done(RENEW, **given))["code"] == "NOT_ALLOWED"
+    paid_by_coins = await done(RENEW, "redemptions:write", **given)
+    assert paid_by_coins["term"]["points"] == {"amount": 1300}
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
