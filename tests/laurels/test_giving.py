@@ -95,8 +95,8 @@ def test_points_of_the_programme_are_not_passed_on_as_they_are() -> None:
     assert testing.problems(plugin(Giving("LAUREL", as_=GLOW), **shared)) == []
 
 
-@pytest.mark.parametrize("span", ["32D", "5W", "2M", "x", "1Y"])
-def test_a_person_hands_out_within_31_days(span: str) -> None:
+@pytest.mark.parametrize("span", ["32D", "5W", "2M", "x", "1Y", 5])
+def test_a_person_hands_out_within_31_days(span: Any) -> None:
     with pytest.raises(DeclarationError, match="reward mug: fulfilled"):
         Reward("mug", "A mug", {GLOW: 5}, fulfilled=span)
 
@@ -104,3 +104,8 @@ def test_a_person_hands_out_within_31_days(span: str) -> None:
 @pytest.mark.parametrize("span", ["1h", "14D", "31D", "1M"])
 def test_or_sooner(span: str) -> None:
     assert Reward("mug", "A mug", {GLOW: 5}, fulfilled=span).fulfilled == span
+
+
+def test_nobody_hands_out_points() -> None:
+    with pytest.raises(DeclarationError, match="nobody hands out points"):
+        Reward("mug", "A mug", {GLOW: 5}, fulfilled="1D", gives={SPARK: 5})
