@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from app.jobs import run_night
+from app.jobs import run_night, run_occasions
 from app.living import Coalition
 from app.population import population
 from app.postgres import database_url
@@ -137,6 +137,7 @@ async def _live(engine: Engine, days: _Days, until: date, told: Told, people: in
             await days.weigh()
         midnight = _midnight(day, zone)
         await run_night(engine, midnight)
+        await run_occasions(engine, midnight)
         await days.lived_to(day)
         month = None
         if day.day == 1 or day == until:
