@@ -40,6 +40,7 @@ export default {
   'section.tiers': 'Tiers',
   'section.memberships': 'Memberships',
   'section.offers': 'Offers for you',
+  'section.meetups': 'Meetups',
   'section.rewards': 'Rewards',
   'section.history': 'History',
 
@@ -76,6 +77,17 @@ export default {
   'offers.open': 'Without an end',
   'offers.progress': '{current} of {target}: {missing} to go.',
   'offers.begins': 'Counted until {day}.',
+
+  'meetups.take': 'Take a place',
+  'meetups.leave': 'Give up my place',
+  'meetups.going': 'You have a place.',
+  'meetups.left.it': 'Your place is free again.',
+  'meetups.there': 'You were there.',
+  'meetups.code': 'Show my code',
+  'meetups.from': 'Your code to check in is here from {at} on.',
+  'meetups.none': 'There is no code at the moment. Show this page to whoever is at the door.',
+  'meetups.cancelled': 'It doesn’t take place.',
+  'meetups.left': { one: '{count} place left', other: '{count} places left' },
 
   'rewards.taken': 'Taken by you',
   'rewards.bill': 'Part of a bill at {partner}',

@@ -40,6 +40,7 @@ export default {
   'section.tiers': 'Seviyeler',
   'section.memberships': 'Üyelikler',
   'section.offers': 'Size özel',
+  'section.meetups': 'Buluşmalar',
   'section.rewards': 'Ödüller',
   'section.history': 'Geçmiş',
 
@@ -76,6 +77,17 @@ export default {
   'offers.open': 'Süresiz',
   'offers.progress': '{current} / {target}: {missing} kaldı.',
   'offers.begins': '{day} gününe kadar sayılır.',
+
+  'meetups.take': 'Yer ayır',
+  'meetups.leave': 'Yerimden vazgeç',
+  'meetups.going': 'Yeriniz ayrıldı.',
+  'meetups.left.it': 'Yeriniz yeniden boşta.',
+  'meetups.there': 'Oradaydınız.',
+  'meetups.code': 'Kodumu göster',
+  'meetups.from': 'Giriş kodunuz {at} itibarıyla burada olacak.',
+  'meetups.none': 'Şu anda bir kod yok. Bu sayfayı kapıdaki görevliye gösterin.',
+  'meetups.cancelled': 'Bu buluşma yapılmayacak.',
+  'meetups.left': { one: '{count} yer kaldı', other: '{count} yer kaldı' },
 
   'rewards.taken': 'Aldıklarınız',
   'rewards.bill': '{partner} hesabının bir kısmı',

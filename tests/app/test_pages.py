@@ -162,12 +162,16 @@ def test_each_operation_of_the_pages_is_one_of_the_schema() -> None:
     asks = [_between(texts[name], "asks: `") for name in parts if "asks: `" in texts[name]]
     asks = [x.replace("${REDEMPTION}", shown).replace("${FEE}", fee) for x in asks]
     assert len(asks) >= 5
-    wallet = "query Wallet { me { id name enrolledAt " + " ".join(asks) + " } }" + entries
+    seat = _between(texts["member-meetups.js"], "const SEAT = '", "'")
+    also = _between(texts["member-meetups.js"], "also: `").replace("${SEAT}", seat)
+    wallet = f"query Wallet {{ me {{ id enrolledAt {' '.join(asks)} }} {also} }} {entries}"
+    changes = texts["member-meetups.js"].split("const CHANGE = ")[1].split("`")[1:4:2]
     more = _between(texts["member-history.js"], "const MORE = `").replace("${ENTRIES}", entries)
     redeem = _between(texts["member-redeem.js"], "const REDEEM = `")
     statistics = _between(texts["programme.js"], "const STATISTICS = `")
     schema = build_schema()._schema
-    for operation in (wallet, more, redeem, statistics):
+    code = _between(texts["member-meetups.js"], "const CODE = `")
+    for operation in (wallet, more, redeem, statistics, *changes, code):
         assert graphql.validate(schema, graphql.parse(operation)) == []
     control = wallet.replace("enrolledAt", "enroled")
     assert len(graphql.validate(schema, graphql.parse(control))) == 1
