@@ -28,6 +28,7 @@ from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
 from core.store import exports as exporting
+from core.store import passcodes
 from core.store.jobs import alone_tonight, one_at_a_time
 from core.store.shadows import prune
 from laurels.durations import start_of
@@ -183,6 +184,7 @@ def _look_each_minute(app: App, work: Work) -> None:
         """Those whose time is over: what was asked in them isn't kept longer than it is needed."""
         del timestamp
         await exporting.forget(work.clock())
+        await passcodes.forget(work.clock())
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="webhooks", queueing_lock="webhooks")

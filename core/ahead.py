@@ -17,6 +17,7 @@ from core.db import Connection, transaction
 from core.errors import BadInput, IdempotencyConflict, UnknownReference, WrongState
 from core.members import IdentifierKind, MemberRef
 from core.posting import Engine, write
+from core.pricing import MOST_PIECES, RedeemRequest, priced
 from core.purchases import (
     Incoming,
     LineInput,
@@ -26,7 +27,7 @@ from core.purchases import (
     find_partner,
 )
 from core.redeemed import Status, from_row
-from core.redemptions import MOST_PIECES, RedeemRequest, opened, priced, take, write_all
+from core.redemptions import opened, take, write_all
 from core.rulebook import PartnerTerms
 from core.settling import digest, fold, taken_lots
 from core.store import ahead as store

@@ -265,6 +265,7 @@ _HASHED_WHOLE = {
 }
 _WITH_OUTCOME = (
     EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW, EventKind.ADJUSTMENT,
+    EventKind.GIFT, EventKind.GIFT_RECEIVED,
 )  # fmt: skip
 
 

@@ -183,7 +183,8 @@ async def register(
     if known is None or known.cancelled_at is not None:
         await _check_tier(engine, holder, meetup, now)
     async with transaction() as connection:
-        await lock_holders(connection, [holder])
+        if not await lock_holders(connection, [holder], living=True):
+            raise UnknownReference("no such member", "member")
         # Once more, for of two at once the second waited.
         known = await store.registration(connection, holder, meetup.id)
         if known is not None and known.cancelled_at is None:

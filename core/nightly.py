@@ -20,6 +20,7 @@ from core import digests
 from core.db import Connection, transaction
 from core.decisions import FORMAT
 from core.entries import Kind
+from core.erasing import lapse_left
 from core.events import EventKind
 from core.folding import Batch, Posting
 from core.inbound import forget
@@ -48,7 +49,8 @@ class Night:
 
     `forgotten` are webhooks whose bodies were dropped, for their time is over. Memberships were
     `renewed` by points, or their fee was `asked` for. `offered` are rules that are newly on offer
-    to members, each for its own past.
+    to members, each for its own past; `erased` are the points of members who were erased that came
+    free since.
     """
 
     released: int = 0
@@ -62,6 +64,7 @@ class Night:
     renewed: int = 0
     asked: int = 0
     offered: int = 0
+    erased: int = 0
 
     def __bool__(self) -> bool:
         return self != Night()
@@ -87,6 +90,7 @@ async def run(
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
     second = await _age(engine, now, "expire", progress)
+    erased = await lapse_left(engine, now)
     progress("offers", 0, 0)
     offered = (await make_offers(engine, now)).offered
     progress("notices", 0, 0)
@@ -107,6 +111,7 @@ async def run(
         renewed,
         asked,
         offered,
+        erased,
     )
 
 

@@ -299,7 +299,7 @@ async def _lock(
         known = [(n, *item.member.key) for n, item in enumerate(items)]
         places = await store.lock_members(connection, known)
         return {n: holder for n, holder, _ in places}, {holder: tip for _, holder, tip in places}
-    tips = await store.lock_holders(connection, sorted(set(numbers.values())))
+    tips = await store.lock_holders(connection, sorted(set(numbers.values())), living=True)
     return {n: holder for n, holder in numbers.items() if holder in tips}, tips
 
 

@@ -25,6 +25,7 @@ from laurels.basis import Basis
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
+from laurels.giving import Giving
 from laurels.lasting import asks_balances, carried_within, carries, ceilings_of, trigger_of
 from laurels.memberships import MembershipPlan
 from laurels.personal import PersonalOffers
@@ -259,6 +260,7 @@ class PartnerTerms:
     settings: tuple[Setting, ...] = ()
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     shadow: ShadowTerms | None = None
+    giving: Giving | None = None
     plans: Mapping[str, MembershipPlan] = field(default_factory=dict)
     personal: tuple[PersonalOffers, ...] = ()
     pseudonyms: Pseudonyms = field(repr=False, compare=False, default_factory=_fleeting)

@@ -62,6 +62,7 @@ from laurels.effects import (
 from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluation import Evaluation, Granted, Issued, Noted, Refused
 from laurels.evaluator import evaluate
+from laurels.giving import Giving
 from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.memberships import Fee, MembershipPlan, Perk
@@ -126,6 +127,7 @@ __all__ = [
     "FirstPurchaseBonus",
     "FulfilPurchase",
     "FunctionRule",
+    "Giving",
     "Granted",
     "Group",
     "History",

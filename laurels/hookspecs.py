@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from laurels.adapters import Adapter
 from laurels.declarations import Ladder, Partner
+from laurels.giving import Giving
 from laurels.memberships import MembershipPlan
 from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
@@ -71,3 +72,8 @@ def laurels_adapters(settings: BaseModel | None) -> Sequence[Adapter]:  # type: 
 @hookspec
 def laurels_personal_offers(settings: BaseModel | None) -> Sequence[PersonalOffers]:  # type: ignore[empty-body]  # as above
     """What chooses, for each member from its own past here, which offered rules it is offered."""
+
+
+@hookspec
+def laurels_giving(settings: BaseModel | None) -> Giving | None:
+    """What members may give each other; None: nothing, as if the hook weren't there."""

@@ -45,17 +45,19 @@ AUDITORS: frozenset[StaffRole] = frozenset({"auditor", "owner"})
 class Rule:
     """Whom a field lets in: members, partners' keys of a scope or any, admins of certain roles.
 
-    `newcomers`: somebody with a member's token who isn't enrolled yet, too.
+    `newcomers`: somebody with a member's token who isn't enrolled yet, too. `strangers`: whoever
+    has no token, and nobody else unless it is said.
     """
 
     member: bool = False
     partner: Scope | Literal["any"] | None = None
     admin: frozenset[StaffRole] = frozenset()
     newcomers: bool = False
+    strangers: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a rule that admits nobody: it was forgotten."""
-        if not (self.member or self.partner or self.admin):
+        if not (self.member or self.partner or self.admin or self.strangers):
             raise ValueError("a rule admits somebody")
 
     def admits(self, viewer: Viewer) -> bool:
@@ -67,12 +69,14 @@ class Rule:
                 return self.partner == "any" or self.partner in viewer.scopes
             case "admin":
                 return not self.admin.isdisjoint(viewer.staff)
-        return False
+        return self.strangers
 
     @property
     def words(self) -> str:
         """Whom it lets in, as the description of a field says it."""
         said = []
+        if self.strangers:
+            said.append("whoever has no token")
         if self.member:
             said.append("members")
         if self.partner is not None:
@@ -100,13 +104,17 @@ class AccessDeniedError(GraphQLError):
 class Allow(FieldExtension):
     """Lets in whom the rule admits. Each mutation has its own instant; an admin's is recorded.
 
-    Others are refused; where it is `quiet` they are answered null.
+    Others are refused; where it is `quiet` they are answered null. A member who isn't there (any
+    more) changes nothing, but for what says itself what it does then (`departed`).
     """
 
-    def __init__(self, rule: Rule, *, mutation: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, rule: Rule, *, mutation: bool = False, quiet: bool = False, departed: bool = False
+    ) -> None:
         self.rule = rule
         self.mutation = mutation
         self.quiet = quiet
+        self.departed = departed
 
     def admits(self, context: Context) -> bool:
         """Whether the viewer is let in. Raises AccessDeniedError where it isn't told by null."""
@@ -133,6 +141,10 @@ class Allow(FieldExtension):
             info.context.changing = True
         if not self.admits(info.context):
             return None
+        own = info.context.viewer.holder
+        gone = self.mutation and own is not None and not self.departed
+        if gone and not await is_there(info.context, own or 0):
+            raise AccessDeniedError(info.context.viewer, self.rule)
         if self.mutation and info.context.viewer.role == "admin":
             return await recorded(
                 info.context, info._raw_info, lambda: next_(source, info, **arguments)
@@ -182,9 +194,12 @@ def allow_change(
     partner: Scope | Literal["any"] | None = None,
     admin: frozenset[StaffRole] = frozenset(),
     newcomers: bool = False,
+    strangers: bool = False,
+    departed: bool = False,
 ) -> list[FieldExtension]:
-    """The extensions of a mutation that these may call."""
-    return [Allow(Rule(member, partner, admin, newcomers), mutation=True)]
+    """The extensions of a mutation that these may call; `departed`: members who are gone, too."""
+    rule = Rule(member, partner, admin, newcomers, strangers)
+    return [Allow(rule, mutation=True, departed=departed)]
 
 
 def allow_stream(
@@ -203,10 +218,15 @@ async def knows(context: Context, holder: int) -> bool:
         case "admin":
             return True
         case "member":
-            return context.viewer.holder == holder
+            return context.viewer.holder == holder and await is_there(context, holder)
         case "partner":
             return bool(await context.loaders.related.load(holder))
     return False
+
+
+async def is_there(context: Context, holder: int) -> bool:
+    """Whether there is such a member, who wasn't erased."""
+    return await context.loaders.member.load(holder) is not None
 
 
 async def may_see(context: Context, holder: int) -> bool:

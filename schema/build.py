@@ -27,17 +27,23 @@ from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.cards import CardMutations
+from schema.colleagues import ColleagueQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.fairness import FairnessQueries
+from schema.fulfilments import FulfilmentMutations, FulfilmentQueries
 from schema.gate import MOST_ERRORS, Gate
+from schema.giving import GivingMutations, GivingQueries
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
+from schema.leaving import LeavingMutations
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.meetup_changes import MeetupMutations
@@ -49,10 +55,13 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.passcodes import PasscodeMutations
 from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
+from schema.recognition_reports import RecognitionReportQueries
+from schema.recognitions import RecognitionMutations, RecognitionQueries
 from schema.redemptions import RedemptionMutations
 from schema.returns import ReturnMutations
 from schema.reversals import ReversalMutations
@@ -93,12 +102,18 @@ class Query(
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
+    FairnessQueries,
     InboundQueries,
     AuditQueries,
     KeyQueries,
     WebhookQueries,
     WebhookDeliveryQueries,
     MeetupQueries,
+    ColleagueQueries,
+    GivingQueries,
+    RecognitionQueries,
+    RecognitionReportQueries,
+    FulfilmentQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -128,9 +143,15 @@ class Mutation(
     ExportMutations,
     KeyMutations,
     JoiningMutations,
+    PasscodeMutations,
+    CardMutations,
+    LeavingMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
     MeetupMutations,
+    GivingMutations,
+    RecognitionMutations,
+    FulfilmentMutations,
 ):
     """Every field names the roles that may call it."""
 

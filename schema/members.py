@@ -29,8 +29,8 @@ from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.acts import watch_identifiers
 from schema.ahead import AheadOrder, orders_of
+from schema.cards import Card, card_of
 from schema.context import Context, Info
-from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -38,6 +38,7 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
+from schema.identifiers import Identifier
 from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
@@ -57,25 +58,6 @@ from schema.personal import MemberOffer
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
-
-words(
-    IdentifierKind,
-    "By what a member is known.",
-    name="IdentifierKind",
-    EMAIL="An e-mail address.",
-    PHONE="A telephone number.",
-    CARD="The number of a card or app code.",
-    REFERENCE="A partner's own reference.",
-    LOGIN="The account at the identity provider that its owner signs in with.",
-)
-
-
-@strawberry.type(description="By what a member is known.")
-class Identifier:
-    """Personal."""
-
-    kind: IdentifierKind = strawberry.field(description="What it is.")
-    value: str = strawberry.field(description="Its normal form.")
 
 
 @strawberry.type(description="An enrolled person.")
@@ -110,6 +92,10 @@ class Member(HolderNode):
             for kind, scope, value in known
             if own is None or scope == own.id
         ]
+
+    @answer("What the member shows at a till; null: none was made yet, or you may not show it.")
+    async def card(self, info: Info) -> Card | None:
+        return await card_of(info, self.holder)
 
     @answer("The ledgers. A partner is told those in currencies that it issues or accepts.")
     async def ledgers(

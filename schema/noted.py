@@ -193,7 +193,7 @@ def _effect(n: int, given: NoteInput) -> SetAttribute:
         raise BadInput(str(error), "notes", n) from None
 
 
-async def _whose(context: Context, member: MemberBy | None, what: str) -> int:
+async def whose(context: Context, member: MemberBy | None, what: str) -> int:
     """The member meant: a member's token means itself and nobody else."""
     if context.viewer.holder is not None:
         if member is not None:
@@ -253,7 +253,7 @@ class NoteMutations:
         ] = None,
     ) -> BirthdayResult | None:
         context = info.context
-        holder = await _whose(context, member, "birthday")
+        holder = await whose(context, member, "birthday")
         by_admin = context.viewer.role == "admin"
         await set_birthday(holder, parse_birthday(birthday), anew=by_admin)
         return BirthdaySet(birthday=birthday)
@@ -272,5 +272,5 @@ class NoteMutations:
             ),
         ] = None,
     ) -> ReferralCodeResult | None:
-        holder = await _whose(info.context, member, "code")
+        holder = await whose(info.context, member, "code")
         return ReferralCode(code=await code_of(holder, info.context.instant))

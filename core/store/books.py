@@ -53,8 +53,11 @@ CREATE TABLE holder (
     -- When its last decision was booked, and the hash of that one.
     booked_at timestamptz,
     head bytea,
+    -- Since when nobody knows who it was.
+    erased_at timestamptz,
     CONSTRAINT holder_head CHECK ((head IS NULL) = (booked_at IS NULL))
 ) WITH (fillfactor = 70);
+CREATE INDEX holder_erased ON holder (id) WHERE erased_at IS NOT NULL;
 CREATE TABLE decision (
     holder_id bigint NOT NULL REFERENCES holder (id),
     booked_at timestamptz NOT NULL,

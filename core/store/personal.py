@@ -42,7 +42,7 @@ PERSONAL_CONSTRAINTS = {
 }
 
 _KNOWN = """
-SELECT r.holder_id FROM relation r
+SELECT r.holder_id FROM relation r JOIN holder h ON h.id = r.holder_id AND h.erased_at IS NULL
 WHERE r.partner_id = $1 AND r.purchases > 0 AND r.holder_id > $2 AND NOT EXISTS (
     SELECT FROM personal_offer p WHERE p.holder_id = r.holder_id AND p.partner_id = $1
         AND p.offers = $3 AND p.period_at = $4)

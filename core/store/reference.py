@@ -34,6 +34,7 @@ from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
+from laurels.giving import Giving
 from laurels.memberships import MembershipPlan
 from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
@@ -57,6 +58,7 @@ class Declared:
     ladders: Sequence[Ladder] = ()
     settings: Sequence[Setting] = ()
     adapters: Sequence[Adapter] = ()
+    giving: Giving | None = None
     plans: Sequence[MembershipPlan] = ()
     personal: Sequence[PersonalOffers] = ()
 
@@ -319,7 +321,7 @@ async def _terms(
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
             personal=tuple(d.personal), pseudonyms=Pseudonyms(keys[number]),
-            plans={p.code: p for p in d.plans},
+            plans={p.code: p for p in d.plans}, giving=d.giving,
         )  # fmt: skip
     return terms
 

@@ -14,6 +14,7 @@ from laurels import (
     Adapter,
     DeclarationError,
     EarnRule,
+    Giving,
     Group,
     Ladder,
     MembershipPlan,
@@ -141,6 +142,15 @@ def check_personal(value: object) -> tuple[PersonalOffers, ...]:
         what = f"personal offers {offers.code!r}: choose"
         _check_method(what, offers.choose, ("history",))
     return found
+
+
+def check_giving(value: object) -> Giving | None:
+    """What `laurels_giving` returned, if there is anything to give."""
+    if value is None or value == ():
+        return None
+    if not isinstance(value, Giving):
+        raise DeclarationError(f"returned {_kind(value)}, where a Giving is wanted")
+    return value
 
 
 def _kind(value: object) -> str:

@@ -51,6 +51,14 @@ def check_fit(plugin: Installed) -> None:
     hook = "laurels_redeem_rules"
     for redeem in plugin.redeem_rules:
         _check_currency(hook, f"redeem rule {redeem.code!r}", redeem.currency, accepts, "accepts")
+    hook = "laurels_giving"
+    if plugin.giving is not None:
+        _check_currency(hook, "what is given", plugin.giving.out, accepts, "accepts")
+        _check_currency(hook, "what arrives", plugin.giving.into, issues, "issues")
+        if plugin.giving.out == plugin.giving.into and plugin.giving.out not in own:
+            # Another's liability would become this partner's.
+            reason = f"{plugin.giving.out!r} is passed on as it is, and isn't the partner's own"
+            raise RefusalError(hook, f"{reason}: name what arrives by as_")
     hook = "laurels_rewards"
     for reward in plugin.rewards:
         for code in reward.prices:

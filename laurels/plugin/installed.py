@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from laurels import (
     Adapter,
     EarnRule,
+    Giving,
     Ladder,
     MembershipPlan,
     Partner,
@@ -36,5 +37,6 @@ class Installed:
     ladders: tuple[Ladder, ...]
     settings: tuple[Setting, ...] = ()
     adapters: tuple[Adapter, ...] = ()
+    giving: Giving | None = None
     plans: tuple[MembershipPlan, ...] = ()
     personal: tuple[PersonalOffers, ...] = ()

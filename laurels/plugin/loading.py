@@ -18,6 +18,7 @@ from laurels import hookspecs
 from laurels.plugin.checks import (
     check_adapters,
     check_earn_rules,
+    check_giving,
     check_ladders,
     check_partner,
     check_personal,
@@ -45,6 +46,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     "laurels_personal_offers": lambda manager, s: manager.hook.laurels_personal_offers(settings=s),
+    "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -97,6 +99,7 @@ def _asked(
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
         personal=_ask(manager, "laurels_personal_offers", check_personal, settings),
+        giving=_ask(manager, "laurels_giving", check_giving, settings),
     )
     check_fit(installed)
     return installed

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from tests.core.constraints_meetups import HOLDER, MEETUPS
-from tests.core.constraints_memberships import MEMBERSHIPS
+from tests.core.constraints_gifts import BETWEEN
+from tests.core.constraints_meetups import HOLDER
 from tests.core.constraints_personal import PERSONAL
+from tests.core.constraints_persons import PERSONS
 
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
-    **MEMBERSHIPS,
+    **BETWEEN,
+    **PERSONS,
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
@@ -159,10 +161,6 @@ CONSTRAINTS = {
     },
     "member": {"PRIMARY KEY (holder_id)"},
     "outbox": {"CHECK ((kind >= 1))"},
-    "parted_login": {
-        "CHECK ((login ~ '^[0-9a-f]{64}$'::text))",
-        "PRIMARY KEY (holder_id, login)",
-    },
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
     "audit": {
@@ -290,7 +288,7 @@ CONSTRAINTS = {
         "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
         "CHECK (((length(reason) >= 1) AND (length(reason) <= 64)))",
         "CHECK ((points <> 0))",
-        "CHECK ((role = ANY (ARRAY['admin'::text, 'partner'::text])))",
+        "CHECK ((role = ANY (ARRAY['admin'::text, 'partner'::text, 'programme'::text])))",
         HOLDER,
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
         "PRIMARY KEY (holder_id, event_id)",
@@ -352,12 +350,6 @@ CONSTRAINTS = {
         "PRIMARY KEY (code)",
         "UNIQUE (holder_id)",
     },
-    "referral": {
-        "CHECK ((referrer_id <> holder_id))",
-        HOLDER,
-        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
-        "PRIMARY KEY (holder_id, partner_id)",
-    },
     **PERSONAL,
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
@@ -400,4 +392,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-} | MEETUPS
+}

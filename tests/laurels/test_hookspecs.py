@@ -14,6 +14,7 @@ HOOKS = {
     "laurels_adapters",
     "laurels_plans",
     "laurels_earn_rules",
+    "laurels_giving",
     "laurels_ladders",
     "laurels_partner",
     "laurels_personal_offers",

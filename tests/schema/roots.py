@@ -6,9 +6,11 @@ from typing import Any
 
 from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, RECORD, REDEEM, receipt
 from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
+from tests.schema.roots_engaged import AT as AT
+from tests.schema.roots_engaged import ENGAGED, STAFF
+from tests.schema.roots_persons import PERSONS
 from tests.schema.tiers import ASSIGN, END
 
-AT = "2026-11-22T09:00:00Z"
 PURCHASE = receipt("new", "1", AT, ("PRODUCE", "1.00"))
 ACTIVITY = {"externalId": "A", "member": {"card": "1"}, "occurredAt": AT, "type": "review"}
 HERO: dict[str, Any] = {"key": "k", "partner": "grocer", "reward": "five-off"}
@@ -26,7 +28,6 @@ REVERSE = """mutation($input: ReverseRedemptionInput!) { reverseRedemption(input
 OF_NONE = {"purchase": "none", "occurredAt": AT}
 SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
-STAFF = {"partner", "admin"}
 MEMBERSHIP = {"key": "m", "partner": "marketplace", "plan": "plus"}
 
 
@@ -46,6 +47,8 @@ NO_HOOK = "V2ViaG9va0VuZHBvaW50Ojk5OTk="
 
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    **ENGAGED,
+    **PERSONS,
     "me": ("{ me { id } }", {}, {"member"}),
     "member": ('query { member(by: {card: "1"}) { id } }', {}, {"member", *STAFF}),
     "members": ("{ members { edges { node { id } } } }", {}, {"partner", "admin"}),
@@ -320,41 +323,6 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         CANCEL,
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
-    ),
-    "meetups": ("{ meetups { edges { node { id } } } }", {}, {"member", *STAFF}),
-    "createMeetup": (
-        "mutation($input: CreateMeetupInput!) { createMeetup(input: $input) { __typename } }",
-        {
-            "input": {
-                "partner": "grocer",
-                "code": "m",
-                "title": "A walk",
-                "place": {"name": "The gate", "latitude": 1.0, "longitude": 2.0},
-                "startsAt": "2027-05-01T09:00:00Z",
-                "endsAt": "2027-05-01T12:00:00Z",
-            }
-        },
-        STAFF,
-    ),
-    "cancelMeetup": (
-        "mutation($input: CancelMeetupInput!) { cancelMeetup(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "code": "none"}},
-        STAFF,
-    ),
-    "registerForMeetup": (
-        "mutation($input: MeetupSeatInput!) { registerForMeetup(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "meetup": "none"}},
-        {"member"},
-    ),
-    "cancelRegistration": (
-        "mutation($input: MeetupSeatInput!) { cancelRegistration(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "meetup": "none"}},
-        {"member"},
-    ),
-    "checkIn": (
-        "mutation($input: CheckInInput!) { checkIn(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "code": "none", "latitude": 1.0, "longitude": 2.0}},
-        {"partner"},
     ),
     "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
     "createApiKey": (
