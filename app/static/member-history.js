@@ -84,13 +84,18 @@ async function fetchMore(page) {
   Object.assign(page, ledger.entries.pageInfo);
 }
 
+function nameOf(kind, change) {
+  const key = kind === 'GIFT' && change < 0 ? 'kind.GIFT.given' : `kind.${kind}`;
+  return known(key) ? t(key) : kind;
+}
+
 function row(entry) {
   const { at, kind, amount, change, partner, currency, target, explanation } = entry;
   const pending = change === 0 && target === 'PENDING';
   const figure = change === 0 ? number(amount) : number(change, { signDisplay: 'always' });
   return h('li', { class: 'entry' },
     h('div', { class: 'what' },
-      h('p', null, h('strong', null, known(`kind.${kind}`) ? t(`kind.${kind}`) : kind),
+      h('p', null, h('strong', null, nameOf(kind, change)),
         h('span', { class: 'soft' }, ` · ${partner?.name ?? t('history.programme')} · ${day(at)}`)),
       kind === 'ACCRUAL' && explanation?.rule && h('p', { class: 'soft', lang: 'en' }, explanation.rule.title),
       explanation && why(explanation)),

@@ -3,6 +3,7 @@
 import { h } from './dom.js';
 import { run } from './frame.js';
 import { day, t } from './language.js';
+import card from './member-card.js';
 import history, { ENTRIES } from './member-history.js';
 import ledgers from './member-ledgers.js';
 import meetups from './member-meetups.js';
@@ -13,7 +14,7 @@ import tiers from './member-tiers.js';
 
 // A section is { id, asks, also, draw(me, page, data) }: `asks` are fields of Member, `also` fields of the
 // query itself; the title is the text `section.ID`, and `draw` returns elements, or null for nothing.
-const SECTIONS = [ledgers, tiers, memberships, offers, meetups, rewards, history];
+const SECTIONS = [card, ledgers, tiers, memberships, offers, meetups, rewards, history];
 
 const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} }
   ${SECTIONS.map(({ also }) => also ?? '').join(' ')} } ${ENTRIES}`;

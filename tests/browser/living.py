@@ -10,6 +10,10 @@ import os
 from datetime import UTC, datetime, time, timedelta
 from time import monotonic
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
 from app import demo, tokens
 from app.asgi import create_app
 from app.jobs import run_night
@@ -21,6 +25,7 @@ from app.runtime import Runtime, running
 from app.sandbox import SEED
 from app.serving import Server
 from app.settings import Settings
+from core.passcodes import Message
 from schema.build import build_schema
 from schema.gate import Gate
 from schema.rates import RATES, Buckets, Rate
@@ -66,7 +71,17 @@ async def serve() -> None:
             # One member opens its page more often in a minute than a person does in a day.
             free = Gate(Buckets(dict.fromkeys(RATES, Rate(10**9, 10**9)), monotonic))
             schema = build_schema(free)
-            app = create_app(runtime.engine, SECRET, ide_routes=pages, schema=schema)
+            sent: list[Message] = []
+
+            async def send(message: Message) -> bool:
+                sent.append(message)
+                return True
+
+            async def inbox(request: Request) -> JSONResponse:
+                return JSONResponse([[x.to, x.language, x.code] for x in sent])
+
+            pages.append(Route("/inbox", inbox))
+            app = create_app(runtime.engine, SECRET, ide_routes=pages, schema=schema, send=send)
             await serve_until_told(Server(app, "127.0.0.1", 0, "warning"), told)
 
 

@@ -31,6 +31,7 @@ const opened = (place, name, who, scenario, options = {}) =>
 
 /** Pastes a token and sends it, whatever becomes of that. */
 async function pasted(page, token) {
+  for (const closed of await page.locator('main details:not([open]) summary').all()) await closed.click();
   await page.getByLabel('Token', { exact: true }).fill(token);
   await page.keyboard.press('Enter');
 }
@@ -80,7 +81,7 @@ pageTest('a member’s page shows what GraphQL answers, by one request', async (
     for (const { ladder, current, toNext, toKeep } of me.tiers) {
       const card = page.locator(`[data-ladder="${ladder.code}"]`);
       assert.equal(await card.locator('.rank strong').textContent(), current.name);
-      assert.equal(await card.getByRole('progressbar').count(), toNext ? 1 : 0);
+      assert.equal(await card.locator('progress').count(), toNext ? 1 : 0);
       assert.equal((await card.textContent()).includes(` keep ${current.name}`), Boolean(toKeep));
     }
     const can = me.rewards.edges.filter(({ node }) => node.eligibility.can).length;
@@ -221,7 +222,7 @@ pageTest('the browser’s language is spoken, until another is chosen, which is 
 pageTest('who isn’t a member is told what to do, and signing out ends it', async (place) => {
   await inPage('/member', async (page) => {
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'token');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'address');
     await pasted(page, 'two words');
     await page.getByText('That is not a token').waitFor();
     await pasted(page, 'nonsense');
@@ -268,6 +269,30 @@ pageTest('a membership is shown with what it brings', async (place) => {
     assert.deepEqual(await card.locator('.ticks li').allTextContents(), titles);
     assert.deepEqual(await wrongs(page), []);
   });
+});
+
+pageTest('one field and one code: a newcomer is a member with a card at once', async (place) => {
+  const inbox = async () => (await fetch(`${place.origin}/inbox`)).json();
+  await inPage('/member', async (page) => {
+    await page.getByLabel('E-mail address or telephone number').fill('new@example.com');
+    await page.keyboard.press('Enter');
+    await page.locator('#code-sent').filter({ hasText: 'six digits to new@example.com' }).waitFor();
+    const [[to, language, code]] = await inbox();
+    assert.deepEqual([to, language], ['new@example.com', 'en']);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'code');
+    await page.keyboard.type(code === '000000' ? '000001' : '000000');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: /\w/ }).waitFor();
+    assert.deepEqual(await wrongs(page), []);
+    await page.getByLabel('Code').fill(code);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Hello', exact: true }).waitFor();
+    const qr = page.getByRole('img', { name: /QR code/ });
+    assert.ok(await qr.evaluate(({ complete, naturalWidth }) => complete && naturalWidth > 0));
+    assert.match(await page.locator('.number').textContent(), /^\d+$/);
+    await page.getByText('No points yet').waitFor();
+    assert.deepEqual(await wrongs(page), []);
+  }, { expectedError: NOBODY, secrets: ['new@example.com'] });
 });
 
 pageTest('a place at a meetup is taken, shown with its code, and given up', async (place) => {
