@@ -23,6 +23,7 @@ from core.inbound import work as inbound_work
 from core.issuing import issue
 from core.nightly import Night
 from core.occasions import keep_days, tell
+from core.personal import make_offers
 from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
@@ -201,12 +202,13 @@ def _ask_brands_each_minute(app: App, work: Work) -> None:
     @app.task(name="occasions", queueing_lock="occasions")
     @told
     async def occasions(timestamp: int) -> None:
-        """Birthdays and schedules whose day has come, and what else rules are still to be told."""
+        """Birthdays, schedules, personal offers that are due; what rules are still to be told."""
         del timestamp
         now = work.clock()
         async with one_at_a_time("occasions") as mine:
             if mine:  # else another is at it
                 await keep_days(work.engine, now)
+                await make_offers(work.engine, now)
                 booked = await tell(work.engine, now)
                 if booked:
                     _log.info("occasions told", count=booked)

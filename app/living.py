@@ -17,9 +17,10 @@ from core.adjustments import AdjustRequest, adjust
 from core.errors import IdempotencyConflict, NotAllowed, NotEligible, Refusal, WrongState
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
 from core.redeemed import Redemption
-from core.redemptions import RedeemRequest, confirm, redeem
+from core.redemptions import confirm, redeem
 from core.referrals import code_of
 from core.returning import record
 from core.returns import ReturnedLine, ReturnInput, Unit, check_cancel, check_return

@@ -164,5 +164,7 @@ def _declared(plugin: Installed) -> Declared:
         plugin.ladders,
         plugin.settings,
         plugin.adapters,
+        plugin.giving,
         plugin.plans,
+        plugin.personal,
     )

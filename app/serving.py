@@ -21,6 +21,7 @@ from app.garbage import settle
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
 from app.messenger import PRINTED, closing, messenger, printed
+from app.pages import page_routes
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.sockets import MOST_BYTES
@@ -101,7 +102,10 @@ async def _serve(
             app = create_app(
                 runtime.engine,
                 secret,
-                ide_routes=ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                ide_routes=[
+                    *ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                    *page_routes("/graphql", sign_in=sign_in),
+                ],
                 now=now,
                 authenticator=trust,
                 login=provider,

@@ -3,7 +3,7 @@
 The points that are there lapse at once, by an adjustment to zero with the reason `erased`. What is
 pending or held then becomes free later, and lapses in the night after. From that moment on no
 identifier leads to the member, tills find nobody, and its tokens open nothing. Which tables are
-personal, `core.store.personal` says.
+personal, `core.store.verdicts` says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.purchases import check_text
 from core.redemptions import opened
 from core.reviews import PROGRAMME
 from core.settling import digest
-from core.store import adjustments, members, personal
+from core.store import adjustments, members, verdicts
 from core.store.adjustments import AdjustmentRow
 from core.store.lots import open_lots
 from core.store.redemptions import claim_key
@@ -84,18 +84,18 @@ async def _erase(
     if before is not None and before[0] != asked:
         raise IdempotencyConflict("this key was used before for another request", "key")
     batch = await opened(connection, engine, holder, now, living=False)
-    ended = await personal.erased_at(connection, holder)
+    ended = await verdicts.erased_at(connection, holder)
     if ended is None:
         await _lapse(connection, engine, batch, holder, now)
     # Again, too: what came in beside the lock that is taken here is swept then.
-    await personal.erase(connection, holder, ended or now)
+    await verdicts.erase(connection, holder, ended or now)
     return Erased(holder, ended or now, replayed=ended is not None)
 
 
 async def lapse_left(engine: Engine, now: datetime) -> int:
     """Let lapse what became free of erased members' points since: how many points."""
     lapsed = 0
-    for holder in await personal.with_points():
+    for holder in await verdicts.with_points():
         async with transaction() as connection:
             batch = await opened(connection, engine, holder, now, living=False)
             lapsed += await _lapse(connection, engine, batch, holder, now)

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
+from core.collecting import collect
 from core.containment import Containment
 from core.db import Connection, Deadlock, transaction
 from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference
@@ -238,6 +239,8 @@ class Engine:
                 outcomes.append(fold(batch, item, holders[n], events[n]))
             except Refusal as refusal:
                 outcomes.append(refusal)
+        if book and not historical:
+            await collect(connection, self.ids, batch)
         if book:
             await write(connection, batch)
         issued = sorted({row.event for row in batch.writes.issues}) if book else []

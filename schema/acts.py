@@ -24,7 +24,7 @@ from schema.context import Act, Context
 LEFT_OUT = frozenset(
     {
         "email", "phone", "card", "reference", "name", "birthday", "note", "token", "secret",
-        "codes", "body", "variables", "query", "value",
+        "codes", "body", "variables", "query", "value", "message",
     }
 )  # fmt: skip
 _HIDDEN = "…"

@@ -44,6 +44,8 @@ words(
     ACTIVITY="An activity was recorded.",
     OCCASION="An occasion of the member's came, such as a birthday.",
     WITHDRAWAL="An activity was withdrawn.",
+    GIFT="Points were given to a colleague.",
+    GIFT_RECEIVED="Points came from a colleague.",
     MEMBERSHIP="A membership was joined, renewed, cancelled or resumed.",
     MEMBERSHIP_DUE="The fee of a membership's next term was asked for.",
     PERK="A perk of a membership was used.",

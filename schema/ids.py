@@ -20,7 +20,8 @@ from schema.context import Context, Info
 OF_HOLDERS = frozenset(
     {
         "Member", "Ledger", "LedgerEntry", "Lot", "Redemption", "Adjustment", "Notice",
-        "TierAssignment", "MembershipTerm", "MeetupRegistration",
+        "TierAssignment", "MembershipTerm", "MeetupRegistration", "AheadOrder", "Colleague",
+        "Recognition", "Fulfilment",
     }
 )  # fmt: skip
 

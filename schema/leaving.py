@@ -1,6 +1,6 @@
 """A member's own data: seen and taken along, and erased.
 
-What is personal is `core.store.personal`'s to say, what erasing does `core.erasing`'s.
+What is personal is `core.store.verdicts`'s to say, what erasing does `core.erasing`'s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import strawberry
 from core import erasing
 from core.errors import BadInput
 from core.members import IdentifierKind
-from core.store import personal
+from core.store import verdicts
 from schema.access import MANAGERS, SERVICE, allow_change, is_there
 from schema.acts import watch_identifiers
 from schema.context import Context, Info
@@ -138,8 +138,8 @@ async def _lines(context: Context, holder: int) -> list[dict[str, Any]]:
         "kind": "about", "member": holder_id(context, "Member", str(holder)),
         "at": context.instant, "known": there, "notTold": _NOT_TOLD, "books": _BOOKS,
     }  # fmt: skip
-    told = list(_told(context, await personal.kept_of(holder)))
-    return [about, *told, {"kind": "books", **await personal.counted(holder)}]
+    told = list(_told(context, await verdicts.kept_of(holder)))
+    return [about, *told, {"kind": "books", **await verdicts.counted(holder)}]
 
 
 def _told(context: Context, kept: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:

@@ -28,9 +28,9 @@ from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.acts import watch_identifiers
+from schema.ahead import AheadOrder, orders_of
 from schema.cards import Card, card_of
 from schema.context import Context, Info
-from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -38,6 +38,7 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
+from schema.identifiers import Identifier
 from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
@@ -47,35 +48,16 @@ from schema.memberships import HeldPerk, Membership, memberships_of, perks_of
 from schema.noted import (
     Badge,
     MemberAttribute,
-    MemberOffer,
     attributes_of,
     badges_of,
     offers_of,
 )
 from schema.notices import Notice, notices_of
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
+from schema.personal import MemberOffer
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
-
-words(
-    IdentifierKind,
-    "By what a member is known.",
-    name="IdentifierKind",
-    EMAIL="An e-mail address.",
-    PHONE="A telephone number.",
-    CARD="The number of a card or app code.",
-    REFERENCE="A partner's own reference.",
-    LOGIN="The account at the identity provider that its owner signs in with.",
-)
-
-
-@strawberry.type(description="By what a member is known.")
-class Identifier:
-    """Personal."""
-
-    kind: IdentifierKind = strawberry.field(description="What it is.")
-    value: str = strawberry.field(description="Its normal form.")
 
 
 @strawberry.type(description="An enrolled person.")
@@ -162,6 +144,14 @@ class Member(HolderNode):
     @answer("The rules that are offered to this member alone. A partner is told its own.")
     async def offers(self, info: Info) -> list[MemberOffer]:
         return await offers_of(info, self.holder)
+
+    @answer(
+        "The orders ahead, newest first. A partner is told its own, with `purchases:read` alone."
+    )
+    async def ahead_orders(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[AheadOrder]:
+        return await orders_of(info, self.holder, first, after)
 
     @answer("The badges earned.")
     async def badges(self, info: Info) -> list[Badge]:

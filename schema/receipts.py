@@ -196,6 +196,10 @@ class Purchase(relay.Node):
     def store(self) -> str:
         return self.story.bought.store
 
+    @answer("How it was paid, in the partner's own word; may be empty.")
+    def tender(self) -> str:
+        return self.story.bought.tender
+
     @answer("The number of its last revision; 1 where it was never edited.")
     def revision(self) -> int:
         return self.story.bought.revision

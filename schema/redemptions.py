@@ -14,6 +14,7 @@ from strawberry import relay
 from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
+from core.pricing import RedeemRequest
 from core.purchases import check_text
 from schema.access import SERVICE, Rule, allow_change, knows, may_see, partner_for, sees_currency
 from schema.acts import watch_member
@@ -327,7 +328,7 @@ class RedemptionMutations:
         partner_for(context, input.partner)
         hold = None if input.hold is None else parse_duration(input.hold.value, "hold")
         currency = None if input.currency is None else input.currency.value
-        request = engine.RedeemRequest(
+        request = RedeemRequest(
             context.viewer.caller,
             input.key,
             input.partner,

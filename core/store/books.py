@@ -23,6 +23,8 @@ CREATE TABLE event (
     external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 300),
     store text NOT NULL DEFAULT '',
     purchase_id bigint,
+    -- How a purchase was paid; NULL where that wasn't said.
+    tender text CHECK (length(tender) BETWEEN 1 AND 64),
     CONSTRAINT event_natural_key UNIQUE (partner_id, kind, external_id)
 );
 -- What came back of a purchase, and its later revisions.

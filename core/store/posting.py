@@ -123,8 +123,8 @@ _events = _Arrays()
 EVENTS = f"""
 WITH e AS (
     INSERT INTO event (id, holder_id, occurred_at, booked_at, total, partner_id, kind, money,
-        content_hash, external_id, store, purchase_id)
-    SELECT * FROM {_events("bigint bigint timestamptz timestamptz bigint int smallint text bytea text text bigint")}
+        content_hash, external_id, store, purchase_id, tender)
+    SELECT * FROM {_events("bigint bigint timestamptz timestamptz bigint int smallint text bytea text text bigint text")}
     ON CONFLICT ON CONSTRAINT event_natural_key DO NOTHING
     RETURNING id
 )

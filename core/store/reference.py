@@ -34,7 +34,9 @@ from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
+from laurels.giving import Giving
 from laurels.memberships import MembershipPlan
+from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -56,7 +58,9 @@ class Declared:
     ladders: Sequence[Ladder] = ()
     settings: Sequence[Setting] = ()
     adapters: Sequence[Adapter] = ()
+    giving: Giving | None = None
     plans: Sequence[MembershipPlan] = ()
+    personal: Sequence[PersonalOffers] = ()
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -316,7 +320,8 @@ async def _terms(
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
-            pseudonyms=Pseudonyms(keys[number]), plans={p.code: p for p in d.plans},
+            personal=tuple(d.personal), pseudonyms=Pseudonyms(keys[number]),
+            plans={p.code: p for p in d.plans}, giving=d.giving,
         )  # fmt: skip
     return terms
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from laurels import Adapter, EarnRule, Ladder, MembershipPlan, Partner, RedeemRule, Reward
+from laurels import (
+    Adapter,
+    EarnRule,
+    Giving,
+    Ladder,
+    MembershipPlan,
+    Partner,
+    PersonalOffers,
+    RedeemRule,
+    Reward,
+)
 from laurels.settings import Setting
 
 
@@ -27,4 +37,6 @@ class Installed:
     ladders: tuple[Ladder, ...]
     settings: tuple[Setting, ...] = ()
     adapters: tuple[Adapter, ...] = ()
+    giving: Giving | None = None
     plans: tuple[MembershipPlan, ...] = ()
+    personal: tuple[PersonalOffers, ...] = ()

@@ -18,8 +18,10 @@ from laurels import hookspecs
 from laurels.plugin.checks import (
     check_adapters,
     check_earn_rules,
+    check_giving,
     check_ladders,
     check_partner,
+    check_personal,
     check_plans,
     check_redeem_rules,
     check_rewards,
@@ -43,6 +45,8 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
+    "laurels_personal_offers": lambda manager, s: manager.hook.laurels_personal_offers(settings=s),
+    "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -94,6 +98,8 @@ def _asked(
         plans=_ask(manager, "laurels_plans", check_plans, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
+        personal=_ask(manager, "laurels_personal_offers", check_personal, settings),
+        giving=_ask(manager, "laurels_giving", check_giving, settings),
     )
     check_fit(installed)
     return installed

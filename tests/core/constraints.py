@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from tests.core.constraints_gifts import BETWEEN
 from tests.core.constraints_meetups import HOLDER
+from tests.core.constraints_personal import PERSONAL
 from tests.core.constraints_persons import PERSONS
 
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
+    **BETWEEN,
     **PERSONS,
     "allocation": {
         "CHECK ((amount <> 0))",
@@ -86,6 +89,7 @@ CONSTRAINTS = {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "CHECK ((total >= 0))",
+        "CHECK (((length(tender) >= 1) AND (length(tender) <= 64)))",
         "PRIMARY KEY (id)",
         "UNIQUE (partner_id, kind, external_id)",
     },
@@ -346,12 +350,7 @@ CONSTRAINTS = {
         "PRIMARY KEY (code)",
         "UNIQUE (holder_id)",
     },
-    "referral": {
-        "CHECK ((referrer_id <> holder_id))",
-        HOLDER,
-        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
-        "PRIMARY KEY (holder_id, partner_id)",
-    },
+    **PERSONAL,
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",

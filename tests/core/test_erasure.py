@@ -27,7 +27,7 @@ from core.posting import Engine
 from core.redemptions import confirm, redeem
 from core.referrals import code_of
 from core.store import lookups
-from core.store.personal import OPAQUE, PASSING, PERSONAL, REFERENCE, kept_of
+from core.store.verdicts import OPAQUE, PASSING, PERSONAL, REFERENCE, kept_of
 from laurels import SetAttribute
 from tests.core import market
 from tests.core.constraints import CONSTRAINTS

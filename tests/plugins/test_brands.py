@@ -58,7 +58,7 @@ def buy(
 
 def test_the_brands_are_there(brands: dict[str, Installed]) -> None:
     assert sorted(brands) == [
-        "cafe", "grocer", "marketplace", "outdoors", "outfitter", "shop",
+        "cafe", "coffee", "grocer", "marketplace", "outdoors", "outfitter", "shop", "workplace",
     ]  # fmt: skip
     assert [p.partner.code for p in brands.values()] == list(brands)
 

@@ -22,7 +22,8 @@ from tests.core.shop import dump
 from tests.schema import reach
 from tests.schema.client import Client, receipt
 from tests.schema.reach import CALLERS, SCOPED, every_field, reached, rule_of, schema, table
-from tests.schema.roots import AT, TABLE
+from tests.schema.roots import TABLE
+from tests.schema.roots_engaged import AT
 
 KEPT = Path(__file__).parent / "access_fields.txt"
 

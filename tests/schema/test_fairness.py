@@ -41,7 +41,7 @@ from laurels import (
 )
 from tests.core.shop import dump
 from tests.schema.client import Client
-from tests.schema.conftest import _client
+from tests.schema.conftest import client_of
 from tests.support import NOW, enrol_cards, receipt
 
 REPORT = """query($partner: String!, $from: DateTime!, $until: DateTime!, $sample: Int! = 200,
@@ -225,7 +225,7 @@ async def cheated(database: str) -> AsyncIterator[Client]:
     """The application with a partner of which one rule cheats, and its twenty purchases."""
     engine = await opened(HONEST, by_number)
     await fill(engine)
-    async with _client(engine, NOW) as made:
+    async with client_of(engine, NOW) as made:
         yield made
 
 

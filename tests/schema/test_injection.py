@@ -44,7 +44,7 @@ from tests.schema.slots import AT, Operations, Slot
 
 SCHEMA = Path(__file__).parents[2] / "schema"
 #: Is for whoever has a provider's token and isn't enrolled: `enrolMember` does the same.
-NOT_FOR_ADMINS = ("joinProgramme",)
+NOT_FOR_ADMINS = ("joinProgramme", "orderAhead", "cancelOrderAhead")
 #: Who asks for what no admin may: a member for itself, a partner at its door; "": without a token.
 ASKED_BY = {
     "registerForMeetup": "member",
