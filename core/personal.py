@@ -104,8 +104,10 @@ async def _some(engine: Engine, this: _Round, holders: Sequence[int], now: datet
     if not rows:
         return Made()
     async with transaction() as connection:
-        await lock_holders(connection, sorted({row.holder for row in rows}))
-        return Made(*await store.add(connection, rows))
+        holders = sorted({row.holder for row in rows})
+        living = await lock_holders(connection, holders, living=True)
+        # Who was erased meanwhile is offered nothing.
+        return Made(*await store.add(connection, [row for row in rows if row.holder in living]))
 
 
 async def _chosen(

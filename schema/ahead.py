@@ -125,10 +125,9 @@ class AheadOrder(HolderNode):
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # members list orders: a circle, closed here
+        from schema.members import visible_member  # members list orders: a circle, closed here
 
-        holder = self.row.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.row.holder)
 
     @answer("The rewards taken with it, as they stand.")
     async def redemptions(self, info: Info) -> list[Redemption]:
