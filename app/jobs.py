@@ -67,6 +67,19 @@ async def run_night(
         return await nightly.run(engine, now, progress, seal)
 
 
+async def run_occasions(engine: Engine, now: datetime) -> int:
+    """What is due of birthdays, schedules and personal offers; returns how many rules were told of.
+
+    In one process at a time: where another is at it, nothing is done.
+    """
+    async with one_at_a_time("occasions") as mine:
+        if not mine:
+            return 0
+        await keep_days(engine, now)
+        await make_offers(engine, now)
+        return await tell(engine, now)
+
+
 def last_midnight(work: Work) -> datetime:
     """The last start of a day where the programme is, of which the night is due."""
     return start_of(work.clock(), "D", work.engine.rulebook.time_zone)
@@ -204,14 +217,8 @@ def _ask_brands_each_minute(app: App, work: Work) -> None:
     async def occasions(timestamp: int) -> None:
         """Birthdays, schedules, personal offers that are due; what rules are still to be told."""
         del timestamp
-        now = work.clock()
-        async with one_at_a_time("occasions") as mine:
-            if mine:  # else another is at it
-                await keep_days(work.engine, now)
-                await make_offers(work.engine, now)
-                booked = await tell(work.engine, now)
-                if booked:
-                    _log.info("occasions told", count=booked)
+        if booked := await run_occasions(work.engine, work.clock()):
+            _log.info("occasions told", count=booked)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="shadows", queueing_lock="shadows")

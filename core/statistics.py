@@ -22,7 +22,10 @@ MOST_PERIODS = 120
 _MOMENT = timedelta(microseconds=1)
 #: What a member does itself. Neither what befalls it, such as a night or a birthday, nor what comes
 #: of something done before, such as a return or the end of a hold.
-ACTS = (EventKind.PURCHASE, EventKind.ACTIVITY, EventKind.REDEMPTION, EventKind.RESERVATION)
+ACTS = (
+    EventKind.PURCHASE, EventKind.ACTIVITY, EventKind.REDEMPTION, EventKind.RESERVATION,
+    EventKind.GIFT, EventKind.PERK,
+)  # fmt: skip
 
 
 class PeriodLength(Enum):

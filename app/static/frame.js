@@ -1,8 +1,9 @@
 // What both pages stand in: a bar with the language and the way out, the way in, and a voice for what
 // changes. A page hands in how it is asked and drawn; it is drawn anew when the language changes.
-import { ask, cleaned, config, current, Problem, signIn, signOut, takeToken } from './api.js';
+import { ask, config, current, Problem, signIn, signOut, takeToken } from './api.js';
 import { h } from './dom.js';
 import { chosen, known, LANGUAGES, speak, spoken, t } from './language.js';
+import { wayIn } from './signin.js';
 
 const bar = document.getElementById('bar');
 const main = document.getElementById('main');
@@ -58,7 +59,7 @@ export async function run({ title, load, draw }) {
       const out = problem.code === 'UNAUTHENTICATED';
       if (out) data = null;
       show(() => (out ? wayIn(refresh) : failed(problem, refresh)));
-      if (out) document.getElementById('token').focus();
+      if (out) main.querySelector('input').focus();
     }
   };
   await speak(chosen(config.language));
@@ -75,7 +76,7 @@ async function begin(refresh, show) {
   if (location.hash.startsWith('#token=')) return followLink(refresh, show);
   if (config.cookie || (await current().catch(() => null))) return refresh();
   show(() => wayIn(refresh));
-  document.getElementById('token').focus();
+  main.querySelector('input').focus();
 }
 
 /** Signs in by the link that led here; somebody's session isn't taken from under their hands. */
@@ -133,36 +134,3 @@ function failed(problem, refresh) {
     h('p', null, wordsOf(problem)),
     h('button', { type: 'button', class: 'button', onclick: refresh }, t('again')));
 }
-
-function wayIn(refresh, problem) {
-  const said = h('p', { class: 'bad', id: 'said', role: 'alert' }, problem && wordsOfSignIn(problem));
-  // No password field: a browser would offer to store what is in one.
-  const field = h('input', {
-    id: 'token', type: 'text', class: 'secret', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false',
-    'aria-describedby': 'said token-hint',
-  });
-  const submit = async (event) => {
-    event.preventDefault();
-    const token = cleaned(field.value);
-    field.value = '';
-    try {
-      if (!token) throw new Problem('NO_TOKEN');
-      await signIn(token);
-      await refresh();
-      document.getElementById('main').focus();
-    } catch (refused) {
-      said.textContent = wordsOfSignIn(refused);
-      field.focus();
-    }
-  };
-  return h('form', { class: 'card narrow', onsubmit: submit },
-    h('h1', null, t('signIn')),
-    h('p', null, t(`signIn.${config.page}`)),
-    config.signIn && h('a', { class: 'button', href: config.signIn }, t('signIn.provider')),
-    h('label', { for: 'token' }, t('signIn.token')), field,
-    h('button', { type: 'submit', class: 'button' }, t('signIn')), said,
-    h('p', { class: 'soft', id: 'token-hint' }, t('signIn.hint')));
-}
-
-const wordsOfSignIn = (problem) =>
-  ['UNAUTHENTICATED', 'FORBIDDEN'].includes(problem.code) ? t(`signIn.${problem.code}.${config.page}`) : wordsOf(problem);

@@ -20,7 +20,7 @@ export default {
   asks: '',
   draw(me) {
     const pages = me.ledgers.map(({ id, entries }) => ({
-      id, nodes: entries.edges.map(({ node }) => node), ...entries.pageInfo,
+      id, next: 0, nodes: entries.edges.map(({ node }) => node), ...entries.pageInfo,
     }));
     if (!pages.some(({ nodes }) => nodes.length)) return h('p', { class: 'card soft' }, t('history.none'));
     return list(pages);
@@ -31,49 +31,62 @@ function list(pages) {
   const rows = h('ol', { class: 'card entries' });
   const said = h('p', { class: 'bad', role: 'alert' });
   const more = h('button', { type: 'button', id: 'more', class: 'quiet' }, t('history.more'));
-  let count = 0;
-  const show = () => {
-    const ready = merged(pages);
-    const added = ready.slice(count, count + PAGE).map(row);
-    count += added.length;
+  const show = (entries) => {
+    const added = entries.map(row);
     rows.append(...added);
-    more.hidden = count === ready.length && !pages.some(({ hasNextPage }) => hasNextPage);
+    more.hidden = pages.every((page) => !waits(page) && page.next === page.nodes.length);
     return added;
   };
   more.addEventListener('click', async () => {
     more.disabled = true;
     said.textContent = '';
+    const entries = [];
     try {
-      while (merged(pages).length < count + PAGE && pages.some(({ hasNextPage }) => hasNextPage)) await fetchMore(pages);
-      const added = show();
-      announce(t('history.added', { count: added.length }));
-      added[0]?.querySelector('summary')?.focus();
+      while (entries.length < PAGE) {
+        entries.push(...taken(pages, PAGE - entries.length));
+        const waiting = pages.filter(waits);
+        if (!waiting.length) break;
+        if (entries.length < PAGE) await Promise.all(waiting.map(fetchMore));
+      }
     } catch (problem) {
-      said.textContent = wordsOf(problem);
+      said.textContent = wordsOf(problem); // what was known already is shown all the same
     }
+    const added = show(entries);
+    announce(t('history.added', { count: added.length }));
     more.disabled = false;
+    (added[0]?.querySelector('summary') ?? more).focus();
   });
-  show();
+  show(taken(pages, PAGE));
   return [rows, said, more];
 }
 
-/** The entries that stand in order whatever comes: none is older than what a ledger has yet to tell. */
-function merged(pages) {
-  const open = pages.filter(({ hasNextPage }) => hasNextPage).map(({ nodes }) => Date.parse(nodes.at(-1)?.at));
-  const edge = Math.max(-Infinity, ...open);
-  return pages
-    .flatMap(({ nodes }) => nodes)
-    .filter(({ at }) => Date.parse(at) >= edge)
-    .sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+/** Whether nobody knows what a ledger's next entry is, though there is one. */
+const waits = ({ next, nodes, hasNextPage }) => next === nodes.length && hasNextPage;
+
+/** The next entries, newest first, as far as it is known which they are. */
+function taken(pages, most) {
+  const entries = [];
+  while (entries.length < most && !pages.some(waits)) {
+    const left = pages.filter(({ next, nodes }) => next < nodes.length);
+    if (!left.length) break;
+    const page = left.reduce((a, b) => (instant(b) > instant(a) ? b : a));
+    entries.push(page.nodes[page.next]);
+    page.next += 1;
+  }
+  return entries;
 }
 
-/** Asks the ledger for more whose oldest entry holds up the others. */
-async function fetchMore(pages) {
-  const open = pages.filter(({ hasNextPage }) => hasNextPage);
-  const next = open.reduce((a, b) => (Date.parse(b.nodes.at(-1).at) > Date.parse(a.nodes.at(-1).at) ? b : a));
-  const { nodes: [ledger] } = await ask(MORE, { ids: [next.id], after: next.endCursor });
-  next.nodes.push(...ledger.entries.edges.map(({ node }) => node));
-  Object.assign(next, ledger.entries.pageInfo);
+const instant = ({ next, nodes }) => Date.parse(nodes[next].at);
+
+async function fetchMore(page) {
+  const { nodes: [ledger] } = await ask(MORE, { ids: [page.id], after: page.endCursor });
+  page.nodes.push(...ledger.entries.edges.map(({ node }) => node));
+  Object.assign(page, ledger.entries.pageInfo);
+}
+
+function nameOf(kind, change) {
+  const key = kind === 'GIFT' && change < 0 ? 'kind.GIFT.given' : `kind.${kind}`;
+  return known(key) ? t(key) : kind;
 }
 
 function row(entry) {
@@ -82,7 +95,7 @@ function row(entry) {
   const figure = change === 0 ? number(amount) : number(change, { signDisplay: 'always' });
   return h('li', { class: 'entry' },
     h('div', { class: 'what' },
-      h('p', null, h('strong', null, known(`kind.${kind}`) ? t(`kind.${kind}`) : kind),
+      h('p', null, h('strong', null, nameOf(kind, change)),
         h('span', { class: 'soft' }, ` · ${partner?.name ?? t('history.programme')} · ${day(at)}`)),
       kind === 'ACCRUAL' && explanation?.rule && h('p', { class: 'soft', lang: 'en' }, explanation.rule.title),
       explanation && why(explanation)),

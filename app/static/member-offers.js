@@ -4,7 +4,7 @@ import { day, number, money, t } from './language.js';
 
 export default {
   id: 'offers',
-  asks: `offers { rule title until partner { code name } }
+  asks: `offers { rule title because until partner { code name } }
     progress { rule title current target missing counts currency until partner { code name } }`,
   draw(me) {
     const made = [...me.offers.map(offer), ...me.progress.map(challenge)];
@@ -16,7 +16,7 @@ function offer({ title, until, partner, because }) {
   return h('li', { class: 'card offer' },
     h('p', { class: 'tag' }, t('offers.yours', { partner: partner.name })),
     h('h3', null, title),
-    because && h('p', null, because),
+    because && h('p', { lang: 'en' }, because),
     h('p', { class: 'soft' }, until ? t('offers.until', { day: day(until) }) : t('offers.open')));
 }
 

@@ -7,7 +7,7 @@ export const REDEMPTION = 'id status codes points requestedAt holdUntil currency
 
 export default {
   id: 'rewards',
-  asks: `rewards(first: 40) { edges { node { id code title description kind left
+  asks: `rewards(first: 60) { edges { node { id code title description kind left
       partner { code name } price { amount currency { code name symbol } }
       cash { amount currency } worth { amount currency } tier { ladder tier }
       eligibility { can reasons missing { amount currency { code name symbol } } } } } }

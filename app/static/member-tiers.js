@@ -9,14 +9,21 @@ export default {
     current { code name threshold benefits }
     toNext { missing tier { name threshold benefits } }
     toKeep { missing until } projected { at tier { name } } }`,
-  draw(me) {
-    return me.tiers.length ? h('ul', { class: 'cards' }, me.tiers.map((tier) => card(tier, me.ledgers))) : null;
+  also: 'currencies { code name }',
+  draw(me, page, { currencies }) {
+    const list = (tiers) => h('ul', { class: 'cards' }, tiers.map((tier) => card(tier, currencies)));
+    const begun = me.tiers.filter(({ value, since }) => value > 0 || since);
+    const others = me.tiers.filter((tier) => !begun.includes(tier));
+    if (!others.length) return begun.length ? list(begun) : null;
+    const more = h('details', { class: 'others', open: !begun.length },
+      h('summary', null, t('tiers.others', { count: others.length })), list(others));
+    return [begun.length ? list(begun) : null, more];
   },
 };
 
-function card(standing, ledgers) {
+function card(standing, currencies) {
   const { ladder, current, value, toNext, toKeep } = standing;
-  const says = measured(ladder.measure, ledgers);
+  const says = measured(ladder.measure, currencies);
   const words = newId('tier');
   const way = toNext && h('progress', {
     class: 'way', max: toNext.tier.threshold, value: Math.min(Math.max(value, 0), toNext.tier.threshold),
@@ -51,10 +58,10 @@ function benefits(key, tier) {
 }
 
 /** How the ladder's measure is said: points of a currency, money, or visits. */
-function measured(measure, ledgers) {
+function measured(measure, currencies) {
   const [kind, of] = measure.split(':');
   if (kind === 'spend') return (amount) => minorMoney(amount, of);
   if (kind === 'visits') return (count) => t('tiers.visits', { count });
-  const currency = ledgers.map((ledger) => ledger.currency).find(({ code }) => code === of);
+  const currency = currencies.find(({ code }) => code === of);
   return (amount) => `${number(amount)} ${currency?.name ?? of ?? ''}`.trim();
 }

@@ -3,25 +3,29 @@
 import { h } from './dom.js';
 import { run } from './frame.js';
 import { day, t } from './language.js';
+import card from './member-card.js';
 import history, { ENTRIES } from './member-history.js';
 import ledgers from './member-ledgers.js';
+import meetups from './member-meetups.js';
 import memberships from './member-memberships.js';
 import offers from './member-offers.js';
 import rewards from './member-rewards.js';
 import tiers from './member-tiers.js';
 
-// A section is { id, asks, draw(me, page) }: `asks` are fields of Member, the title is the text
-// `section.ID`, and `draw` returns elements, or null where there is nothing to show.
-const SECTIONS = [ledgers, tiers, memberships, offers, rewards, history];
+// A section is { id, asks, also, draw(me, page, data) }: `asks` are fields of Member, `also` fields of the
+// query itself; the title is the text `section.ID`, and `draw` returns elements, or null for nothing.
+const SECTIONS = [card, ledgers, tiers, memberships, offers, meetups, rewards, history];
 
-const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} } } ${ENTRIES}`;
+const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} }
+  ${SECTIONS.map(({ also }) => also ?? '').join(' ')} } ${ENTRIES}`;
 
 /** What sections may do to the page: ask for everything again, and draw it. */
 const page = {};
 
-function draw(me) {
+function draw(data) {
+  const { me } = data;
   if (!me) return h('p', { class: 'card narrow' }, t('member.nobody'));
-  const drawn = SECTIONS.map((section) => [section, section.draw(me, page)]).filter(([, made]) => made);
+  const drawn = SECTIONS.map((section) => [section, section.draw(me, page, data)]).filter(([, made]) => made);
   return [
     h('header', { class: 'hello' },
       h('h1', null, me.name ? t('member.hello', { name: me.name }) : t('member.hello.you')),
@@ -34,4 +38,4 @@ function draw(me) {
   ];
 }
 
-Object.assign(page, await run({ title: 'member.title', load: async (ask) => (await ask(WALLET)).me, draw }));
+Object.assign(page, await run({ title: 'member.title', load: (ask) => ask(WALLET), draw }));

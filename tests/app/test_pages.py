@@ -19,7 +19,7 @@ from schema.build import build_schema
 
 SECURITY = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
@@ -160,14 +160,21 @@ def test_each_operation_of_the_pages_is_one_of_the_schema() -> None:
     fee = _between(texts["member-memberships.js"], "const FEE = '", "'")
     parts = re.findall(r"'\./(member-[\w-]+\.js)'", texts["member.js"])
     asks = [_between(texts[name], "asks: `") for name in parts if "asks: `" in texts[name]]
+    asks.append(_between(texts["member-card.js"], "asks: '", "'"))
     asks = [x.replace("${REDEMPTION}", shown).replace("${FEE}", fee) for x in asks]
     assert len(asks) >= 5
-    wallet = "query Wallet { me { id name enrolledAt " + " ".join(asks) + " } }" + entries
+    seat = _between(texts["member-meetups.js"], "const SEAT = '", "'")
+    also = _between(texts["member-meetups.js"], "also: `").replace("${SEAT}", seat)
+    wallet = f"query Wallet {{ me {{ id enrolledAt {' '.join(asks)} }} {also} }} {entries}"
+    changes = texts["member-meetups.js"].split("const CHANGE = ")[1].split("`")[1:4:2]
     more = _between(texts["member-history.js"], "const MORE = `").replace("${ENTRIES}", entries)
     redeem = _between(texts["member-redeem.js"], "const REDEEM = `")
     statistics = _between(texts["programme.js"], "const STATISTICS = `")
     schema = build_schema()._schema
-    for operation in (wallet, more, redeem, statistics):
+    code = _between(texts["member-meetups.js"], "const CODE = `")
+    changes.append(_between(texts["member-card.js"], "const CREATE = '", "'"))
+    changes += [_between(texts["signin.js"], f"const {x} = `") for x in ("REQUEST", "CONFIRM")]
+    for operation in (wallet, more, redeem, statistics, *changes, code):
         assert graphql.validate(schema, graphql.parse(operation)) == []
     control = wallet.replace("enrolledAt", "enroled")
     assert len(graphql.validate(schema, graphql.parse(control))) == 1

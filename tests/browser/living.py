@@ -8,6 +8,11 @@ DAYS make it larger, for pictures.
 import asyncio
 import os
 from datetime import UTC, datetime, time, timedelta
+from time import monotonic
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from app import demo, tokens
 from app.asgi import create_app
@@ -20,6 +25,10 @@ from app.runtime import Runtime, running
 from app.sandbox import SEED
 from app.serving import Server
 from app.settings import Settings
+from core.passcodes import Message
+from schema.build import build_schema
+from schema.gate import Gate
+from schema.rates import RATES, Buckets, Rate
 from tests.browser.serving import serve_until_told
 
 SECRET = "a secret of the browser tests, long enough"
@@ -55,11 +64,24 @@ async def serve() -> None:
                 "partner": tokens.issue(SECRET, "partner", "grocer", hour, now),
                 **{
                     role: tokens.issue(SECRET, "admin", role, hour, now, staff=[role])
-                    for role in ("finance", "support")
+                    for role in ("finance", "manager", "support")
                 },
             }
             pages = page_routes("/graphql", sign_in="/session/login")
-            app = create_app(runtime.engine, SECRET, ide_routes=pages)
+            # One member opens its page more often in a minute than a person does in a day.
+            free = Gate(Buckets(dict.fromkeys(RATES, Rate(10**9, 10**9)), monotonic))
+            schema = build_schema(free)
+            sent: list[Message] = []
+
+            async def send(message: Message) -> bool:
+                sent.append(message)
+                return True
+
+            async def inbox(request: Request) -> JSONResponse:
+                return JSONResponse([[x.to, x.language, x.code] for x in sent])
+
+            pages.append(Route("/inbox", inbox))
+            app = create_app(runtime.engine, SECRET, ide_routes=pages, schema=schema, send=send)
             await serve_until_told(Server(app, "127.0.0.1", 0, "warning"), told)
 
 

@@ -208,4 +208,6 @@ async def test_books_that_were_broken_tell_otherwise(database: str) -> None:
 
 def test_acts_are_what_members_do_themselves() -> None:
     """Neither the night nor a return makes anybody active."""
-    assert {kind.name for kind in ACTS} == {"PURCHASE", "ACTIVITY", "REDEMPTION", "RESERVATION"}
+    assert {kind.name for kind in ACTS} == {
+        "PURCHASE", "ACTIVITY", "REDEMPTION", "RESERVATION", "GIFT", "PERK",
+    }  # fmt: skip
