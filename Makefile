@@ -35,7 +35,7 @@ help:
 	@echo "make check     prove the books of the database in use"
 	@echo "make test-long      2,000 random lives of members, the engine beside a model of it: an hour"
 	@echo "make test-conformance   the schema and the server before the tools and clients of others; needs node and npm"
-	@echo "make test-browser   GraphiQL in headless Chromium; needs node, npm and Chromium"
+	@echo "make test-browser   GraphiQL and both pages in headless Chromium; needs node, npm and Chromium"
 	@echo "make test-crash     kill it under load, 50 times; nothing may be lost (ROUNDS=5: a minute)"
 	@echo "make lint      ruff (style and format) and the import contracts"
 	@echo "make types     mypy --strict"

@@ -22,6 +22,7 @@ from app.login import Login
 from app.sessions import session_routes
 from app.sockets import Sockets
 from app.streams import Streams
+from core.passcodes import Passcodes, Send
 from core.posting import Engine
 from core.signing import Secrets
 from schema.build import Schema, build_schema
@@ -42,17 +43,22 @@ def create_app(
     login: Login | None = None,
     schema: Schema | None = None,
     feed: Feed | None = None,
+    send: Send | None = None,
+    unsafe: Sequence[str] = (),
 ) -> Starlette:
     """The application on an engine whose database is connected.
 
     Without an authenticator it takes our own tokens and API keys by the secret, and no provider's;
     with a `login` admins may sign in at theirs. `schema` has the limits that an operator set.
     `feed` is what subscriptions follow: without one they are told the present state and no change.
+    `send` sends codes to those who enrol by one; without it nobody can. What is `unsafe` in how it
+    is set up, `/health/ready` says.
     Whoever serves it calls `app.state.streams.stop` when the server begins to stop.
     """
     trust = authenticator or Authenticator(Secrets(secret), now)
     schema = schema or build_schema()
-    callers = Callers(engine, trust, now, feed or Feed())
+    passcodes = None if send is None else Passcodes(trust.secrets, send)
+    callers = Callers(engine, trust, now, feed or Feed(), passcodes)
     streams = Streams(schema, callers)
     app = Starlette(
         routes=[
@@ -70,4 +76,5 @@ def create_app(
         exception_handlers={HTTPException: refused},
     )
     app.state.streams = streams
+    app.state.unsafe = list(unsafe)
     return app

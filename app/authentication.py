@@ -2,15 +2,18 @@
 
 Each kind is tried only where it belongs, told by its form: `laurels_…` is an API key, a JWT by
 HS256 is our own, any other JWT its issuer's, and a cookie counts only where no authorization header
-is sent and the request carries the header that another site can't send. Whoever sends nothing is
-nobody; whoever sends something that isn't good is refused, never served as nobody.
+is sent and the request carries the header that another site can't send, which says whose session is
+meant: an admin's or a member's, one browser may have both. Whoever sends nothing is nobody; whoever
+sends something that isn't good is refused, never served as nobody.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from urllib.parse import urlsplit
 
 from app.oidc import AdminIssuer, MemberIssuer
@@ -34,9 +37,29 @@ COOKIE = "laurels_session"
 CSRF_HEADER = "x-laurels-csrf"
 #: A session lasts no longer, and never longer than the token that it was made of.
 LONGEST_SESSION = timedelta(hours=12)
-SESSION_AUDIENCE = "laurels-session"
 #: Tokens of ours that are remembered.
 MOST_SEEN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKind:
+    """Whose session: by what the CSRF header names it, its cookie, and what its text is for."""
+
+    role: Literal["admin", "member"]
+    named: str
+    cookie: str
+    audience: str
+
+
+ADMINS = SessionKind("admin", "1", COOKIE, "laurels-session")
+MEMBERS = SessionKind("member", "member", "laurels_member", "laurels-member-session")
+_KINDS = (ADMINS, MEMBERS)
+
+
+def session_kind(headers: Mapping[str, str]) -> SessionKind | None:
+    """The kind of session that a request means; None: it doesn't carry the header."""
+    named = headers.get(CSRF_HEADER)
+    return next((kind for kind in _KINDS if kind.named == named), None)
 
 
 class Authenticator:
@@ -63,12 +86,13 @@ class Authenticator:
         header = headers.get("authorization")
         if header is not None:
             return await self.of_header(header)
-        cookie = session_cookie(headers)
-        if cookie is None:
+        kind = session_kind(headers)
+        if kind is None:
+            if any(session_cookie(headers, kind) is not None for kind in _KINDS):
+                raise TokenError(f"a request by the cookie carries the header {CSRF_HEADER}: 1")
             return ANONYMOUS
-        if headers.get(CSRF_HEADER) != "1":
-            raise TokenError(f"a request by the cookie carries the header {CSRF_HEADER}: 1")
-        return self.of_session(cookie)
+        cookie = session_cookie(headers, kind)
+        return ANONYMOUS if cookie is None else self.of_session(cookie, kind)
 
     async def of_header(self, header: str) -> Viewer:
         """Who an authorization header stands for. Raises TokenError."""
@@ -116,13 +140,15 @@ class Authenticator:
             raise TokenError("a socket by the cookie is opened by a page of this origin")
         return self.of_session(cookie)
 
-    def of_session(self, cookie: str) -> Viewer:
-        """The admin whose session a cookie is. Raises TokenError."""
-        claims = opened(self.secrets, SESSION_AUDIENCE, cookie, self.now(), LONGEST_SESSION)
+    def of_session(self, cookie: str, kind: SessionKind = ADMINS) -> Viewer:
+        """The admin, or the member, whose session a cookie is. Raises TokenError."""
+        claims = opened(self.secrets, kind.audience, cookie, self.now(), LONGEST_SESSION)
         subject = claims.get("sub")
         if not isinstance(subject, str) or not subject:
             raise TokenError(BAD_TOKEN)
         until = datetime.fromtimestamp(int(claims["exp"]), UTC)
+        if kind is MEMBERS:
+            return Viewer("member", holder=_holder(subject), until=until)
         return Viewer("admin", subject=subject, staff=staff_of(claims), until=until)
 
     def _of_own(self, token: str) -> Viewer:
@@ -145,10 +171,7 @@ class Authenticator:
             case "partner":
                 scopes = frozenset(SCOPES)
                 return Viewer("partner", partner=claims.subject, scopes=scopes, until=until)
-        text = claims.subject
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise TokenError("a member's token names a member")
-        return Viewer("member", holder=int(text), until=until)
+        return Viewer("member", holder=_holder(claims.subject), until=until)
 
     async def _of_key(self, text: str) -> Viewer:
         found = await self.keys.find(text, self.now())
@@ -162,13 +185,19 @@ class Authenticator:
         )  # fmt: skip
 
 
-def session_cookie(headers: Mapping[str, str]) -> str | None:
+def _holder(subject: str) -> int:
+    if not subject.isascii() or not subject.isdigit() or len(subject) > 18:
+        raise TokenError("a member's token names a member")
+    return int(subject)
+
+
+def session_cookie(headers: Mapping[str, str], kind: SessionKind = ADMINS) -> str | None:
     """The session's cookie. Raises TokenError where there are two: one may be another site's."""
     found = [
         value.strip()
         for part in headers.get("cookie", "").split(";")
         for name, _, value in [part.partition("=")]
-        if name.strip() == COOKIE
+        if name.strip() == kind.cookie
     ]
     if len(found) > 1:
         raise TokenError("the session's cookie is sent twice: sign out and in again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -13,8 +13,9 @@ from starlette.requests import HTTPConnection
 
 from app.authentication import Authenticator
 from app.exports import links
-from app.tokens import TokenError
+from app.tokens import TokenError, issue
 from core.check_in_codes import CheckInCodes
+from core.passcodes import Passcodes
 from core.posting import Engine
 from schema.context import ANONYMOUS, Context, Viewer
 from schema.feed import Feed
@@ -24,6 +25,8 @@ from schema.rates import caller
 MOST_EACH = 200
 #: Of all callers in one process.
 MOST_OPEN = 10_000
+#: How long a member's token is good who has shown a code.
+SIGNED_IN = timedelta(hours=12)
 _UNAVAILABLE = 503
 #: Finds out who is asking. Raises TokenError.
 Ask: TypeAlias = Callable[[], Awaitable[Viewer]]
@@ -37,6 +40,7 @@ class Callers:
     trust: Authenticator
     now: Callable[[], datetime]
     feed: Feed
+    passcodes: Passcodes | None = None
     most_each: int = MOST_EACH
     most_open: int = MOST_OPEN
     _open: Counter[str] = field(default_factory=Counter)
@@ -90,9 +94,14 @@ class Callers:
         return Context(
             self.engine, viewer, self.now, self.trust.keys, feed=self.feed, again=again,
             request_id=request.state.request_id, reason=reason or None,
-            export_link=links(self.trust.secrets), check_ins=self._check_ins,
+            export_link=links(self.trust.secrets), passcodes=self.passcodes,
+            member_token=self._member_token, check_ins=self._check_ins,
             address=_address(request),
         )  # fmt: skip
+
+    def _member_token(self, holder: int, now: datetime) -> tuple[str, datetime]:
+        token = issue(self.trust.secrets.current, "member", str(holder), SIGNED_IN, now)
+        return token, (now + SIGNED_IN).replace(microsecond=0)
 
 
 def _address(request: HTTPConnection) -> str:

@@ -41,16 +41,18 @@ async def prepare(runtime: Runtime, secret: str, address: str) -> list[str]:
     def token(role: str, subject: str) -> str:
         return tokens.issue(secret, role, subject, _DAY, now)
 
-    admin = token("admin", "admin")
+    admin, ada = token("admin", "admin"), token("member", str(people[0].holder))
     return [
         "",
-        "[bold]GraphiQL for admins[/], signed in (the link holds a token, good for 12 hours):",
-        f"  {address}/graphiql#token={admin}",
+        "[bold]To open[/], signed in (each link holds a token, good for 12 hours):",
+        f"  Ada's own page       {address}/member#token={ada}",
+        f"  the programme's page {address}/programme#token={admin}",
+        f"  GraphiQL for admins  {address}/graphiql#token={admin}",
         "",
         "[bold]Tokens[/] for the header [italic]Authorization: Bearer …[/]",
         f"  admin          {admin}",
         f"  till of grocer {token('partner', 'grocer')}",
-        f"  member Ada     {token('member', str(people[0].holder))}",
+        f"  member Ada     {ada}",
         "",
         "Ctrl+C stops it.",
     ]

@@ -21,7 +21,7 @@ from core.errors import BadInput
 
 #: The columns by our names, in the order of a `Row`.
 COLUMNS = (
-    "external_id", "member", "occurred_at", "currency", "store", "kind", "returns",
+    "external_id", "member", "occurred_at", "currency", "store", "kind", "returns", "tender",
     "product_type", "sku", "quantity", "amount", "line", "discount", "tax", "points_paid",
     "line_kind",
 )  # fmt: skip

@@ -27,16 +27,21 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """200 if nothing is wrong, else 503 and what is."""
-    del request
     found = await problems()
     if found:
         _log.warning("not ready", problems=found)
         return JSONResponse({"status": "not ready", "problems": found}, status_code=503)
-    late = await warnings()
+    late = [*await warnings(), *unsafe_of(request)]
     if late:
         _log.warning("ready, but", warnings=late)
         return JSONResponse({"status": "ready", "warnings": late})
     return JSONResponse({"status": "ready"})
+
+
+def unsafe_of(request: Request) -> list[str]:
+    """What is unsafe in how this process was set up, in words for the operator."""
+    app = request.scope.get("app")
+    return [] if app is None else list(app.state.unsafe)
 
 
 async def problems() -> list[str]:

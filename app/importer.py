@@ -33,6 +33,7 @@ from core.purchases import (
     find_partner,
     parse_parts,
     parse_quantity,
+    parse_tender,
 )
 from core.rulebook import PartnerTerms
 from core.store.ids import Ids
@@ -267,6 +268,7 @@ class _Reading:
                 found.currency,
                 found.lines,
                 found.store,
+                tender=found.tender,
             ),
         )
 
@@ -274,6 +276,7 @@ class _Reading:
 # History repeats its amounts and products: the checks of `core.purchases`, each remembered.
 _minor = lru_cache(1 << 13)(to_minor)
 _quantity = lru_cache(1 << 12)(parse_quantity)
+_kept_tender = lru_cache(1 << 8)(parse_tender)
 _kept_text = lru_cache(1 << 14)(check_text)
 
 
@@ -299,6 +302,7 @@ def _quickly_checked(partner: PartnerTerms, member: MemberRef, found: Receipt) -
             )
         external_id = check_text(found.external_id, "externalId", 200, least=1)
         store = _kept_text(found.store, "store", 100)
+        tender = _kept_tender(found.tender)
     except (Refusal, MoneyError):
         return None
     at = at.astimezone(UTC)
@@ -306,7 +310,7 @@ def _quickly_checked(partner: PartnerTerms, member: MemberRef, found: Receipt) -
     return Incoming(
         partner,
         member,
-        Purchase(partner.code, external_id, at, currency, tuple(lines), store, zone),
+        Purchase(partner.code, external_id, at, currency, tuple(lines), store, zone, tender=tender),
     )
 
 

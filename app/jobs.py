@@ -23,10 +23,12 @@ from core.inbound import work as inbound_work
 from core.issuing import issue
 from core.nightly import Night
 from core.occasions import keep_days, tell
+from core.personal import make_offers
 from core.posting import Engine
 from core.redemptions import time_out
 from core.returning import match_waiting
 from core.store import exports as exporting
+from core.store import passcodes
 from core.store.jobs import alone_tonight, one_at_a_time
 from core.store.shadows import prune
 from laurels.durations import start_of
@@ -63,6 +65,19 @@ async def run_night(
     """The nightly run, in one process at a time; with a key it ends with a digest."""
     async with alone_tonight():
         return await nightly.run(engine, now, progress, seal)
+
+
+async def run_occasions(engine: Engine, now: datetime) -> int:
+    """What is due of birthdays, schedules and personal offers; returns how many rules were told of.
+
+    In one process at a time: where another is at it, nothing is done.
+    """
+    async with one_at_a_time("occasions") as mine:
+        if not mine:
+            return 0
+        await keep_days(engine, now)
+        await make_offers(engine, now)
+        return await tell(engine, now)
 
 
 def last_midnight(work: Work) -> datetime:
@@ -182,6 +197,7 @@ def _look_each_minute(app: App, work: Work) -> None:
         """Those whose time is over: what was asked in them isn't kept longer than it is needed."""
         del timestamp
         await exporting.forget(work.clock())
+        await passcodes.forget(work.clock())
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="surveys", queueing_lock="surveys")
@@ -208,15 +224,10 @@ def _ask_brands_each_minute(app: App, work: Work) -> None:
     @app.task(name="occasions", queueing_lock="occasions")
     @told
     async def occasions(timestamp: int) -> None:
-        """Birthdays and schedules whose day has come, and what else rules are still to be told."""
+        """Birthdays, schedules, personal offers that are due; what rules are still to be told."""
         del timestamp
-        now = work.clock()
-        async with one_at_a_time("occasions") as mine:
-            if mine:  # else another is at it
-                await keep_days(work.engine, now)
-                booked = await tell(work.engine, now)
-                if booked:
-                    _log.info("occasions told", count=booked)
+        if booked := await run_occasions(work.engine, work.clock()):
+            _log.info("occasions told", count=booked)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="shadows", queueing_lock="shadows")

@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
+from app.pastimes import Pastime, pastimes
 from app.population import Habit, Persona, Temper
 
 #: What is usual at a brand: product type, amount, and of how many visits out of a hundred.
@@ -26,6 +27,12 @@ RECEIPTS: Mapping[str, Sequence[tuple[str, str, int]]] = {
         ("jacket", "129.00", 30), ("coat", "189.00", 12), ("shoes", "95.00", 25),
         ("socks", "12.90", 40), ("sale", "39.00", 25),
     ),
+    "coffee": (("coffee", "4.20", 92), ("cake", "3.90", 25), ("lunch", "8.50", 12)),
+    "marketplace": (
+        ("household", "24.00", 60), ("books", "17.50", 35), ("electronics", "139.00", 10),
+    ),
+    "shop": (("bowl", "34.00", 60), ("vase", "58.00", 30), ("glaze", "12.00", 35)),
+    "outdoors": (("boots", "149.00", 20), ("socks", "19.00", 50), ("stove", "64.00", 15)),
 }  # fmt: skip
 #: Of a hundred receipts of more than one line, how many lose one some days later.
 _BROUGHT_BACK = 4
@@ -43,6 +50,7 @@ class Visit:
     external_id: str
     at: datetime
     lines: tuple[tuple[str, str], ...]
+    tender: str = ""
     twice: bool = False
     forged: bool = False
 
@@ -72,6 +80,7 @@ class Day:
     visits: list[Visit] = field(default_factory=list)
     backs: list[Back] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    pastimes: list[Pastime] = field(default_factory=list)
 
 
 def lives(
@@ -98,6 +107,8 @@ def lives(
         die = Random(f"{seed} {person.card} looks")
         for n, day in enumerate(_days(die, Habit(person.looks, 1.0, 1.0), joined, end)):
             days[day].looks.append(Look(person, n, die.random()))
+    for when, pastime in pastimes(people, seed, began, until):
+        days[when].pastimes.append(pastime)
     for whole in days.values():
         whole.visits.sort(key=lambda visit: (visit.at, visit.external_id))
     return dict(days)
@@ -128,9 +139,14 @@ def _visit(die: Random, person: Persona, partner: str, n: int, day: date, zone: 
     ] or [(usual[0][0], usual[0][1])]
     at = datetime.combine(day, time(die.randrange(8, 19), die.randrange(60)), zone)
     return Visit(
-        person, partner, f"{person.card}-{n}", at, tuple(lines),
+        person, partner, f"{person.card}-{n}", at, tuple(lines), _tender(person, partner),
         twice=die.randrange(100) < _SENT_TWICE, forged=die.randrange(1000) < _FORGED,
     )  # fmt: skip
+
+
+def _tender(person: Persona, partner: str) -> str:
+    """At the coffee bar two of three pay by its preloaded card, always."""
+    return "stored-value" if partner == "coffee" and int(person.card) % 3 else ""
 
 
 def _back(die: Random, visit: Visit, day: date) -> tuple[date, Back] | None:

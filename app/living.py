@@ -11,15 +11,18 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
+from app.doing import Doing
 from app.lives import Back, Day, Look, Visit, lives
 from app.population import Persona
 from core.adjustments import AdjustRequest, adjust
 from core.errors import IdempotencyConflict, NotAllowed, NotEligible, Refusal, WrongState
+from core.fulfilments import DecideRequest, decide
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
 from core.redeemed import Redemption
-from core.redemptions import RedeemRequest, confirm, redeem
+from core.redemptions import confirm, redeem
 from core.referrals import code_of
 from core.returning import record
 from core.returns import ReturnedLine, ReturnInput, Unit, check_cancel, check_return
@@ -48,6 +51,7 @@ class Coalition:
         self._began = began
         self._holders: dict[str, int] = {}
         self._days = lives(people, seed, began, until, self._zone)
+        self._pastimes = Doing(engine)
 
     @property
     def holders(self) -> Mapping[str, int]:
@@ -67,6 +71,7 @@ class Coalition:
         await self._buy(acts.visits, evening)
         await self._bring_back(acts.backs, evening)
         await self._look(acts.looks, evening + _MINUTE)
+        await self._pastimes.do(acts.pastimes, self._holders, evening + 2 * _MINUTE)
 
     async def _join(self, people: Sequence[Persona], at: datetime) -> None:
         partners = self._engine.rulebook.partners
@@ -106,6 +111,7 @@ class Coalition:
             given = PurchaseInput(
                 visit.external_id, MemberRef.make(IdentifierKind.CARD, visit.person.card), visit.at,
                 min(terms.trades_in), [LineInput(kind, amount) for kind, amount in lines],
+                tender=visit.tender,
             )  # fmt: skip
             return check_purchase(terms, given)
 
@@ -155,7 +161,9 @@ class Coalition:
             return
         key = f"{look.person.card}-{look.number}"
         partner, reward, currency = Random(key).choice(wanted)
-        held = _TAKEN <= look.fate < _HANDED_OVER
+        terms = self._engine.rulebook.partners[partner].rewards[reward].reward
+        plain = terms.fulfilled is None and not terms.made
+        held = plain and _TAKEN <= look.fate < _HANDED_OVER
         request = RedeemRequest(
             _CALLER, key, partner, holder, reward, currency, Duration(2, "D") if held else None
         )
@@ -163,7 +171,10 @@ class Coalition:
             taken = await redeem(self._engine, request, now)
         except (NotEligible, IdempotencyConflict):
             return  # a tier too low, the shelf empty; or the day was begun before, and stopped
-        await self._afterwards(look, taken, key, now)
+        if terms.fulfilled is not None:
+            await self._hand_out(look, taken, key, now)
+        elif plain:
+            await self._afterwards(look, taken, key, now)
 
     async def _afterwards(self, look: Look, taken: Redemption, key: str, now: datetime) -> None:
         try:
@@ -178,6 +189,24 @@ class Coalition:
                 await reverse_redemption(self._engine, request, now + _MINUTE)
         except (NotAllowed, WrongState):
             return  # its terms don't take it back; or the day was begun before, and stopped
+
+    async def _hand_out(self, look: Look, asked: Redemption, key: str, now: datetime) -> None:
+        """By a person: most are approved and delivered, some declined, and some wait."""
+        if look.fate >= _LEFT:
+            return
+        approved = look.fate < _TAKEN
+        request = DecideRequest(
+            _CALLER, f"{key}-decided", asked.holder, asked.id, approved,
+            "" if approved else "It is sold out: choose another one, please.",
+        )  # fmt: skip
+        try:
+            await decide(self._engine, request, now + _MINUTE)
+            if approved:
+                await confirm(
+                    self._engine, asked.holder, asked.id, _CALLER, f"{key}-over", now + 2 * _MINUTE
+                )
+        except WrongState:
+            return  # the day was begun before, and stopped
 
     async def _make_good(self, look: Look, holder: int, now: datetime) -> None:
         partner = next(

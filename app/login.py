@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -35,7 +36,8 @@ AUDIENCE = "laurels-login"
 #: So long may somebody take to sign in.
 PATIENCE = timedelta(minutes=10)
 _CALLBACK = "/session/callback"
-_AFTERWARDS = "/graphiql"
+#: The pages that somebody may come from, and is led back to; the first, if none is named.
+_PAGES = ("graphiql", "programme")
 _SILENT = "the identity provider doesn't answer"
 _FAILED = "signing in failed: begin again"
 
@@ -77,7 +79,9 @@ class Login:
         joint = "&" if "?" in there else "?"
         response = RedirectResponse(f"{there}{joint}{urlencode(asked)}", 303, _NO_STORE)
         now = self.trust.now()
-        kept = {"state": state, "nonce": nonce, "verifier": verifier}
+        page = request.query_params.get("to", "")
+        to = page if page in _PAGES else _PAGES[0]
+        kept = {"state": state, "nonce": nonce, "verifier": verifier, "to": to}
         signed = sign(self.trust.secrets.current, AUDIENCE, kept, now + PATIENCE, now)
         # Lax, because the way back leads from the provider's page.
         response.set_cookie(
@@ -89,27 +93,26 @@ class Login:
     async def come_back(self, request: Request) -> Response:
         """Back from the provider with a code, which gets a token, which gets a session."""
         try:
-            viewer = await self._viewer(request)
+            kept = self._kept(request)
+            viewer = await self._viewer(request, kept)
             cookie = opened_for(self.trust, viewer)
             session = self.trust.of_session(cookie)
         except TokenError as error:
             response = refusal(error)
         else:
-            response = RedirectResponse(_AFTERWARDS, 303, _NO_STORE)
+            response = RedirectResponse(f"/{kept['to']}", 303, _NO_STORE)
             set_cookie(request, response, cookie, session, self.trust.now())
         response.delete_cookie(
             COOKIE, path=_CALLBACK, httponly=True, samesite="lax", secure=is_secure(request)
         )
         return response
 
-    async def _viewer(self, request: Request) -> Viewer:
-        kept = opened(
-            self.trust.secrets,
-            AUDIENCE,
-            request.cookies.get(COOKIE, ""),
-            self.trust.now(),
-            PATIENCE,
-        )
+    def _kept(self, request: Request) -> dict[str, Any]:
+        """What this browser kept of the login that it began. Raises TokenError."""
+        kept = request.cookies.get(COOKIE, "")
+        return opened(self.trust.secrets, AUDIENCE, kept, self.trust.now(), PATIENCE)
+
+    async def _viewer(self, request: Request, kept: Mapping[str, Any]) -> Viewer:
         state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
         if not hmac.compare_digest(state.encode(), str(kept["state"]).encode()) or not code:
             raise ForbiddenError(_FAILED)

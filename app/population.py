@@ -53,7 +53,12 @@ _TEMPERS = (
     (Temper.SLY, 2, 1.2),
 )
 #: Visits a day of a steady customer, and of how many out of a hundred people a brand is known.
-_BRANDS = {"grocer": (0.030, 80), "cafe": (0.025, 55), "outfitter": (0.006, 45)}
+_BRANDS = {
+    "grocer": (0.030, 80), "cafe": (0.020, 45), "outfitter": (0.005, 40), "coffee": (0.020, 30),
+    "marketplace": (0.008, 35), "shop": (0.003, 20), "outdoors": (0.003, 20),
+}  # fmt: skip
+#: The first so many of those without a name work at one place, in these teams.
+_COLLEAGUES, _TEAMS = 40, ("atelier", "counter", "kitchen", "workshop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Persona:
     looks: float
     habits: Mapping[str, Habit] = field(default_factory=dict)
     referred_by: str | None = None
+    team: str | None = None
 
 
 def population(size: int, seed: int) -> list[Persona]:
@@ -118,8 +124,9 @@ def _anyone(n: int, seed: int, before: list[Persona]) -> Persona:
     friend = die.choice(before) if die.random() < 0.08 else None
     return Persona(
         f"{first} {last}", f"member{n}@example.com", str(_FIRST_CARD + n), _birthday(die), temper,
-        joins, leaves, 0.004 * pace, habits,
+        joins, leaves, 0.012 * pace, habits,
         friend.card if friend is not None and friend.joins < joins else None,
+        _TEAMS[n % len(_TEAMS)] if n < len(NAMED) + _COLLEAGUES else None,
     )  # fmt: skip
 
 

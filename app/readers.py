@@ -22,7 +22,7 @@ from core.errors import Refusal
 from core.purchases import MAX_LINES, LineInput
 
 #: The first columns are the receipt's own and the same in all its rows; one of them is its kind.
-_SHARED = 7
+_SHARED = 8
 _KIND = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,6 +47,7 @@ class Receipt:
     store: str
     lines: list[LineInput]
     rows: list[int]
+    tender: str = ""
 
 
 class ReturnedPart(NamedTuple):
@@ -297,7 +298,7 @@ class _Grouping:
                 return self._finish()
             self._lines = [self._lines[i] for i in order]
             self._rows = [self._rows[i] for i in order]
-        external_id, member, at, currency, store, _, purchase = self._shared
+        external_id, member, at, currency, store, _, purchase, tender = self._shared
         instant = _instant(at)
         if isinstance(instant, str):
             return RowError(self._rows[0], "occurred_at", external_id, instant)
@@ -308,7 +309,14 @@ class _Grouping:
                 external_id, member, instant, currency or "", purchase, self._parts, self._rows
             )
         return Receipt(
-            external_id, member, instant, currency or "", store or "", self._lines, self._rows
+            external_id,
+            member,
+            instant,
+            currency or "",
+            store or "",
+            self._lines,
+            self._rows,
+            tender or "",
         )
 
 

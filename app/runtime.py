@@ -166,6 +166,8 @@ def _declared(plugin: Installed) -> Declared:
         plugin.ladders,
         plugin.settings,
         plugin.adapters,
+        plugin.giving,
         plugin.plans,
         plugin.surveys,
+        plugin.personal,
     )

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from app.jobs import run_night
+from app.jobs import run_night, run_occasions
 from app.living import Coalition
 from app.population import population
 from app.postgres import database_url
@@ -92,9 +92,7 @@ async def live(
             raise BadInput(f"'{name}' began on {began}: leave --from out, or add --fresh")
         if lived >= until:
             raise BadInput(f"'{name}' has lived to {lived} already: go further, or add --fresh")
-        start = datetime.combine(lived, time(), UTC)
-        async with running(settings, name=name, now=start) as runtime:
-            await _live(runtime.engine, days, until, told, people)
+        await _lived_in(settings, name, days, until, told, people)
 
 
 async def make(settings: Settings, until: date, days: int, told: Told, people: int) -> None:
@@ -107,9 +105,18 @@ async def make(settings: Settings, until: date, days: int, told: Told, people: i
     async with server(settings) as base, _opened(base, DEMO, begin, until, fresh=False) as life:
         end = life.began + timedelta(days=days)
         if life.lived < end:
-            start = datetime.combine(life.lived, time(), UTC)
-            async with running(settings, name=DEMO, now=start) as runtime:
-                await _live(runtime.engine, life, end, told, people)
+            await _lived_in(settings, DEMO, life, end, told, people)
+
+
+async def _lived_in(
+    settings: Settings, name: str, days: _Days, until: date, told: Told, people: int
+) -> None:
+    start = datetime.combine(days.lived, time(), UTC)
+    if days.lived == days.began:
+        async with running(settings, name=name, now=start):
+            await days.draw_alike()
+    async with running(settings, name=name, now=start) as runtime:
+        await _live(runtime.engine, days, until, told, people)
 
 
 def _in_use(settings: Settings) -> set[str]:
@@ -137,6 +144,7 @@ async def _live(engine: Engine, days: _Days, until: date, told: Told, people: in
             await days.weigh()
         midnight = _midnight(day, zone)
         await run_night(engine, midnight)
+        await run_occasions(engine, midnight)
         await days.lived_to(day)
         month = None
         if day.day == 1 or day == until:
@@ -183,6 +191,13 @@ class _Days:
         self.lived = lived
         self._connection = connection
         self._name = _quoted(name)
+
+    async def draw_alike(self) -> None:
+        """Have partners draw lots as those of any sandbox do: their keys are random elsewhere."""
+        await self._connection.execute(
+            "UPDATE pseudonym_key k SET key = decode(md5('sandbox ' || p.code), 'hex') "
+            "FROM partner p WHERE p.id = k.partner_id"
+        )
 
     async def weigh(self) -> None:
         """Let the planner know how large the tables are."""

@@ -20,6 +20,8 @@ from app.feeding import feeding
 from app.garbage import settle
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
+from app.messenger import PRINTED, closing, messenger, printed
+from app.pages import page_routes
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
 from app.sockets import MOST_BYTES
@@ -85,10 +87,14 @@ async def _serve(
         for line in [f"Laurels serves GraphQL at {address}/graphql", *lines]:
             out.print(line, soft_wrap=True, highlight=False)
         trust = authenticator(settings, http, now)
+        messages = messenger(settings, now)
+        # A demo has nobody who sends them: its log will do. Of a real programme's it never does.
+        in_log = messages is None and prepare is not None
         provider = login(settings, trust)
         sign_in = None if provider is None else "/session/login"
         async with (
             watched(),
+            closing(messages),
             up_to_date(runtime),
             feeding(runtime.url, now) as feed,
             working(runtime, wanted=settings.worker),
@@ -96,12 +102,17 @@ async def _serve(
             app = create_app(
                 runtime.engine,
                 secret,
-                ide_routes=ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                ide_routes=[
+                    *ide_routes("/graphql", ADMIN_TABS, sign_in=sign_in),
+                    *page_routes("/graphql", sign_in=sign_in),
+                ],
                 now=now,
                 authenticator=trust,
                 login=provider,
                 schema=schema,
                 feed=feed,
+                send=printed if in_log else None if messages is None else messages.send,
+                unsafe=[PRINTED] if in_log else [],
             )
             settle()
             await Server(app, settings.host, settings.port, settings.log_level).serve()

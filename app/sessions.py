@@ -1,10 +1,12 @@
-"""Sessions of admins in a browser: a signed cookie that scripts can't read.
+"""Sessions of admins and of members in a browser: a signed cookie that scripts can't read.
 
 `GET /session` tells who is signed in, `POST` makes a session of a token, `DELETE` ends it. The
 cookie is the session: signed, not stored. Signing out takes it from the browser; a copy of it that
 somebody made before would be good until its end, 12 hours at most, or until the deployment's secret
 is rotated out. Whatever changes something carries a header that another site's page can't send, and
-the cookie itself goes with requests of this site alone. Knows no GraphQL.
+the cookie itself goes with requests of this site alone. That header says which session is meant,
+`1` an admin's and `member` a member's: each has a cookie of its own, that opens nothing of the
+other's. Knows no GraphQL.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from starlette.types import Receive, Scope, Send
 from app.addresses import is_loopback
 from app.answers import failure, refusal
 from app.authentication import (
-    COOKIE,
+    ADMINS,
     CSRF_HEADER,
     LONGEST_SESSION,
-    SESSION_AUDIENCE,
     Authenticator,
+    SessionKind,
     session_cookie,
+    session_kind,
 )
 from app.tokens import MOST_CHARACTERS, ForbiddenError, TokenError, sign
 from schema.context import Viewer
@@ -67,46 +70,61 @@ class Sessions:
 
     def _current(self, request: Request) -> Response:
         """Reading needs no header: it changes nothing, and another origin can't read the answer."""
-        cookie = session_cookie(request.headers)
+        kind = session_kind(request.headers) or ADMINS
+        cookie = session_cookie(request.headers, kind)
         if cookie is None:
             raise TokenError("nobody is signed in")
-        return JSONResponse(told(self.trust.of_session(cookie)), headers=_NO_STORE)
+        return JSONResponse(told(self.trust.of_session(cookie, kind)), headers=_NO_STORE)
 
     async def _open(self, request: Request) -> Response:
-        _check_header(request)
+        kind = _meant(request)
         token = await _token(request)
         viewer = await self.trust.of_bearer(token)
-        cookie = opened_for(self.trust, viewer)
-        response = JSONResponse(told(self.trust.of_session(cookie)), headers=_NO_STORE)
-        set_cookie(request, response, cookie, self.trust.of_session(cookie), self.trust.now())
+        cookie = opened_for(self.trust, viewer, kind)
+        session = self.trust.of_session(cookie, kind)
+        response = JSONResponse(told(session), headers=_NO_STORE)
+        set_cookie(request, response, cookie, session, self.trust.now(), kind)
         return response
 
     def _end(self, request: Request) -> Response:
-        _check_header(request)
+        kind = _meant(request)
         response = Response(status_code=204, headers=_NO_STORE)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=is_secure(request))
+        response.delete_cookie(
+            kind.cookie, httponly=True, samesite="strict", secure=is_secure(request)
+        )
         return response
 
 
-def opened_for(trust: Authenticator, viewer: Viewer) -> str:
-    """The cookie of an admin's session. Raises ForbiddenError for whoever is none."""
-    if viewer.role != "admin":
-        raise ForbiddenError("a session is for admins: others send their token with each request")
+def opened_for(trust: Authenticator, viewer: Viewer, kind: SessionKind = ADMINS) -> str:
+    """The cookie of a session of this kind. Raises ForbiddenError for whoever has none such."""
+    if viewer.role != kind.role:
+        raise ForbiddenError(
+            f"this session is for {kind.role}s: others send their token with each request"
+        )
+    if viewer.role == "member" and viewer.holder is None:
+        raise ForbiddenError("whoever has this token isn't enrolled yet: call joinProgramme first")
     now = trust.now()
     until = min(viewer.until or now, now + LONGEST_SESSION)
     if until <= now:
         raise TokenError("the token has expired")
-    claims = {"sub": viewer.subject, "roles": sorted(viewer.staff)}
-    return sign(trust.secrets.current, SESSION_AUDIENCE, claims, until, now)
+    claims: dict[str, object] = {"sub": viewer.subject, "roles": sorted(viewer.staff)}
+    if viewer.role == "member":
+        claims = {"sub": str(viewer.holder)}
+    return sign(trust.secrets.current, kind.audience, claims, until, now)
 
 
 def set_cookie(
-    request: Request, response: Response, cookie: str, viewer: Viewer, now: datetime
+    request: Request,
+    response: Response,
+    cookie: str,
+    viewer: Viewer,
+    now: datetime,
+    kind: SessionKind = ADMINS,
 ) -> None:
     """Hand the browser a session's cookie, for as long as the session lasts."""
     assert viewer.until is not None
     response.set_cookie(
-        COOKIE,
+        kind.cookie,
         cookie,
         max_age=int((viewer.until - now).total_seconds()),
         httponly=True,
@@ -125,15 +143,17 @@ def told(viewer: Viewer) -> dict[str, object]:
     assert viewer.until is not None
     return {
         "role": viewer.role,
-        "subject": viewer.subject,
+        "subject": viewer.subject or str(viewer.holder),
         "roles": [role for role in STAFF_ROLES if role in viewer.staff],
         "expiresAt": viewer.until.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     }
 
 
-def _check_header(request: Request) -> None:
-    if request.headers.get(CSRF_HEADER) != "1":
+def _meant(request: Request) -> SessionKind:
+    kind = session_kind(request.headers)
+    if kind is None:
         raise ForbiddenError(f"this needs the header {CSRF_HEADER}: 1")
+    return kind
 
 
 async def _token(request: Request) -> str:

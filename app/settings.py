@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -135,6 +136,12 @@ class Settings(BaseSettings):
         description="Hosts that partners' webhooks may go to although they aren't public, "
         "separated by commas: for tests and demos.",
     )
+    messages_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Where codes are posted that members enrol by; unset: none are sent."
+    )
+    messages_secret: SecretStr | None = Field(
+        None, description="Signs what is posted there: whsec_ and 24 to 64 bytes in base64."
+    )
     worker: bool = Field(True, description="Run the jobs in the serving process too.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -152,6 +159,21 @@ class Settings(BaseSettings):
                     f"LAURELS_SECRET must have {SHORTEST_SECRET} characters or more, and so must "
                     "each of LAURELS_PREVIOUS_SECRETS"
                 )
+        return self
+
+    @check_model(mode="after")
+    def _messages_can_be_signed(self) -> Self:
+        """Else anybody could have codes of his own sent."""
+        if (self.messages_url is None) != (self.messages_secret is None):
+            raise ValueError("LAURELS_MESSAGES_URL and LAURELS_MESSAGES_SECRET go together")
+        if self.messages_secret is not None:
+            kind, _, text = self.messages_secret.get_secret_value().partition("_")
+            try:
+                long_enough = 24 <= len(b64decode(text, validate=True)) <= 64
+            except ValueError:
+                long_enough = False
+            if kind != "whsec" or not long_enough:
+                raise ValueError("LAURELS_MESSAGES_SECRET is whsec_ and 24 to 64 bytes in base64")
         return self
 
     @check_model(mode="after")

@@ -102,7 +102,7 @@ async def end_assignment(engine: Engine, request: EndRequest, now: datetime) -> 
         if before := await _claim(connection, request, asked, event, now):
             return await _first_outcome(connection, engine, request.holder, before)
         # Locked before it is read: of two ends at once the second finds it ended.
-        locked = await rows.lock_holders(connection, [request.holder])
+        locked = await rows.lock_holders(connection, [request.holder], living=True)
         found = await store.get(connection, request.holder, request.assignment)
         ladder = None if found is None else engine.rulebook.ladders.get(found.ladder)
         if not locked or found is None or ladder is None:

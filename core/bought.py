@@ -88,6 +88,7 @@ class Bought:
     activity: tuple[str, Mapping[str, Value]] | None = None
     thanked: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
+    tender: str = ""
 
     @property
     def trigger(self) -> str:
@@ -111,7 +112,8 @@ class Bought:
         for row in lines:
             by_event.setdefault(row[0], []).append(row)
         found: dict[int, Bought] = {}
-        for purchase, event, kind, holder, at, _, partner, money, name, store, text in histories:
+        for purchase, event, kind, holder, at, _, partner, money, name, *rest in histories:
+            store, text, tender = rest
             content = orjson.loads(text)
             own = by_event.get(event, [])
             carried = carried_of(content)
@@ -124,7 +126,7 @@ class Bought:
                     event, holder, partner, at, money or NO_MONEY, name, store, visits, tiers,
                     tuple(noted), balances, given_of(content), remains,
                     earning_events=[event], carried=carried, activity=activity,
-                    thanked="th" in content,
+                    thanked="th" in content, tender=tender or "",
                 )  # fmt: skip
                 continue
             found[purchase].carried.update(carried)
@@ -159,6 +161,7 @@ class Bought:
         return Purchase(
             partner.code, self.external_id, self.occurred_at, self.money,
             self.remains.lines if lines is None else lines, self.store, partner.time_zone,
+            tender=self.tender,
         )  # fmt: skip
 
     def recall(self, found: Mapping[tuple[int, int], Sequence[AttributeRow]]) -> None:

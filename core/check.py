@@ -105,7 +105,9 @@ async def _receipts(connection: Connection, count: Count) -> Found:
             count(n)
         own = tuple([line_of(tuple(r)[1:]) async for r in lines.until(event[0])])
         try:
-            purchase = Purchase("", event[7], event[2], event[3] or "", own, event[4])
+            purchase = Purchase(
+                "", event[7], event[2], event[3] or "", own, event[4], tender=event[8] or ""
+            )
         except LaurelsError as error:
             yield f"event {event[0]}", f"the receipt is none: {error}"
             continue
@@ -263,6 +265,7 @@ _HASHED_WHOLE = {
 }
 _WITH_OUTCOME = (
     EventKind.REDEMPTION, EventKind.RESERVATION, EventKind.REVIEW, EventKind.ADJUSTMENT,
+    EventKind.GIFT, EventKind.GIFT_RECEIVED,
 )  # fmt: skip
 
 

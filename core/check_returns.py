@@ -41,6 +41,7 @@ class Step(NamedTuple):
     external_id: str
     store: str
     content: str | None
+    tender: str | None
     content_hash: bytes
     total: int | None
 
@@ -124,7 +125,7 @@ def _gathered(past: Past, count: int) -> Bought:
     """The purchase after so many of its events."""
     known = {step.event for step in past.steps[:count]}
     lines = [tuple(row)[1:] for row in past.lines if row[1] in known]
-    (bought,) = Bought.gather([step[:11] for step in past.steps[:count]], lines).values()
+    (bought,) = Bought.gather([step[:12] for step in past.steps[:count]], lines).values()
     return bought
 
 

@@ -64,6 +64,7 @@ def checked(
             given = PurchaseInput(
                 command.external_id, _identifiers(partner, command.member)[0], command.occurred_at,
                 command.currency, _lines(command.lines), command.store,
+                tender=command.tender,
             )  # fmt: skip
             return replace(check_purchase(partner, given), received_at=received_at)
     return replace(_unit(partner, command), waited=waited, received_at=received_at)

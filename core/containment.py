@@ -27,6 +27,7 @@ from laurels.earning import in_the_box
 from laurels.errors import DeclarationError, RuleError, RuleTooSlow, storable
 from laurels.evaluation import Evaluation
 from laurels.lasting import unwrapped
+from laurels.personal import Choice, History, PersonalOffers, checked_choices
 from laurels.purchase import Facts, Purchase
 from laurels.redeeming import Answer, Checkout, RedeemRule
 from laurels.rules import EarnRule, Effects, Nothing, Terms
@@ -137,6 +138,8 @@ class Containment:
         self.breakers = breakers or Breakers()
         #: Of adapters, by partner and code: one that can't read suspends itself, and no rule.
         self.reading = Breakers(self.breakers.clock)
+        #: Of what chooses personal offers, likewise.
+        self.choosing = Breakers(self.breakers.clock)
         #: Of adapters whose verifier failed: until when that isn't noted again.
         self._quiet: dict[tuple[int, str], float] = {}
         self._silent = silent
@@ -234,6 +237,31 @@ class Containment:
             pause = self.reading.failed(key)
             self._note_adapter(partner, adapter, what, pause)
         raise PartnerRuleFailed(f"adapter '{adapter.code}': its read {what}")
+
+    def choose(
+        self, partner: PartnerTerms, offers: PersonalOffers, history: History, known: Sequence[str]
+    ) -> tuple[Choice, ...] | None:
+        """What a brand offers a member, of the rules that it may; None where its `choose` failed.
+
+        Again and again, and it is suspended: see `choosing`.
+        """
+        try:
+            chosen = in_time(lambda: checked_choices(offers.choose(history), known))
+        except KeyboardInterrupt:
+            raise
+        except RuleTooSlow:
+            what = _TOO_SLOW
+        except DeclarationError:
+            what = "answered what none may choose"
+        except BaseException as error:  # its words might quote a member's past
+            what = f"raised {_type_of(error)}"
+        else:
+            self.choosing.passed((partner.id, offers.code))
+            return chosen
+        pause = self.choosing.failed((partner.id, offers.code))
+        self._faults[Fault(partner.id, f"offers/{offers.code}"[:64], what)] += 1
+        self._log(partner, f"offers/{offers.code}", what, pause)
+        return None
 
     def verified(
         self,

@@ -30,6 +30,7 @@ class Account(IntEnum):
     CLAWED_BACK = 13
     ADJUSTED = 14
     LAPSED = 15
+    IN_TRANSIT = 16
 
 
 class Kind(IntEnum):
@@ -46,6 +47,7 @@ class Kind(IntEnum):
     LAPSE = 9
     ADJUSTMENT = 10
     REVERSAL = 11
+    GIFT = 12
 
 
 class Transfer(NamedTuple):

@@ -28,6 +28,8 @@ class EventKind(IntEnum):
     ACTIVITY = 18
     OCCASION = 19
     WITHDRAWAL = 20
+    GIFT = 31
+    GIFT_RECEIVED = 32
     MEMBERSHIP = 21
     MEMBERSHIP_DUE = 22
     PERK = 23

@@ -166,7 +166,7 @@ def fold(batch: Batch, item: Incoming, holder: int, event: int) -> Recorded:
         batch.writes.lines.add(event, purchase.lines)
         posting.seal(
             content, digest, purchase.external_id, total=purchase.total_minor,
-            money=purchase.currency, store_name=purchase.store,
+            money=purchase.currency, store_name=purchase.store, tender=purchase.tender,
         )  # fmt: skip
     else:
         posting.seal(content, digest, purchase.external_id)
@@ -370,6 +370,7 @@ class Posting:
         money: str | None = None,
         store_name: str = "",
         purchase: int | None = None,
+        tender: str = "",
     ) -> None:
         """Write the event and the decision, and chain them and what was moved."""
         batch, cause = self.batch, self.cause
@@ -387,6 +388,7 @@ class Posting:
             rows.EventRow(
                 cause.event, self.holder, cause.occurred_at, cause.booked_at, total, cause.partner,
                 self.kind, money, digest, external_id, store_name, purchase,
+                tender or None,
             )
         )  # fmt: skip
         batch.writes.decisions.append(decided._replace(head=head))

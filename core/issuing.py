@@ -15,8 +15,9 @@ import structlog
 from core.db import PASSING, Connection
 from core.errors import Refusal
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.redeemed import Redemption
-from core.redemptions import RedeemRequest, redeem
+from core.redemptions import redeem
 from core.store import issues as store
 from core.store.writes import IssueRow
 

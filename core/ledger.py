@@ -138,16 +138,18 @@ class Ledger:
         now: datetime,
         kind: Kind = Kind.ACCRUAL,
         came: datetime | None = None,
+        source: Account | None = None,
     ) -> Lot:
         """Open a lot of `points`; arrears are repaid from it first; one dead on arrival expires.
 
-        An accrual may be pending, as its policy says; an adjustment never is. `came` is when the
-        event that it would wait for happened, if it has.
+        An accrual may be pending, as its policy says; nothing else ever is. `came` is when the
+        event that it would wait for happened, if it has. `source` is where a gift comes from.
         """
         at = cause.occurred_at
         active_at, expires_at, lapses_at = terms.policy.life(at, held=kind is Kind.ACCRUAL)
         pending = active_at is None or active_at > at
-        source = Account.ISSUED if kind is Kind.ACCRUAL else Account.ADJUSTED
+        if source is None:
+            source = Account.ISSUED if kind is Kind.ACCRUAL else Account.ADJUSTED
         target = Account.PENDING if pending else Account.ACTIVE
         seq = self._move(cause, kind, source, target, points, rule)
         lot = Lot(

@@ -183,13 +183,15 @@ async def register(
     if known is None or known.cancelled_at is not None:
         await _check_tier(engine, holder, meetup, now)
     async with transaction() as connection:
-        await lock_holders(connection, [holder])
+        living = await lock_holders(connection, [holder], living=True)
         # Once more, for of two at once the second waited.
         known = await store.registration(connection, holder, meetup.id)
         if known is not None and known.cancelled_at is None:
             return Registered(known, replayed=True)
         if now >= meetup.ends_at:
             raise WrongState(f"meetup {meetup.code} is over", "meetup")
+        if not living:
+            raise UnknownReference("no such member", "member")
         row = RegistrationRow(holder, meetup.id, partner.id, now)
         await store.keep(connection, row)
         # Last: others wait for it.

@@ -131,12 +131,13 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
         if person.referred_by is not None and person.partner is None:
             raise BadInput("a member is referred to a partner: name it", n, "referredBy")
     async with transaction() as connection:
-        return await _enrol(connection, ids, people, now)
+        return await enrol_by(connection, ids, people, now)
 
 
-async def _enrol(
+async def enrol_by(
     connection: Connection, ids: Ids, people: Sequence[Enrolment], now: datetime
 ) -> list[tuple[int, bool]]:
+    """Like `enrol`, within a transaction, of people who are checked already."""
     keys = sorted({ref.key for person in people for ref in person.identifiers})
     await store.lock_keys(connection, keys)
     known = await store.find(connection, keys)

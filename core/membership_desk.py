@@ -22,9 +22,10 @@ from core.folding import Batch, Posting
 from core.judging import Floor
 from core.membership import ActKind, Membership, TermKind, found, next_span
 from core.posting import Engine, write
+from core.pricing import Taken
 from core.qualifying import END, MANUAL
 from core.redeemed import Redemption
-from core.redemptions import Taken, debit, write_down
+from core.redemptions import debit, write_down
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, Rulebook
 from core.settling import digest, end_holds
 from core.store import assignments as assigned
@@ -140,7 +141,7 @@ async def desk(
     """Lock a member and load what a change of its membership needs. Raises UnknownReference."""
     plan = partner.plans.get(code)
     tier = tier_of(engine.rulebook, plan)
-    locked = await rows.lock_holders(connection, [holder])
+    locked = await rows.lock_holders(connection, [holder], living=True)
     if not locked:
         raise UnknownReference("no such member", "member")
     batch = Batch(engine.rulebook, now, historical=False, tips=locked)

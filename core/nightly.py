@@ -20,10 +20,12 @@ from core import digests
 from core.db import Connection, transaction
 from core.decisions import FORMAT
 from core.entries import Kind
+from core.erasing import lapse_left
 from core.events import EventKind
 from core.folding import Batch, Posting
 from core.inbound import forget
 from core.notices import announce
+from core.personal import make_offers
 from core.posting import Engine, write
 from core.redemptions import time_out
 from core.renewals import renew_due
@@ -46,7 +48,9 @@ class Night:
     """What a run booked: holds let go, points, ranks, returns that were matched, notices.
 
     `forgotten` are webhooks whose bodies were dropped, for their time is over. Memberships were
-    `renewed` by points, or their fee was `asked` for.
+    `renewed` by points, or their fee was `asked` for. `offered` are rules that are newly on offer
+    to members, each for its own past; `erased` are the points of members who were erased that came
+    free since.
     """
 
     released: int = 0
@@ -59,6 +63,8 @@ class Night:
     forgotten: int = 0
     renewed: int = 0
     asked: int = 0
+    offered: int = 0
+    erased: int = 0
 
     def __bool__(self) -> bool:
         return self != Night()
@@ -84,6 +90,9 @@ async def run(
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
     second = await _age(engine, now, "expire", progress)
+    erased = await lapse_left(engine, now)
+    progress("offers", 0, 0)
+    offered = (await make_offers(engine, now)).offered
     progress("notices", 0, 0)
     notices = await announce(engine, now)
     forgotten = await forget(now)
@@ -101,6 +110,8 @@ async def run(
         forgotten,
         renewed,
         asked,
+        offered,
+        erased,
     )
 
 

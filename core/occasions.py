@@ -14,7 +14,7 @@ import structlog
 
 from core.activities import of_occasion
 from core.db import PASSING, transaction
-from core.errors import IdempotencyConflict, Refusal, WrongState
+from core.errors import IdempotencyConflict, Refusal, UnknownReference, WrongState
 from core.events import EventKind
 from core.following import WITHDRAW, entered
 from core.noted import BY_HAND, AttributeRow, Occasion, number
@@ -195,7 +195,8 @@ async def note(
         for x, n in zip(latest.values(), numbers, strict=True)
     ]  # fmt: skip
     async with transaction() as connection:
-        await lock_holders(connection, [holder])
+        if not await lock_holders(connection, [holder], living=True):
+            raise UnknownReference("no such member", "member")
         known = await store.of_holder(connection, holder, partner.id)
         await store.note(connection, rows)
         occasions = entered(partner, known, rows)

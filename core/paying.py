@@ -13,9 +13,10 @@ from datetime import datetime
 from core.db import transaction
 from core.errors import BadInput, NotEligible, UnknownReference
 from core.posting import Engine
+from core.pricing import Taken, check_order
 from core.purchases import check_text, find_partner
 from core.redeemed import Redemption
-from core.redemptions import Taken, check_order, debit, opened, write_down
+from core.redemptions import debit, opened, write_down
 from core.settling import digest, first_outcome
 from core.store import redemptions as store
 from core.store.lots import open_lots

@@ -112,7 +112,7 @@ async def _use(engine: Engine, partner: PartnerTerms, request: UseRequest, now: 
     name = f"{request.perk}:{request.external_id}"
     async with transaction() as connection:
         (event,) = await engine.ids.take(1)
-        locked = await rows.lock_holders(connection, [request.holder])
+        locked = await rows.lock_holders(connection, [request.holder], living=True)
         if not locked:
             raise UnknownReference("no such member", "member")
         before = await store.use_of(connection, partner.id, name)

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
+from core.collecting import collect
 from core.containment import Containment
 from core.db import Connection, Deadlock, transaction
 from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference
@@ -241,6 +242,8 @@ class Engine:
                 outcomes.append(fold(batch, item, holders[n], events[n]))
             except Refusal as refusal:
                 outcomes.append(refusal)
+        if book and not historical:
+            await collect(connection, self.ids, batch)
         if book:
             await write(connection, batch)
         issued = sorted({row.event for row in batch.writes.issues}) if book else []
@@ -299,7 +302,7 @@ async def _lock(
         known = [(n, *item.member.key) for n, item in enumerate(items)]
         places = await store.lock_members(connection, known)
         return {n: holder for n, holder, _ in places}, {holder: tip for _, holder, tip in places}
-    tips = await store.lock_holders(connection, sorted(set(numbers.values())))
+    tips = await store.lock_holders(connection, sorted(set(numbers.values())), living=True)
     return {n: holder for n, holder in numbers.items() if holder in tips}, tips
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -26,11 +27,21 @@ class Pseudonyms:
         cipher = Cipher(AES(key), ECB())
         self._seal = cipher.encryptor()
         self._open = cipher.decryptor()
+        self._lots = hashlib.blake2b(b"lots", key=key, digest_size=16).digest()
 
     def of(self, holder: int) -> str:
         """The partner's name for a holder: 22 letters, digits, `-` and `_`."""
         block = self._seal.update(holder.to_bytes(_NUMBER, "big") + _ZEROS)
         return base64.urlsafe_b64encode(block).decode().rstrip("=")
+
+    def lot(self, holder: int, *what: str) -> int:
+        """A number from 0 to 999 that is the holder's in this drawing: always the same, and nobody
+        without the key can tell it.
+        """
+        drawn = hashlib.blake2b(key=self._lots, digest_size=8)
+        for part in (str(holder), *what):
+            drawn.update(b"%d:%b" % (len(part.encode()), part.encode()))
+        return int.from_bytes(drawn.digest(), "big") % 1000
 
     def holder(self, name: str) -> int | None:
         """Whose name it is; None where it is nobody's here: made up, or another partner's."""

@@ -19,7 +19,7 @@ from core.lines import said_of
 from core.members import MemberRef
 from core.rulebook import PartnerTerms, Rulebook
 from laurels.money import MoneyError, to_major, to_minor
-from laurels.purchase import Line, LineKind, Purchase
+from laurels.purchase import Line, LineKind, Purchase, PurchaseError, check_tender
 from laurels.rounding import spread
 
 MAX_LINES = 10_000
@@ -62,6 +62,7 @@ class PurchaseInput:
     lines: Sequence[LineInput]
     store: str = ""
     points_paid: str | None = None
+    tender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,17 @@ def check_purchase(partner: PartnerTerms, given: PurchaseInput) -> Incoming:
             lines,
             check_text(given.store, "store", 100),
             partner.time_zone,
+            tender=parse_tender(given.tender),
         ),
     )
+
+
+def parse_tender(given: str) -> str:
+    """How a purchase was paid, in one word; empty where that isn't said. Raises BadInput."""
+    try:
+        return given and check_tender(given)
+    except PurchaseError as error:
+        raise BadInput(str(error), "tender") from None
 
 
 def parse_lines(
@@ -220,14 +230,14 @@ def parse_quantity(text: str) -> int:
 
 def content_hash(purchase: Purchase, holder: int) -> bytes:
     """16 bytes by which a purchase sent again is told from another one with its external id."""
-    content = orjson.dumps(
-        [
-            holder,
-            purchase.external_id,
-            purchase.occurred_at,
-            purchase.currency,
-            purchase.store,
-            [line[:4] if line.plain else said_of(line) for line in purchase.lines],
-        ]
-    )
-    return hashlib.blake2b(content, digest_size=16).digest()
+    content: list[object] = [
+        holder,
+        purchase.external_id,
+        purchase.occurred_at,
+        purchase.currency,
+        purchase.store,
+        [line[:4] if line.plain else said_of(line) for line in purchase.lines],
+    ]
+    if purchase.tender:  # without it, hashed as ever
+        content.append(purchase.tender)
+    return hashlib.blake2b(orjson.dumps(content), digest_size=16).digest()

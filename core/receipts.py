@@ -72,7 +72,7 @@ async def stories(purchases: Sequence[int]) -> dict[int, Story]:
     steps: dict[int, list[Step]] = {}
     for row in histories:
         steps.setdefault(row[0], []).append(_step(row, by_event.get(row[1], [])))
-    gathered = Bought.gather([tuple(row)[:11] for row in histories], lines)
+    gathered = Bought.gather([tuple(row)[:12] for row in histories], lines)
     noted = await attributes.found([(b.holder, n) for b in gathered.values() for n in b.noted])
     for bought in gathered.values():
         bought.recall(noted)
@@ -83,7 +83,7 @@ def _step(row: Any, lines: Sequence[Any]) -> Step:
     kind = EventKind(row[2])
     sold = kind in (EventKind.PURCHASE, EventKind.EDIT)
     return Step(
-        row[1], kind, row[8], row[4], row[5], orjson.loads(row[10]), row[11] or 0,
+        row[1], kind, row[8], row[4], row[5], orjson.loads(row[10]), row[12] or 0,
         tuple(line_of(x[2:]) for x in lines) if sold else (),
         () if sold else tuple(Part(x[1], x[4], x[3]) for x in lines),
     )  # fmt: skip

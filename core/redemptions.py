@@ -8,19 +8,27 @@ is `core.reversals`'.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from core import vouchers
 from core.db import Connection, transaction
 from core.eligibility import needed_rank
 from core.entries import Account, Kind
-from core.errors import BadInput, NotAllowed, NotEligible, UnknownReference, WrongState
+from core.errors import BadInput, NotEligible, UnknownReference, WrongState
 from core.events import EventKind
 from core.folding import MOST_HELD, Batch, Posting
 from core.posting import Engine, write
+from core.pricing import (
+    MOST_PIECES,
+    RedeemRequest,
+    Taken,
+    check_order,
+    hold_of,
+    priced,
+    taken_for,
+)
 from core.purchases import check_text, find_partner
 from core.redeemed import Redemption, Status, as_row
 from core.rulebook import CurrencyTerms, PartnerTerms, RewardTerms
@@ -34,57 +42,15 @@ from core.settling import (
     settled_already,
     taken_lots,
 )
+from core.store import fulfilments
 from core.store import redemptions as store
 from core.store.lots import open_lots
 from laurels.durations import Duration
-from laurels.money import Money
 from laurels.policies import Renewal
-from laurels.rewards import CodeSource
+from laurels.rewards import LONGEST_HOLD
 
-#: Held points don't expire and held stock is nobody else's: so a hold is short.
-LONGEST_HOLD = timedelta(days=31)
 #: As many holds as a member has at once: whatever moves its points next may have to end them all.
 MOST_HOLDS = 100
-#: As many pieces of a reward as one redemption takes.
-MOST_PIECES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class RedeemRequest:
-    """What is asked for. `currency` may stay None where the reward has one price only.
-
-    `order` is the external id of the purchase that it comes with: cancelled, it goes back too.
-    """
-
-    caller: str
-    key: str
-    partner: str
-    holder: int
-    reward: str
-    currency: str | None = None
-    hold: Duration | None = None
-    quantity: int = 1
-    order: str | None = None
-
-
-class Taken(NamedTuple):
-    """What is to be taken, and for what: pieces of a reward, or money off by a redeem rule.
-
-    `made` are the points that are issued for it, by currency.
-    """
-
-    reward: int | None
-    rule: str | None
-    currency: int
-    quantity: int
-    points: int
-    worth: Money | None
-    cash: Money | None
-    reversible: str | None
-    order: str | None
-    stocked: bool = False
-    pooled: bool = False
-    made: tuple[tuple[CurrencyTerms, int], ...] = ()
 
 
 class _OutOfStock(NotEligible):
@@ -140,59 +106,33 @@ async def _redeem(
                 await note(connection, done)
             return done
         partner = find_partner(engine.rulebook, request.partner)
-        reward, currency = _priced(partner, request)
+        reward, currency = priced(partner, request)
         if request.order is not None:
             await store.lock_orders(connection, [(partner.id, request.order)])
         batch = await opened(connection, engine, request.holder, now)
-        _check_tier(batch, reward, request.holder, now)
         batch.place(await open_lots(connection, [request.holder], [currency.id]))
-        taken = _taken(partner, reward, currency, request)
-        done = debit(batch, partner, request.holder, taken, request.hold, (new, event), now)
+        done = take(batch, partner, reward, currency, request, (new, event), now)
         done = await write_down(connection, batch, done, event, reward.reward.title)
+        if reward.reward.fulfilled is not None:
+            await fulfilments.add(connection, done)
         if note is not None:
             await note(connection, done)
         return done
 
 
-def check_order(order: str | None) -> None:
-    """Raise BadInput where an order's external id is none."""
-    if order is not None:
-        check_text(order, "order", 200, least=1)
-
-
-def _taken(
-    partner: PartnerTerms, reward: RewardTerms, currency: CurrencyTerms, request: RedeemRequest
-) -> Taken:
-    terms, n = reward.reward, request.quantity
-    return Taken(
-        reward.id, None, currency.id, n, n * terms.prices[currency.code], _times(n, terms.worth),
-        _times(n, terms.cash), terms.reversible, request.order, terms.stock is not None,
-        terms.codes is CodeSource.POOL, _made(partner, reward, request),
-    )  # fmt: skip
-
-
-def _made(
-    partner: PartnerTerms, reward: RewardTerms, request: RedeemRequest
-) -> tuple[tuple[CurrencyTerms, int], ...]:
-    """What is issued for it. Raises BadInput, or NotAllowed where the partner may not.
-
-    At once alone: points that a hold or a cancelled order takes back may be spent by then.
-    """
-    made = reward.reward.made
-    for field, asked in (("hold", request.hold), ("order", request.order)):
-        if made and asked is not None:
-            raise BadInput("what is made into other points is made at once, on no order", field)
-    for code in made:
-        if code not in partner.issues:
-            raise NotAllowed(f"partner '{partner.code}' may not issue {code}", "reward")
-    return tuple((partner.issues[code], request.quantity * n) for code, n in sorted(made.items()))
-
-
-def _times(quantity: int, money: str | None) -> Money | None:
-    if money is None:
-        return None
-    one = Money.parse(money)
-    return Money(quantity * one.minor, one.currency)
+def take(
+    batch: Batch,
+    partner: PartnerTerms,
+    reward: RewardTerms,
+    currency: CurrencyTerms,
+    request: RedeemRequest,
+    ids: tuple[int, int],
+    now: datetime,
+) -> Redemption:
+    """Take a reward's points from a loaded ledger: see `debit`. A tier may be wanting, too."""
+    _check_tier(batch, reward, request.holder, now)
+    taken = taken_for(partner, reward, currency, request)
+    return debit(batch, partner, request.holder, taken, hold_of(reward, request), ids, now)
 
 
 async def confirm(
@@ -234,22 +174,16 @@ async def time_out(engine: Engine, now: datetime, *, reward: int | None = None) 
     return ended
 
 
-def _priced(partner: PartnerTerms, request: RedeemRequest) -> tuple[RewardTerms, CurrencyTerms]:
-    reward = partner.rewards.get(request.reward)
-    if reward is None:
-        raise UnknownReference(f"{partner.name} offers no reward '{request.reward[:64]}'", "reward")
-    prices = [c for c in reward.reward.prices if c in partner.accepts]
-    code = request.currency or (prices[0] if len(prices) == 1 else None)
-    if code is None:
-        raise BadInput(f"choose a currency: {', '.join(prices) or 'none is accepted'}", "currency")
-    if code not in prices:
-        raise BadInput(f"'{reward.reward.title}' isn't to be had for {code[:64]}", "currency")
-    return reward, partner.accepts[code]
+async def opened(
+    connection: Connection, engine: Engine, holder: int, now: datetime, *, living: bool = True
+) -> Batch:
+    """A batch with this holder alone, locked and loaded. Raises UnknownReference.
 
-
-async def opened(connection: Connection, engine: Engine, holder: int, now: datetime) -> Batch:
-    """A batch with this holder alone, locked and loaded. Raises UnknownReference."""
-    batch = await open_holders(connection, engine.rulebook, engine.ids, [holder], now)
+    Nothing begins for one that was erased; what had begun ends (not `living`).
+    """
+    batch = await open_holders(
+        connection, engine.rulebook, engine.ids, [holder], now, living=living
+    )
     if holder not in batch.tips:
         raise UnknownReference("no such member", "member")
     return batch
@@ -317,20 +251,37 @@ def _issue(posting: Posting, taken: Taken, now: datetime) -> list[tuple[int, int
 async def write_down(
     connection: Connection, batch: Batch, done: Redemption, event: int, title: str
 ) -> Redemption:
-    """Write a redemption that was folded into a batch; returns it with its codes.
+    """Write a redemption that was folded into a batch, as `write_all` does; returns it."""
+    (written,) = await write_all(connection, batch, [(done, event, title)])
+    return written
 
-    Raises NotEligible where codes or stock have run out, or its order was cancelled: nothing else
-    would give these points back. The stock comes last: who wants the same waits for the commit.
+
+async def write_all(
+    connection: Connection, batch: Batch, folded: Sequence[tuple[Redemption, int, str]]
+) -> list[Redemption]:
+    """Write redemptions of one member and order that were folded into a batch; with their codes.
+
+    Each has its event and its reward's title. Raises NotEligible where codes or stock have run out,
+    or the order was cancelled: nothing else would give these points back. The stock comes last, and
+    in the rewards' order: who wants the same waits for the commit.
     """
-    if done.order is not None and await store.cancelled(connection, done.partner, done.order):
+    folded = sorted(folded, key=lambda x: (x[0].reward or 0, x[0].id))
+    first = folded[0][0]
+    if first.order is not None and await store.cancelled(connection, first.partner, first.order):
         raise NotEligible("this order was cancelled", "order")
     back = [(x.holder, x.redemption) for x in batch.writes.settled if x.restock]
-    if back and done.stocked and done.reward is not None:
-        await store.lock_shelves(connection, done.reward, back)
+    stocked = [done.reward for done, _, _ in folded if done.stocked and done.reward is not None]
+    if back and stocked:
+        await store.lock_shelves(connection, stocked, back)
     await write(connection, batch)
-    held = 0 if done.status is not Status.HELD else await store.held_by(connection, done.holder)
-    if held >= MOST_HOLDS:
+    new = sum(done.status is Status.HELD for done, _, _ in folded)
+    held = await store.held_by(connection, first.holder) if new else 0
+    if held + new > MOST_HOLDS:
         raise NotEligible(f"{held} are held already: confirm or cancel some first", "hold")
+    return [await _written(connection, *one) for one in folded]
+
+
+async def _written(connection: Connection, done: Redemption, event: int, title: str) -> Redemption:
     codes = await vouchers.issue(connection, done)
     await store.add(connection, as_row(done))
     of = (done.holder, done.id)
@@ -358,16 +309,19 @@ async def _close(
         before = await store.claim_key(connection, *request, asked, (holder, redemption), now)
         if before is not None:
             return await first_outcome(connection, asked, before)
-        batch = await opened(connection, engine, holder, now)
+        batch = await opened(connection, engine, holder, now, living=False)
         found = await find(connection, holder, redemption)
-        _check_held(found, now)
+        check_held(found, now)
+        if status is Status.COMPLETED and await fulfilments.undecided(connection, found):
+            raise WrongState("it waits to be approved", "redemption")
         taken = await taken_lots(connection, batch, [found])
         fold(batch, found, taken, status, event, now)
         await write(connection, batch)
         return await find(connection, holder, redemption)
 
 
-def _check_held(found: Redemption, now: datetime) -> None:
+def check_held(found: Redemption, now: datetime) -> None:
+    """Raise WrongState where it isn't held, or no longer."""
     if found.status is not Status.HELD:
         raise settled_already(found)
     check_in_time(found, now)

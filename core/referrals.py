@@ -13,6 +13,7 @@ from core.db import Connection, transaction
 from core.errors import UnknownReference, WrongState
 from core.noted import BY_HAND, AttributeRow, number
 from core.store import attributes as store
+from core.store import members
 from core.store.ids import Ids
 
 #: Without letters and digits that are taken for one another.
@@ -26,6 +27,8 @@ REFERRED = "referred"
 async def code_of(holder: int, now: datetime) -> str:
     """By what code a member refers others; made where there is none yet."""
     async with transaction() as connection:
+        if not await members.lock_member(connection, holder):
+            raise UnknownReference("no such member", "member")
         for _ in range(_TRIES):
             code = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
             found = await store.add_code(connection, holder, code, now)

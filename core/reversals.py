@@ -67,7 +67,7 @@ async def reverse_redemption(engine: Engine, request: ReverseRequest, now: datet
         )
         if before is not None:
             return await first_outcome(connection, asked, before)
-        batch = await opened(connection, engine, holder, now)
+        batch = await opened(connection, engine, holder, now, living=False)
         found = await find(connection, holder, number)
         _check_completed(found, now)
         if not request.by_admin:

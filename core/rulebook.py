@@ -25,8 +25,10 @@ from laurels.basis import Basis
 from laurels.caps import Cap, Ceiling
 from laurels.declarations import Ladder, Measure
 from laurels.durations import Duration
+from laurels.giving import Giving
 from laurels.lasting import asks_balances, carried_within, carries, ceilings_of, trigger_of
 from laurels.memberships import MembershipPlan
+from laurels.personal import PersonalOffers
 from laurels.plan import Plan
 from laurels.policies import Policy
 from laurels.redeeming import RedeemRule
@@ -259,8 +261,10 @@ class PartnerTerms:
     settings: tuple[Setting, ...] = ()
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     shadow: ShadowTerms | None = None
+    giving: Giving | None = None
     plans: Mapping[str, MembershipPlan] = field(default_factory=dict)
     surveys: Mapping[str, Survey] = field(default_factory=dict)
+    personal: tuple[PersonalOffers, ...] = ()
     pseudonyms: Pseudonyms = field(repr=False, compare=False, default_factory=_fleeting)
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.
     rules: Plan = field(init=False, default=_NO_RULES)

@@ -44,10 +44,19 @@ async def first_outcome(
 
 
 async def open_holders(
-    connection: Connection, rulebook: Rulebook, ids: Ids, holders: Sequence[int], now: datetime
+    connection: Connection,
+    rulebook: Rulebook,
+    ids: Ids,
+    holders: Sequence[int],
+    now: datetime,
+    *,
+    living: bool = False,
 ) -> Batch:
-    """Lock holders and load what a fold needs of them; what they held too long is let go."""
-    locked = await rows.lock_holders(connection, holders)
+    """Lock holders and load what a fold needs of them; what they held too long is let go.
+
+    Of the `living` alone, if so wanted: who was erased isn't there.
+    """
+    locked = await rows.lock_holders(connection, holders, living=living)
     batch = Batch(rulebook, now, historical=False, tips=locked)
     spans = dict.fromkeys(locked, (now, now))
     batch.take(await rows.load(connection, spans, [], rulebook.reaches, 0))

@@ -19,14 +19,16 @@ from core.store import sheet as store
 _ACCOUNTS = (
     Account.ACTIVE, Account.PENDING, Account.RESERVED, Account.ARREARS, Account.ISSUED,
     Account.REDEEMED, Account.EXPIRED, Account.CLAWED_BACK, Account.ADJUSTED, Account.LAPSED,
+    Account.IN_TRANSIT,
 )  # fmt: skip
 
 
 class Issued(NamedTuple):
     """What became of the points of one currency that one partner issued; 0: the programme.
 
-    `given` and `taken` are adjustments by hand, `repaid` went into arrears. Its lots hold `active`
-    and `pending` points; `arrears` are owed to it by members who returned what they bought there.
+    `given` and `taken` are adjustments by hand, and gifts that change no currency; `repaid` went
+    into arrears. Its lots hold `active` and `pending` points; `arrears` are owed to it by members
+    who returned what they bought there.
     """
 
     partner: int

@@ -58,7 +58,7 @@ def occasion_of(invitation: int) -> str:
 async def plan(
     connection: Connection, rulebook: Rulebook, changes: Sequence[ChangeRow], now: datetime
 ) -> None:
-    """Plan to ask after these changes, as they are told. In two statements, or none."""
+    """Plan to ask after these changes, as they are told. In three statements, or none."""
     asking = {p.id: p for p in rulebook.partners.values() if p.surveys}
     events = sorted({c.event for c in changes if c.partner in asking})
     if not events:
@@ -69,7 +69,9 @@ async def plan(
         for row in _planned(asking[what.partner], what, now)
     ]
     if rows:
-        await store.plan(connection, rows)
+        # Of the living: who is being erased would leave a trace.
+        living = await lock_holders(connection, sorted({r.holder for r in rows}), living=True)
+        await store.plan(connection, [row for row in rows if row.holder in living])
 
 
 def _planned(partner: PartnerTerms, what: Happened, now: datetime) -> list[DueRow]:
@@ -99,7 +101,7 @@ async def _invite(
 ) -> int:
     """Those of them who weren't asked too lately, each once."""
     holders = sorted({row.holder for row in due})
-    known = await lock_holders(connection, holders)
+    known = await lock_holders(connection, holders, living=True)
     keys = sorted({(row.holder, row.partner, row.survey) for row in due})
     last = await store.last_asked(connection, keys)
     rows = []
@@ -173,9 +175,9 @@ async def _answer(
     engine: Engine, holder: int, invitation: int, given: Given, now: datetime
 ) -> Answered:
     async with transaction() as connection:
-        await lock_holders(connection, [holder])
+        living = await lock_holders(connection, [holder], living=True)
         asked = await store.read(connection, holder, invitation)
-        if asked is None:
+        if asked is None or not living:
             raise UnknownReference("no such invitation", "invitation")
         if asked.answer is not None:
             if (asked.answer.score, asked.answer.comment or "") == (given.score, given.comment):

@@ -266,7 +266,7 @@ def _edit(
     money = receipt.total_minor
     posting.seal(
         content, digest, request.external_id, total=money, money=bought.money,
-        store_name=bought.store, purchase=bought.event,
+        store_name=bought.store, purchase=bought.event, tender=bought.tender,
     )  # fmt: skip
     codes = {c.id: c.code for c in batch.rulebook.currencies.values()}
     moves = disqualify(

@@ -62,10 +62,12 @@ from laurels.effects import (
 from laurels.errors import DeclarationError, LaurelsError, RuleError
 from laurels.evaluation import Evaluation, Granted, Issued, Noted, Refused
 from laurels.evaluator import evaluate
+from laurels.giving import Giving
 from laurels.hookspecs import ENTRY_POINT_GROUP, SHADOW_GROUP, hookimpl
 from laurels.lasting import LastingRule, capped, grouped, offered, on, pending, reevaluated
 from laurels.memberships import Fee, MembershipPlan, Perk
 from laurels.money import Money, MoneyError
+from laurels.personal import Choice, History, PersonalOffers, Visit
 from laurels.policies import Expiry, Pending, Policy, Renewal, Returns
 from laurels.purchase import Facts, Line, LineKind, Purchase, PurchaseError, Use
 from laurels.redeeming import Checkout, Discount, PayWithPoints, RedeemRule
@@ -103,6 +105,7 @@ __all__ = [
     "Cap",
     "Challenge",
     "Checkout",
+    "Choice",
     "CodeSource",
     "Collection",
     "Command",
@@ -125,8 +128,10 @@ __all__ = [
     "FirstPurchaseBonus",
     "FulfilPurchase",
     "FunctionRule",
+    "Giving",
     "Granted",
     "Group",
+    "History",
     "Hmac",
     "Ignore",
     "Issue",
@@ -150,6 +155,7 @@ __all__ = [
     "PayWithPoints",
     "Pending",
     "Perk",
+    "PersonalOffers",
     "PointsPerAmount",
     "PointsPerVisit",
     "Policy",
@@ -182,6 +188,7 @@ __all__ = [
     "Timestamp",
     "Use",
     "Verifier",
+    "Visit",
     "WithdrawActivity",
     "award",
     "based",

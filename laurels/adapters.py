@@ -126,9 +126,10 @@ class RecordPurchase:
     currency: str
     lines: Sequence[SoldLine]
     store: str = ""
+    tender: str = ""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "external_id", "currency", "store")
+        _check_texts(self, "external_id", "currency", "store", "tender")
         _check_instant(self.occurred_at)
         _check_kind("member", self.member, MemberBy)
         _tuple_of(self, "lines", SoldLine)

@@ -133,7 +133,7 @@ class Basis:
         return Purchase(
             purchase.partner, purchase.external_id, purchase.occurred_at, purchase.currency,
             lines, purchase.store, purchase.time_zone,
-            counts=None if all(counts) else counts, _whole=purchase.whole,
+            tender=purchase.tender, counts=None if all(counts) else counts, _whole=purchase.whole,
         )  # fmt: skip
 
 

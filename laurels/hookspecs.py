@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from laurels.adapters import Adapter
 from laurels.declarations import Ladder, Partner
+from laurels.giving import Giving
 from laurels.memberships import MembershipPlan
+from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -71,3 +73,13 @@ def laurels_surveys(settings: BaseModel | None) -> Sequence[Survey]:  # type: ig
 @hookspec
 def laurels_adapters(settings: BaseModel | None) -> Sequence[Adapter]:  # type: ignore[empty-body]  # as above
     """End points that take the webhooks of the partner's own shop or tills."""
+
+
+@hookspec
+def laurels_personal_offers(settings: BaseModel | None) -> Sequence[PersonalOffers]:  # type: ignore[empty-body]  # as above
+    """What chooses, for each member from its own past here, which offered rules it is offered."""
+
+
+@hookspec
+def laurels_giving(settings: BaseModel | None) -> Giving | None:
+    """What members may give each other; None: nothing, as if the hook weren't there."""

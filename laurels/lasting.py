@@ -198,6 +198,11 @@ def trigger_of(rule: EarnRule) -> str:
     return own if isinstance(own, str) else PURCHASE
 
 
+def is_offered(rule: EarnRule) -> bool:
+    """Whether a rule counts for those alone to whom it is offered."""
+    return isinstance(rule, LastingRule) and rule.offered
+
+
 def asks_balances(rule: EarnRule) -> bool:
     """Whether a rule asks what the member could spend."""
     return bool(getattr(unwrapped(rule), "balances", False))

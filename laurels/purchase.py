@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from laurels.durations import zone
-from laurels.errors import LaurelsError, shown
+from laurels.errors import LaurelsError, check_code, shown
 from laurels.money import Money, check_money_code, exponent
 
 
@@ -72,6 +72,9 @@ _PLAIN = (0, 0, 0, LineKind.GOODS)
 class Purchase:
     """A receipt: what was bought, when and for how much. Never negative, never empty.
 
+    `tender` is how it was paid, in the partner's own word (`card`, `cash`, `stored-value` for its
+    preloaded card); empty where the till doesn't say.
+
     Making one checks nothing: whoever proves the books rebuilds a damaged one too, to name it.
 
     A rule on a basis of its own (`laurels.Basis`) is shown a view of it, with the same lines in the
@@ -85,6 +88,7 @@ class Purchase:
     lines: tuple[Line, ...]
     store: str = ""
     time_zone: str = "UTC"
+    tender: str = field(default="", kw_only=True)
     counts: tuple[bool, ...] | None = field(default=None, kw_only=True, repr=False, compare=False)
     _whole: Purchase | None = field(default=None, kw_only=True, repr=False, compare=False)
     _amounts: tuple[int, ...] | None = field(default=None, init=False, repr=False, compare=False)
@@ -144,7 +148,17 @@ def check_receipt(purchase: Purchase) -> None:
         zone(purchase.time_zone)
     except LaurelsError as error:
         raise PurchaseError(f"purchase {shown(purchase.external_id)}: {error}") from None
+    if purchase.tender:
+        check_tender(purchase.tender)
     _check_lines(purchase.lines)
+
+
+def check_tender(tender: object) -> str:
+    """Return `tender` if it names a way of paying, as codes are written. Raises PurchaseError."""
+    try:
+        return check_code("tender", tender)
+    except LaurelsError as error:
+        raise PurchaseError(str(error)) from None
 
 
 def _check_time(when: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
@@ -26,6 +27,9 @@ from laurels.money import Money
 
 #: For how long a partner may take a redemption back where it says nothing else.
 REVERSIBLE = "30D"
+#: Held points don't expire and held stock is nobody else's: so a hold is short.
+LONGEST_HOLD = timedelta(days=31)
+_NEW_YEAR = datetime(2001, 1, 1, tzinfo=UTC)
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -73,6 +77,15 @@ def _one_of(what: str, kinds: type[E], value: str) -> E:
         raise DeclarationError(f"{what}: {shown(value)} is none: {', '.join(kinds)}") from None
 
 
+def _check_hold(text: object) -> None:
+    """Raise DeclarationError unless points can be held for so long, whenever that begins."""
+    if not isinstance(text, str):
+        raise DeclarationError(f"a duration such as '14D' or None, not {shown(text)}")
+    # In January, which is as long as a month is.
+    if not _NEW_YEAR < Duration.parse(text).after(_NEW_YEAR, "UTC") <= _NEW_YEAR + LONGEST_HOLD:
+        raise DeclarationError(f"{text}: points are held for {LONGEST_HOLD.days} days at most")
+
+
 @dataclass(frozen=True, slots=True)
 class Reward:
     """Something to have for points.
@@ -84,8 +97,10 @@ class Reward:
     imported ahead: out of codes is then out of stock. `reversible` is how long after completion the
     partner may take a redemption back (`30D`; None: never). `gives` are points that one piece is
     made into (`{CREDIT: 500}`): the partner issues them as the price is taken, to be spent like any
-    others, and has them back when it takes the redemption back. They count for no tier. `prices` is
-    the price by the currencies' codes, `made` what it gives by these.
+    others, and has them back when it takes the redemption back. They count for no tier. `fulfilled`
+    (`14D`, at most 31 days) says that a person hands it out: taken, it is a request, whose points
+    are held for so long, and is approved and delivered or declined. `prices` is the price by the
+    currencies' codes, `made` what it gives by these.
     """
 
     code: str
@@ -99,6 +114,7 @@ class Reward:
     cash: str | None = None
     codes: CodeSource | str = CodeSource.GENERATED
     reversible: str | None = REVERSIBLE
+    fulfilled: str | None = None
     gives: Mapping[Currency | str, int] = field(default_factory=dict, compare=False)
     prices: Mapping[str, int] = field(init=False, repr=False, hash=False)
     made: Mapping[str, int] = field(init=False, repr=False, hash=False)
@@ -128,6 +144,10 @@ class Reward:
         _check_money(f"{what}: worth", self.worth)
         _check_money(f"{what}: cash", self.cash)
         check_reversible(f"{what}: reversible", self.reversible)
+        if self.fulfilled is not None:
+            within(f"{what}: fulfilled", _check_hold, self.fulfilled)
+            if self.gives:
+                raise DeclarationError(f"{what}: fulfilled: nobody hands out points that it gives")
         frozen = {
             "kind": kind,
             "codes": _one_of(f"{what}: codes", CodeSource, self.codes),

@@ -73,6 +73,7 @@ def purchase(
     time_zone: str = "UTC",
     store: str = "",
     external_id: str = "R-1",
+    tender: str = "",
 ) -> Purchase:
     """A receipt of lines (product type, amount in major units, quantity): `("bread", "8.40", "2")`.
 
@@ -81,7 +82,7 @@ def purchase(
     Raises MoneyError where an amount is none, ArithmeticError where a quantity is.
     """
     made = tuple(line if isinstance(line, Line) else _line(currency, *line) for line in lines)
-    return Purchase(partner, external_id, at, currency, made, store, time_zone)
+    return Purchase(partner, external_id, at, currency, made, store, time_zone, tender=tender)
 
 
 def activity(
@@ -154,7 +155,7 @@ def _judge(installed: Installed, bought: Purchase, facts: Facts) -> Evaluation:
         return evaluate_in_time(installed.earn_rules, told, facts)
     here = Purchase(
         partner.code, bought.external_id, bought.occurred_at, bought.currency, bought.lines,
-        bought.store, partner.time_zone,
+        bought.store, partner.time_zone, tender=bought.tender,
     )  # fmt: skip
     rules = [on_basis(rule, partner.basis) for rule in installed.earn_rules]
     return evaluate_in_time(rules, here, facts)

@@ -104,13 +104,17 @@ class AccessDeniedError(GraphQLError):
 class Allow(FieldExtension):
     """Lets in whom the rule admits. Each mutation has its own instant; an admin's is recorded.
 
-    Others are refused; where it is `quiet` they are answered null.
+    Others are refused; where it is `quiet` they are answered null. A member who isn't there (any
+    more) changes nothing, but for what says itself what it does then (`departed`).
     """
 
-    def __init__(self, rule: Rule, *, mutation: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, rule: Rule, *, mutation: bool = False, quiet: bool = False, departed: bool = False
+    ) -> None:
         self.rule = rule
         self.mutation = mutation
         self.quiet = quiet
+        self.departed = departed
 
     def admits(self, context: Context) -> bool:
         """Whether the viewer is let in. Raises AccessDeniedError where it isn't told by null."""
@@ -137,6 +141,10 @@ class Allow(FieldExtension):
             info.context.changing = True
         if not self.admits(info.context):
             return None
+        own = info.context.viewer.holder
+        gone = self.mutation and own is not None and not self.departed
+        if gone and not await is_there(info.context, own or 0):
+            raise AccessDeniedError(info.context.viewer, self.rule)
         if self.mutation and info.context.viewer.role == "admin":
             return await recorded(
                 info.context, info._raw_info, lambda: next_(source, info, **arguments)
@@ -188,9 +196,11 @@ def allow_change(
     admin: frozenset[StaffRole] = frozenset(),
     newcomers: bool = False,
     strangers: bool = False,
+    departed: bool = False,
 ) -> list[FieldExtension]:
-    """The extensions of a mutation that these may call."""
-    return [Allow(Rule(member, partner, admin, newcomers, strangers), mutation=True)]
+    """The extensions of a mutation that these may call; `departed`: members who are gone, too."""
+    rule = Rule(member, partner, admin, newcomers, strangers)
+    return [Allow(rule, mutation=True, departed=departed)]
 
 
 def allow_stream(
@@ -209,10 +219,15 @@ async def knows(context: Context, holder: int) -> bool:
         case "admin":
             return True
         case "member":
-            return context.viewer.holder == holder
+            return context.viewer.holder == holder and await is_there(context, holder)
         case "partner":
             return bool(await context.loaders.related.load(holder))
     return False
+
+
+async def is_there(context: Context, holder: int) -> bool:
+    """Whether there is such a member, who wasn't erased."""
+    return await context.loaders.member.load(holder) is not None
 
 
 async def may_see(context: Context, holder: int) -> bool:

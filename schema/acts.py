@@ -24,7 +24,8 @@ from schema.context import Act, Context
 LEFT_OUT = frozenset(
     {
         "email", "phone", "card", "reference", "name", "birthday", "note", "token", "secret",
-        "codes", "body", "variables", "query", "value", "comment",
+        "codes", "body", "variables", "query", "value", "message",
+        "comment",
     }
 )  # fmt: skip
 _HIDDEN = "…"

@@ -22,7 +22,6 @@ from schema.access import (
     allow,
     allow_change,
     knows,
-    may_see,
     partner_for,
     sees_currency,
 )
@@ -156,10 +155,9 @@ class Adjustment(HolderNode):
 
     @answer("Whose points. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        holder = self.told.row.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.told.row.holder)
 
 
 def _reason(context: Context, code: str) -> AdjustmentReason:

@@ -82,10 +82,10 @@ class TierAssigned:
     holder: strawberry.Private[int]
 
     @answer("Whose it is.")
-    async def member(self) -> LazyMember:
-        from schema.members import Member  # members list their tiers: a circle, closed here
+    async def member(self, info: Info) -> LazyMember | None:
+        from schema.members import visible_member  # members list their tiers: a circle, closed here
 
-        return Member(holder=self.holder)
+        return await visible_member(info, self.holder)
 
     @classmethod
     def of(cls, info: Info, done: engine.Assigned) -> TierAssigned:

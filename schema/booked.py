@@ -11,7 +11,6 @@ from core.events import EventKind
 from core.redeemed import from_row
 from core.reviews import PROGRAMME
 from core.store.lookups import EventRecord
-from schema.access import may_see
 from schema.context import Info
 from schema.enums import words
 from schema.fields import answer
@@ -45,6 +44,8 @@ words(
     ACTIVITY="An activity was recorded.",
     OCCASION="An occasion of the member's came, such as a birthday.",
     WITHDRAWAL="An activity was withdrawn.",
+    GIFT="Points were given to a colleague.",
+    GIFT_RECEIVED="Points came from a colleague.",
     MEMBERSHIP="A membership was joined, renewed, cancelled or resumed.",
     MEMBERSHIP_DUE="The fee of a membership's next term was asked for.",
     PERK="A perk of a membership was used.",
@@ -90,10 +91,9 @@ class BookedEvent:
 
     @answer("On whom. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        holder = self.record.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.record.holder)
 
     @answer("What was booked for it, in all currencies.")
     async def entries(self, info: Info) -> list[LedgerEntry]:

@@ -37,7 +37,9 @@ class IssuedPoints:
 
     found: strawberry.Private[Issued]
     issued: BigInt = strawberry.field(description="Earned by its rules.")
-    given: BigInt = strawberry.field(description="Given by hand in its name.")
+    given: BigInt = strawberry.field(
+        description="Given by hand in its name, or by members to each other as they were."
+    )
     outstanding: BigInt = strawberry.field(
         description="What members hold of it: active, pending and reserved."
     )
@@ -49,7 +51,9 @@ class IssuedPoints:
     lapsed: BigInt = strawberry.field(description="Lapsed: what it waited for never came.")
     clawed_back: BigInt = strawberry.field(description="Taken back from its lots by returns.")
     repaid: BigInt = strawberry.field(description="Went into what their member owed.")
-    taken: BigInt = strawberry.field(description="Taken by hand.")
+    taken: BigInt = strawberry.field(
+        description="Taken by hand, or given by members to each other as they were."
+    )
     arrears: BigInt = strawberry.field(
         description="What members owe still for what they bought at this partner and returned."
     )

@@ -23,20 +23,27 @@ from schema import input_plans
 from schema.access import Allow
 from schema.activities import ATTRIBUTE_VALUE, ActivityMutations, ActivityQueries, AttributeValue
 from schema.adjustments import AdjustmentMutations, AdjustmentQueries
+from schema.ahead import AheadMutations, AheadQueries
 from schema.assignments import AssignmentMutations
 from schema.audit import AuditQueries
 from schema.books import BooksQueries
+from schema.cards import CardMutations
+from schema.colleagues import ColleagueQueries
 from schema.data_rules import DataRuleMutations, DataRuleQueries
 from schema.deadline import Deadline
 from schema.edits import EditMutations
 from schema.errors import HANDLERS
 from schema.executor import FastExecutor
 from schema.exports import ExportMutations
+from schema.fairness import FairnessQueries
+from schema.fulfilments import FulfilmentMutations, FulfilmentQueries
 from schema.gate import MOST_ERRORS, Gate
+from schema.giving import GivingMutations, GivingQueries
 from schema.inbound import InboundMutations, InboundQueries
 from schema.joining import JoiningMutations
 from schema.keys import KeyMutations, KeyQueries
 from schema.ladders import LadderQueries
+from schema.leaving import LeavingMutations
 from schema.ledgers import Lot
 from schema.lot_moves import LotMoveMutations, LotMoveQueries
 from schema.meetup_changes import MeetupMutations
@@ -48,9 +55,13 @@ from schema.nodes import NodeQueries
 from schema.noted import NoteMutations
 from schema.occasions import OccasionMutations, OccasionQueries
 from schema.partners import PartnerQueries
+from schema.passcodes import PasscodeMutations
+from schema.personal import PersonalQueries
 from schema.purchases import PurchaseMutations, PurchaseQueries
 from schema.rates import RATES, Buckets
 from schema.receipts import ReceiptQueries
+from schema.recognition_reports import RecognitionReportQueries
+from schema.recognitions import RecognitionMutations, RecognitionQueries
 from schema.redemptions import RedemptionMutations
 from schema.returns import ReturnMutations
 from schema.reversals import ReversalMutations
@@ -58,6 +69,7 @@ from schema.rewards import RewardQueries
 from schema.scalars import SCALARS
 from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
+from schema.statistics import StatisticsQueries
 from schema.subscriptions import Subscription
 from schema.survey_changes import SurveyMutations
 from schema.survey_reports import SurveyReportQueries
@@ -81,15 +93,19 @@ class Query(
     PurchaseQueries,
     ActivityQueries,
     OccasionQueries,
+    PersonalQueries,
+    AheadQueries,
     ReceiptQueries,
     WaitingQueries,
     VoucherQueries,
     AdjustmentQueries,
     MembershipPlanQueries,
     BooksQueries,
+    StatisticsQueries,
     LotMoveQueries,
     DataRuleQueries,
     SimulationQueries,
+    FairnessQueries,
     InboundQueries,
     AuditQueries,
     KeyQueries,
@@ -98,6 +114,11 @@ class Query(
     MeetupQueries,
     SurveyQueries,
     SurveyReportQueries,
+    ColleagueQueries,
+    GivingQueries,
+    RecognitionQueries,
+    RecognitionReportQueries,
+    FulfilmentQueries,
     NodeQueries,
 ):
     """Every field names the roles that may ask it."""
@@ -113,6 +134,7 @@ class Mutation(
     ReturnMutations,
     EditMutations,
     RedemptionMutations,
+    AheadMutations,
     ReversalMutations,
     VoucherMutations,
     AssignmentMutations,
@@ -126,10 +148,16 @@ class Mutation(
     ExportMutations,
     KeyMutations,
     JoiningMutations,
+    PasscodeMutations,
+    CardMutations,
+    LeavingMutations,
     WebhookMutations,
     WebhookDeliveryMutations,
     MeetupMutations,
     SurveyMutations,
+    GivingMutations,
+    RecognitionMutations,
+    FulfilmentMutations,
 ):
     """Every field names the roles that may call it."""
 

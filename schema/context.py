@@ -15,6 +15,7 @@ import strawberry
 from core.check_in_codes import CheckInCodes
 from core.joining import Login
 from core.keys import ApiKeys
+from core.passcodes import Passcodes
 from core.posting import Engine
 from core.rulebook import PartnerTerms
 from schema.feed import Feed
@@ -88,6 +89,9 @@ class Context:
     reason: str | None = None
     #: Makes the signed URL of an export; None: this process serves none.
     export_link: Callable[[int, datetime], str] | None = None
+    #: How strangers are sent codes, and the token of a member with its end; None: not here.
+    passcodes: Passcodes | None = None
+    member_token: Callable[[int, datetime], tuple[str, datetime]] | None = None
     #: Makes and reads the codes by which members check in; None: not here.
     check_ins: CheckInCodes | None = None
     feed: Feed = field(default_factory=Feed)

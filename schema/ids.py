@@ -20,8 +20,8 @@ from schema.context import Context, Info
 OF_HOLDERS = frozenset(
     {
         "Member", "Ledger", "LedgerEntry", "Lot", "Redemption", "Adjustment", "Notice",
-        "TierAssignment", "MembershipTerm", "MeetupRegistration",
-        "SurveyInvitation",
+        "TierAssignment", "MembershipTerm", "MeetupRegistration", "AheadOrder", "Colleague",
+        "Recognition", "Fulfilment", "SurveyInvitation",
     }
 )  # fmt: skip
 

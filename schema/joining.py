@@ -81,7 +81,7 @@ class JoiningMutations:
         "Become a member with a token of the front end's own identity provider. Who is known by an "
         "e-mail address or telephone number that the provider has verified is that member; one "
         "that isn't verified counts for nothing. Safe to send again.",
-        extensions=allow_change(member=True, newcomers=True),
+        extensions=allow_change(member=True, newcomers=True, departed=True),
     )
     async def join_programme(
         self,
@@ -98,7 +98,7 @@ class JoiningMutations:
             if member is None:
                 raise UnknownReference("the token names a member that isn't there")
             return ProgrammeJoined(created=False, member=member)
-        person, greeted = _person(info, input)
+        person, greeted = person_of(info, input)
         holder, created = await joining.join(context.engine.ids, viewer.login, person, now)
         if created and greeted:
             await follow(context.engine, now, [holder])
@@ -149,7 +149,7 @@ def _planted(given: list[MemberIdentifier]) -> list[MemberRef]:
     return found
 
 
-def _person(info: Info, given: JoinProgrammeInput | None) -> tuple[Enrolment, bool]:
+def person_of(info: Info, given: JoinProgrammeInput | None) -> tuple[Enrolment, bool]:
     """What somebody says, and whether rules wait for new members."""
     if given is None:
         return Enrolment(()), False

@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from core.db import Row
 from core.noted import AttributeRow
 from core.receipts import Story, stories
-from core.store import attributes, meetups, memberships, receipts, shadows
+from core.store import ahead, attributes, meetups, memberships, personal, receipts, shadows
 from core.store.caps import CarriedRow, carried, runs
 from core.store.issues import Issue, of_purchases
 from core.store.memberships import Found, Saved, SpanOf
@@ -202,6 +203,31 @@ class StoryLoaders:
             return found
 
         return many(fetch)
+
+    @cached_property
+    def chosen(self) -> DataLoader[int, list[personal.OfferRow]]:
+        """What was ever offered to a holder for its own past."""
+        return many(personal.of_holders)
+
+    @cached_property
+    def taken(self) -> DataLoader[personal.Taking, int | None]:
+        """For how many purchases an offered rule gave a holder points."""
+        return one(personal.taken)
+
+    @cached_property
+    def order(self) -> DataLoader[tuple[int, int], ahead.OrderRow | None]:
+        """An order ahead by (holder, id)."""
+        return one(ahead.orders)
+
+    @cached_property
+    def orders(self) -> DataLoader[ahead.PageKey, list[ahead.OrderRow]]:
+        """A page of a holder's orders ahead."""
+        return many(ahead.pages)
+
+    @cached_property
+    def on_order(self) -> DataLoader[tuple[int, int, str], list[Row]]:
+        """What was redeemed on an order, by (holder, partner, external id)."""
+        return many(ahead.redemptions)
 
     @cached_property
     def referral_code(self) -> DataLoader[int, str | None]:

@@ -74,10 +74,10 @@ class LotMoveExample:
         return None if record is None else Lot.of(record)
 
     @answer("Whose it is.")
-    def member(self) -> LazyMember:
-        from schema.members import Member  # a circle, closed here
+    async def member(self, info: Info) -> LazyMember | None:
+        from schema.members import visible_member  # a circle, closed here
 
-        return Member(holder=self.example.holder)
+        return await visible_member(info, self.example.holder)
 
 
 @strawberry.type(description="What moving old lots would do now.")

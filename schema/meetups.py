@@ -214,10 +214,10 @@ class MeetupRegistration(HolderNode):
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
         holder = self.row.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, holder)
 
 
 def _cursor(context: Context, node: MeetupRegistration) -> str:

@@ -28,8 +28,9 @@ from core.store import lookups
 from laurels.activities import ENROLMENT
 from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for, sees_currency
 from schema.acts import watch_identifiers
+from schema.ahead import AheadOrder, orders_of
+from schema.cards import Card, card_of
 from schema.context import Context, Info
-from schema.enums import words
 from schema.errors import (
     BadInputError,
     IdempotencyConflictError,
@@ -37,6 +38,7 @@ from schema.errors import (
     UnknownReferenceError,
 )
 from schema.fields import answer, change
+from schema.identifiers import Identifier
 from schema.ids import HolderNode, holder_id, meant, numbers, told
 from schema.inputs import MemberBy, MemberIdentifier, find_holder, identifier, scope_of
 from schema.ladders import MemberTier
@@ -46,7 +48,6 @@ from schema.memberships import HeldPerk, Membership, memberships_of, perks_of
 from schema.noted import (
     Badge,
     MemberAttribute,
-    MemberOffer,
     attributes_of,
     badges_of,
     offers_of,
@@ -54,28 +55,10 @@ from schema.noted import (
 from schema.notices import Notice, notices_of
 from schema.one_view import OneView
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
+from schema.personal import MemberOffer
 from schema.progress import Progress, progress_of
 from schema.redemptions import Redemption
 from schema.rewards import PartnerFilter, Reward, catalogue
-
-words(
-    IdentifierKind,
-    "By what a member is known.",
-    name="IdentifierKind",
-    EMAIL="An e-mail address.",
-    PHONE="A telephone number.",
-    CARD="The number of a card or app code.",
-    REFERENCE="A partner's own reference.",
-    LOGIN="The account at the identity provider that its owner signs in with.",
-)
-
-
-@strawberry.type(description="By what a member is known.")
-class Identifier:
-    """Personal."""
-
-    kind: IdentifierKind = strawberry.field(description="What it is.")
-    value: str = strawberry.field(description="Its normal form.")
 
 
 @strawberry.type(description="An enrolled person.")
@@ -110,6 +93,10 @@ class Member(OneView, HolderNode):
             for kind, scope, value in known
             if own is None or scope == own.id
         ]
+
+    @answer("What the member shows at a till; null: none was made yet, or you may not show it.")
+    async def card(self, info: Info) -> Card | None:
+        return await card_of(info, self.holder)
 
     @answer("The ledgers. A partner is told those in currencies that it issues or accepts.")
     async def ledgers(
@@ -158,6 +145,14 @@ class Member(OneView, HolderNode):
     @answer("The rules that are offered to this member alone. A partner is told its own.")
     async def offers(self, info: Info) -> list[MemberOffer]:
         return await offers_of(info, self.holder)
+
+    @answer(
+        "The orders ahead, newest first. A partner is told its own, with `purchases:read` alone."
+    )
+    async def ahead_orders(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> relay.Connection[AheadOrder]:
+        return await orders_of(info, self.holder, first, after)
 
     @answer("The badges earned.")
     async def badges(self, info: Info) -> list[Badge]:

@@ -16,7 +16,7 @@ from core import perks
 from core.errors import NotAllowed
 from core.purchases import check_text
 from laurels import money
-from schema.access import SERVICE, allow_change, may_see, partner_for
+from schema.access import SERVICE, allow_change, partner_for
 from schema.context import Info
 from schema.errors import (
     BadInputError,
@@ -156,9 +156,9 @@ class MembershipChanged:
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
+        return await visible_member(info, self.holder)
 
     @classmethod
     def of(cls, info: Info, done: engine.Changed) -> MembershipChanged:

@@ -243,6 +243,15 @@ async def _adjustment(info: Info, entry: Transfer, amount: str) -> str:
     return f"{amount} {verb} by hand: {reasons.get(code, code)}."
 
 
+async def _gift(info: Info, entry: Transfer, amount: str) -> str:
+    *_, code = (await content_of(info, entry))["r"]
+    partner = info.context.engine.rulebook.partner_by_id(entry.partner)
+    values = {} if partner is None or partner.giving is None else partner.giving.values
+    what = f", for {values.get(code, code)}" if code else ""
+    given = entry.source == Account.ACTIVE
+    return f"{amount} {'given to' if given else 'received from'} a colleague{what}."
+
+
 async def _repayment(info: Info, entry: Transfer, amount: str) -> str:
     return f"{amount} repaid what was owed."
 
@@ -266,4 +275,5 @@ _TELLERS: Mapping[Kind, _Teller] = {
     Kind.LAPSE: _lapse,
     Kind.ADJUSTMENT: _adjustment,
     Kind.REVERSAL: _redeeming,
+    Kind.GIFT: _gift,
 }

@@ -19,16 +19,17 @@ from core.next_action import (
     Said,
     next_action,
 )
+from core.noted import noted_at
 from core.rulebook import PartnerTerms
 from core.standings import TierStatus
 from core.store.surveys import Asked
 from laurels.declarations import Measure, MeasureKind
+from laurels.effects import OFFER
 from laurels.surveys import SurveyKind
 from schema.context import Info
 from schema.enums import words
 from schema.fields import answer
 from schema.loading import PurchasePage, SpanKey, SurveyPage
-from schema.noted import open_offers
 from schema.paging import NEWEST
 from schema.scalars import BigInt
 
@@ -138,12 +139,16 @@ async def _dying(info: Info, holder: int, terms: PartnerTerms) -> list[Dying]:
 
 
 async def _offers(info: Info, holder: int, terms: PartnerTerms) -> list[Open]:
-    rows = await open_offers(info, holder, terms)
-    keys = [(holder, terms.id, code) for code, _, _ in rows]
+    now = info.context.instant
+    known = await info.context.loaders.noted.load(holder)
+    titles = {f"{OFFER}{rule.code}": rule.title for rule in terms.at(now).rules}
+    standing = noted_at([row for row in known if row.partner == terms.id], now)
+    rows = [row for name, row in standing.items() if name in titles]
+    keys = [(holder, terms.id, row.name.removeprefix(OFFER)) for row in rows]
     used = await info.context.loaders.last_given.load_many(keys)
     return [
-        Open(title, row.until)
-        for (_, title, row), last in zip(rows, used, strict=True)
+        Open(titles[row.name], row.until)
+        for row, last in zip(rows, used, strict=True)
         if last is None or last < row.at
     ]
 

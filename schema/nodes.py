@@ -17,9 +17,12 @@ from core.errors import BadInput
 from core.redeemed import from_row
 from schema.access import AUDITORS, FINANCE, STAFF, Rule, allow, may_see, sees_currency
 from schema.adjustments import visible_adjustment
+from schema.ahead import visible_order
 from schema.audit import visible_record
+from schema.colleagues import visible_colleague
 from schema.context import Info
 from schema.fields import answer
+from schema.fulfilments import visible_fulfilment
 from schema.ids import numbers, parse_id
 from schema.inbound import visible_delivery
 from schema.ladders import TierLadder
@@ -32,6 +35,7 @@ from schema.notices import notice_of
 from schema.paging import MOST
 from schema.partners import Currency, Partner
 from schema.receipts import visible_purchase
+from schema.recognitions import visible_recognition
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
@@ -92,6 +96,11 @@ async def _redemption(info: Info, key: str) -> AnyNode:
     else:
         readable = await may_see(info.context, found[0])
     return Redemption.of(from_row(row)) if readable else None
+
+
+async def _order(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_order(info, found[0], found[1])
 
 
 async def _purchase(info: Info, key: str) -> AnyNode:
@@ -174,15 +183,13 @@ class Kind(NamedTuple):
     rule: Rule
 
 
-_OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
-
-
 async def _invitation(info: Info, key: str) -> AnyNode:
     found = numbers(key, 2)
     return None if found is None else await visible_invitation(info, *found)
 
 
-_OF_MEETUPS = Rule(member=True, partner="engagement:read", admin=STAFF)
+_OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
+_ENGAGED = Rule(member=True, partner="engagement:read", admin=STAFF)
 _PUBLIC = Rule(member=True, partner="any", admin=STAFF)
 KINDS: Mapping[str, Kind] = {
     "Member": Kind(_member, _OF_MEMBERS),
@@ -192,17 +199,23 @@ KINDS: Mapping[str, Kind] = {
     "Notice": Kind(_notice, _OF_MEMBERS),
     "Redemption": Kind(_redemption, Rule(member=True, partner="redemptions:read", admin=STAFF)),
     "Purchase": Kind(_purchase, Rule(member=True, partner="purchases:read", admin=STAFF)),
+    "AheadOrder": Kind(_order, Rule(member=True, partner="purchases:read", admin=STAFF)),
     "ReturnWaiting": Kind(_waiting, Rule(partner="purchases:read", admin=STAFF)),
     "Adjustment": Kind(_adjustment, Rule(partner="points:adjust", admin=STAFF)),
     "MembershipTerm": Kind(_term, Rule(member=True, partner="engagement:read", admin=STAFF)),
     "LotMove": Kind(_lot_move, Rule(admin=FINANCE)),
     "Simulation": Kind(_simulation, Rule(partner="rules:read", admin=STAFF)),
+    "Colleague": Kind(visible_colleague, _ENGAGED),
+    "Recognition": Kind(visible_recognition, _ENGAGED),
+    "Fulfilment": Kind(
+        visible_fulfilment, Rule(member=True, partner="redemptions:read", admin=STAFF)
+    ),
     "InboundDelivery": Kind(visible_delivery, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookEndpoint": Kind(visible_endpoint, Rule(partner="webhooks:read", admin=STAFF)),
     "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),
-    "SurveyInvitation": Kind(_invitation, _OF_MEETUPS),
-    "Meetup": Kind(_meetup, _OF_MEETUPS),
-    "MeetupRegistration": Kind(_registration, _OF_MEETUPS),
+    "Meetup": Kind(_meetup, _ENGAGED),
+    "MeetupRegistration": Kind(_registration, _ENGAGED),
+    "SurveyInvitation": Kind(_invitation, _ENGAGED),
     "AuditRecord": Kind(visible_record, Rule(admin=AUDITORS)),
     "Partner": Kind(_partner, _PUBLIC),
     "Currency": Kind(_currency, _PUBLIC),

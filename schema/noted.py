@@ -15,7 +15,7 @@ from core.members import parse_birthday, set_birthday
 from core.noted import AttributeRow, noted_at
 from core.occasions import note
 from core.referrals import code_of
-from core.rulebook import PartnerTerms
+from core.store.personal import LATEST, Taking
 from laurels.effects import OFFER, SetAttribute, checked_attribute
 from laurels.errors import DeclarationError
 from schema.access import SERVICE, allow_change, knows, partner_for, sees_currency
@@ -24,6 +24,7 @@ from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError,
 from schema.fields import change
 from schema.inputs import MemberBy, known_holder, scope_of
 from schema.partners import Currency, Partner
+from schema.personal import MemberOffer
 from schema.scalars import BigInt
 
 #: As many things as one call notes.
@@ -42,18 +43,6 @@ class MemberAttribute:
     value: str = strawberry.field(description="Its value.")
     until_at: datetime | None = strawberry.field(
         name="until", description="Until when it stands; null: until it is taken away."
-    )
-
-
-@strawberry.type(description="A rule that a partner offers to this member.")
-class MemberOffer:
-    """As it stands now."""
-
-    partner: Partner = strawberry.field(description="Whose rule it is.")
-    rule: str = strawberry.field(description="The rule's code.")
-    title: str = strawberry.field(description="What it gives, in words for members.")
-    until_at: datetime | None = strawberry.field(
-        name="until", description="Until when it is on offer; null: without an end."
     )
 
 
@@ -99,40 +88,24 @@ async def attributes_of(info: Info, holder: int) -> list[MemberAttribute]:
 async def offers_of(info: Info, holder: int) -> list[MemberOffer]:
     """A member's; a partner is told its own. Only of rules that judge now."""
     context = info.context
+    standing = [
+        (row, partner)
+        for row in _standing(await context.loaders.noted.load(holder), context.instant)
+        if row.name.startswith(OFFER)
+        and (partner := context.engine.rulebook.partner_by_id(row.partner)) is not None
+        and context.partner in (None, partner)
+    ]
+    if not standing:
+        return []
+    chosen = {row.attribute: row for row in await context.loaders.chosen.load(holder)}
     found = []
-    for row in _standing(await context.loaders.noted.load(holder), context.instant):
-        partner = context.engine.rulebook.partner_by_id(row.partner)
-        if partner is None or context.partner not in (None, partner):
-            continue
-        if row.name.startswith(OFFER):
-            title = _title(partner.at(context.instant), row.name.removeprefix(OFFER))
-            if title is not None:
-                found.append(
-                    MemberOffer(
-                        partner=Partner.of(partner), rule=row.name.removeprefix(OFFER),
-                        title=title, until_at=row.until,
-                    )
-                )  # fmt: skip
+    for row, partner in standing:
+        code = row.name.removeprefix(OFFER)
+        rule = next((r for r in partner.at(context.instant).rules if r.code == code), None)
+        if rule is not None:
+            taking = Taking(holder, partner.id, code, row.at, row.until or LATEST)
+            found.append(MemberOffer.of(partner, rule, taking, row.until, chosen.get(row.id)))
     return found
-
-
-async def open_offers(
-    info: Info, holder: int, partner: PartnerTerms
-) -> list[tuple[str, str, AttributeRow]]:
-    """A partner's offers to a member that stand now: the rule's code, its title, and the row."""
-    rows = _standing(await info.context.loaders.noted.load(holder), info.context.instant)
-    found = []
-    for row in rows:
-        if row.partner == partner.id and row.name.startswith(OFFER):
-            code = row.name.removeprefix(OFFER)
-            title = _title(partner.at(info.context.instant), code)
-            if title is not None:
-                found.append((code, title, row))
-    return found
-
-
-def _title(partner: PartnerTerms, code: str) -> str | None:
-    return next((r.title for r in partner.rules if r.code == code), None)
 
 
 async def badges_of(info: Info, holder: int) -> list[Badge]:
@@ -220,7 +193,7 @@ def _effect(n: int, given: NoteInput) -> SetAttribute:
         raise BadInput(str(error), "notes", n) from None
 
 
-async def _whose(context: Context, member: MemberBy | None, what: str) -> int:
+async def whose(context: Context, member: MemberBy | None, what: str) -> int:
     """The member meant: a member's token means itself and nobody else."""
     if context.viewer.holder is not None:
         if member is not None:
@@ -280,7 +253,7 @@ class NoteMutations:
         ] = None,
     ) -> BirthdayResult | None:
         context = info.context
-        holder = await _whose(context, member, "birthday")
+        holder = await whose(context, member, "birthday")
         by_admin = context.viewer.role == "admin"
         await set_birthday(holder, parse_birthday(birthday), anew=by_admin)
         return BirthdaySet(birthday=birthday)
@@ -299,5 +272,5 @@ class NoteMutations:
             ),
         ] = None,
     ) -> ReferralCodeResult | None:
-        holder = await _whose(info.context, member, "code")
+        holder = await whose(info.context, member, "code")
         return ReferralCode(code=await code_of(holder, info.context.instant))

@@ -10,7 +10,6 @@ from datetime import datetime
 import strawberry
 
 from core.folding import Recorded
-from schema.access import may_see
 from schema.context import Context, Info
 from schema.fields import answer
 from schema.ladders import TierChange
@@ -38,9 +37,9 @@ class Posted:
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
+        return await visible_member(info, self.holder)
 
 
 def note_entries(context: Context, outcome: Recorded) -> None:

@@ -58,6 +58,11 @@ class PurchasesItemInput:
     currency: str = strawberry.field(description="The ISO 4217 code of the receipt's money.")
     lines: list[PurchaseLineInput] = strawberry.field(description="The lines, at least one.")
     store: str = strawberry.field(description="The shop; may be empty.", default="")
+    tender: str = strawberry.field(
+        description="How it was paid, in one word of the partner's: `card`, `cash`, `stored-value` "
+        "for its preloaded card; may be empty.",
+        default="",
+    )
     points_paid: strawberry.Maybe[str] = strawberry.field(
         description="What of it all points paid, in money: it falls on the lines that don't say "
         "their own, by their amounts."
@@ -183,6 +188,7 @@ def _checked(context: Context, partner: str, item: PurchasesItemInput) -> Incomi
         given = PurchaseInput(
             item.external_id, member, item.occurred_at, item.currency, lines_of(item.lines),
             item.store, None if item.points_paid is None else item.points_paid.value,
+            item.tender,
         )  # fmt: skip
         return check_purchase(terms, given)
     except Refusal as refusal:

@@ -16,7 +16,7 @@ from core.events import EventKind
 from core.purchases import check_text, find_partner
 from core.receipts import Step, Story
 from laurels import money
-from schema.access import STAFF, allow, may_see
+from schema.access import STAFF, allow
 from schema.context import Context, Info
 from schema.enums import words
 from schema.fields import answer
@@ -180,10 +180,9 @@ class Purchase(relay.Node):
 
     @answer("Whose purchase it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # members show purchases: a circle, closed here
+        from schema.members import visible_member  # members show purchases: a circle, closed here
 
-        holder = self.story.bought.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.story.bought.holder)
 
     @answer("When it happened.")
     def occurred_at(self) -> datetime:
@@ -196,6 +195,10 @@ class Purchase(relay.Node):
     @answer("The shop; may be empty.")
     def store(self) -> str:
         return self.story.bought.store
+
+    @answer("How it was paid, in the partner's own word; may be empty.")
+    def tender(self) -> str:
+        return self.story.bought.tender
 
     @answer("The number of its last revision; 1 where it was never edited.")
     def revision(self) -> int:

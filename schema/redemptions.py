@@ -14,6 +14,7 @@ from strawberry import relay
 from core import paying, redeemed
 from core import redemptions as engine
 from core.errors import BadInput, NotAllowed, UnknownReference
+from core.pricing import RedeemRequest
 from core.purchases import check_text
 from schema.access import SERVICE, Rule, allow_change, knows, may_see, partner_for, sees_currency
 from schema.acts import watch_member
@@ -163,10 +164,9 @@ class Redemption(HolderNode):
 
     @answer("Whose it is. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # members list redemptions: a circle, closed here
+        from schema.members import visible_member  # members list redemptions: a circle, closed here
 
-        holder = self.found.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.found.holder)
 
 
 @strawberry.input(description="A reward to take.")
@@ -328,7 +328,7 @@ class RedemptionMutations:
         partner_for(context, input.partner)
         hold = None if input.hold is None else parse_duration(input.hold.value, "hold")
         currency = None if input.currency is None else input.currency.value
-        request = engine.RedeemRequest(
+        request = RedeemRequest(
             context.viewer.caller,
             input.key,
             input.partner,

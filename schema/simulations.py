@@ -20,7 +20,7 @@ from core.rule_definitions import RuleDefinition
 from core.rulebook import LadderTerms, PartnerTerms
 from core.simulation import Affected, Report, TierShift
 from core.store import simulations as store
-from schema.access import MANAGERS, STAFF, allow, allow_change, may_see, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.enums import words
 from schema.errors import (
@@ -96,9 +96,9 @@ class SimulatedMember:
 
     @answer("Who. Null where the viewer's key reads no members.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        return Member(holder=self.holder) if await may_see(info.context, self.holder) else None
+        return await visible_member(info, self.holder)
 
 
 @strawberry.type(description="Members who would stand on another tier today.")

@@ -194,7 +194,7 @@ async def made(connection: Connection, partner: int, trigger: str, day: date) ->
 _EVERYBODY = """
 INSERT INTO occasion (partner_id, external_id, holder_id, type, attributes, at, next_at)
 SELECT r.partner_id, $2 || ':' || $3 || ':' || r.holder_id, r.holder_id, $2, '{}', $4, $5
-FROM relation r WHERE r.partner_id = $1
+FROM relation r JOIN member m ON m.holder_id = r.holder_id WHERE r.partner_id = $1
 ON CONFLICT DO NOTHING
 """
 # Who was born on 29 February has a birthday on the 28th of other years.

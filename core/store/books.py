@@ -23,6 +23,8 @@ CREATE TABLE event (
     external_id text NOT NULL CHECK (length(external_id) BETWEEN 1 AND 300),
     store text NOT NULL DEFAULT '',
     purchase_id bigint,
+    -- How a purchase was paid; NULL where that wasn't said.
+    tender text CHECK (length(tender) BETWEEN 1 AND 64),
     CONSTRAINT event_natural_key UNIQUE (partner_id, kind, external_id)
 );
 -- What came back of a purchase, and its later revisions.
@@ -51,8 +53,11 @@ CREATE TABLE holder (
     -- When its last decision was booked, and the hash of that one.
     booked_at timestamptz,
     head bytea,
+    -- Since when nobody knows who it was.
+    erased_at timestamptz,
     CONSTRAINT holder_head CHECK ((head IS NULL) = (booked_at IS NULL))
 ) WITH (fillfactor = 70);
+CREATE INDEX holder_erased ON holder (id) WHERE erased_at IS NOT NULL;
 CREATE TABLE decision (
     holder_id bigint NOT NULL REFERENCES holder (id),
     booked_at timestamptz NOT NULL,

@@ -14,7 +14,7 @@ CREATE TABLE adjustment (
     cause_id bigint,
     counts boolean NOT NULL,
     partner_id integer NOT NULL,
-    role text NOT NULL CHECK (role IN ('admin', 'partner')),
+    role text NOT NULL CHECK (role IN ('admin', 'partner', 'programme')),
     caller text NOT NULL CHECK (length(caller) BETWEEN 1 AND 200),
     PRIMARY KEY (holder_id, event_id),
     FOREIGN KEY (holder_id, currency_id, seq) REFERENCES transfer (holder_id, currency_id, seq)

@@ -22,6 +22,7 @@ GRANT SELECT, INSERT, DELETE ON parted_login TO laurels_app;
 PARTED_CONSTRAINTS = {"parted_login": "pkey login_check"}
 #: The kind of identifier that a login is: `core.members.IdentifierKind`.
 LOGIN = 5
+CARD = 3
 # A key's lock waits for whoever enrols the same person at this moment, before it exists as a row.
 _LOCK = """
 SELECT pg_advisory_xact_lock(x) FROM (
@@ -169,3 +170,41 @@ async def drop(connection: Connection, keys: Sequence[tuple[int, int, str]]) -> 
         "WHERE i.kind = k.kind AND i.scope = k.scope AND i.value = k.value",
         *columns(keys, 3),
     )
+
+
+async def lock_member(connection: Connection, holder: int) -> bool:
+    """Whether there is such a member; nobody else changes who it is until this transaction ends."""
+    found = await connection.fetchval(
+        "SELECT true FROM member WHERE holder_id = $1 FOR UPDATE", holder
+    )
+    return found is not None
+
+
+async def cards(connection: Connection, holder: int) -> list[str]:
+    """The numbers of a member's cards, in one order."""
+    rows = await connection.fetch(
+        "SELECT value FROM identifier WHERE holder_id = $1 AND kind = $2 ORDER BY value",
+        holder,
+        CARD,
+    )
+    return [row[0] for row in rows]
+
+
+async def add_card(connection: Connection, holder: int, number: str) -> str | None:
+    """Give a member a card; None where the number is another's."""
+    added: str | None = await connection.fetchval(
+        "INSERT INTO identifier (kind, scope, value, holder_id) VALUES ($1, 0, $2, $3) "
+        "ON CONFLICT DO NOTHING RETURNING value",
+        CARD,
+        number,
+        holder,
+    )
+    return added
+
+
+async def keys_of(connection: Connection, holder: int) -> list[tuple[int, int, str]]:
+    """By what a member is known: kind, scope, value."""
+    rows = await connection.fetch(
+        "SELECT kind, scope, value FROM identifier WHERE holder_id = $1", holder
+    )
+    return [(row[0], row[1], row[2]) for row in rows]

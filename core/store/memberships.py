@@ -193,6 +193,7 @@ _USE = (
 # A term that ends soon, or ended within its grace, and that none follows.
 _DUE = """
 SELECT t.holder_id, t.partner_id, t.plan FROM membership_term t
+JOIN holder h ON h.id = t.holder_id AND h.erased_at IS NULL
 WHERE t.grace_until > $1 AND t.until_at <= $2 AND NOT EXISTS (
     SELECT FROM membership_term n WHERE n.holder_id = t.holder_id AND n.partner_id = t.partner_id
         AND n.plan = t.plan AND n.number = t.number + 1)

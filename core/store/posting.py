@@ -19,13 +19,15 @@ LOCK = f"""
 SELECT w.place, h.id, {_TIP}
 FROM unnest($1::int[], $2::smallint[], $3::int[], $4::text[]) AS w (place, kind, scope, value)
 JOIN identifier i ON i.kind = w.kind AND i.scope = w.scope AND i.value = w.value
-JOIN holder h ON h.id = i.holder_id
+JOIN holder h ON h.id = i.holder_id AND h.erased_at IS NULL
 ORDER BY h.id, w.place
 FOR NO KEY UPDATE OF h
 """
 LOCK_HOLDERS = f"""
 SELECT h.id, {_TIP} FROM holder h WHERE h.id = ANY($1) ORDER BY h.id FOR NO KEY UPDATE OF h
 """
+# PostgreSQL asks this again of a row that it waited for: who was erased meanwhile isn't there.
+LOCK_LIVING = LOCK_HOLDERS.replace("ORDER BY", "AND h.erased_at IS NULL ORDER BY")
 
 # Of what qualified: around the spans and where windows begin, for the measure there follows from
 # the stored one; returns, which count in two places; and everything, where a rank depends on what
@@ -121,8 +123,8 @@ _events = _Arrays()
 EVENTS = f"""
 WITH e AS (
     INSERT INTO event (id, holder_id, occurred_at, booked_at, total, partner_id, kind, money,
-        content_hash, external_id, store, purchase_id)
-    SELECT * FROM {_events("bigint bigint timestamptz timestamptz bigint int smallint text bytea text text bigint")}
+        content_hash, external_id, store, purchase_id, tender)
+    SELECT * FROM {_events("bigint bigint timestamptz timestamptz bigint int smallint text bytea text text bigint text")}
     ON CONFLICT ON CONSTRAINT event_natural_key DO NOTHING
     RETURNING id
 )
@@ -220,12 +222,15 @@ async def lock_members(
     return [(r[0], r[1], _tip(r[1], *r[2:])) for r in rows]
 
 
-async def lock_holders(connection: Connection, holders: Sequence[int]) -> dict[int, Tip]:
+async def lock_holders(
+    connection: Connection, holders: Sequence[int], *, living: bool = False
+) -> dict[int, Tip]:
     """Lock these holders in id order: where the chain of each one's decisions ends.
 
-    At the last seal, where nothing was booked since.
+    At the last seal, where nothing was booked since. Of the `living` alone, where something is
+    to begin: who was erased isn't there.
     """
-    rows = await connection.fetch(LOCK_HOLDERS, list(holders))
+    rows = await connection.fetch(LOCK_LIVING if living else LOCK_HOLDERS, list(holders))
     return {row[0]: _tip(*row) for row in rows}
 
 

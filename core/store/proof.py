@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from core.lines import COLUMNS
 from core.store.books import APPEND_ONLY, GUARDS
+from core.store.gifts import GIFT_QUESTIONS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
 from core.store.proof_face import FACE_APPEND_ONLY
 from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
+from core.store.proof_surveys import SURVEY_QUESTIONS
 from core.store.standing import STANDING
+from core.store.verdicts import LEFT_QUESTION
 
 _LIMIT = "ORDER BY 1 LIMIT 20"
 _GUARDED = ", ".join(f"'{table}'" for table in (*APPEND_ONLY, *FACE_APPEND_ONLY))
@@ -40,7 +43,7 @@ QUESTIONS: dict[str, str] = {
         SELECT 'lot ' || holder_id || '/' || currency_id || '/' || seq, format(
             'the lot has %s points of %s by rule %s, its credit %s at %s by rule %s',
             o.amount, o.occurred_at, o.rule_id, t.amount, t.occurred_at, t.rule_id)
-        FROM lot o FULL JOIN (SELECT * FROM transfer WHERE kind IN (1, 10) AND target IN (1, 2)) t
+        FROM lot o FULL JOIN (SELECT * FROM transfer WHERE kind IN (1, 10, 12) AND target IN (1, 2)) t
             USING (holder_id, currency_id, seq)
         WHERE (o.amount, o.rule_id, o.partner_id, o.occurred_at) IS DISTINCT FROM
             (t.amount, t.rule_id, t.partner_id, t.occurred_at)
@@ -222,7 +225,10 @@ QUESTIONS: dict[str, str] = {
         {_LIMIT}""",
     **EVENT_QUESTIONS,
     **CAP_QUESTIONS,
+    "erased members leave nothing": LEFT_QUESTION,
     **MEETUP_QUESTIONS,
+    **SURVEY_QUESTIONS,
+    **GIFT_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'
@@ -277,11 +283,14 @@ SELECT d.holder_id, d.booked_at, d.kind, d.content, e.content_hash,
             FROM lot_change l WHERE l.holder_id = d.holder_id AND l.booked_at = d.booked_at HAVING count(*) > 0)
         WHEN d.kind = 12 AND a.event_id IS NOT NULL THEN jsonb_build_array(a.event_id, a.currency_id, a.seq, a.points,
             a.reason, coalesce(a.cause_id, 0), a.counts::int, a.role, a.caller)::text
+        WHEN d.kind IN (31, 32) AND g.id IS NOT NULL THEN jsonb_build_array(g.id, g.giver_id, g.receiver_id,
+            g.out_id, g.in_id, g.points, coalesce(g.value, ''))::text
         WHEN d.kind = 13 THEN jsonb_build_array(r.id, r.points, r.reason, r.written_off::int)::text
         WHEN r.id IS NOT NULL THEN jsonb_build_array(r.id, r.points)::text END
 FROM decision d JOIN event e ON e.id = d.event_id
 LEFT JOIN redemption r ON d.kind IN (2, 3, 4, 5, 6, 13) AND r.holder_id = d.holder_id AND r.id::text = e.external_id
 LEFT JOIN tier_change c ON d.kind = 7 AND c.holder_id = d.holder_id AND c.booked_at = d.booked_at
+LEFT JOIN gift g ON d.kind IN (31, 32) AND g.id::text = e.external_id
 LEFT JOIN adjustment a ON d.kind = 12 AND a.holder_id = d.holder_id AND a.event_id = d.event_id
 WHERE d.kind NOT IN (1, 8, 9, 10, 11, 18, 19, 20) -- those on purchases are another pass's
 """
@@ -299,7 +308,8 @@ ORDER BY t.holder_id, t.booked_at, t.currency_id, t.seq
 """
 POLICY_ROWS = "SELECT id, pending, expires, returns, grace, time_zone FROM policy"
 EVENTS = """
-SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id
+SELECT e.id, e.holder_id, e.occurred_at, e.money, e.store, e.total, e.content_hash, e.external_id,
+    e.tender
 FROM event e WHERE e.kind = 1 ORDER BY e.id
 """
 LINES = f"SELECT l.event_id, {COLUMNS} FROM event_line l ORDER BY l.event_id, l.line"

@@ -25,6 +25,9 @@ _MOVES = (
     (10, 14, "1", "12"),
     (10, 1, "14", "12"),
     (11, 11, "1", "13"),
+    (12, 1, "11,16", "31"),
+    (12, 10, "1", "32"),
+    (12, 16, "1", "32"),
 )
 _ALLOWED = ", ".join(
     f"({kind}, {source}, '{{{targets}}}'::int[], '{{{events}}}'::int[])"
@@ -175,7 +178,7 @@ _TOUCHED = """(e.purchase_id IS NOT NULL OR e.kind IN (1, 18, 19)
 #: Purchases of which something came later, with all of it: in the columns of a history, and more.
 HISTORIES = f"""
 SELECT coalesce(e.purchase_id, e.id) AS p, e.id, e.kind, e.holder_id, e.occurred_at, e.booked_at,
-    e.partner_id, e.money, e.external_id, e.store, d.content, e.content_hash, e.total
+    e.partner_id, e.money, e.external_id, e.store, d.content, e.tender, e.content_hash, e.total
 FROM event e LEFT JOIN decision d ON d.holder_id = e.holder_id AND d.booked_at = e.booked_at
 WHERE {_TOUCHED} ORDER BY 1, e.booked_at, e.id
 """

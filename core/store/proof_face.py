@@ -5,11 +5,16 @@ As `core.store.proof` has those of the books: by table the names, without the ta
 
 from __future__ import annotations
 
+from core.store.ahead import AHEAD_CONSTRAINTS
 from core.store.exports import EXPORT_CONSTRAINTS
+from core.store.fulfilments import FULFILMENT_CONSTRAINTS
+from core.store.gifts import GIFT_CONSTRAINTS
 from core.store.keys import KEY_CONSTRAINTS
 from core.store.meetups import MEETUP_CONSTRAINTS
 from core.store.members import PARTED_CONSTRAINTS
 from core.store.memberships import MEMBERSHIP_APPEND_ONLY, MEMBERSHIP_CONSTRAINTS
+from core.store.passcodes import PASSCODE_CONSTRAINTS
+from core.store.personal import PERSONAL_CONSTRAINTS
 from core.store.surveys import SURVEY_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
@@ -23,8 +28,13 @@ FACE_CONSTRAINTS = {
     **KEY_CONSTRAINTS,
     **EXPORT_CONSTRAINTS,
     **PARTED_CONSTRAINTS,
+    **PASSCODE_CONSTRAINTS,
     **MEETUP_CONSTRAINTS,
+    **GIFT_CONSTRAINTS,
+    **FULFILMENT_CONSTRAINTS,
     **MEMBERSHIP_CONSTRAINTS,
+    **PERSONAL_CONSTRAINTS,
+    **AHEAD_CONSTRAINTS,
 }
 #: Of these, too, rows are only ever added.
-FACE_APPEND_ONLY = MEMBERSHIP_APPEND_ONLY
+FACE_APPEND_ONLY = (*MEMBERSHIP_APPEND_ONLY, "gift")

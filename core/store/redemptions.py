@@ -77,7 +77,7 @@ UPDATE reward_stock s SET remaining = s.remaining + b.amount
 FROM back b WHERE s.reward_id = b.reward_id AND s.slice = b.slice
 """
 _LOCK_SHELVES = """
-SELECT FROM reward_stock WHERE reward_id = $3 OR reward_id IN (
+SELECT FROM reward_stock WHERE reward_id = ANY($3) OR reward_id IN (
     SELECT m.reward_id FROM unnest($1::bigint[], $2::bigint[]) AS u (holder_id, id)
     JOIN stock_move m ON m.holder_id = u.holder_id AND m.redemption_id = u.id AND m.kind = 2)
 ORDER BY reward_id, slice FOR UPDATE
@@ -315,13 +315,13 @@ async def free_by_now(holders: Sequence[int], now: datetime) -> list[Row]:
 
 
 async def lock_shelves(
-    connection: Connection, reward: int, back: Sequence[tuple[int, int]]
+    connection: Connection, rewards: Sequence[int], back: Sequence[tuple[int, int]]
 ) -> None:
-    """Lock the stock of a reward to take, and of what (holder, redemption) give back, in one order.
+    """Lock the stock of rewards to take, and of what (holder, redemption) give back, in one order.
 
     Or of two that each take what the other gives back, both would wait.
     """
-    await connection.execute(_LOCK_SHELVES, *columns(back, 2), reward)
+    await connection.execute(_LOCK_SHELVES, *columns(back, 2), list(rewards))
 
 
 async def stock_left(rewards: Sequence[int]) -> dict[int, int]:

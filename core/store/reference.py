@@ -17,13 +17,7 @@ from core.db import Connection, Row, transaction
 from core.errors import BadInput
 from core.programme import ContractSettings, Programme
 from core.pseudonyms import Pseudonyms
-from core.rulebook import (
-    CurrencyTerms,
-    LadderTerms,
-    PartnerTerms,
-    RewardTerms,
-    Rulebook,
-)
+from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, RewardTerms, Rulebook
 from core.store import pseudonyms, rules
 from core.store.casting import Understudy, cast
 from core.store.keeping import INSTALL_LOCK, kept
@@ -34,7 +28,9 @@ from laurels.adapters import Adapter
 from laurels.based import on_basis
 from laurels.declarations import Currency, Ladder, Partner
 from laurels.durations import Duration
+from laurels.giving import Giving
 from laurels.memberships import MembershipPlan
+from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
@@ -57,8 +53,10 @@ class Declared:
     ladders: Sequence[Ladder] = ()
     settings: Sequence[Setting] = ()
     adapters: Sequence[Adapter] = ()
+    giving: Giving | None = None
     plans: Sequence[MembershipPlan] = ()
     surveys: Sequence[Survey] = ()
+    personal: Sequence[PersonalOffers] = ()
 
     @property
     def rules(self) -> list[EarnRule]:
@@ -318,7 +316,8 @@ async def _terms(
             {r.code: RewardTerms(rewards[number, r.code], r) for r in d.rewards},
             contract.late, contract.on_faults, partner.basis, tuple(d.settings),
             {adapter.code: adapter for adapter in d.adapters},
-            pseudonyms=Pseudonyms(keys[number]), plans={p.code: p for p in d.plans},
+            personal=tuple(d.personal), pseudonyms=Pseudonyms(keys[number]),
+            plans={p.code: p for p in d.plans}, giving=d.giving,
             surveys={s.code: s for s in d.surveys},
         )  # fmt: skip
     return terms

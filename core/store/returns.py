@@ -24,7 +24,7 @@ JOIN event e ON e.partner_id = k.partner_id AND e.kind = k.kind AND e.external_i
 """
 _HISTORY = """
 SELECT coalesce(e.purchase_id, e.id), e.id, e.kind, e.holder_id, e.occurred_at, e.booked_at,
-    e.partner_id, e.money, e.external_id, e.store, d.content
+    e.partner_id, e.money, e.external_id, e.store, d.content, e.tender
 FROM event e JOIN decision d ON d.holder_id = e.holder_id AND d.event_id = e.id
     AND d.booked_at = e.booked_at
 WHERE e.id = ANY($1) OR e.purchase_id = ANY($1)

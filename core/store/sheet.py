@@ -33,20 +33,22 @@ WITH taken AS (
         sum(amount) FILTER (WHERE target = 12) AS expired,
         sum(amount) FILTER (WHERE target = 13) AS clawed_back,
         sum(CASE WHEN target = 14 THEN amount WHEN source = 14 THEN -amount END) AS adjusted,
-        sum(amount) FILTER (WHERE target = 15) AS lapsed
+        sum(amount) FILTER (WHERE target = 15) AS lapsed,
+        sum(CASE WHEN target = 16 THEN amount WHEN source = 16 THEN -amount END) AS in_transit
     FROM transfer WHERE occurred_at <= $1 GROUP BY 1
 )
 SELECT currency_id, coalesce(l.ledgers, 0), coalesce(l.active, 0), coalesce(l.pending, 0),
     coalesce(f.reserved, 0), -coalesce(f.arrears, 0), -coalesce(f.issued, 0),
     coalesce(f.redeemed, 0), coalesce(f.expired, 0) + coalesce(l.dead, 0),
-    coalesce(f.clawed_back, 0), coalesce(f.adjusted, 0), coalesce(f.lapsed, 0) + coalesce(l.lapsed, 0)
+    coalesce(f.clawed_back, 0), coalesce(f.adjusted, 0), coalesce(f.lapsed, 0) + coalesce(l.lapsed, 0),
+    coalesce(f.in_transit, 0)
 FROM flows f FULL JOIN lots l USING (currency_id) ORDER BY 1
 """
 # Of a reservation, what was settled by then is redeemed; given back, it is reserved no more.
 _PARTNERS = """
 WITH taken AS (
     SELECT a.holder_id, a.currency_id, a.lot_seq, sum(a.amount) AS used,
-        sum(a.amount) FILTER (WHERE x.kind IN (2, 11) OR x.kind = 4 AND r.status IN (2, 5)
+        sum(a.amount) FILTER (WHERE x.kind IN (2, 11) OR x.target = 11 OR x.kind = 4 AND r.status IN (2, 5)
             AND r.settled_at <= $1) AS redeemed,
         sum(a.amount) FILTER (WHERE x.kind = 5 OR x.kind = 4 AND NOT (r.status IN (2, 5)
             AND r.settled_at <= $1)) AS reserved,
@@ -54,14 +56,14 @@ WITH taken AS (
         sum(a.amount) FILTER (WHERE x.kind = 9) AS lapsed,
         sum(a.amount) FILTER (WHERE x.kind = 8) AS clawed_back,
         sum(a.amount) FILTER (WHERE x.kind = 6) AS repaid,
-        sum(a.amount) FILTER (WHERE x.kind = 10) AS taken
+        sum(a.amount) FILTER (WHERE x.target IN (14, 16)) AS taken
     FROM allocation a
     JOIN transfer x ON x.holder_id = a.holder_id AND x.currency_id = a.currency_id AND x.seq = a.seq
     LEFT JOIN redemption r ON x.kind = 4 AND r.holder_id = x.holder_id
         AND r.currency_id = x.currency_id AND r.seq = x.seq
     WHERE a.at <= $1 GROUP BY 1, 2, 3
 ), lots AS (
-    SELECT l.*, c.kind = 1 AS accrued, l.amount - coalesce(t.used, 0) AS held, t.redeemed,
+    SELECT l.*, c.source = 10 AS accrued, l.amount - coalesce(t.used, 0) AS held, t.redeemed,
         t.reserved, t.expired AS gone, t.lapsed, t.clawed_back, t.repaid, t.taken,
         l.expires_at <= $1 AS dead, l.active_at = 'infinity' AND l.lapses_at <= $1 AS late
     FROM lot l

@@ -9,7 +9,7 @@ from core.store.proof_face import FACE_CONSTRAINTS
 
 #: Of each table of the books, the constraints that must stand.
 _CONSTRAINTS = {
-    "event": "pkey natural_key total_check content_hash_check external_id_check",
+    "event": "pkey natural_key total_check content_hash_check external_id_check tender_check",
     "event_line": "pkey event_id_fkey line_check amount_check quantity_check discount_check tax "
     "points_paid kind_check",
     "holder": "pkey head",

@@ -40,6 +40,7 @@ class EventRow(NamedTuple):
     external_id: str
     store: str = ""
     purchase: int | None = None
+    tender: str | None = None
 
 
 class DecisionRow(NamedTuple):

@@ -14,10 +14,12 @@ from laurels import (
     Adapter,
     DeclarationError,
     EarnRule,
+    Giving,
     Group,
     Ladder,
     MembershipPlan,
     Partner,
+    PersonalOffers,
     RedeemRule,
     Reward,
     Survey,
@@ -138,6 +140,25 @@ def check_adapters(value: object) -> tuple[Adapter, ...]:
         _check_method(f"{what}: read", adapter.read, ("message",))
         _check_method(f"{what}: verify", adapter.verify.verify, ("headers", "body", "now"))
     return adapters
+
+
+def check_personal(value: object) -> tuple[PersonalOffers, ...]:
+    """The personal offers that `laurels_personal_offers` returned."""
+    found = _each("personal offers", _sequence("personal offers", value), PersonalOffers)
+    _unique("personal offers", (offers.code for offers in found))
+    for offers in found:
+        what = f"personal offers {offers.code!r}: choose"
+        _check_method(what, offers.choose, ("history",))
+    return found
+
+
+def check_giving(value: object) -> Giving | None:
+    """What `laurels_giving` returned, if there is anything to give."""
+    if value is None or value == ():
+        return None
+    if not isinstance(value, Giving):
+        raise DeclarationError(f"returned {_kind(value)}, where a Giving is wanted")
+    return value
 
 
 def _kind(value: object) -> str:

@@ -16,7 +16,7 @@ from laurels import (
     ProductTypeRewardCalculator,
     TierMultiplier,
 )
-from laurels.lasting import unwrapped
+from laurels.lasting import is_offered, unwrapped
 from laurels.money import Money
 from laurels.plugin.installed import Installed
 from laurels.plugin.refusal import RefusalError
@@ -45,9 +45,20 @@ def check_fit(plugin: Installed) -> None:
             factors = rule.terms["factors"]
             for tier in factors if isinstance(factors, Mapping) else ():
                 _check_tier(plugin, hook, f"earn rule {rule.code!r}", rule.ladder, tier)
+    if plugin.personal and not any(map(is_offered, plugin.earn_rules)):
+        reason = "there is none of its rules to offer: make one `offered(...)`"
+        raise RefusalError("laurels_personal_offers", reason)
     hook = "laurels_redeem_rules"
     for redeem in plugin.redeem_rules:
         _check_currency(hook, f"redeem rule {redeem.code!r}", redeem.currency, accepts, "accepts")
+    hook = "laurels_giving"
+    if plugin.giving is not None:
+        _check_currency(hook, "what is given", plugin.giving.out, accepts, "accepts")
+        _check_currency(hook, "what arrives", plugin.giving.into, issues, "issues")
+        if plugin.giving.out == plugin.giving.into and plugin.giving.out not in own:
+            # Another's liability would become this partner's.
+            reason = f"{plugin.giving.out!r} is passed on as it is, and isn't the partner's own"
+            raise RefusalError(hook, f"{reason}: name what arrives by as_")
     hook = "laurels_rewards"
     for reward in plugin.rewards:
         for code in reward.prices:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from laurels import (
     Adapter,
     EarnRule,
+    Giving,
     Ladder,
     MembershipPlan,
     Partner,
+    PersonalOffers,
     RedeemRule,
     Reward,
     Survey,
@@ -36,5 +38,7 @@ class Installed:
     ladders: tuple[Ladder, ...]
     settings: tuple[Setting, ...] = ()
     adapters: tuple[Adapter, ...] = ()
+    giving: Giving | None = None
     plans: tuple[MembershipPlan, ...] = ()
     surveys: tuple[Survey, ...] = ()
+    personal: tuple[PersonalOffers, ...] = ()

@@ -18,8 +18,10 @@ from laurels import hookspecs
 from laurels.plugin.checks import (
     check_adapters,
     check_earn_rules,
+    check_giving,
     check_ladders,
     check_partner,
+    check_personal,
     check_plans,
     check_redeem_rules,
     check_rewards,
@@ -45,6 +47,8 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
     "laurels_surveys": lambda manager, s: manager.hook.laurels_surveys(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
+    "laurels_personal_offers": lambda manager, s: manager.hook.laurels_personal_offers(settings=s),
+    "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
     _SETTINGS: lambda manager, _: manager.hook.laurels_settings(),
 }
 
@@ -97,6 +101,8 @@ def _asked(
         surveys=_ask(manager, "laurels_surveys", check_surveys, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
+        personal=_ask(manager, "laurels_personal_offers", check_personal, settings),
+        giving=_ask(manager, "laurels_giving", check_giving, settings),
     )
     check_fit(installed)
     return installed

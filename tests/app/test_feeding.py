@@ -18,7 +18,7 @@ from core.store import outbox
 from schema.feed import Change, Feed, Place, Seen
 from tests.schema.client import Client, receipt
 from tests.schema.conftest import api as _api
-from tests.schema.roots import AT
+from tests.schema.roots_engaged import AT
 from tests.schema.wire import holder_of, live, until
 
 api = _api

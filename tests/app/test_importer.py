@@ -315,3 +315,28 @@ async def test_what_fits_no_line_is_refused_by_its_column(engine: Engine, tmp_pa
     with errors.open() as file:
         told = {row["field"]: (row["row"], row["external_id"]) for row in csv.DictReader(file)}
     assert told == {name: (str(n), f"R-{name}") for n, name in enumerate(MORE, 2)}
+
+
+async def test_a_receipt_may_say_how_it_was_paid(engine: Engine, tmp_path: Path) -> None:
+    """Its rows agree on it; what is no code costs that receipt alone."""
+    rows = [
+        line("R-1", "3.00", tender="cash"),
+        line("R-1", "4.00", tender="cash"),
+        line("R-2", "3.00", tender=""),
+        line("R-3", "3.00", tender="two words"),
+        line("R-4", "3.00", tender="cash"),
+        line("R-4", "3.00", tender="card"),
+    ]
+    errors = tmp_path / "errors.csv"
+    path = write_csv(tmp_path / "rows.csv", rows)
+    report = await run_import(
+        engine, path, "bakery", now=NOW, unknown_members="open", errors_path=errors
+    )
+    assert (report.booked, report.refused) == (2, 2)
+    with errors.open() as file:
+        told = {row["external_id"]: (row["row"], row["field"]) for row in csv.DictReader(file)}
+    assert told == {"R-3": ("5", "tender"), "R-4": ("7", "tender")}
+    async with reading() as connection:
+        said = await connection.fetch("SELECT external_id, tender FROM event ORDER BY external_id")
+    assert [tuple(row) for row in said] == [("R-1", "cash"), ("R-2", None)]
+    assert await prove() == []

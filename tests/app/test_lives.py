@@ -9,6 +9,7 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from app.lives import Day, Visit, lives
+from app.pastimes import Colleague, Membership, Review, Seat, Step, Thanks, Walk
 from app.population import NAMED, Temper, population
 
 BEGAN, END = date(2024, 3, 1), date(2026, 3, 1)
@@ -78,3 +79,26 @@ def test_habits_show_in_what_people_do() -> None:
     assert {back.line is None for back in backs} == {True, False}
     assert {b.visit.person.temper for b in backs if b.line is None} == {Temper.SLY}
     assert any(p.referred_by for p in people)
+
+
+def test_all_pastimes_are_had_by_those_whose_they_are() -> None:
+    days = _days()
+    had = [pastime for acts in days.values() for pastime in acts.pastimes]
+    assert {type(x) for x in had} == {Membership, Review, Walk, Seat, Colleague, Thanks}
+    assert {x.step for x in had if isinstance(x, Membership)} == set(Step)
+    assert {x.arrives for x in had if isinstance(x, Seat)} == {True, False}
+    thanks = [x for x in had if isinstance(x, Thanks)]
+    assert all(x.person.team and x.to.team and x.person is not x.to for x in thanks)
+    # Who arrives has registered before.
+    seats = [(x.person.card, x.walk, x.arrives) for x in had if isinstance(x, Seat)]
+    assert len(seats) == len(set(seats))
+    assert {x[:2] for x in seats if x[2]} <= {x[:2] for x in seats if not x[2]}
+    # A membership begins with its trial, and ends once.
+    for card in {x.person.card for x in had if isinstance(x, Membership)}:
+        steps = [
+            x.step for day in sorted(days) for x in days[day].pastimes
+            if isinstance(x, Membership) and x.person.card == card
+        ]  # fmt: skip
+        assert steps[0] is Step.TRIAL
+        assert Step.TRIAL not in steps[1:]
+        assert Step.CANCELLED not in steps[:-1]

@@ -1,4 +1,4 @@
-"""Sessions of admins: the cookie, what it can't be used for, and signing in at the provider."""
+"""Sessions of admins and members: the cookie, what it can't be used for, signing in elsewhere."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_a_session_ends_with_its_token_and_within_a_day(ground: Trusting) 
     assert (await sign_in(ground, token)).status_code == 401
 
 
-async def test_a_session_is_for_admins_alone(ground: Trusting) -> None:
+async def test_a_session_of_an_admin_is_for_admins_alone(ground: Trusting) -> None:
     """A member's or a partner's token is good, and not for this."""
     key = await ground.trust.keys.create(1, "Till", ["keys:write"], "admin:x", START)
     for token in (

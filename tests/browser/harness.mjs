@@ -17,18 +17,19 @@ const playwright = await import('playwright-core').catch(() => null);
 const chromium = findChromium();
 
 /** What the tests can't do without and don't find, in words; '' where all is there. */
-const missing = [
+const missingOf = (needsBuilt) => [
   playwright ? '' : 'playwright-core (npm ci in tests/browser)',
   chromium ? '' : 'Chromium (Debian: apt install chromium; or set CHROMIUM)',
-  existsSync(built) ? '' : 'the built page (make graphiql)',
+  existsSync(built) || !needsBuilt ? '' : 'the built page (make graphiql)',
 ].filter(Boolean).join(', ');
 
 /**
  * Serves `python -m module` for the tests of a file, and hands out what they need. Whatever is missing,
- * each test says so and is left out.
+ * each test says so and is left out. `needsBuilt`: they open GraphiQL, which must have been built.
  */
-export function pages(module) {
+export function pages(module, { needsBuilt = true } = {}) {
   const place = {};
+  const missing = missingOf(needsBuilt);
   if (!missing) {
     before(async () => {
       place.server = startServer(module);
@@ -63,8 +64,8 @@ function launch() {
  * Returns how many errors were as expected.
  */
 async function inPage({ browser, origin }, path, scenario, options = {}) {
-  const { expectedError = /(?!)/, secrets = [], width = 1280, height = 800, scheme = 'light' } = options;
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+  const { expectedError = /(?!)/, secrets = [], width = 1280, height = 800, scheme = 'light', locale = 'en-GB' } = options;
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale });
   const foreign = [];
   const problems = [];
   let expected = 0;

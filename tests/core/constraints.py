@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.core.constraints_meetups import HOLDER, MEETUPS
+from tests.core.constraints_meetups import HOLDER
+from tests.core.constraints_personal import PERSONAL
+from tests.core.constraints_persons import PERSONS
 from tests.core.constraints_surveys import SURVEYS
 
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
@@ -10,6 +12,7 @@ LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
     **SURVEYS,
+    **PERSONS,
     "allocation": {
         "CHECK ((amount <> 0))",
         f"FOREIGN KEY (holder_id, currency_id, lot_seq) {LOT}",
@@ -86,6 +89,7 @@ CONSTRAINTS = {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
         "CHECK ((length(content_hash) = 16))",
         "CHECK ((total >= 0))",
+        "CHECK (((length(tender) >= 1) AND (length(tender) <= 64)))",
         "PRIMARY KEY (id)",
         "UNIQUE (partner_id, kind, external_id)",
     },
@@ -157,10 +161,6 @@ CONSTRAINTS = {
     },
     "member": {"PRIMARY KEY (holder_id)"},
     "outbox": {"CHECK ((kind >= 1))"},
-    "parted_login": {
-        "CHECK ((login ~ '^[0-9a-f]{64}$'::text))",
-        "PRIMARY KEY (holder_id, login)",
-    },
     "partner": {"PRIMARY KEY (id)", "UNIQUE (code)"},
     "programme": {"PRIMARY KEY (version)"},
     "audit": {
@@ -288,7 +288,7 @@ CONSTRAINTS = {
         "CHECK (((length(caller) >= 1) AND (length(caller) <= 200)))",
         "CHECK (((length(reason) >= 1) AND (length(reason) <= 64)))",
         "CHECK ((points <> 0))",
-        "CHECK ((role = ANY (ARRAY['admin'::text, 'partner'::text])))",
+        "CHECK ((role = ANY (ARRAY['admin'::text, 'partner'::text, 'programme'::text])))",
         HOLDER,
         f"FOREIGN KEY (holder_id, currency_id, seq) {TRANSFER}",
         "PRIMARY KEY (holder_id, event_id)",
@@ -350,12 +350,7 @@ CONSTRAINTS = {
         "PRIMARY KEY (code)",
         "UNIQUE (holder_id)",
     },
-    "referral": {
-        "CHECK ((referrer_id <> holder_id))",
-        HOLDER,
-        "FOREIGN KEY (referrer_id) REFERENCES holder(id)",
-        "PRIMARY KEY (holder_id, partner_id)",
-    },
+    **PERSONAL,
     "policy": {"PRIMARY KEY (id)", "UNIQUE (currency_id, version)"},
     "waiting": {
         "CHECK (((length(external_id) >= 1) AND (length(external_id) <= 300)))",
@@ -397,4 +392,4 @@ CONSTRAINTS = {
         ENDPOINT,
         "PRIMARY KEY (endpoint_id, number)",
     },
-} | MEETUPS
+}

@@ -1,12 +1,13 @@
-"""Every constraint of surveys, beside those of memberships: by hand, as in `constraints`."""
+"""Every constraint of surveys, beside those between two: by hand, as in `constraints`."""
 
 from __future__ import annotations
 
-from tests.core.constraints_memberships import HOLDER, MEMBERSHIPS
+from tests.core.constraints_gifts import BETWEEN
+from tests.core.constraints_meetups import HOLDER
 
 _CODE = "CHECK (((length(survey) >= 1) AND (length(survey) <= 64)))"
 SURVEYS = {
-    **MEMBERSHIPS,
+    **BETWEEN,
     "survey_answer": {
         "CHECK (\n"
         "CASE kind\n"

@@ -6,9 +6,10 @@ A star and a moon for every full dollar. Holds no assertion and no fixture.
 from __future__ import annotations
 
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.programme import ContractSettings, CurrencySettings, Programme
 from core.redeemed import Redemption
-from core.redemptions import RedeemRequest, redeem
+from core.redemptions import redeem
 from core.store.redemptions import stock_left
 from core.store.reference import Declared, install
 from core.vouchers import import_codes

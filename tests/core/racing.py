@@ -22,8 +22,9 @@ from core.db import connected
 from core.errors import Refusal
 from core.folding import Recorded
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.redeemed import Redemption
-from core.redemptions import RedeemRequest, cancel, confirm, redeem
+from core.redemptions import cancel, confirm, redeem
 from core.returning import Waiting, record
 from core.returns import ReturnedLine, ReturnInput, check_return
 from tests.core.shop import open_shop

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from core.db import reading
 from core.folding import Recorded
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.programme import (
     ContractSettings,
     CurrencySettings,
@@ -19,7 +20,6 @@ from core.programme import (
     Programme,
     TierSettings,
 )
-from core.redemptions import RedeemRequest
 from core.store.reference import Declared, install
 from laurels import (
     Currency,

@@ -40,6 +40,10 @@ KEPT["pseudonym_key"] = set()
 KEPT["export"] = {"DELETE"}
 KEPT["parted_login"] = {"DELETE"}
 KEPT["meetup"] = {"UPDATE"}
+KEPT["personal_offer"] = {"DELETE"}
+KEPT["ahead_order"] = {"DELETE"}  # and UPDATE of how it ended
+KEPT["gift_message"] = {"DELETE"}
+KEPT["fulfilment"] = {"UPDATE"}
 KEPT["data_rule"] = set()  # of three columns: see test_rule_changes
 
 

@@ -22,8 +22,9 @@ from core.lot_moves import MoveRequest, move
 from core.models import ProgrammeRow
 from core.paying import PayRequest, pay
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.redeemed import Status
-from core.redemptions import RedeemRequest, cancel, confirm, redeem, time_out
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.returning import record
 from core.returns import check_cancel
 from core.reversals import ReverseRequest, reverse_redemption

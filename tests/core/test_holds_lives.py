@@ -17,7 +17,8 @@ from core.check import prove
 from core.db import connected
 from core.errors import Refusal
 from core.posting import Engine
-from core.redemptions import RedeemRequest, cancel, confirm, redeem, time_out
+from core.pricing import RedeemRequest
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.reversals import ReverseRequest, reverse_redemption
 from laurels import Duration
 from tests.core.market import balances, bring_back, buy, cancelled, open_market

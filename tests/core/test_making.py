@@ -15,9 +15,10 @@ from core.inbound import keep, named, work
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 from core.paying import PayRequest, pay
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.programme import Programme
 from core.redeemed import Redemption, Status
-from core.redemptions import RedeemRequest, redeem
+from core.redemptions import redeem
 from core.reversals import ReverseRequest, reverse_redemption
 from core.store.inbound import Arrived, State, read
 from core.store.reference import Declared, install

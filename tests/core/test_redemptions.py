@@ -7,8 +7,9 @@ import pytest
 from core.check import prove
 from core.errors import BadInput, NotEligible, Refusal, UnknownReference, WrongState
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.redeemed import Status
-from core.redemptions import RedeemRequest, cancel, confirm, redeem, time_out
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.store.redemptions import stock_left
 from laurels import Money
 from tests.core.shop import active, balance, days, dump, earn, open_shop, wish

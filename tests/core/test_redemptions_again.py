@@ -12,8 +12,9 @@ from core.check import prove
 from core.eligibility import eligibility
 from core.errors import IdempotencyConflict, NotEligible, Refusal, WrongState
 from core.posting import Engine
+from core.pricing import RedeemRequest
 from core.redeemed import Redemption, Status
-from core.redemptions import RedeemRequest, cancel, confirm, redeem, time_out
+from core.redemptions import cancel, confirm, redeem, time_out
 from core.rulebook import PartnerTerms
 from laurels import Duration
 from tests.core.shop import active, days, dump, earn, open_shop, wish

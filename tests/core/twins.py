@@ -15,9 +15,9 @@ from core.bought import Returned
 from core.check import prove
 from core.errors import Refusal
 from core.folding import Recorded
+from core.pricing import RedeemRequest
 from core.purchases import LineInput, PurchaseInput, check_purchase
 from core.redeemed import Redemption
-from core.redemptions import RedeemRequest
 from core.returning import Waiting
 from core.returns import ReturnedLine, ReturnInput, Unit
 from core.reversals import ReverseRequest, reverse_redemption

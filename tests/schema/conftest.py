@@ -27,40 +27,41 @@ from tests.support import NOW
 @pytest_asyncio.fixture(loop_scope="session")
 async def api(coalition: Rulebook) -> AsyncIterator[Client]:
     """A client of the application, with tokens of every role and a clock that it can move."""
-    async with _client(Engine(coalition), datetime(2026, 11, 22, 12, tzinfo=UTC)) as made:
+    async with client_of(Engine(coalition), datetime(2026, 11, 22, 12, tzinfo=UTC)) as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def market(database: str) -> AsyncIterator[Client]:
     """The same with the one brand of `tests.core.market`: currencies of every kind of life."""
-    async with _client(await open_market(), NOW) as made:
+    async with client_of(await open_market(), NOW) as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def counter(database: str) -> AsyncIterator[Client]:
     """The same with the shop of `tests.core.counter`: rewards of every kind, and a rival."""
-    async with _client(await open_counter(), NOW) as made:
+    async with client_of(await open_counter(), NOW) as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def pantry(database: str) -> AsyncIterator[Client]:
     """The same with the coalition of `tests.core.pantry`, whose rules may change."""
-    async with _client(await open_pantry(), NOW) as made:
+    async with client_of(await open_pantry(), NOW) as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def webshop(database: str) -> AsyncIterator[Client]:
     """The same with the brand of `tests.core.webshop`, whose shop sends webhooks."""
-    async with _client(await open_webshop(), NOW) as made:
+    async with client_of(await open_webshop(), NOW) as made:
         yield made
 
 
 @asynccontextmanager
-async def _client(engine: Engine, at: datetime) -> AsyncIterator[Client]:
+async def client_of(engine: Engine, at: datetime) -> AsyncIterator[Client]:
+    """A client of an engine, whose clock stands at an instant."""
     clock = Clock(at)
     # The client asks everything by two executors, which is more than callers may as a rule.
     rates = dict.fromkeys(RATES, Rate(10**9, 10**9))

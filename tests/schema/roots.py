@@ -6,9 +6,11 @@ from typing import Any
 
 from tests.schema.client import CANCEL, CONFIRM, ENROL, PAY, RECORD, REDEEM, receipt
 from tests.schema.returning import CANCELS, EDITS, FULFILS, RETURN, WAITING, item
+from tests.schema.roots_engaged import AT as AT
+from tests.schema.roots_engaged import ENGAGED, STAFF
+from tests.schema.roots_persons import PERSONS
 from tests.schema.tiers import ASSIGN, END
 
-AT = "2026-11-22T09:00:00Z"
 PURCHASE = receipt("new", "1", AT, ("PRODUCE", "1.00"))
 ACTIVITY = {"externalId": "A", "member": {"card": "1"}, "occurredAt": AT, "type": "review"}
 HERO: dict[str, Any] = {"key": "k", "partner": "grocer", "reward": "five-off"}
@@ -26,7 +28,6 @@ REVERSE = """mutation($input: ReverseRedemptionInput!) { reverseRedemption(input
 OF_NONE = {"purchase": "none", "occurredAt": AT}
 SOLD = {"currency": "USD", "lines": [{"amount": "1.00"}]}
 
-STAFF = {"partner", "admin"}
 MEMBERSHIP = {"key": "m", "partner": "marketplace", "plan": "plus"}
 
 
@@ -46,6 +47,8 @@ NO_HOOK = "V2ViaG9va0VuZHBvaW50Ojk5OTk="
 
 # Root field: the operation, its variables, and the roles that may call it.
 TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    **ENGAGED,
+    **PERSONS,
     "me": ("{ me { id } }", {}, {"member"}),
     "member": ('query { member(by: {card: "1"}) { id } }', {}, {"member", *STAFF}),
     "members": ("{ members { edges { node { id } } } }", {}, {"partner", "admin"}),
@@ -59,6 +62,33 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         quotePurchase(partner: "grocer", purchase: $purchase) { __typename } }""",
         {"purchase": PURCHASE},
         {"partner", "admin"},
+    ),
+    "aheadOrders": ('{ aheadOrders(partner: "grocer") { edges { node { id } } } }', {}, STAFF),
+    "orderAhead": (
+        """mutation($input: OrderAheadInput!) { orderAhead(input: $input) { __typename } }""",
+        {
+            "input": {
+                "key": "a",
+                "partner": "grocer",
+                "store": "",
+                "pickupAt": "2026-11-22T13:00:00Z",
+                "currency": "USD",
+                "lines": [{"amount": "1.00"}],
+            }
+        },
+        {"member"},
+    ),
+    "cancelOrderAhead": (
+        """mutation($input: CancelOrderAheadInput!) { cancelOrderAhead(input: $input) {
+        __typename } }""",
+        {"input": {"key": "a", "order": "QWhlYWRPcmRlcjoxLjE="}},
+        {"member", "partner"},
+    ),
+    "offerReport": (
+        """query($at: DateTime!) { offerReport(partner: "grocer", code: "none", from: $at,
+        until: "2027-01-01T00:00:00Z") { code } }""",
+        {"at": AT},
+        STAFF,
     ),
     "purchase": ('{ purchase(partner: "grocer", externalId: "R") { id } }', {}, {"member", *STAFF}),
     "redemptionByCode": (
@@ -281,6 +311,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "adjustments": ("{ adjustments { totals { times } } }", {}, {"partner", "admin"}),
     "adjustmentTerms": ("{ adjustmentTerms { limits { each } } }", {}, {"partner", "admin"}),
     "trialBalance": ("{ trialBalance { members } }", {}, {"admin"}),
+    "programmeStatistics": ("{ programmeStatistics { timeZone } }", {}, {"admin"}),
     "previewLotMove": ('{ previewLotMove(currency: "LAUREL") { members } }', {}, {"admin"}),
     "lotMoves": ("{ lotMoves { edges { node { id } } } }", {}, {"admin"}),
     "bulkExport": (
@@ -292,67 +323,6 @@ TABLE: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         CANCEL,
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE="}},
         {"member", "partner", "admin"},
-    ),
-    "meetups": ("{ meetups { edges { node { id } } } }", {}, {"member", *STAFF}),
-    "createMeetup": (
-        "mutation($input: CreateMeetupInput!) { createMeetup(input: $input) { __typename } }",
-        {
-            "input": {
-                "partner": "grocer",
-                "code": "m",
-                "title": "A walk",
-                "place": {"name": "The gate", "latitude": 1.0, "longitude": 2.0},
-                "startsAt": "2027-05-01T09:00:00Z",
-                "endsAt": "2027-05-01T12:00:00Z",
-            }
-        },
-        STAFF,
-    ),
-    "cancelMeetup": (
-        "mutation($input: CancelMeetupInput!) { cancelMeetup(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "code": "none"}},
-        STAFF,
-    ),
-    "registerForMeetup": (
-        "mutation($input: MeetupSeatInput!) { registerForMeetup(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "meetup": "none"}},
-        {"member"},
-    ),
-    "cancelRegistration": (
-        "mutation($input: MeetupSeatInput!) { cancelRegistration(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "meetup": "none"}},
-        {"member"},
-    ),
-    "checkIn": (
-        "mutation($input: CheckInInput!) { checkIn(input: $input) { __typename } }",
-        {"input": {"partner": "grocer", "code": "none", "latitude": 1.0, "longitude": 2.0}},
-        {"partner"},
-    ),
-    "surveyAnswers": (
-        '{ surveyAnswers(partner: "grocer", survey: "none") { edges { node { id } } } }',
-        {},
-        STAFF,
-    ),
-    "surveyReport": (
-        """{ surveyReport(partner: "grocer", survey: "none", from: "2026-01-01T00:00:00Z",
-        until: "2027-01-01T00:00:00Z") { total { sent } } }""",
-        {},
-        STAFF,
-    ),
-    "surveyByToken": (
-        '{ surveyByToken(token: "none") { code } }',
-        {},
-        {"anonymous", "member"},
-    ),
-    "answerSurvey": (
-        "mutation($input: AnswerSurveyInput!) { answerSurvey(input: $input) { __typename } }",
-        {"input": {"token": "none", "score": 9}},
-        {"anonymous", "member"},
-    ),
-    "followUpSurvey": (
-        'mutation { followUpSurvey(invitation: "U3VydmV5SW52aXRhdGlvbjoxLjE=") { __typename } }',
-        {},
-        STAFF,
     ),
     "apiKeys": ('{ apiKeys(partner: "grocer") { id } }', {}, STAFF),
     "createApiKey": (

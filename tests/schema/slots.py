@@ -42,9 +42,10 @@ KNOWN: Mapping[str, Any] = {
     "reason": "goodwill", "title": "Tea", "purchase": "R", "event": "shipped", "type": "review",
     "birthday": "04-23", "from": AT, "until": "2026-12-01T00:00:00Z", "revision": 2,
     "url": "https://shop.example/hook", "query": "{ partners { code } }",
+    "pickupAt": "2026-11-22T13:00:00Z",
 }  # fmt: skip
 #: Where a purchase's money is asked for, and not a unit of points.
-_MONEY = ("PurchasesItemInput", "EditsItemInput", "PayWithPointsInput")
+_MONEY = ("PurchasesItemInput", "EditsItemInput", "PayWithPointsInput", "OrderAheadInput")
 #: Given although they are optional, for without them little is done.
 _WANTED = ("member", "amount", "partner")
 _DEEPEST = 4

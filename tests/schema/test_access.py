@@ -24,7 +24,8 @@ from tests.schema.client import (
     Client,
     receipt,
 )
-from tests.schema.roots import AT, HERO, PURCHASE, TABLE
+from tests.schema.roots import HERO, PURCHASE, TABLE
+from tests.schema.roots_engaged import AT
 
 SDL = Path(__file__).parents[2] / "schema" / "schema.graphql"
 _TABLES = [

@@ -226,6 +226,7 @@ async def test_the_trial_balance(api: Client) -> None:
     assert sums == {
         "ACTIVE": issued + 7, "PENDING": 0, "RESERVED": 0, "ARREARS": 0, "ISSUED": -issued,
         "REDEEMED": 0, "EXPIRED": 0, "CLAWED_BACK": 0, "ADJUSTED": -7, "LAPSED": 0,
+        "IN_TRANSIT": 0,
     }  # fmt: skip
     assert (laurel["sum"], laurel["ledgers"]) == (0, 1)
     programme, grocer = laurel["partners"]

@@ -13,7 +13,8 @@ from core.db import reading, transaction
 from schema.acts import LEFT_OUT, without_secrets
 from schema.build import build_schema
 from tests.schema.client import ENROL, RECORD, REDEEM, Client, receipt
-from tests.schema.roots import AT, PURCHASE
+from tests.schema.roots import PURCHASE
+from tests.schema.roots_engaged import AT
 from tests.schema.test_adjustments import ADJUST, asked
 from tests.schema.tiers import ASSIGN
 
@@ -248,10 +249,10 @@ def test_a_password_in_front_of_a_host_is_left_out_too() -> None:
 
 #: Texts of mutations' inputs that stand in the records: looked at, and none is anybody's.
 _STANDS = """activity amount assignment cause code currency deny discount event exceptTypes
-    externalId factor fee hold id ids invitation key ladder lasts lines meetup on order otherwise
-    overlap partner pending per perk plan pointsPaid productType purchase quantity reason redemption
-    referredBy renews reward rule shared sku store tags tax tier title total type url when
-    within without"""
+    externalId factor fee hold id ids invitation key ladder language lasts lines meetup on
+    order otherwise overlap partner pending per perk plan pointsPaid productType purchase quantity
+    reason recognition redemption referredBy renews reward rule shared sku store tags tax
+    tender tier title total type url when within without"""
 STANDS = frozenset(_STANDS.split())
 
 

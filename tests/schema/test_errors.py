@@ -243,6 +243,8 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "AssignTierResult": ["TierAssigned"],
         "EndTierAssignmentResult": ["TierAssigned"],
         "AdjustPointsResult": ["PointsAdjusted"],
+        "GiveRecognitionResult": ["RecognitionGiven"],
+        "EraseRecognitionMessageResult": ["RecognitionMessageErased"],
         "MoveLotsResult": ["LotsMoved"],
         "ActivityResult": ["ActivityRecorded"],
         "WithdrawalResult": ["ActivityWithdrawn"],
@@ -271,6 +273,11 @@ def test_every_error_of_a_union_implements_the_interface() -> None:
         "MembershipTermResult": ["MembershipChanged"],
         "MembershipChangeResult": ["MembershipChanged"],
         "UsePerkResult": ["PerkUsed"],
+        "CreateMeetupResult": ["MeetupSaved"],
+        "CancelMeetupResult": ["MeetupSaved"],
+        "RegisterForMeetupResult": ["RegistrationSaved"],
+        "CancelRegistrationResult": ["RegistrationSaved"],
+        "CheckInResult": ["CheckedIn"],
     }
     assert {union.name for union in unions} == set(successes)
     for union in unions:

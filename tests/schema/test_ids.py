@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from tests.schema.client import REDEEM, Client, receipt
-from tests.schema.roots import AT
+from tests.schema.roots_engaged import AT
 
 _THINGS = """{ members { edges { cursor node { id ledgers { id currency { code }
   entries { edges { node { id } } } lots { edges { node { id } } } }

@@ -10,7 +10,7 @@ import pytest
 from schema.rates import RATES, Buckets, Rate
 from schema.subscriptions import LEASE
 from tests.schema.client import Client, receipt
-from tests.schema.roots import AT
+from tests.schema.roots_engaged import AT
 from tests.schema.test_keys import REVOKE, create
 from tests.schema.wire import holder_of, live
 

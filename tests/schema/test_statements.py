@@ -19,6 +19,15 @@ ENDPOINT = """mutation($input: CreateWebhookEndpointInput!) { createWebhookEndpo
   __typename } }"""
 JOIN = "mutation($input: JoinPlanInput!) { joinPlan(input: $input) { __typename } }"
 
+ORDER = "mutation($input: OrderAheadInput!) { orderAhead(input: $input) { __typename } }"
+AHEAD = {
+    "partner": "grocer",
+    "store": "",
+    "pickupAt": "2026-11-22T13:00:00Z",
+    "currency": "USD",
+    "lines": [{"amount": "1.00"}],
+}
+
 LISTS = {
     "members, all of it": """query($n: Int!) { members(first: $n) { edges { node {
       id name enrolledAt identifiers { kind value }
@@ -38,12 +47,15 @@ LISTS = {
       ledgers { balance(asOf: "2026-01-01T00:00:00Z") { active } } } } } }""",
     "members, as noted": """query($n: Int!) { members(first: $n) { edges { node {
       attributes { name partner { code } } badges { times currency { code } }
-      offers { title partner { code } } progress { current partner { code } } } } } }""",
+      offers { title taken partner { code } } progress { current partner { code } }
+      aheadOrders { edges { node { partner { code } redemptions { status } } } } } } } }""",
     "members, their memberships": """query($n: Int!) { members(first: $n) { edges { node {
       memberships { state partner { code } plan { title } saved { money { amount } perks { times }
           points { points currency { code } } }
         terms { edges { node { until points { amount } } } } }
       perks { perk { title } partner { code } } } } } }""",
+    "orders ahead": """query($n: Int!) { aheadOrders(partner: "grocer", first: $n) { edges { node {
+      state member { id name } partner { code } redemptions { status } purchase { id } } } } }""",
     "rewards": "query($n: Int!) { rewards(first: $n) { edges { node { title left } } } }",
     "adjustments": """query($n: Int!) { adjustments(first: $n) { edges { node { points
       runningTotal causeCameBack currency { code } partner { code } member { id name }
@@ -66,8 +78,12 @@ NODES = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on Purchase { externalId
 TOLD = RECORD.replace("externalId replayed", "externalId replayed issued { quantity }", 1)
 #: Lists whose rows have fields that wait, and that are counted by none of these. Why that may be.
 ELSEWHERE = {
+    "StaffGrants.rows": "two statements in all; currencies are the rulebook's",
+    "StaffGrants.outliers": "the same",
     "CurrencyBalance.partners": "the sheet has one row a partner, whatever is in the books",
     "TrialBalance.currencies": "the sheet has one row a currency, whatever is in the books",
+    "CurrencyStatistics.partners": "a row a partner, and the rulebook has those installed",
+    "ProgrammeStatistics.currencies": "a row a currency, which the rulebook has",
     "EditPurchasesPayload.results": "answers of a batch: the fields are those of recordPurchases",
     "CancelPurchasesPayload.results": "answers of a batch: the fields are those of recordReturns",
     "FulfilPurchasesPayload.results": "answers of a batch: the fields are those of recordReturns",
@@ -88,6 +104,9 @@ ELSEWHERE = {
     "Meetup.registrations": "as Query.meetups",
     "Member.registrations": "as Query.meetups",
     "MeetupRegistration.entries": "as Query.meetups",
+    "Query.colleagues": "counted in test_giving",
+    "Query.recognitions": "counted in test_giving",
+    "Query.fulfilmentQueue": "counted in test_giving",
     "Query.membershipPlans": "its rows ask for rules and ladders, which the rulebook has",
     "BookedEvent.entries": "by the loader of Posted.entries",
 }
@@ -126,6 +145,9 @@ async def _coalition(api: Client, members: int) -> None:
         done = await api.ask("admin:root", JOIN, input=join)
         assert done["__typename"] == "MembershipChanged", done
         cause = await api.ask("admin:root", FIND, id=f"{n}a")
+        who = api.member(cause["member"]["id"])
+        done = await api.ask(who, ORDER, input={**AHEAD, "key": f"o{n}"})
+        assert done["__typename"] == "OrderedAhead", done
         given = asked(cause["member"]["id"], 5, f"a{n}", cause=cause["id"], partner="grocer")
         done = await api.ask("admin:root", ADJUST, input=given)
         assert done["__typename"] == "PointsAdjusted", done

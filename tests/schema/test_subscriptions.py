@@ -135,7 +135,7 @@ async def test_what_a_message_reads_is_counted(served: Live) -> None:
                 served.tell(shop.holder, currencies=(shop.currencies["BASKET"],))
                 await wire.next()
             counts.add(len(sent))
-    assert counts == {2}  # the balance, and the page of entries
+    assert counts == {3}  # that the member is there, the balance, and the page of entries
 
 
 async def test_each_message_is_paid_for(served: Live, monkeypatch: pytest.MonkeyPatch) -> None:

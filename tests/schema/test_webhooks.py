@@ -25,7 +25,8 @@ from tests.schema.hooks import (
     deliver,
     register,
 )
-from tests.schema.roots import AT, HERO
+from tests.schema.roots import HERO
+from tests.schema.roots_engaged import AT
 from tests.support import scalar
 
 NAME = "query($member: ID!) { member(by: {id: $member}) { id name } }"
