@@ -24,7 +24,7 @@ from schema.next_action import NextBestAction, next_best_action
 from schema.notices import Notice, notices_of
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
 from schema.partners import Partner, partner_of
-from schema.receipts import Purchase
+from schema.receipts import Purchase, visible_purchase
 from schema.surveys import SurveyInvitation, invitations_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,8 +92,10 @@ class OneView:
         key = PurchasePage(self.holder, place, check_first(first) + 1, own)
         silent = context.viewer.role == "partner" and "purchases:read" not in context.viewer.scopes
         rows = [] if silent else await context.loaders.purchases.load(key)
-        stories = await context.loaders.story.load_many([row.event for row in rows])
-        nodes = [Purchase.of(story) for story in stories if story is not None]
+        # All at once; then each is asked for as ever.
+        await context.loaders.story.load_many([row.event for row in rows])
+        shown = [await visible_purchase(info, row.event) for row in rows]
+        nodes = [purchase for purchase in shown if purchase is not None]
         return page(
             nodes, first, after,
             lambda n: cursor("purchase", (n.story.steps[0].booked_at - _EPOCH) // _TICK),
