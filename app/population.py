@@ -124,7 +124,7 @@ def _anyone(n: int, seed: int, before: list[Persona]) -> Persona:
     friend = die.choice(before) if die.random() < 0.08 else None
     return Persona(
         f"{first} {last}", f"member{n}@example.com", str(_FIRST_CARD + n), _birthday(die), temper,
-        joins, leaves, 0.004 * pace, habits,
+        joins, leaves, 0.012 * pace, habits,
         friend.card if friend is not None and friend.joins < joins else None,
         _TEAMS[n % len(_TEAMS)] if n < len(NAMED) + _COLLEAGUES else None,
     )  # fmt: skip

@@ -75,6 +75,11 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
     await enrol(shop.ids, [Enrolment(own, birthday=423, telling=Telling.SURE)], NOW)
     await join(shop.ids, Login.of("https://x.test", number, [mail]), Enrolment(()), NOW)
     await part(holder)
+    await rows_beside(holder, number, grocer.id, bought.event, taken.id)
+
+
+async def rows_beside(holder: int, number: str, grocer: int, bought: int, taken: int) -> None:
+    """What it takes a shop, an adapter or a till to leave, as it stands in the tables."""
     async with transaction() as connection:
         named = "UPDATE member SET name = $2 WHERE holder_id = $1"
         await connection.execute(named, holder, f"Name {number}")
@@ -82,31 +87,31 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
             "INSERT INTO fulfilment (holder_id, redemption_id, partner_id, requested_at, "
             "decided_at, approved, caller, reason) VALUES ($1, $2, $3, $4, $4, false, 'admin:', "
             "$5)",
-            holder, taken.id, grocer.id, NOW, f"Too late, {number}",
+            holder, taken, grocer, NOW, f"Too late, {number}",
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO ahead_order (holder_id, id, partner_id, store, placed_at, pickup_at, "
             "until_at, money, tender, content, closed_at) VALUES ($1, $2, $3, 'hill', $4, $4, "
             "$5, 'USD', '', '[]', $4)",
-            holder, int(number), grocer.id, NOW, NOW + days(1),
+            holder, int(number), grocer, NOW, NOW + days(1),
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO personal_offer (holder_id, partner_id, offers, period_at, rule, from_at, "
             "until_at, because, control) VALUES ($1, $2, 'weekly', $3, 'tea', $3, $4, "
             "'You like tea', true)",
-            holder, grocer.id, NOW, NOW + days(7),
+            holder, grocer, NOW, NOW + days(7),
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO meetup (id, partner_id, code, title, place, latitude, longitude, radius, "
             "starts_at, ends_at, opens_at, tags, content_hash, created_at, taken) VALUES ($1, $2, "
             "'walk-' || $5::text, 'A walk', 'A hill', 0, 0, 50, $3, $4, $3, '{}', "
             "decode(repeat('00', 16), 'hex'), $3, 1)",
-            int(number), grocer.id, NOW + days(20), NOW + days(21), number,
+            int(number), grocer, NOW + days(20), NOW + days(21), number,
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO registration (holder_id, meetup_id, partner_id, at) "
             "VALUES ($1, $2, $3, $4)",
-            holder, int(number), grocer.id, NOW,
+            holder, int(number), grocer, NOW,
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO export (id, viewer, query, variables, at, expires_at) VALUES "
@@ -117,14 +122,14 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
         await connection.execute(
             "INSERT INTO occasion (partner_id, external_id, holder_id, type, attributes, at, "
             "next_at) VALUES ($1, $2, $3, 'birthday', '{}', $4, $4)",
-            grocer.id, f"birthday:{number}", holder, NOW + days(30),
+            grocer, f"birthday:{number}", holder, NOW + days(30),
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO inbound (partner_id, adapter, delivery, content_hash, subject, "
             "received_at, headers, body, state, done_at, asked_at, outcome) VALUES "
             "($1, 'shop', $2, sha256('x'), '', $3, '{}', $4, 2, $3, $3, "
             "jsonb_build_array(jsonb_build_object('purchase', 'R', 'event', $5::text)))",
-            grocer.id, number, NOW, f"name {number}".encode(), str(bought.event),
+            grocer, number, NOW, f"name {number}".encode(), str(bought),
         )  # fmt: skip
 
 

@@ -110,8 +110,8 @@ def _known(at: dict[str, Any]) -> dict[str, list[Any]]:
     assert len(cursors) > 10
     return {
         "pages": _PAGES, "ids": ids, "cursors": cursors,
-        "partners": ["cafe", "grocer", "outfitter"],
-        "currencies": ["STAMP", "LAUREL", "BASKET", "EUR", "USD"],
+        "partners": ["cafe", "grocer", "outfitter", "marketplace", "workplace", "outdoors", "coffee"],
+        "currencies": ["STAMP", "LAUREL", "BASKET", "SPARK", "CAIRN", "EUR", "USD"],
         "cards": [*at["cards"].values(), "nobody"], "rewards": ["free-drink", "five-off"],
         "receipts": ["ada-1", "bob-2", "new"], "reasons": ["goodwill", "mistake", "damaged"],
         "amounts": ["1.00", "0.01", "4.505", "-1", "1e9"], "spans": ["30D", "2h", "12M_U", "0D"],
