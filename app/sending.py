@@ -61,6 +61,13 @@ async def _send(engine: Engine, clock: Clock) -> None:
         await outbound.close()
 
 
+async def send_on(engine: Engine, now: datetime) -> None:
+    """Tell of all that was booked, once: for a life that is lived without a worker."""
+    told = dispatching.BATCH
+    while told == dispatching.BATCH:
+        told = await dispatching.dispatch(telling(engine, lambda: now))
+
+
 def telling(engine: Engine, clock: Clock) -> dispatching.Also:
     """Has what is dispatched delivered by webhook too, and members asked after it."""
 

@@ -147,6 +147,9 @@ async def connected(
     known = settings["connections"]["default"]["credentials"]
     options = {k: v for k, v in known.items() if k not in ("minsize", "maxsize")}
     known["server_settings"] = {**known["server_settings"], **(waits or {})}
+    if (before := _lender) is not None:  # of a pool whose place is taken now
+        _lender = None
+        await before.close()
     await Tortoise.init(config=settings, _enable_global_fallback=True)
     try:
         async with (

@@ -152,6 +152,20 @@ def test_the_configuration_says_whose_session_and_whether_there_may_be_one() -> 
         assert not config_in(get(f"/{page}", cookie=f"laurels_{other}=x").text)["cookie"]
 
 
+@pytest.mark.parametrize("language", ["en", "tr"])
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("RedemptionStatus", "status"), ("EntryKind", "kind"), ("MembershipState", "memberships")],
+)
+def test_each_word_of_the_api_has_a_text(language: str, name: str, begins: str) -> None:
+    """Whoever adds one to the schema says it to members, too."""
+    text = (FOLDER / f"texts-{language}.js").read_text("utf-8")
+    enum = build_schema()._schema.type_map[name]
+    assert isinstance(enum, graphql.GraphQLEnumType)
+    missing = [value for value in enum.values if f"'{begins}.{value}': " not in text]
+    assert set(missing) <= {"LAPSED"}  # a membership that is over isn't shown
+
+
 def test_each_operation_of_the_pages_is_one_of_the_schema() -> None:
     """Also where no browser is at hand: put together as `member.js` does it."""
     texts = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.js")}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import orjson
 import pytest
-from strawberry import Schema
 from structlog.testing import capture_logs
 
 from app import sending
+from app.outbound import Outbound
 from core import dispatching, endpoints
 from core.endpoints import Request, Wanted
 from core.posting import Engine
 from core.webhooks import Topic
-from schema.build import build_schema
 from tests.app.test_outbound import answered, receiver
 from tests.app.working import PATIENCE
 from tests.core.test_webhooks import verify
@@ -116,17 +115,17 @@ async def test_it_goes_on_after_whatever_happens(
 async def test_it_begins_anew_where_it_could_not_begin(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or where it ended beside its work, as its schema or its certificates may have it."""
+    """Or where it ended beside its work, as its certificates may have it."""
     await enrol_cards(["1"])
     await engine.record_purchases([receipt(engine, "R1", "1")], NOW)
     failures = [RuntimeError("odd")]
 
-    def failing() -> Schema:
+    def failing(private: Collection[str]) -> Outbound:
         if failures:
             raise failures.pop(0)
-        return build_schema()
+        return Outbound(private)
 
-    monkeypatch.setattr(sending, "build_schema", failing)
+    monkeypatch.setattr(sending, "Outbound", failing)
     with capture_logs() as told:
         async with sent(engine) as task:
             await until("SELECT count(*) FROM outbox", 0)

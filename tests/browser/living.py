@@ -33,8 +33,8 @@ from tests.browser.serving import serve_until_told
 
 SECRET = "a secret of the browser tests, long enough"
 #: Enough for every picture: some who stopped to come, points that expired, tiers that were reached.
-PEOPLE, DAYS = int(os.environ.get("PEOPLE", "16")), int(os.environ.get("DAYS", "130"))
-_NIGHTS = 26
+PEOPLE, DAYS = int(os.environ.get("PEOPLE", "8")), int(os.environ.get("DAYS", "100"))
+_NIGHTS = 33
 
 
 async def live(runtime: Runtime, now: datetime) -> None:

@@ -52,7 +52,7 @@ async def test_the_keys_stay_and_no_two_are_alike(coalition: Rulebook) -> None:
         rows = await connection.fetch("SELECT partner_id, key FROM pseudonym_key")
     keys = {row["partner_id"]: row["key"] for row in rows}
     assert set(keys) == {p.id for p in coalition.partners.values()}
-    assert len(set(keys.values())) == len(keys) == 3
+    assert len(set(keys.values())) == len(keys) > 3
     for partner in coalition.partners.values():
         assert partner.pseudonyms.of(1) == Pseudonyms(keys[partner.id]).of(1)
 

@@ -220,6 +220,8 @@ def test_what_the_programme_does_is_told_by_what_it_moved_alone() -> None:
         EventKind.ASSIGNMENT_END,
         EventKind.LOT_MOVE,
         EventKind.PERK,
+        EventKind.GIFT,
+        EventKind.GIFT_RECEIVED,
     }
 
 
