@@ -29,6 +29,7 @@ from core.errors import BadInput
 from core.events import EventKind
 from core.posting import Engine
 from core.store import months as store
+from core.surveys import invite
 
 DATABASE = "laurels_sandbox"
 #: The demo coalition's, which is made by living in it.
@@ -147,6 +148,7 @@ async def _live(engine: Engine, days: _Days, until: date, told: Told, people: in
         await run_night(engine, midnight)
         await run_occasions(engine, midnight)
         await send_on(engine, midnight)
+        await invite(engine, midnight)
         await days.lived_to(day)
         month = None
         if day.day == 1 or day == until:
