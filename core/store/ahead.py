@@ -101,8 +101,8 @@ async def close(connection: Connection, holder: int, number: int, now: datetime)
 
 async def collected(
     connection: Connection, bought: Sequence[tuple[int, int, int, int]], now: datetime
-) -> set[tuple[int, int]]:
-    """These (holder, order, partner, purchase) are collected; returns those that were open.
+) -> set[tuple[int, int, int]]:
+    """These (holder, order, partner, purchase) are collected; (holder, partner, order) of the open.
 
     Whoever else's, or another partner's, or closed, stays as it is.
     """
@@ -110,11 +110,11 @@ async def collected(
         "UPDATE ahead_order o SET closed_at = $5, purchase_id = n.d "
         "FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::bigint[]) AS n (a, b, c, d) "
         "WHERE o.holder_id = n.a AND o.id = n.b AND o.partner_id = n.c AND o.closed_at IS NULL "
-        "RETURNING o.partner_id, o.id",
+        "RETURNING o.holder_id, o.partner_id, o.id",
         *columns(bought, 4),
         now,
     )
-    return {(row[0], row[1]) for row in rows}
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 async def orders(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], OrderRow]:

@@ -5,11 +5,13 @@ The books know each as a redemption that is held; why one was declined is in wor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from core.db import Connection, Row, reading
 from core.redeemed import Redemption, from_row
+from core.store.posting import columns
 from core.store.redemptions import COLUMNS
 
 FULFILMENT_TABLE = """
@@ -82,6 +84,19 @@ async def undecided(connection: Connection, found: Redemption) -> bool:
         found.id,
     )
     return waits
+
+
+async def undecided_of(
+    connection: Connection, keys: Sequence[tuple[int, int]]
+) -> set[tuple[int, int]]:
+    """Which of these (holder, redemption) wait to be approved."""
+    rows = await connection.fetch(
+        "SELECT holder_id, redemption_id FROM unnest($1::bigint[], $2::bigint[]) "
+        "AS k (holder_id, redemption_id) JOIN fulfilment f USING (holder_id, redemption_id) "
+        "WHERE f.approved IS NULL",
+        *columns(keys, 2),
+    )
+    return {(row[0], row[1]) for row in rows}
 
 
 async def decide(
