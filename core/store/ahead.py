@@ -44,6 +44,22 @@ GRANT SELECT, INSERT, DELETE, UPDATE (closed_at, purchase_id) ON ahead_order TO 
 AHEAD_CONSTRAINTS = {
     "ahead_order": "pkey holder_id_fkey store_check tender_check times closed",
 }
+# An order's purchase bears its name; what its member held for it goes with it.
+AHEAD_QUESTIONS = {
+    "orders ahead = their purchases": """
+        SELECT 'order ' || o.holder_id || '/' || o.id, format('became the purchase %s, which is %s of %s',
+            o.purchase_id, coalesce(e.external_id, 'none'), e.holder_id)
+        FROM ahead_order o LEFT JOIN event e ON e.id = o.purchase_id AND e.kind = 1
+        WHERE o.purchase_id IS NOT NULL AND (e.holder_id, e.partner_id, e.external_id)
+            IS DISTINCT FROM (o.holder_id, o.partner_id, 'ahead-' || o.id)
+        UNION ALL
+        SELECT 'order ' || o.holder_id || '/' || o.id, format('closed at %s, and %s is held for it',
+            o.closed_at, r.id)
+        FROM ahead_order o JOIN redemption r ON r.holder_id = o.holder_id AND r.partner_id = o.partner_id
+            AND r.order_id = 'ahead-' || o.id AND r.status = 1 AND r.requested_at <= o.placed_at
+        WHERE o.closed_at IS NOT NULL
+        ORDER BY 1 LIMIT 20""",
+}
 _COLUMNS = """o.holder_id, o.id, o.partner_id, o.store, o.placed_at, o.pickup_at, o.until_at, o.money,
     o.tender, o.content, o.closed_at, o.purchase_id"""
 

@@ -36,6 +36,17 @@ GRANT SELECT, INSERT, UPDATE ON fulfilment TO laurels_app;
 FULFILMENT_CONSTRAINTS = {
     "fulfilment": "pkey holder_id_redemption_id_fkey caller_check reason_check decided"
 }
+# Handed out is what somebody approved; what was declined gave its points back.
+FULFILMENT_QUESTIONS = {
+    "requests = their redemptions": """
+        SELECT 'request ' || f.holder_id || '/' || f.redemption_id, format('%s, and its redemption stands at %s',
+            CASE WHEN f.approved THEN 'approved' WHEN f.approved IS NULL THEN 'not decided on' ELSE 'declined' END,
+            r.status)
+        FROM fulfilment f LEFT JOIN redemption r ON r.holder_id = f.holder_id AND r.id = f.redemption_id
+        WHERE r.id IS NULL OR r.partner_id <> f.partner_id OR r.requested_at <> f.requested_at
+            OR r.status IN (2, 5) AND f.approved IS NOT TRUE OR r.status <> 3 AND f.approved IS FALSE
+        ORDER BY 1 LIMIT 20""",
+}
 # 1 requested, 2 approved, 3 delivered, 4 declined, 5 ended otherwise: its time ran out, its member
 # gave it up, or it was reversed.
 _FOUND = f"""

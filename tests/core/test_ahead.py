@@ -20,6 +20,7 @@ from core.returning import record
 from core.returns import check_cancel
 from core.store import ahead as store
 from core.store.ahead import OrderRow
+from tests.core.club import forge
 from tests.core.counter import left, member, open_counter
 from tests.core.counter import want as request
 from tests.core.shop import balance
@@ -249,3 +250,22 @@ async def test_what_others_hold_on_an_order_stays_theirs_when_it_is_collected(
     assert await time_out(engine, NOW + 9 * HOUR) == 2
     assert (await has(engine, holder), await has(engine, other)) == ((338, 0), (354, 0))
     assert await prove() == []
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE ahead_order SET purchase_id = purchase_id + 1",
+        "UPDATE event SET external_id = 'ahead-1' WHERE external_id LIKE 'ahead-%'",
+        "UPDATE ahead_order SET closed_at = placed_at WHERE closed_at IS NULL",
+    ],
+)
+async def test_a_falsified_order_is_named(database: str, forgery: str) -> None:
+    engine = await open_counter()
+    holder = await member(engine)
+    order, _ = await place(engine, want(holder, Wanted("mug")), NOW)
+    await collect(engine, order)
+    await place(engine, want(holder, Wanted("mug"), key="l"), NOW + HOUR / 2)
+    assert await prove() == []
+    await forge(database, forgery)
+    assert "orders ahead = their purchases" in {found.check for found in await prove()}

@@ -22,6 +22,7 @@ from core.redemptions import cancel, confirm, redeem
 from core.store import fulfilments as store
 from core.store.fulfilments import Wanted
 from core.store.redemptions import stock_left
+from tests.core.club import forge
 from tests.core.lantern import asked, held, hire, open_company, pay_out
 from tests.core.shop import dump
 from tests.support import DAY, NOW, books, receipt
@@ -146,3 +147,24 @@ async def test_what_waits_for_a_person_is_not_delivered_with_an_order(database: 
     await confirm(engine, bob, done.id, "office", "c", NOW + DAY)
     assert await state(bob, done.id) == 3
     assert await prove() == []
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE fulfilment SET approved = NULL, decided_at = NULL, caller = NULL",
+        "UPDATE fulfilment SET approved = false",
+        "UPDATE fulfilment SET requested_at = requested_at + interval '1 hour'",
+    ],
+)
+async def test_a_falsified_request_is_named(database: str, forgery: str) -> None:
+    engine = await open_company()
+    bob, done = await wished(engine)
+    await decide(engine, request(bob, done.id, True), NOW)
+    await confirm(engine, bob, done.id, "office", "c", NOW)
+    assert await prove() == []
+    await forge(database, forgery)
+    (found,) = await prove()
+    assert (found.check, found.where) == (
+        "requests = their redemptions", f"request {bob}/{done.id}",
+    )  # fmt: skip
