@@ -140,6 +140,8 @@ class Containment:
         self.reading = Breakers(self.breakers.clock)
         #: Of what chooses personal offers, likewise.
         self.choosing = Breakers(self.breakers.clock)
+        #: Of offers that were suspended, by partner and code: after whom, in which period.
+        self.reached: dict[tuple[int, str], tuple[datetime, int]] = {}
         #: Of adapters whose verifier failed: until when that isn't noted again.
         self._quiet: dict[tuple[int, str], float] = {}
         self._silent = silent

@@ -14,7 +14,7 @@ from datetime import datetime
 import orjson
 
 from core.adjustments import said
-from core.db import Connection, transaction
+from core.db import Connection, Deadlock, transaction
 from core.decisions import FORMAT
 from core.entries import Account, Kind
 from core.errors import IdempotencyConflict, WrongState
@@ -62,8 +62,11 @@ async def erase(engine: Engine, request: EraseRequest, now: datetime) -> Erased:
     check_text(request.key, "key", 255, least=1)
     check_text(request.reason, "reason", 64, least=1)
     for _ in range(_TRIES):
-        async with transaction() as connection:
-            done = await _erase(connection, engine, request, now)
+        try:
+            async with transaction() as connection:
+                done = await _erase(connection, engine, request, now)
+        except Deadlock:  # another goes at this moment to whom something was written, say
+            continue
         if done is not None:
             return done
     raise WrongState("the member is being changed at this moment: try again", "member")

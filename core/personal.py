@@ -31,6 +31,8 @@ from laurels.personal import Choice, History, PersonalOffers, Visit
 BATCH = 1000
 #: So many are chosen for before others in this process have their turn.
 _TURN = 16
+#: No member has a greater number.
+_ALL = 2**63 - 1
 _log = structlog.get_logger("laurels.personal")
 
 
@@ -45,7 +47,8 @@ async def make_offers(engine: Engine, now: datetime) -> Made:
     """Choose what is due by now, of all brands; returns what came of it.
 
     What a brand's own code fails on costs that member its offers of this period; five times in a
-    row, the rest waits until the brand is no longer suspended.
+    row, the rest waits until the brand is no longer suspended. Those before it, in this process,
+    come once more at the very end: whoever it always fails on keeps nobody else from theirs.
     """
     made = Made()
     for partner in engine.rulebook.partners.values():
@@ -80,14 +83,18 @@ async def _make(
     rules = [r.code for r in partner.at(now).on(PURCHASE).rules if is_offered(r)]
     back_to = offers.looking_back.before(begins, partner.time_zone)
     this = _Round(partner, offers, back_to, begins, until, rules)
-    made, after = Made(), 0
-    while holders := await store.known(partner.id, offers.code, begins, after, BATCH):
-        some = await _some(engine, this, holders, now)
-        if some is None:
-            await engine.tell_faults(now)
-            return made
+    reached, key = engine.containment.reached, (partner.id, offers.code)
+    known, start = reached.get(key, (begins, 0))
+    start = start if known == begins else 0
+    made, stopped = await _pass(engine, this, (start, _ALL), now)
+    if stopped is not None:
+        reached[key] = (begins, stopped)
+        await engine.tell_faults(now)
+        return made
+    if start:
+        some, _ = await _pass(engine, this, (0, start), now)
         made = Made(made.offered + some.offered, made.held_back + some.held_back)
-        after = holders[-1]
+    reached.pop(key, None)
     async with transaction() as connection:
         await attributes.days(connection, partner.id)  # one at a time
         await attributes.made(connection, partner.id, name, day)
@@ -95,11 +102,31 @@ async def _make(
     return made
 
 
-async def _some(engine: Engine, this: _Round, holders: Sequence[int], now: datetime) -> Made | None:
-    """Choose for these members; None where the brand is suspended before all are chosen for."""
-    chosen = await _chosen(engine, this, holders)
-    if chosen is None:
-        return None
+async def _pass(
+    engine: Engine, this: _Round, span: tuple[int, int], now: datetime
+) -> tuple[Made, int | None]:
+    """Choose for the members in (after, last] of the span: what came of it, and how far it came.
+
+    None: to the end. Else the brand was suspended, after this one.
+    """
+    made, (after, last) = Made(), span
+    while after < last:
+        found = await store.known(this.partner.id, this.offers.code, this.begins, after, BATCH)
+        holders = [holder for holder in found if holder <= last]
+        if not holders:
+            break
+        chosen, tried = await _chosen(engine, this, holders)
+        some = await _keep(engine, this, chosen, now)
+        made = Made(made.offered + some.offered, made.held_back + some.held_back)
+        if tried < len(holders):
+            return made, holders[tried - 1] if tried else after
+        after = holders[-1]
+    return made, None
+
+
+async def _keep(
+    engine: Engine, this: _Round, chosen: Mapping[int, Sequence[Choice]], now: datetime
+) -> Made:
     rows = await _rows(engine, this, chosen, now)
     if not rows:
         return Made()
@@ -112,7 +139,8 @@ async def _some(engine: Engine, this: _Round, holders: Sequence[int], now: datet
 
 async def _chosen(
     engine: Engine, this: _Round, holders: Sequence[int]
-) -> Mapping[int, Sequence[Choice]] | None:
+) -> tuple[Mapping[int, Sequence[Choice]], int]:
+    """What is chosen for these, and for how many of them it was tried before a suspension."""
     partner, offers = this.partner, this.offers
     pasts = await store.histories(partner.id, holders, this.looks_back_to, this.begins)
     local = zone(partner.time_zone)
@@ -125,11 +153,11 @@ async def _chosen(
         history = History(begins, ends, visits)
         if engine.containment.choosing.left((partner.id, offers.code)):
             _log.warning("personal offers wait: suspended", partner=partner.code, code=offers.code)
-            return None
+            return chosen, n
         found = engine.containment.choose(partner, offers, history, this.rules)
         if found:
             chosen[holder] = found
-    return chosen
+    return chosen, len(holders)
 
 
 def _local(visit: Visit, time_zone: str) -> Visit:

@@ -17,8 +17,9 @@ from core.posting import Engine
 from core.store import memberships as store
 from laurels.memberships import Fee
 
-#: So long before a term ends the next one is seen to: so that there is no gap without a grace.
-AHEAD = timedelta(days=1)
+#: So long before a term ends the next one is seen to, so that there is no gap without a grace: the
+#: next night comes 25 hours later where clocks are put back, and then it may be late.
+AHEAD = timedelta(hours=36)
 
 
 async def renew_due(engine: Engine, now: datetime) -> tuple[int, int]:

@@ -46,7 +46,7 @@ def more(purchase: Purchase, minor: int) -> Purchase | None:
     kind = max(goods, key=lambda line: line.amount).product_type
     return Purchase(
         whole.partner, whole.external_id, whole.occurred_at, whole.currency,
-        (*whole.lines, Line(kind, minor, 1000)), whole.store, whole.time_zone,
+        (*whole.lines, Line(kind, minor, 1000)), whole.store, whole.time_zone, tender=whole.tender,
     )  # fmt: skip
 
 

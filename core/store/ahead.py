@@ -44,6 +44,22 @@ GRANT SELECT, INSERT, DELETE, UPDATE (closed_at, purchase_id) ON ahead_order TO 
 AHEAD_CONSTRAINTS = {
     "ahead_order": "pkey holder_id_fkey store_check tender_check times closed",
 }
+# An order's purchase bears its name; what its member held for it goes with it.
+AHEAD_QUESTIONS = {
+    "orders ahead = their purchases": """
+        SELECT 'order ' || o.holder_id || '/' || o.id, format('became the purchase %s, which is %s of %s',
+            o.purchase_id, coalesce(e.external_id, 'none'), e.holder_id)
+        FROM ahead_order o LEFT JOIN event e ON e.id = o.purchase_id AND e.kind = 1
+        WHERE o.purchase_id IS NOT NULL AND (e.holder_id, e.partner_id, e.external_id)
+            IS DISTINCT FROM (o.holder_id, o.partner_id, 'ahead-' || o.id)
+        UNION ALL
+        SELECT 'order ' || o.holder_id || '/' || o.id, format('closed at %s, and %s is held for it',
+            o.closed_at, r.id)
+        FROM ahead_order o JOIN redemption r ON r.holder_id = o.holder_id AND r.partner_id = o.partner_id
+            AND r.order_id = 'ahead-' || o.id AND r.status = 1 AND r.requested_at <= o.placed_at
+        WHERE o.closed_at IS NOT NULL
+        ORDER BY 1 LIMIT 20""",
+}
 _COLUMNS = """o.holder_id, o.id, o.partner_id, o.store, o.placed_at, o.pickup_at, o.until_at, o.money,
     o.tender, o.content, o.closed_at, o.purchase_id"""
 
@@ -101,8 +117,8 @@ async def close(connection: Connection, holder: int, number: int, now: datetime)
 
 async def collected(
     connection: Connection, bought: Sequence[tuple[int, int, int, int]], now: datetime
-) -> set[tuple[int, int]]:
-    """These (holder, order, partner, purchase) are collected; returns those that were open.
+) -> set[tuple[int, int, int]]:
+    """These (holder, order, partner, purchase) are collected; (holder, partner, order) of the open.
 
     Whoever else's, or another partner's, or closed, stays as it is.
     """
@@ -110,11 +126,11 @@ async def collected(
         "UPDATE ahead_order o SET closed_at = $5, purchase_id = n.d "
         "FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::bigint[]) AS n (a, b, c, d) "
         "WHERE o.holder_id = n.a AND o.id = n.b AND o.partner_id = n.c AND o.closed_at IS NULL "
-        "RETURNING o.partner_id, o.id",
+        "RETURNING o.holder_id, o.partner_id, o.id",
         *columns(bought, 4),
         now,
     )
-    return {(row[0], row[1]) for row in rows}
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 async def orders(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], OrderRow]:

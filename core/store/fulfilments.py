@@ -5,11 +5,13 @@ The books know each as a redemption that is held; why one was declined is in wor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from core.db import Connection, Row, reading
 from core.redeemed import Redemption, from_row
+from core.store.posting import columns
 from core.store.redemptions import COLUMNS
 
 FULFILMENT_TABLE = """
@@ -33,6 +35,17 @@ GRANT SELECT, INSERT, UPDATE ON fulfilment TO laurels_app;
 #: What must stand, for `laurels check`.
 FULFILMENT_CONSTRAINTS = {
     "fulfilment": "pkey holder_id_redemption_id_fkey caller_check reason_check decided"
+}
+# Handed out is what somebody approved; what was declined gave its points back.
+FULFILMENT_QUESTIONS = {
+    "requests = their redemptions": """
+        SELECT 'request ' || f.holder_id || '/' || f.redemption_id, format('%s, and its redemption stands at %s',
+            CASE WHEN f.approved THEN 'approved' WHEN f.approved IS NULL THEN 'not decided on' ELSE 'declined' END,
+            r.status)
+        FROM fulfilment f LEFT JOIN redemption r ON r.holder_id = f.holder_id AND r.id = f.redemption_id
+        WHERE r.id IS NULL OR r.partner_id <> f.partner_id OR r.requested_at <> f.requested_at
+            OR r.status IN (2, 5) AND f.approved IS NOT TRUE OR r.status <> 3 AND f.approved IS FALSE
+        ORDER BY 1 LIMIT 20""",
 }
 # 1 requested, 2 approved, 3 delivered, 4 declined, 5 ended otherwise: its time ran out, its member
 # gave it up, or it was reversed.
@@ -82,6 +95,19 @@ async def undecided(connection: Connection, found: Redemption) -> bool:
         found.id,
     )
     return waits
+
+
+async def undecided_of(
+    connection: Connection, keys: Sequence[tuple[int, int]]
+) -> set[tuple[int, int]]:
+    """Which of these (holder, redemption) wait to be approved."""
+    rows = await connection.fetch(
+        "SELECT holder_id, redemption_id FROM unnest($1::bigint[], $2::bigint[]) "
+        "AS k (holder_id, redemption_id) JOIN fulfilment f USING (holder_id, redemption_id) "
+        "WHERE f.approved IS NULL",
+        *columns(keys, 2),
+    )
+    return {(row[0], row[1]) for row in rows}
 
 
 async def decide(

@@ -6,7 +6,9 @@ Every statement returns (where, problem) of the first differences, and nothing w
 from __future__ import annotations
 
 from core.lines import COLUMNS
+from core.store.ahead import AHEAD_QUESTIONS
 from core.store.books import APPEND_ONLY, GUARDS
+from core.store.fulfilments import FULFILMENT_QUESTIONS
 from core.store.gifts import GIFT_QUESTIONS
 from core.store.proof_caps import CAP_QUESTIONS
 from core.store.proof_events import EVENT_QUESTIONS
@@ -229,6 +231,8 @@ QUESTIONS: dict[str, str] = {
     **MEETUP_QUESTIONS,
     **SURVEY_QUESTIONS,
     **GIFT_QUESTIONS,
+    **FULFILMENT_QUESTIONS,
+    **AHEAD_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""
         SELECT 'table ' || x.t, 'its trigger against UPDATE, DELETE and TRUNCATE is missing or off'

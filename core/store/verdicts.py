@@ -38,8 +38,11 @@ PERSONAL: Mapping[str, Personal] = {
     # With their places, which others may have; of who was there the books tell by a number.
     "registration": Personal(
         ("partner_id", "meetup_id", "at", "cancelled_at", "attended_at"),
-        first="UPDATE meetup m SET taken = taken - 1 WHERE m.id IN (SELECT r.meetup_id "
-        "FROM registration r WHERE r.holder_id = {holder} AND r.cancelled_at IS NULL)",
+        # In one order for all: others who go at this moment may have been at the same ones.
+        first="WITH m AS MATERIALIZED (SELECT id FROM meetup WHERE id IN (SELECT r.meetup_id "
+        "FROM registration r WHERE r.holder_id = {holder} AND r.cancelled_at IS NULL) "
+        "ORDER BY id FOR NO KEY UPDATE) "
+        "UPDATE meetup x SET taken = x.taken - 1 FROM m WHERE x.id = m.id",
     ),
     "occasion": Personal(("partner_id", "type", "at")),
     "referral_code": Personal(("code", "at")),

@@ -15,12 +15,14 @@ from core.errors import BadInput, IdempotencyConflict, NotEligible, UnknownRefer
 from core.folding import Recorded
 from core.posting import Engine
 from core.purchases import LineInput, find_partner
-from core.redemptions import time_out
+from core.redemptions import redeem, time_out
 from core.returning import record
 from core.returns import check_cancel
 from core.store import ahead as store
 from core.store.ahead import OrderRow
+from tests.core.club import forge
 from tests.core.counter import left, member, open_counter
+from tests.core.counter import want as request
 from tests.core.shop import balance
 from tests.schema.client import statements
 from tests.support import NOW, enrol_cards, receipt, scalar
@@ -222,3 +224,48 @@ def test_a_name_is_an_orders_or_it_is_not() -> None:
     assert number_of(name_of(7)) == 7
     for text in ("7", "ahead-", "ahead-x", "ahead-\u0667", "ahead-" + "9" * 19, "Ahead-7", ""):
         assert number_of(text) is None
+
+
+async def test_what_others_hold_on_an_order_stays_theirs_when_it_is_collected(
+    database: str,
+) -> None:
+    """Anybody may name an order, and its number can be guessed: no purchase fails for that."""
+    engine = await open_counter()
+    holder, other = await member(engine), await member(engine, "2")
+    order, _ = await place(engine, want(holder, Wanted("mug")), NOW)
+    named = name_of(order.id)
+    await redeem(engine, request(other, "bag", key="o", order=named, hold="5h"), NOW)
+    at = NOW + HOUR
+    items = [
+        receipt(engine, name, card, at, ("tea", "4.00"))
+        for name, card in (("X", "2"), (named, "1"))  # the other one is in the batch, too
+    ]
+    for outcome in await engine.record_purchases(items, at):
+        assert isinstance(outcome, Recorded), outcome
+    order, _ = await place(engine, want(holder, Wanted("mug"), key="l"), at)
+    await redeem(engine, request(other, "bag", key="p", order=name_of(order.id), hold="5h"), at)
+    await collect(engine, order, hours=2)
+    assert await scalar("SELECT count(*) FROM redemption WHERE status = 2") == 2
+    assert await scalar("SELECT count(*) FROM redemption WHERE status = 1") == 2
+    assert await time_out(engine, NOW + 9 * HOUR) == 2
+    assert (await has(engine, holder), await has(engine, other)) == ((338, 0), (354, 0))
+    assert await prove() == []
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE ahead_order SET purchase_id = purchase_id + 1",
+        "UPDATE event SET external_id = 'ahead-1' WHERE external_id LIKE 'ahead-%'",
+        "UPDATE ahead_order SET closed_at = placed_at WHERE closed_at IS NULL",
+    ],
+)
+async def test_a_falsified_order_is_named(database: str, forgery: str) -> None:
+    engine = await open_counter()
+    holder = await member(engine)
+    order, _ = await place(engine, want(holder, Wanted("mug")), NOW)
+    await collect(engine, order)
+    await place(engine, want(holder, Wanted("mug"), key="l"), NOW + HOUR / 2)
+    assert await prove() == []
+    await forge(database, forgery)
+    assert "orders ahead = their purchases" in {found.check for found in await prove()}

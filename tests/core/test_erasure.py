@@ -25,7 +25,7 @@ from core.members import Enrolment, IdentifierKind, MemberRef, Telling, enrol
 from core.nightly import run as night
 from core.occasions import note
 from core.posting import Engine
-from core.redemptions import confirm, redeem
+from core.redemptions import cancel, confirm, redeem
 from core.referrals import code_of
 from core.store import lookups
 from core.store.verdicts import OPAQUE, PASSING, PERSONAL, REFERENCE, kept_of
@@ -62,7 +62,9 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
     """Leave something personal in every table that has any, but for WORDS."""
     grocer = shop.rulebook.partners["grocer"]
     bought = await earn(shop, f"R-{number}", "100.00", number)
-    taken = await redeem(shop, wish(holder, "mug", key=number), NOW)
+    declined = await redeem(shop, wish(holder, "mug", key=f"d{number}", hold="5h"), NOW)
+    await cancel(shop, holder, declined.id, "admin:", f"x{number}", NOW)
+    await redeem(shop, wish(holder, "mug", key=number), NOW)
     given = AdjustRequest(
         "admin:root", f"a{number}", "admin", holder, "STAR", 7, "goodwill", note=f"Rang {number}"
     )
@@ -76,7 +78,7 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
     await enrol(shop.ids, [Enrolment(own, birthday=423, telling=Telling.SURE)], NOW)
     await join(shop.ids, Login.of("https://x.test", number, [mail]), Enrolment(()), NOW)
     await part(holder)
-    await rows_beside(holder, number, grocer.id, bought.event, taken.id)
+    await rows_beside(holder, number, grocer.id, bought.event, declined.id)
     await rows_of_surveys(holder, number, grocer.id, bought.event)
 
 

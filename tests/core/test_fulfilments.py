@@ -6,21 +6,26 @@ import asyncio
 
 import pytest
 
+from core.ahead import OrderRequest, place
 from core.check import prove
+from core.collecting import name_of
 from core.db import transaction
 from core.errors import IdempotencyConflict, Refusal, UnknownReference, WrongState
+from core.folding import Recorded
 from core.fulfilments import DecideRequest, decide
 from core.gifts import give
 from core.posting import Engine
 from core.pricing import RedeemRequest
+from core.purchases import LineInput
 from core.redeemed import Redemption, Status
 from core.redemptions import cancel, confirm, redeem
 from core.store import fulfilments as store
 from core.store.fulfilments import Wanted
 from core.store.redemptions import stock_left
+from tests.core.club import forge
 from tests.core.lantern import asked, held, hire, open_company, pay_out
 from tests.core.shop import dump
-from tests.support import DAY, NOW, books
+from tests.support import DAY, NOW, books, receipt
 
 
 async def wished(engine: Engine) -> tuple[int, Redemption]:
@@ -121,3 +126,45 @@ async def test_what_is_no_request_is_not_decided_on(database: str) -> None:
     found = await store.page(Wanted(holder=bob, state=5), NOW, None, 5)
     assert [x.redemption.id for x in found] == [done.id]
     assert await prove() == []
+
+
+async def test_what_waits_for_a_person_is_not_delivered_with_an_order(database: str) -> None:
+    """Whoever names an order of its own on a request doesn't approve it by collecting that."""
+    engine = await open_company()
+    ada, bob = await hire(engine, "1"), await hire(engine, "2")
+    await pay_out(engine, "1", 100)
+    await give(engine, asked(ada, bob, 30), NOW)
+    lines = (LineInput("tea", "4.00"),)
+    wanted = OrderRequest("member", "o", "club", bob, "", NOW + DAY, "USD", lines)
+    order, _ = await place(engine, wanted, NOW)
+    named = name_of(order.id)
+    done = await redeem(engine, RedeemRequest("member", "w", "club", bob, "mug", order=named), NOW)
+    item = receipt(engine, named, "2", NOW + DAY, ("tea", "4.00"), partner="club")
+    (outcome,) = await engine.record_purchases([item], NOW + DAY)
+    assert isinstance(outcome, Recorded), outcome
+    assert await state(bob, done.id) == 1
+    await decide(engine, request(bob, done.id, True), NOW + DAY)
+    await confirm(engine, bob, done.id, "office", "c", NOW + DAY)
+    assert await state(bob, done.id) == 3
+    assert await prove() == []
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE fulfilment SET approved = NULL, decided_at = NULL, caller = NULL",
+        "UPDATE fulfilment SET approved = false",
+        "UPDATE fulfilment SET requested_at = requested_at + interval '1 hour'",
+    ],
+)
+async def test_a_falsified_request_is_named(database: str, forgery: str) -> None:
+    engine = await open_company()
+    bob, done = await wished(engine)
+    await decide(engine, request(bob, done.id, True), NOW)
+    await confirm(engine, bob, done.id, "office", "c", NOW)
+    assert await prove() == []
+    await forge(database, forgery)
+    (found,) = await prove()
+    assert (found.check, found.where) == (
+        "requests = their redemptions", f"request {bob}/{done.id}",
+    )  # fmt: skip

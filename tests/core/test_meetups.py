@@ -17,6 +17,7 @@ import core.db
 from core.attending import CheckInRequest, check_in, occasion_of
 from core.check import prove
 from core.check_in_codes import CheckInCodes
+from core.erasing import EraseRequest, erase
 from core.errors import (
     BadInput,
     IdempotencyConflict,
@@ -184,6 +185,40 @@ async def test_what_is_wrong_with_a_meetup_is_named(
         )
     assert refused.value.path == path
     assert await scalar("SELECT count(*) FROM meetup") == 0
+
+
+async def test_who_go_at_once_free_their_places_and_wait_in_no_circle(wide: str) -> None:
+    """All were registered for the same meetups, each in an order of its own."""
+    engine, club = await opened()
+    codes = ["walk", "a", "b", "c", "d", "e"]
+    for code in codes[1:]:
+        await create(engine, club, replace(WALK, code=code), NOW - DAY)
+    holders = await enrol_cards([str(n) for n in range(12)])
+    for n, holder in enumerate(holders):
+        for code in [*codes[n % 6 :], *codes[: n % 6]][:: 1 - n % 2 * 2]:
+            await register(engine, holder, club, code, NOW)
+    gone = [EraseRequest("me", f"k{h}", h, "asked") for h in holders]
+    await all_at_once(*(erase(engine, one, NOW) for one in gone))
+    assert (await scalar("SELECT sum(taken) FROM meetup"), await prove()) == (0, [])
+
+
+async def test_who_waits_in_a_circle_goes_all_the_same(database: str) -> None:
+    engine, club = await opened()
+    await create(engine, club, replace(WALK, code="late"), NOW - DAY)
+    [ada] = await enrol_cards(["1"])
+    for code in ("walk", "late"):
+        await register(engine, ada, club, code, NOW)
+    other: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(database)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM meetup WHERE code = 'late' FOR UPDATE")
+            going = asyncio.create_task(erase(engine, EraseRequest("me", "k", ada, "asked"), NOW))
+            while not await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                pass
+            await other.execute("SELECT FROM meetup WHERE code = 'walk' FOR UPDATE")
+    finally:
+        await other.close()
+    assert ((await going).replayed, await prove()) == (False, [])
 
 
 # -- check-in ------------------------------------------------------------------------------------

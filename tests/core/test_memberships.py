@@ -21,8 +21,8 @@ from core.membership import State
 from core.memberships import Changed, begin_term
 from core.nightly import run
 from core.perks import UseRequest, use
-from core.renewals import renew_due
-from laurels import Money
+from core.renewals import AHEAD, renew_due
+from laurels import Fee, MembershipPlan, Money
 from tests.core.plans import (
     BARE,
     earn,
@@ -35,7 +35,7 @@ from tests.core.plans import (
     standing,
     term,
 )
-from tests.support import DAY, NOW, enrol_cards, scalar
+from tests.support import DAY, NEW_YORK, NOW, enrol_cards, scalar
 
 TICK = timedelta(microseconds=1)
 _SECOND_TRIAL = """INSERT INTO membership_term (holder_id, event_id, partner_id, plan, number,
@@ -267,10 +267,10 @@ async def test_the_night_renews_by_points_or_asks_once(database: str) -> None:
     for who in (ada, bob):
         await join(engine, who, f"j{who}", renews="points", chosen=True)
     await join(engine, eve, "e", "month", plan="bare", renews=None, chosen=True)
-    assert await renew_due(engine, NOW + 29 * DAY - TICK) == (0, 0)
+    assert await renew_due(engine, NOW + 30 * DAY - AHEAD - TICK) == (0, 0)
     # Ada has five points, Bob none; Eve's isn't to be renewed.
-    assert await renew_due(engine, NOW + 29 * DAY) == (1, 1)
-    assert await renew_due(engine, NOW + 29 * DAY) == (0, 0)
+    assert await renew_due(engine, NOW + 30 * DAY - AHEAD) == (1, 1)
+    assert await renew_due(engine, NOW + 30 * DAY - AHEAD) == (0, 0)
     assert await renew_due(engine, NOW + 31 * DAY) == (0, 0)
     assert (await standing(ada)).last.points == 5
     assert (await standing(bob)).state(NOW + 31 * DAY) is State.GRACE
@@ -296,6 +296,24 @@ async def test_without_a_grace_there_is_no_gap_where_the_night_comes_in_time(
     assert done.membership.last.since == ends
     assert BARE.tier is None
     assert await scalar("SELECT count(*) FROM assignment") == 0
+
+
+async def test_no_term_ends_between_two_nights_unseen(database: str) -> None:
+    """Clocks are put back in New York on 1 November 2026: that day has 25 hours."""
+    plan = MembershipPlan("stamp", "Stamp", fees=[Fee("points", "1M", points=("POINT", 5))])
+    engine = await open_club(plan, time_zone=NEW_YORK)
+    [ada] = await enrol_cards(["1"])
+    for name in ("A", "B"):
+        await earn(engine, "1", name, NOW)
+    begun = utc(2026, 10, 2, 3) + timedelta(minutes=30)  # 23:30 of the day before, there
+    done = await join(engine, ada, "1", "points", begun, plan="stamp")
+    assert done.membership.last.until == utc(2026, 11, 2, 4) + timedelta(minutes=30)
+    # Midnight before that day, and after it; a little later the second time.
+    assert (await run(engine, utc(2026, 11, 1, 4))).renewed == 1
+    assert (await run(engine, utc(2026, 11, 2, 5) + timedelta(minutes=1))).renewed == 0
+    found = await standing(ada, "stamp")
+    assert (len(found.terms), found.state(utc(2026, 11, 2, 5))) == (2, State.ACTIVE)
+    assert await prove() == []
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,34 @@ async def test_what_fails_costs_that_member_and_again_and_again_the_rest_waits(
     assert found == [("offers/weekly", "raised ValueError", 6)]
 
 
+async def test_whom_it_always_fails_on_keeps_nobody_else_from_their_offers(database: str) -> None:
+    """Six in a row, of whose past it can't be asked: those before and after have theirs at once."""
+
+    def choose(history: History) -> Choices:
+        if history.bought("tea").times:
+            raise ValueError("of a member's past")
+        return cake(history)
+
+    clock = [0.0]
+    engine = await open_deli(choose)
+    engine.containment.choosing = Breakers(lambda: clock[0])
+    holders = await enrol_cards([str(n) for n in range(9)])
+    for n in range(9):
+        what = "tea" if 1 <= n <= 6 else "cake"
+        await buy(engine, f"R{n}", str(n), NOW, LineInput(what, "1.00"))
+    assert await make_offers(engine, MONDAY) == Made(1, 0)
+    clock[0] = 31.0
+    assert await make_offers(engine, MONDAY) == Made()  # the sixth
+    clock[0] = 200.0
+    assert await make_offers(engine, MONDAY) == Made(2, 0)
+    assert [row[0] for row in await chosen()] == [holders[n] for n in (0, 7, 8)]
+    # It has come to its end, and nobody is asked again in this period.
+    assert await scalar("SELECT count(*) FROM schedule_day") == 1
+    assert engine.containment.reached == {}
+    clock[0] = 9999.0
+    assert await make_offers(engine, MONDAY) == Made()
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -182,3 +182,22 @@ def test_the_least_more_for_so_many_points() -> None:
     # As much again: 46 and 60 are 106, of 43 now, so 63 more and no farther.
     assert least(63) == Nudge(Money(2300, "USD"), "POINT", 63)
     assert least(64) is None
+
+
+def test_a_nudge_is_of_the_same_tender() -> None:
+    """What only cash would get isn't promised to who pays by card, nor what cards get forgotten."""
+
+    @earn_rule("cash", "Fifty for cash from 20.00 on", {"minimum": "20.00 USD"})
+    def cash(purchase: Purchase, facts: Facts):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return award(POINT, 50) if purchase.tender != "card" else nothing("not by card")
+
+    @earn_rule("card", "Seven by card from 15.00 on", {"minimum": "15.00 USD"})
+    def card(purchase: Purchase, facts: Facts):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        if purchase.tender != "card" or purchase.total < "15.00":
+            return nothing("by card, from 15.00 on")
+        return award(POINT, 7)
+
+    rules: list[EarnRule] = [cash, card]
+    paid = Purchase("grocer", "A", AT, "USD", (Line("tea", 1200),), tender="card")
+    found = nudges(rules, paid, evaluate(rules, paid, FACTS), lambda p: evaluate(rules, p, FACTS))
+    assert found == [Nudge(Money(300, "USD"), "POINT", 7)]

@@ -133,7 +133,7 @@ async def _the_trial(api: Client, me: str) -> None:
 
 
 async def _the_paid_year(api: Client, me: str) -> None:
-    api.clock.at = at("2026-12-21T11:30")  # more than a day before the trial's end
+    api.clock.at = at("2026-12-20T23:30")  # more than a day and a half before the trial's end
     await night(api)
     assert (await api.ask(SHOP, TOLD))["edges"] == []
     api.clock.at = at("2026-12-21T12:30")
