@@ -66,8 +66,8 @@ PERSONAL: Mapping[str, Personal] = {
     "inbound": Personal(
         ("partner_id", "adapter", "received_at"),
         "t.body IS NOT NULL AND t.done_at IS NOT NULL AND EXISTS (SELECT FROM "
-        "jsonb_array_elements(t.outcome) x JOIN event e ON e.id = (x ->> 'event')::bigint "
-        "WHERE e.holder_id = {holder})",
+        "jsonb_array_elements(t.outcome) x LEFT JOIN event e ON e.id = (x ->> 'event')::bigint "
+        "WHERE {holder} IN (e.holder_id, (x ->> 'holder')::bigint))",
         "body = NULL, headers = '{}', outcome = '[]', problem = CASE problem WHEN '' THEN '' "
         "ELSE 'dropped with the body' END",
     ),
