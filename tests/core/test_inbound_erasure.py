@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.check import prove
 from core.erasing import EraseRequest, erase
 from core.errors import BadInput
 from core.inbound import replay
-from tests.core.webshop import arrive, cancelled, created, customer, log, open_webshop
+from core.occasions import tell
+from core.posting import Engine
+from core.programme import Programme
+from core.store.reference import install
+from laurels import Effects, Facts, PointsPerVisit, Purchase, earn_rule, on
+from laurels.effects import set_attribute
+from tests.core.webshop import (
+    POINT,
+    WEBSHOP,
+    arrive,
+    cancelled,
+    created,
+    customer,
+    edited,
+    log,
+    open_webshop,
+    refunded,
+)
 from tests.support import NOW, scalar
+
+
+@earn_rule("spender", "Who spends fifty is noted")
+def spender(purchase: Purchase, _: Facts) -> Effects:
+    """By a purchase, or by what an edit makes of it."""
+    return set_attribute("spender", "yes") if purchase.total >= "50.00" else None
 
 
 async def test_an_erased_members_webhooks_are_dropped_and_enrol_nobody_again(
@@ -47,6 +72,26 @@ async def test_what_comes_later_about_an_erased_members_order_is_done_and_droppe
     assert (last.state.name, last.body, last.headers, last.outcome) == ("DONE", None, {}, [])
     assert await scalar("SELECT count(*) FROM event WHERE kind = 9") == 1
     assert await prove() == []
+
+
+async def test_a_return_and_an_edit_after_the_erasure_note_and_tell_nothing(database: str) -> None:
+    """Both are booked: of what had begun only the points go on."""
+    noting = [on("return", PointsPerVisit(POINT, 5, code="came-back")), spender]
+    shop = Engine(await install(Programme(), [replace(WEBSHOP, earn_rules=noting)], NOW))
+    await arrive(shop, customer(7), created(1, 1, ("10.00", 2)), created(2, 1, ("10.00", 2)))
+    ada = await _who("7")
+    await erase(shop, EraseRequest("admin:root", "k", ada, "asked"), NOW)
+    await arrive(shop, refunded(1, 5, 1, (1, 1)), edited(2, 5, ("90.00", 2)))
+    assert [row.state.name for row in await log()] == ["DONE"] * 5
+    assert await scalar("SELECT count(*) FROM event WHERE kind IN (8, 10)") == 2
+    assert await scalar("SELECT count(*) FROM attribute") == 0
+    assert await scalar("SELECT count(*) FROM occasion") == 0
+    assert await prove() == []
+    # The control: of somebody who is there both are noted, and told.
+    await arrive(shop, customer(8), created(3, 1, ("10.00", 2), customer=8))
+    await arrive(shop, refunded(3, 5, 2, (1, 1)), created(4, 1, ("90.00", 2), customer=8))
+    assert await tell(shop, NOW) + await scalar("SELECT count(*) FROM event WHERE kind = 19") > 0
+    assert await scalar("SELECT array_agg(name) FROM attribute") == ["spender"]
 
 
 async def _who(reference: str) -> int:
