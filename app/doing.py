@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 
 from app.pastimes import (
+    Answer,
     Colleague,
     Membership,
     Pastime,
@@ -18,6 +19,7 @@ from app.pastimes import (
     Thanks,
     Walk,
 )
+from core import surveys
 from core.activities import ActivityInput, check_activity
 from core.attending import CheckInRequest, check_in
 from core.check_in_codes import CheckInCodes
@@ -32,10 +34,12 @@ from core.posting import Engine
 from core.rulebook import PartnerTerms
 from core.signing import Secrets
 from core.store import meetups as store
+from core.store import surveys as survey_rows
 from laurels.effects import enter_segment, set_attribute
 
 _CALLER = "admin:demo"
 _PLAN, _FEE = "plus", "monthly"
+_NEWEST = 2**63 - 1
 #: Where all walks begin.
 _LATITUDE, _LONGITUDE = 39.74, -104.99
 _EXPECTED = (NotEligible, NotAllowed, WrongState, IdempotencyConflict)
@@ -71,6 +75,8 @@ class Doing:
                 await self._seat(pastime, holders[pastime.person.card], now)
             case Colleague():
                 await self._employ(pastime, holders[pastime.person.card], now)
+            case Answer():
+                await self._answer(pastime, holders[pastime.person.card], now)
             case Thanks():
                 await self._thank(pastime, holders, now)
 
@@ -135,6 +141,16 @@ class Doing:
         if partner is not None and team is not None:
             effects = [set_attribute("team", team), enter_segment("colleague")]
             await note(self._engine, partner, holder, effects, now)
+
+    async def _answer(self, answer: Answer, holder: int, now: datetime) -> None:
+        partner = self._partner("voice")
+        if partner is None:
+            return
+        given = surveys.Given(answer.score, answer.comment)
+        found = await survey_rows.of_holders([holder], _NEWEST, 1, partner.id, answered=False)
+        for asked in found.get(holder, []):
+            if surveys.takes_answer(asked, now):
+                await surveys.answer(self._engine, holder, asked.invitation.id, given, now)
 
     async def _thank(self, thanks: Thanks, holders: Mapping[str, int], now: datetime) -> None:
         partner = self._partner("workplace")

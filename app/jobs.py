@@ -17,7 +17,7 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, exceptions
 from procrastinate.jobs import Job, Status
 
-from core import endpoints, nightly, simulating
+from core import endpoints, nightly, simulating, surveys
 from core.digests import DigestKey
 from core.inbound import work as inbound_work
 from core.issuing import issue
@@ -198,6 +198,15 @@ def _look_each_minute(app: App, work: Work) -> None:
         del timestamp
         await exporting.forget(work.clock())
         await passcodes.forget(work.clock())
+
+    @app.periodic(cron=_EVERY_MINUTE)
+    @app.task(name="surveys", queueing_lock="surveys")
+    @told
+    async def ask(timestamp: int) -> None:
+        """Members whom it is time to ask."""
+        del timestamp
+        if invited := await surveys.invite(work.engine, work.clock()):
+            _log.info("members asked", count=invited)
 
     @app.periodic(cron=_EVERY_MINUTE)
     @app.task(name="webhooks", queueing_lock="webhooks")

@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-from app.pastimes import Pastime, pastimes
+from app.pastimes import Pastime, answer_to, pastimes
 from app.population import Habit, Persona, Temper
 
 #: What is usual at a brand: product type, amount, and of how many visits out of a hundred.
@@ -32,6 +32,7 @@ RECEIPTS: Mapping[str, Sequence[tuple[str, str, int]]] = {
         ("household", "24.00", 60), ("books", "17.50", 35), ("electronics", "139.00", 10),
     ),
     "shop": (("bowl", "34.00", 60), ("vase", "58.00", 30), ("glaze", "12.00", 35)),
+    "voice": (("room", "118.00", 100), ("dinner", "46.00", 40), ("minibar", "9.50", 15)),
     "outdoors": (("boots", "149.00", 20), ("socks", "19.00", 50), ("stove", "64.00", 15)),
 }  # fmt: skip
 #: Of a hundred receipts of more than one line, how many lose one some days later.
@@ -39,6 +40,8 @@ _BROUGHT_BACK = 4
 #: Of a hundred receipts, how many a till sends twice; of a thousand, how many with another amount.
 _SENT_TWICE, _FORGED = 2, 3
 _YEAR = 365.0
+#: When somebody answers a survey that was sent after a stay.
+_ASKED = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,9 @@ def lives(
             for n, day in enumerate(_days(die, habit, joined, end)):
                 visit = _visit(die, person, partner, n, day, zone)
                 days[day].visits.append(visit)
+                told = answer_to(die, person, partner, n)
+                if told is not None and day + _ASKED < until:
+                    days[day + _ASKED].pastimes.append(told)
                 back = _back(die, visit, day)
                 if back is not None and back[0] < until:
                     days[back[0]].backs.append(back[1])

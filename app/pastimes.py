@@ -23,6 +23,7 @@ _WORDS = (
     "Thank you for staying late with me.", "You explained it so that I understood.",
     "The customers noticed, and so did I.", "Without you we would have missed it.",
 )  # fmt: skip
+_SAID = ("The lift was broken, and nobody knew.", "The breakfast, and the view of the quay.")
 #: Of a hundred who know the marketplace, how many try its membership.
 _TRY_PLUS = 30
 #: Of a hundred months, after how many a member has had enough of it.
@@ -91,7 +92,27 @@ class Thanks:
     words: str
 
 
-Pastime: TypeAlias = Membership | Review | Walk | Seat | Colleague | Thanks
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Somebody answers what it was asked after a stay, if it was asked."""
+
+    person: Persona
+    number: int
+    score: int
+    comment: str
+
+
+Pastime: TypeAlias = Membership | Review | Walk | Seat | Colleague | Thanks | Answer
+
+
+def answer_to(die: Random, person: Persona, partner: str, number: int) -> Answer | None:
+    """What somebody will answer of a visit; None: nothing. Most are content."""
+    answers, score, speaks = die.random() < 0.45, die.random(), die.random() < 0.3
+    if partner != "voice" or not answers:
+        return None
+    # Eleven steps from 0 to 10, the high ones by far the most likely.
+    stars = min(10, int(11 * score**0.35))
+    return Answer(person, number, stars, _SAID[0 if stars < 7 else 1] if speaks else "")
 
 
 def pastimes(

@@ -56,6 +56,7 @@ _TEMPERS = (
 _BRANDS = {
     "grocer": (0.030, 80), "cafe": (0.020, 45), "outfitter": (0.005, 40), "coffee": (0.020, 30),
     "marketplace": (0.008, 35), "shop": (0.003, 20), "outdoors": (0.003, 20),
+    "voice": (0.002, 25),
 }  # fmt: skip
 #: The first so many of those without a name work at one place, in these teams.
 _COLLEAGUES, _TEAMS = 40, ("atelier", "counter", "kitchen", "workshop")

@@ -25,6 +25,7 @@ from core.posting import Engine
 from core.store.casting import Understudy
 from core.store.data_rules import CHANNEL
 from core.store.reference import Declared, install
+from core.survey_tokens import SurveyTokens
 from laurels.deadline import in_time
 from laurels.plugin.refusal import RefusalError, guarded
 from plugins.host import Collected, Installed, Refused, collect
@@ -110,6 +111,7 @@ async def running(
             rulebook = await build(now or datetime.now(UTC))
         engine = Engine(rulebook, build)
         engine.private_hosts = settings.webhook_hosts
+        engine.survey_tokens = SurveyTokens.of(settings.secrets())
         seal = DigestKey.of(settings.signing_secret())
         yield Runtime(engine, plugins, url, seal)
 
@@ -166,5 +168,6 @@ def _declared(plugin: Installed) -> Declared:
         plugin.adapters,
         plugin.giving,
         plugin.plans,
+        plugin.surveys,
         plugin.personal,
     )

@@ -21,6 +21,7 @@ from app.living import Coalition
 from app.population import population
 from app.postgres import database_url
 from app.runtime import DEFAULT_DATABASE, running, server
+from app.sending import send_on
 from app.settings import Settings
 from core import db
 from core.entries import Kind
@@ -28,6 +29,7 @@ from core.errors import BadInput
 from core.events import EventKind
 from core.posting import Engine
 from core.store import months as store
+from core.surveys import invite
 
 DATABASE = "laurels_sandbox"
 #: The demo coalition's, which is made by living in it.
@@ -145,6 +147,8 @@ async def _live(engine: Engine, days: _Days, until: date, told: Told, people: in
         midnight = _midnight(day, zone)
         await run_night(engine, midnight)
         await run_occasions(engine, midnight)
+        await send_on(engine, midnight)
+        await invite(engine, midnight)
         await days.lived_to(day)
         month = None
         if day.day == 1 or day == until:

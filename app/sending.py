@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.outbound import Outbound
-from core import db, dispatching
+from core import db, dispatching, surveys
 from core.posting import Engine
 from core.sender import Payload, Sender
 from core.store.webhook_deliveries import Claimed
@@ -61,11 +61,20 @@ async def _send(engine: Engine, clock: Clock) -> None:
         await outbound.close()
 
 
+async def send_on(engine: Engine, now: datetime) -> None:
+    """Tell of all that was booked, once: for a life that is lived without a worker."""
+    told = dispatching.BATCH
+    while told == dispatching.BATCH:
+        told = await dispatching.dispatch(telling(engine, lambda: now))
+
+
 def telling(engine: Engine, clock: Clock) -> dispatching.Also:
-    """Has what is dispatched delivered by webhook too."""
+    """Has what is dispatched delivered by webhook too, and members asked after it."""
 
     async def also(connection: db.Connection, changes: Sequence[ChangeRow]) -> None:
-        await tell(connection, engine.rulebook, changes, clock())
+        now = clock()
+        await tell(connection, engine.rulebook, changes, now)
+        await surveys.plan(connection, engine.rulebook, changes, now)
 
     return also
 

@@ -7,6 +7,7 @@ Pure. Nothing personal is in it: ids, and which kinds of things changed. Who is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import IntEnum
 
 import orjson
 
@@ -24,6 +25,24 @@ OF_REDEMPTIONS = frozenset(
         EventKind.REVERSAL,
     }
 )
+
+
+class Told(IntEnum):
+    """Changes that are no booked events.
+
+    Their `event` is an invitation's number; of its answer the same below zero, for nobody is told
+    of one event twice.
+    """
+
+    SURVEY_INVITED = 101
+    SURVEY_ANSWERED = 102
+    SURVEY_DETRACTOR = 103
+
+
+#: That tell of an answer.
+ANSWERS = frozenset({Told.SURVEY_ANSWERED, Told.SURVEY_DETRACTOR})
+
+
 #: PostgreSQL takes less than 8,000 bytes in one notice.
 MOST_BYTES = 7900
 #: Currencies or ladders that one change names in a notice; of more it is told in several.

@@ -32,6 +32,7 @@ from core.store import posting as store
 from core.store.ids import Ids
 from core.store.lots import due_lots, open_lots
 from core.store.writes import Tip, Writes
+from core.survey_tokens import SurveyTokens
 from laurels.purchase import Purchase
 
 _RETRIES = 5
@@ -83,6 +84,8 @@ class Engine:
         self.shadows = Shadows()
         #: Hosts to which webhooks may go although they aren't public: of tests and demos.
         self.private_hosts: frozenset[str] = frozenset()
+        #: By which surveys are answered by a link; set where links are to outlive this process.
+        self.survey_tokens = SurveyTokens.fleeting()
         self._renewing = asyncio.Lock()
         #: Whoever holds a connection while waiting for another takes a turn: few may.
         self.turns = asyncio.Semaphore(2)

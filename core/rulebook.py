@@ -36,6 +36,7 @@ from laurels.rewards import Reward
 from laurels.rules import EarnRule
 from laurels.settings import Setting
 from laurels.streaks import Run, run_of
+from laurels.surveys import Survey
 from laurels.windows import Window, WindowKind
 
 _NO_RULES = Plan(())
@@ -262,6 +263,7 @@ class PartnerTerms:
     shadow: ShadowTerms | None = None
     giving: Giving | None = None
     plans: Mapping[str, MembershipPlan] = field(default_factory=dict)
+    surveys: Mapping[str, Survey] = field(default_factory=dict)
     personal: tuple[PersonalOffers, ...] = ()
     pseudonyms: Pseudonyms = field(repr=False, compare=False, default_factory=_fleeting)
     #: The rules themselves, ready to judge; the ids of their stored versions in the same order.

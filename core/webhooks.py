@@ -20,7 +20,7 @@ import orjson
 
 from core.errors import BadInput
 from core.events import EventKind
-from core.outbox import OF_REDEMPTIONS
+from core.outbox import OF_REDEMPTIONS, Told
 from core.store.writes import ChangeRow
 
 MOST_URL = 1000
@@ -51,6 +51,9 @@ class Topic(IntEnum):
     POINTS_CHANGED = 6
     MEMBERSHIP_CHANGED = 7
     MEMBERSHIP_DUE = 8
+    SURVEY_INVITED = 21
+    SURVEY_ANSWERED = 22
+    SURVEY_DETRACTOR = 23
 
     @property
     def type(self) -> str:
@@ -93,10 +96,20 @@ _OF_KINDS: Mapping[int, Topic] = {
     **dict.fromkeys(OF_REDEMPTIONS, Topic.REDEMPTION_CHANGED),
 }
 
+_OF_SURVEYS: Mapping[int, Sequence[Topic]] = {
+    Told.SURVEY_INVITED: [Topic.SURVEY_INVITED],
+    Told.SURVEY_ANSWERED: [Topic.SURVEY_ANSWERED],
+    Told.SURVEY_DETRACTOR: [Topic.SURVEY_DETRACTOR, Topic.SURVEY_ANSWERED],
+}
+#: By these a change is known to be about an invitation.
+OF_SURVEYS = frozenset({Topic.SURVEY_INVITED, Topic.SURVEY_ANSWERED, Topic.SURVEY_DETRACTOR})
+
 
 def topics_of(change: ChangeRow) -> list[Topic]:
     """What a change is, the most telling first."""
-    found = [_OF_KINDS[change.kind]] if change.kind in _OF_KINDS else []
+    found = list(_OF_SURVEYS.get(change.kind, ()))
+    if change.kind in _OF_KINDS:
+        found.append(_OF_KINDS[change.kind])
     if change.ladders:
         found.append(Topic.TIER_CHANGED)
     if change.currencies:

@@ -90,6 +90,7 @@ from laurels.rules import (
     nothing,
 )
 from laurels.streaks import Streak
+from laurels.surveys import Survey, SurveyKind
 from laurels.verifying import Hmac, StandardWebhooks, Timestamp, Verifier
 
 __all__ = [
@@ -178,6 +179,8 @@ __all__ = [
     "SoldLine",
     "StandardWebhooks",
     "Streak",
+    "Survey",
+    "SurveyKind",
     "Terms",
     "ThankReferrer",
     "Tier",

@@ -22,7 +22,9 @@ Value: TypeAlias = str | int | bool
 PURCHASE = "purchase"
 #: Occasions that the engine makes itself, so that no partner may tell of one.
 ENROLMENT, BIRTHDAY, RETURN, REFERRAL = "enrolment", "birthday", "return", "referral"
-OCCASIONS = frozenset({PURCHASE, ENROLMENT, BIRTHDAY, RETURN, REFERRAL})
+#: What it tells when a member has answered a survey.
+SURVEY_ANSWERED = "survey-answered"
+OCCASIONS = frozenset({PURCHASE, ENROLMENT, BIRTHDAY, RETURN, REFERRAL, SURVEY_ANSWERED})
 #: The type of what the engine tells when a member checks in at a meetup. A partner may tell of it
 #: too, of what was before there were meetups here.
 ATTENDED = "attended"

@@ -18,6 +18,7 @@ from laurels.personal import PersonalOffers
 from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
+from laurels.surveys import Survey
 
 #: The name of the plugin system, and the group of entry points that the host looks through.
 PROJECT = "laurels"
@@ -62,6 +63,11 @@ def laurels_ladders(settings: BaseModel | None) -> Sequence[Ladder]:  # type: ig
 @hookspec
 def laurels_plans(settings: BaseModel | None) -> Sequence[MembershipPlan]:  # type: ignore[empty-body]  # as above
     """Paid memberships with perks: what a member can join for a fee."""
+
+
+@hookspec
+def laurels_surveys(settings: BaseModel | None) -> Sequence[Survey]:  # type: ignore[empty-body]  # as above
+    """What members are asked after something happened here, by a link each."""
 
 
 @hookspec

@@ -179,13 +179,14 @@ def allow(
     partner: Scope | Literal["any"] | None = None,
     admin: frozenset[StaffRole] = frozenset(),
     newcomers: bool = False,
+    strangers: bool = False,
     quiet: bool = False,
 ) -> list[FieldExtension]:
     """The extensions of a query, or of a field further in, that these may ask.
 
     `quiet`: others are answered null, of a field further in that may be null.
     """
-    return [Allow(Rule(member, partner, admin, newcomers), quiet=quiet)]
+    return [Allow(Rule(member, partner, admin, newcomers, strangers), quiet=quiet)]
 
 
 def allow_change(

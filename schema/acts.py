@@ -25,6 +25,7 @@ LEFT_OUT = frozenset(
     {
         "email", "phone", "card", "reference", "name", "birthday", "note", "token", "secret",
         "codes", "body", "variables", "query", "value", "message",
+        "comment",
     }
 )  # fmt: skip
 _HIDDEN = "…"

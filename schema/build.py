@@ -71,6 +71,9 @@ from schema.shadows import ShadowMutations
 from schema.simulations import SimulationMutations, SimulationQueries
 from schema.statistics import StatisticsQueries
 from schema.subscriptions import Subscription
+from schema.survey_changes import SurveyMutations
+from schema.survey_reports import SurveyReportQueries
+from schema.surveys import SurveyQueries
 from schema.vouchers import VoucherMutations, VoucherQueries
 from schema.waiting import WaitingQueries
 from schema.webhook_deliveries import WebhookDeliveryMutations, WebhookDeliveryQueries
@@ -109,6 +112,8 @@ class Query(
     WebhookQueries,
     WebhookDeliveryQueries,
     MeetupQueries,
+    SurveyQueries,
+    SurveyReportQueries,
     ColleagueQueries,
     GivingQueries,
     RecognitionQueries,
@@ -149,6 +154,7 @@ class Mutation(
     WebhookMutations,
     WebhookDeliveryMutations,
     MeetupMutations,
+    SurveyMutations,
     GivingMutations,
     RecognitionMutations,
     FulfilmentMutations,

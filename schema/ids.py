@@ -21,7 +21,7 @@ OF_HOLDERS = frozenset(
     {
         "Member", "Ledger", "LedgerEntry", "Lot", "Redemption", "Adjustment", "Notice",
         "TierAssignment", "MembershipTerm", "MeetupRegistration", "AheadOrder", "Colleague",
-        "Recognition", "Fulfilment",
+        "Recognition", "Fulfilment", "SurveyInvitation",
     }
 )  # fmt: skip
 

@@ -34,6 +34,7 @@ from schema.loading import (
     many,
     one,
 )
+from schema.loading_view import ViewLoaders
 
 
 class Balances(NamedTuple):
@@ -80,7 +81,7 @@ class PageKey(NamedTuple):
     limit: int
 
 
-class Loaders(StoryLoaders):
+class Loaders(StoryLoaders, ViewLoaders):
     """The loaders of one request, each made when it is first asked."""
 
     def __init__(self, engine: Engine, partner: PartnerTerms | None) -> None:

@@ -48,6 +48,33 @@ class NoticeKey(NamedTuple):
     limit: int
 
 
+class SurveyPage(NamedTuple):
+    """A page of a member's invitations, newest first: at one partner, (not) answered; None: all."""
+
+    holder: int
+    before: int
+    limit: int
+    partner: int | None = None
+    answered: bool | None = None
+
+
+class PurchasePage(NamedTuple):
+    """A page of a member's purchases, the newest booked first; at one partner, or (None) at all."""
+
+    holder: int
+    before: datetime | None
+    limit: int
+    partner: int | None = None
+
+
+class NotePage(NamedTuple):
+    """The newest words of staff on a member; of one partner's, or (None) of all."""
+
+    holder: int
+    limit: int
+    partner: int | None = None
+
+
 class Coming(NamedTuple):
     """Points that become active: at an instant, or when an event comes before they lapse."""
 

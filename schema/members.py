@@ -53,6 +53,7 @@ from schema.noted import (
     offers_of,
 )
 from schema.notices import Notice, notices_of
+from schema.one_view import OneView
 from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
 from schema.personal import MemberOffer
 from schema.progress import Progress, progress_of
@@ -61,7 +62,7 @@ from schema.rewards import PartnerFilter, Reward, catalogue
 
 
 @strawberry.type(description="An enrolled person.")
-class Member(HolderNode):
+class Member(OneView, HolderNode):
     """Whoever hands one out has asked whether the viewer may read it."""
 
     holder: relay.NodeID[int]

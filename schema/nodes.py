@@ -39,6 +39,7 @@ from schema.recognitions import visible_recognition
 from schema.redemptions import Redemption
 from schema.rewards import Offer, Reward
 from schema.simulations import visible_simulation
+from schema.surveys import visible_invitation
 from schema.waiting import visible_waiting
 from schema.webhook_deliveries import visible_sent
 from schema.webhook_endpoints import visible_endpoint
@@ -182,6 +183,11 @@ class Kind(NamedTuple):
     rule: Rule
 
 
+async def _invitation(info: Info, key: str) -> AnyNode:
+    found = numbers(key, 2)
+    return None if found is None else await visible_invitation(info, *found)
+
+
 _OF_MEMBERS = Rule(member=True, partner="members:read", admin=STAFF)
 _ENGAGED = Rule(member=True, partner="engagement:read", admin=STAFF)
 _PUBLIC = Rule(member=True, partner="any", admin=STAFF)
@@ -209,6 +215,7 @@ KINDS: Mapping[str, Kind] = {
     "WebhookDelivery": Kind(visible_sent, Rule(partner="webhooks:read", admin=STAFF)),
     "Meetup": Kind(_meetup, _ENGAGED),
     "MeetupRegistration": Kind(_registration, _ENGAGED),
+    "SurveyInvitation": Kind(_invitation, _ENGAGED),
     "AuditRecord": Kind(visible_record, Rule(admin=AUDITORS)),
     "Partner": Kind(_partner, _PUBLIC),
     "Currency": Kind(_currency, _PUBLIC),

@@ -37,6 +37,7 @@ from core.events import EventKind
 from core.posting import Engine
 from core.sender import Payload
 from core.store.webhook_deliveries import Claimed
+from core.webhooks import OF_SURVEYS
 from schema.access import Allow
 from schema.context import Context, Viewer
 from schema.gate import checked
@@ -46,7 +47,7 @@ from schema.masking import shown
 from schema.roles import SCOPES
 
 #: What a query may ask to be told of the change that it is run for.
-VARIABLES = ("member", "purchase", "redemption")
+VARIABLES = ("member", "purchase", "redemption", "invitation")
 #: A query may ask for as much as it could over HTTP.
 _LIMITS = Limits()
 #: Seconds that a query may take.
@@ -161,4 +162,10 @@ def _ids(context: Context, claimed: Claimed) -> dict[str, Any]:
             redemption = holder_id(context, "Redemption", key)
     bought = claimed.event if claimed.kind == EventKind.PURCHASE else claimed.purchase
     purchase = None if bought is None else str(relay.GlobalID("Purchase", str(bought)))
-    return {"member": member, "purchase": purchase, "redemption": redemption}
+    invitation = None
+    if claimed.event is not None and not OF_SURVEYS.isdisjoint(claimed.topics):
+        key = f"{claimed.holder}.{abs(claimed.event)}"
+        invitation = holder_id(context, "SurveyInvitation", key)
+    return {
+        "member": member, "purchase": purchase, "redemption": redemption, "invitation": invitation,
+    }  # fmt: skip

@@ -16,6 +16,7 @@ from graphql import GraphQLError
 
 from core.errors import BadInput, UnknownReference
 from core.lot_moves import find_currency
+from core.outbox import ANSWERS
 from core.redeemed import from_row
 from schema.access import STAFF, allow_stream, may_see, partner_for, sees_currency
 from schema.booked import BookedEvent
@@ -28,6 +29,7 @@ from schema.ladders import MemberTier
 from schema.ledgers import Ledger
 from schema.paging import NEWEST
 from schema.redemptions import Redemption
+from schema.surveys import SurveyInvitation, visible_invitation
 
 K = TypeVar("K", bound=Hashable)
 #: After this long a subscriber is asked again who it is: a key that was revoked ends so.
@@ -277,6 +279,31 @@ class Subscription:
                 record = await context.loaders.event.load(key.event)
                 if record is not None:
                     yield BookedEvent(record=record, redemption_id=key.redemption)
+
+    @stream(
+        f"Answers to a partner's surveys, as they come in. {_MISSED}",
+        extensions=allow_stream(partner="engagement:read", admin=STAFF),
+    )
+    async def survey_answered(
+        self,
+        info: Info,
+        partner: Annotated[str, strawberry.argument(description="The partner's code.")],
+        survey: Annotated[
+            str | None, strawberry.argument(description="Only to the survey of this code.")
+        ] = None,
+    ) -> AsyncGenerator[SurveyInvitation, None]:
+        context = info.context
+        at = partner_for(context, partner).id
+
+        def pick(change: Change) -> list[tuple[int, int]]:
+            return [(change.holder, -change.event)] if change.kind in ANSWERS else []
+
+        keys = _followed(context, Place(partner=at), pick)
+        async with aclosing(keys):
+            async for key in keys:
+                found = await visible_invitation(info, *key)
+                if found is not None and survey in (None, found.asked.invitation.survey):
+                    yield found
 
 
 async def _redemptions(

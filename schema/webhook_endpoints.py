@@ -27,9 +27,9 @@ QUERY = (
     "A GraphQL query whose answer is sent. It runs as the partner, with the scopes of the key that "
     "saved it (saved by an admin: with every scope that reads), and until that key ends: see "
     "queryEndsAt. It may ask for `$member: ID`, "
-    "`$purchase: ID` and `$redemption: ID`: the ids of what the change is about. One declared as "
-    "`ID!` that a change lacks, or an answer of 20 kB, and only the ids are sent. Null: always "
-    "only the ids."
+    "`$purchase: ID`, `$redemption: ID` and `$invitation: ID`: the ids of what the change is "
+    "about. One declared as `ID!` that a change lacks, or an answer of 20 kB, and only the ids "
+    "are sent. Null: always only the ids."
 )
 
 
@@ -44,6 +44,9 @@ class WebhookChange(enum.Enum):
     POINTS_CHANGED = Topic.POINTS_CHANGED.value
     MEMBERSHIP_CHANGED = Topic.MEMBERSHIP_CHANGED.value
     MEMBERSHIP_DUE = Topic.MEMBERSHIP_DUE.value
+    SURVEY_INVITED = Topic.SURVEY_INVITED.value
+    SURVEY_ANSWERED = Topic.SURVEY_ANSWERED.value
+    SURVEY_DETRACTOR = Topic.SURVEY_DETRACTOR.value
 
 
 class WebhookEndpointState(enum.Enum):
@@ -67,6 +70,10 @@ words(
     MEMBERSHIP_CHANGED="A membership was joined, renewed, cancelled or resumed.",
     MEMBERSHIP_DUE="A membership's term is over within a day: take the next one's fee, then call "
     "renewMembership.",
+    SURVEY_INVITED="A member is to be asked: send it the link that the query finds by "
+    "`$invitation`.",
+    SURVEY_ANSWERED="A survey was answered.",
+    SURVEY_DETRACTOR="A survey was answered by somebody unhappy: NPS up to 6, CSAT up to 2.",
 )
 words(
     WebhookEndpointState,

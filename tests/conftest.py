@@ -70,7 +70,7 @@ def brands() -> list[Declared]:
     return [
         Declared(
             p.name, p.version, p.partner, p.earn_rules, p.redeem_rules, p.rewards, p.ladders,
-            giving=p.giving, plans=p.plans, personal=p.personal,
+            giving=p.giving, plans=p.plans, surveys=p.surveys, personal=p.personal,
         )
         for p in collected.installed
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from core.store.outbox import OUTBOX_TABLES
 from core.store.passcodes import PASSCODE_TABLE
 from core.store.personal import PERSONAL_TABLES
 from core.store.pseudonyms import PSEUDONYM_TABLE
+from core.store.surveys import SURVEY_TABLES
 from core.store.webhooks import WEBHOOK_TABLES
 
 _TABLES = (
@@ -26,6 +27,7 @@ _TABLES = (
     PARTED_TABLE,
     PASSCODE_TABLE,
     MEETUP_TABLES,
+    SURVEY_TABLES,
     GIFT_TABLES,
     FULFILMENT_TABLE,
     MEMBERSHIP_TABLES,

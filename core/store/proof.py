@@ -13,6 +13,7 @@ from core.store.proof_events import EVENT_QUESTIONS
 from core.store.proof_face import FACE_APPEND_ONLY
 from core.store.proof_meetups import MEETUP_QUESTIONS
 from core.store.proof_memberships import MEMBERSHIP_QUESTIONS
+from core.store.proof_surveys import SURVEY_QUESTIONS
 from core.store.standing import STANDING
 from core.store.verdicts import LEFT_QUESTION
 
@@ -226,6 +227,7 @@ QUESTIONS: dict[str, str] = {
     **CAP_QUESTIONS,
     "erased members leave nothing": LEFT_QUESTION,
     **MEETUP_QUESTIONS,
+    **SURVEY_QUESTIONS,
     **GIFT_QUESTIONS,
     **MEMBERSHIP_QUESTIONS,
     "guards stand": f"""

@@ -15,8 +15,10 @@ from core.store.members import PARTED_CONSTRAINTS
 from core.store.memberships import MEMBERSHIP_APPEND_ONLY, MEMBERSHIP_CONSTRAINTS
 from core.store.passcodes import PASSCODE_CONSTRAINTS
 from core.store.personal import PERSONAL_CONSTRAINTS
+from core.store.surveys import SURVEY_CONSTRAINTS
 
 FACE_CONSTRAINTS = {
+    **SURVEY_CONSTRAINTS,
     "pseudonym_key": "pkey partner_id_fkey key_check",
     "outbox": "kind_check",
     "webhook_endpoint": "pkey url_check topics_check query_check state_check disabled saved_by_fkey",

@@ -17,13 +17,7 @@ from core.db import Connection, Row, transaction
 from core.errors import BadInput
 from core.programme import ContractSettings, Programme
 from core.pseudonyms import Pseudonyms
-from core.rulebook import (
-    CurrencyTerms,
-    LadderTerms,
-    PartnerTerms,
-    RewardTerms,
-    Rulebook,
-)
+from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, RewardTerms, Rulebook
 from core.store import pseudonyms, rules
 from core.store.casting import Understudy, cast
 from core.store.keeping import INSTALL_LOCK, kept
@@ -41,6 +35,7 @@ from laurels.redeeming import RedeemRule
 from laurels.rewards import Reward
 from laurels.rules import EarnRule
 from laurels.settings import Setting
+from laurels.surveys import Survey
 
 _STOCK_SLICES = 4
 
@@ -60,6 +55,7 @@ class Declared:
     adapters: Sequence[Adapter] = ()
     giving: Giving | None = None
     plans: Sequence[MembershipPlan] = ()
+    surveys: Sequence[Survey] = ()
     personal: Sequence[PersonalOffers] = ()
 
     @property
@@ -322,6 +318,7 @@ async def _terms(
             {adapter.code: adapter for adapter in d.adapters},
             personal=tuple(d.personal), pseudonyms=Pseudonyms(keys[number]),
             plans={p.code: p for p in d.plans}, giving=d.giving,
+            surveys={s.code: s for s in d.surveys},
         )  # fmt: skip
     return terms
 

@@ -46,6 +46,8 @@ PERSONAL: Mapping[str, Personal] = {
     "referral": Personal(("partner_id", "at"), "{holder} IN (t.holder_id, t.referrer_id)"),
     "adjustment_note": Personal(("note",)),
     "personal_offer": Personal(("partner_id", "rule", "from_at", "until_at", "because", "control")),
+    "survey_due": Personal(("partner_id", "survey", "at")),
+    "survey_comment": Personal(("comment",)),
     "ahead_order": Personal(("partner_id", "store", "placed_at", "pickup_at", "content")),
     # What was written to the member, too.
     "gift_message": Personal(
@@ -104,6 +106,8 @@ OPAQUE = frozenset(
         "simulation",
         "standing",
         "stock_move",
+        "survey_answer",
+        "survey_invitation",
         "tier_change",
         "transfer",
         "voucher",

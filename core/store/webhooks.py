@@ -20,7 +20,7 @@ CREATE TABLE webhook_endpoint (
     partner_id integer NOT NULL,
     url text NOT NULL CHECK (url ~ '^https?://' AND length(url) <= 1000),
     -- Numbers of `core.webhooks.Topic`.
-    topics smallint[] NOT NULL CHECK (cardinality(topics) BETWEEN 1 AND 8),
+    topics smallint[] NOT NULL CHECK (cardinality(topics) BETWEEN 1 AND 30),
     query text CHECK (length(query) BETWEEN 1 AND 10000),
     -- With which of its permissions the partner's query runs: those of whoever saved it.
     scopes text[] NOT NULL,

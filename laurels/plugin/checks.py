@@ -22,6 +22,7 @@ from laurels import (
     PersonalOffers,
     RedeemRule,
     Reward,
+    Survey,
 )
 from laurels.caps import Ceiling, shared_by
 from laurels.errors import check_code, check_title
@@ -121,6 +122,13 @@ def check_plans(value: object) -> tuple[MembershipPlan, ...]:
     plans = _each("plan", _sequence("plans", value), MembershipPlan)
     _unique("plan", (plan.code for plan in plans))
     return plans
+
+
+def check_surveys(value: object) -> tuple[Survey, ...]:
+    """The surveys that `laurels_surveys` returned."""
+    surveys = _each("survey", _sequence("surveys", value), Survey)
+    _unique("survey", (survey.code for survey in surveys))
+    return surveys
 
 
 def check_adapters(value: object) -> tuple[Adapter, ...]:

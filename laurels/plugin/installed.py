@@ -14,6 +14,7 @@ from laurels import (
     PersonalOffers,
     RedeemRule,
     Reward,
+    Survey,
 )
 from laurels.settings import Setting
 
@@ -39,4 +40,5 @@ class Installed:
     adapters: tuple[Adapter, ...] = ()
     giving: Giving | None = None
     plans: tuple[MembershipPlan, ...] = ()
+    surveys: tuple[Survey, ...] = ()
     personal: tuple[PersonalOffers, ...] = ()

@@ -25,6 +25,7 @@ from laurels.plugin.checks import (
     check_plans,
     check_redeem_rules,
     check_rewards,
+    check_surveys,
 )
 from laurels.plugin.fit import check_fit
 from laurels.plugin.installed import Installed
@@ -44,6 +45,7 @@ _CALLS: Mapping[str, _Call] = {
     "laurels_rewards": lambda manager, s: manager.hook.laurels_rewards(settings=s),
     "laurels_ladders": lambda manager, s: manager.hook.laurels_ladders(settings=s),
     "laurels_plans": lambda manager, s: manager.hook.laurels_plans(settings=s),
+    "laurels_surveys": lambda manager, s: manager.hook.laurels_surveys(settings=s),
     "laurels_adapters": lambda manager, s: manager.hook.laurels_adapters(settings=s),
     "laurels_personal_offers": lambda manager, s: manager.hook.laurels_personal_offers(settings=s),
     "laurels_giving": lambda manager, s: manager.hook.laurels_giving(settings=s),
@@ -96,6 +98,7 @@ def _asked(
         rewards=_ask(manager, "laurels_rewards", check_rewards, settings),
         ladders=_ask(manager, "laurels_ladders", check_ladders, settings),
         plans=_ask(manager, "laurels_plans", check_plans, settings),
+        surveys=_ask(manager, "laurels_surveys", check_surveys, settings),
         settings=checked(_SETTINGS, lambda: described(name, settings)),
         adapters=_ask(manager, "laurels_adapters", check_adapters, settings),
         personal=_ask(manager, "laurels_personal_offers", check_personal, settings),

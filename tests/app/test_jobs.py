@@ -34,7 +34,7 @@ from tests.support import DAY, NOW, enrol_cards, receipt, scalar, small_rulebook
 
 MINUTELY = (
     "holds", "waiting", "issues", "occasions", "shadows", "inbound", "simulations", "exports",
-    "webhooks", "calendar", "requeue",
+    "webhooks", "surveys", "calendar", "requeue",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from app.lives import Day, Visit, lives
-from app.pastimes import Colleague, Membership, Review, Seat, Step, Thanks, Walk
+from app.pastimes import Answer, Colleague, Membership, Review, Seat, Step, Thanks, Walk
 from app.population import NAMED, Temper, population
 
 BEGAN, END = date(2024, 3, 1), date(2026, 3, 1)
@@ -84,7 +84,9 @@ def test_habits_show_in_what_people_do() -> None:
 def test_all_pastimes_are_had_by_those_whose_they_are() -> None:
     days = _days()
     had = [pastime for acts in days.values() for pastime in acts.pastimes]
-    assert {type(x) for x in had} == {Membership, Review, Walk, Seat, Colleague, Thanks}
+    assert {type(x) for x in had} == {
+        Answer, Membership, Review, Walk, Seat, Colleague, Thanks,
+    }  # fmt: skip
     assert {x.step for x in had if isinstance(x, Membership)} == set(Step)
     assert {x.arrives for x in had if isinstance(x, Seat)} == {True, False}
     thanks = [x for x in had if isinstance(x, Thanks)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tests.core.constraints_gifts import BETWEEN
 from tests.core.constraints_meetups import HOLDER
 from tests.core.constraints_personal import PERSONAL
 from tests.core.constraints_persons import PERSONS
+from tests.core.constraints_surveys import SURVEYS
 
 TRANSFER = "REFERENCES transfer(holder_id, currency_id, seq)"
 LOT = "REFERENCES lot(holder_id, currency_id, seq)"
 ENDPOINT = "FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE"
 CONSTRAINTS = {
-    **BETWEEN,
+    **SURVEYS,
     **PERSONS,
     "allocation": {
         "CHECK ((amount <> 0))",
@@ -377,7 +377,7 @@ CONSTRAINTS = {
         "UNIQUE (endpoint_id, event_id)",
     },
     "webhook_endpoint": {
-        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 8)))",
+        "CHECK (((cardinality(topics) >= 1) AND (cardinality(topics) <= 30)))",
         "CHECK (((length(query) >= 1) AND (length(query) <= 10000)))",
         "CHECK (((state = 1) = (disabled_at IS NULL)))",
         "CHECK (((state >= 1) AND (state <= 4)))",

@@ -32,6 +32,7 @@ from core.store.verdicts import OPAQUE, PASSING, PERSONAL, REFERENCE, kept_of
 from laurels import SetAttribute
 from tests.core import market
 from tests.core.constraints import CONSTRAINTS
+from tests.core.inn import rows_of_surveys
 from tests.core.lantern import asked as kudos
 from tests.core.lantern import hire, open_company, pay_out
 from tests.core.shop import balance, days, dump, earn, open_shop, wish
@@ -76,6 +77,7 @@ async def full_life(shop: Engine, number: str, holder: int) -> None:
     await join(shop.ids, Login.of("https://x.test", number, [mail]), Enrolment(()), NOW)
     await part(holder)
     await rows_beside(holder, number, grocer.id, bought.event, taken.id)
+    await rows_of_surveys(holder, number, grocer.id, bought.event)
 
 
 async def rows_beside(holder: int, number: str, grocer: int, bought: int, taken: int) -> None:

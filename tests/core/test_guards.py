@@ -44,6 +44,9 @@ KEPT["personal_offer"] = {"DELETE"}
 KEPT["ahead_order"] = {"DELETE"}  # and UPDATE of how it ended
 KEPT["gift_message"] = {"DELETE"}
 KEPT["fulfilment"] = {"UPDATE"}
+KEPT["survey_invitation"] = set()
+KEPT["survey_answer"] = set()  # and UPDATE of when somebody followed up
+KEPT["survey_comment"] = {"DELETE"}
 KEPT["data_rule"] = set()  # of three columns: see test_rule_changes
 
 

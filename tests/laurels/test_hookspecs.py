@@ -21,6 +21,7 @@ HOOKS = {
     "laurels_redeem_rules",
     "laurels_rewards",
     "laurels_settings",
+    "laurels_surveys",
 }
 
 

@@ -58,7 +58,8 @@ def buy(
 
 def test_the_brands_are_there(brands: dict[str, Installed]) -> None:
     assert sorted(brands) == [
-        "cafe", "coffee", "grocer", "marketplace", "outdoors", "outfitter", "shop", "workplace",
+        "cafe", "coffee", "grocer", "marketplace", "outdoors", "outfitter", "shop", "voice",
+        "workplace",
     ]  # fmt: skip
     assert [p.partner.code for p in brands.values()] == list(brands)
 

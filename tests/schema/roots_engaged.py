@@ -82,4 +82,30 @@ ENGAGED: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"input": {"key": "k", "redemption": "UmVkZW1wdGlvbjoxLjE=", "note": "no"}},
         STAFF,
     ),
+    "surveyAnswers": (
+        '{ surveyAnswers(partner: "grocer", survey: "none") { edges { node { id } } } }',
+        {},
+        STAFF,
+    ),
+    "surveyReport": (
+        """{ surveyReport(partner: "grocer", survey: "none", from: "2026-01-01T00:00:00Z",
+        until: "2027-01-01T00:00:00Z") { total { sent } } }""",
+        {},
+        STAFF,
+    ),
+    "surveyByToken": (
+        '{ surveyByToken(token: "none") { code } }',
+        {},
+        {"anonymous", "member"},
+    ),
+    "answerSurvey": (
+        "mutation($input: AnswerSurveyInput!) { answerSurvey(input: $input) { __typename } }",
+        {"input": {"token": "none", "score": 9}},
+        {"anonymous", "member"},
+    ),
+    "followUpSurvey": (
+        'mutation { followUpSurvey(invitation: "U3VydmV5SW52aXRhdGlvbjoxLjE=") { __typename } }',
+        {},
+        STAFF,
+    ),
 }

@@ -57,6 +57,8 @@ def _wanted(line: str, viewer: Viewer) -> bool:
                 and viewer.partner == "grocer"
                 and (asked[0] == "" or asked[0] in viewer.scopes)
             )
+        case "anonymous":
+            return "whoever has no token" in said
         case "admin":
             if "all admins" in said:
                 return bool(viewer.staff)
@@ -146,7 +148,7 @@ def test_the_table_of_fields_is_the_one_that_is_kept() -> None:
 
 
 def test_no_field_is_without_somebody_who_reaches_it_and_few_are_for_strangers() -> None:
-    """A field that nobody reaches has no rule, or is dead; a stranger comes in by a code alone."""
+    """A field that nobody reaches has no rule, or is dead; a stranger has a code or a link."""
     whole = schema()
     by_caller = {name: reached(whole, viewer) for name, viewer in CALLERS.items()}
     assert {name for name in by_caller["stranger"] if "Error." not in name} == {
@@ -154,6 +156,11 @@ def test_no_field_is_without_somebody_who_reaches_it_and_few_are_for_strangers()
         "Mutation.confirmCode", "CodeConfirmed.created", "CodeConfirmed.memberId",
         "CodeConfirmed.token", "CodeConfirmed.expiresAt", "CodeConfirmed.card",
         "Card.number", "Card.qr",
+        "Query.surveyByToken", "Survey.after", "Survey.code", "Survey.comment", "Survey.kind",
+        "Survey.partnerName", "Survey.question", "Survey.title",
+        "Mutation.answerSurvey", "SurveyAnswered.answer", "SurveyAnswered.replayed",
+        "SurveyAnswer.answeredAt", "SurveyAnswer.comment", "SurveyAnswer.detractor",
+        "SurveyAnswer.kind", "SurveyAnswer.score",
     }  # fmt: skip
     assert set().union(*by_caller.values()) == every_field(whole)
 

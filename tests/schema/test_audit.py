@@ -249,8 +249,8 @@ def test_a_password_in_front_of_a_host_is_left_out_too() -> None:
 
 #: Texts of mutations' inputs that stand in the records: looked at, and none is anybody's.
 _STANDS = """activity amount assignment cause code currency deny discount event exceptTypes
-    externalId factor fee hold id ids key ladder language lasts lines meetup on order
-    otherwise overlap partner pending per perk plan pointsPaid productType purchase quantity
+    externalId factor fee hold id ids invitation key ladder language lasts lines meetup on
+    order otherwise overlap partner pending per perk plan pointsPaid productType purchase quantity
     reason recognition redemption referredBy renews reward rule shared sku store tags tax
     tender tier title total type url when within without"""
 STANDS = frozenset(_STANDS.split())

@@ -43,7 +43,7 @@ async def test_a_client_registers_a_document_and_asks_by_hash(api: Client) -> No
         assert got.json()["data"] == {"partners": PARTNERS}
 
 
-CODES = "cafe coffee grocer marketplace outdoors outfitter shop workplace"
+CODES = "cafe coffee grocer marketplace outdoors outfitter shop voice workplace"
 PARTNERS = [{"code": code} for code in CODES.split()]
 
 

@@ -281,6 +281,8 @@ SUCCESSES = {
     "CreateCardResult": ["Card"],
     "PersonalDataResult": ["PersonalData"],
     "EraseMemberResult": ["MemberErased"],
+    "AnswerSurveyResult": ["SurveyAnswered"],
+    "FollowUpSurveyResult": ["SurveyFollowedUp"],
 }
 
 

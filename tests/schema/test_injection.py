@@ -52,6 +52,8 @@ ASKED_BY = {
     "checkIn": "partner:grocer",
     "requestCode": "",
     "confirmCode": "",
+    "surveyByToken": "",
+    "answerSurvey": "",
 }
 #: Nobody names this member: whatever is done, its rows stay as they are.
 BYSTANDER = "the bystander's card"

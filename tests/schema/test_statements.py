@@ -54,6 +54,12 @@ LISTS = {
           points { points currency { code } } }
         terms { edges { node { until points { amount } } } } }
       perks { perk { title } partner { code } } } } } }""",
+    "members, one view": """query($n: Int!) { members(first: $n) { edges { node {
+      purchases(first: 5) { edges { node { externalId total { amount } member { name }
+        entries { amount } partner { code } } } }
+      contacts { at kind note partner { code } notice { kind } invitation { code } }
+      surveyInvitations { edges { node { code } } }
+      nextBestAction(partner: "grocer") { kind because figures { name value } } } } } }""",
     "orders ahead": """query($n: Int!) { aheadOrders(partner: "grocer", first: $n) { edges { node {
       state member { id name } partner { code } redemptions { status } purchase { id } } } } }""",
     "rewards": "query($n: Int!) { rewards(first: $n) { edges { node { title left } } } }",
@@ -100,6 +106,8 @@ ELSEWHERE = {
     "InboundReplayed.deliveries": "as Query.inbound",
     "Query.failingOccasions": "its rows ask for a member, who has a loader",
     "Query.webhookDeliveries": "its rows ask for an event, which has a loader",
+    "Query.surveyAnswers": "counted by tests/schema/test_surveys.py",
+    "SurveyAnswer.entries": "as Query.surveyAnswers",
     "Query.meetups": "counted by tests/schema/test_meetups.py, with the three below",
     "Meetup.registrations": "as Query.meetups",
     "Member.registrations": "as Query.meetups",

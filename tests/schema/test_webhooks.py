@@ -112,6 +112,7 @@ async def test_without_a_query_only_the_ids_are_sent(api: Client) -> None:
         "member": api.told("partner:outfitter", ada),
         "purchase": None,
         "redemption": api.told("partner:outfitter", redeemed["redemption"]["id"]),
+        "invitation": None,
     }
 
 

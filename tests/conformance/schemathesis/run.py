@@ -110,7 +110,9 @@ def _known(at: dict[str, Any]) -> dict[str, list[Any]]:
     assert len(cursors) > 10
     return {
         "pages": _PAGES, "ids": ids, "cursors": cursors,
-        "partners": "cafe grocer outfitter marketplace workplace outdoors coffee".split(),
+        "partners": [
+            "cafe", "grocer", "outfitter", "marketplace", "workplace", "outdoors", "coffee",
+        ],
         "currencies": ["STAMP", "LAUREL", "BASKET", "SPARK", "CAIRN", "EUR", "USD"],
         "cards": [*at["cards"].values(), "nobody"], "rewards": ["free-drink", "five-off"],
         "receipts": ["ada-1", "bob-2", "new"], "reasons": ["goodwill", "mistake", "damaged"],
