@@ -16,6 +16,7 @@ from core.programme import Programme
 from core.store.reference import install
 from laurels import Effects, Facts, PointsPerVisit, Purchase, earn_rule, on
 from laurels.effects import set_attribute
+from laurels.rules import EarnRule
 from tests.core.webshop import (
     POINT,
     WEBSHOP,
@@ -76,7 +77,7 @@ async def test_what_comes_later_about_an_erased_members_order_is_done_and_droppe
 
 async def test_a_return_and_an_edit_after_the_erasure_note_and_tell_nothing(database: str) -> None:
     """Both are booked: of what had begun only the points go on."""
-    noting = [on("return", PointsPerVisit(POINT, 5, code="came-back")), spender]
+    noting: list[EarnRule] = [on("return", PointsPerVisit(POINT, 5, code="came-back")), spender]
     shop = Engine(await install(Programme(), [replace(WEBSHOP, earn_rules=noting)], NOW))
     await arrive(shop, customer(7), created(1, 1, ("10.00", 2)), created(2, 1, ("10.00", 2)))
     ada = await _who("7")
