@@ -62,6 +62,21 @@ async def test_an_erased_members_webhooks_are_dropped_and_enrol_nobody_again(
     assert await prove() == []
 
 
+async def test_what_was_said_of_its_orders_in_vain_is_dropped_too(database: str) -> None:
+    """Older than what was known, or refused: nothing was booked of it, and it tells as much."""
+    shop = await open_webshop()
+    await arrive(shop, customer(7), created(1, 1, ("10.00", 2)), edited(1, 5, ("20.00", 2)))
+    await arrive(shop, edited(1, 3, ("15.00", 2)), customer(8))
+    await arrive(shop, created(2, 1, ("10.00", 2), customer=8), edited(2, 5, ("20.00", 2)))
+    await arrive(shop, edited(2, 3, ("15.00", 2)))
+    assert [row.state.name for row in await log()].count("SUPERSEDED") == 2
+    await erase(shop, EraseRequest("admin:root", "k", await _who("7"), "asked"), NOW)
+    kept = [(row.subject, row.body is None) for row in await log()]
+    gone = [("customer 7", True), ("1", True), ("1", True), ("1", True)]
+    assert kept == [*gone, ("customer 8", False), ("2", False), ("2", False), ("2", False)]
+    assert await prove() == []
+
+
 async def test_what_comes_later_about_an_erased_members_order_is_done_and_dropped(
     database: str,
 ) -> None:
