@@ -162,7 +162,7 @@ class Member(OneView, HolderNode):
         "The memberships, those that are over too. A partner is told those of its own plans, with "
         "`engagement:read` alone."
     )
-    async def memberships(self, info: Info) -> list[Membership]:
+    async def plans(self, info: Info) -> list[Membership]:
         return await memberships_of(info, self.holder)
 
     @answer(

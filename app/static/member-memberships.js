@@ -6,11 +6,11 @@ const FEE = 'per title money { amount currency } points { amount currency { code
 
 export default {
   id: 'memberships',
-  asks: `memberships { code state since until graceUntil partner { code name } plan { title description }
+  asks: `plans { code state since until graceUntil partner { code name } plan { title description }
     renews { ${FEE} } perks { code title description worth { amount currency } }
     saved { money { amount currency } points { points currency { code name symbol } } } }`,
   draw(me) {
-    const lasting = me.memberships.filter(({ state }) => state !== 'LAPSED');
+    const lasting = me.plans.filter(({ state }) => state !== 'LAPSED');
     return lasting.length ? h('ul', { class: 'cards wide' }, lasting.map(card)) : null;
   },
 };

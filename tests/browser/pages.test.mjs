@@ -264,8 +264,8 @@ pageTest('a membership is shown with what it brings', async (place) => {
     const card = page.getByRole('region', { name: 'Memberships' }).locator('[data-plan="plus"]');
     await card.getByRole('heading', { name: 'Bazaar Plus' }).waitFor();
     await card.getByText('On trial until').waitFor();
-    const { me } = await api(place, 'other', '{ me { memberships { perks { title } } } }');
-    const titles = me.memberships[0].perks.map(({ title }) => title);
+    const { me } = await api(place, 'other', '{ me { plans { perks { title } } } }');
+    const titles = me.plans[0].perks.map(({ title }) => title);
     assert.deepEqual(await card.locator('.ticks li').allTextContents(), titles);
     assert.deepEqual(await wrongs(page), []);
   });

@@ -17,12 +17,12 @@ from tests.stories.test_marketplace import CANCEL, JOIN, PLAN, RENEW, RESUME, SH
 PLANS = """query($partner: String) { membershipPlans(partner: $partner) { code title trial grace
   partner { code } fees { code per money { amount } points { amount currency { code } } }
   perks { code worth { amount } } tier { ladder { code } tier { code } } } }"""
-SEEN = """query($id: ID!) { node(id: $id) { ... on Member { memberships { code state
+SEEN = """query($id: ID!) { node(id: $id) { ... on Member { plans { code state
   terms { edges { node { id payment } } } saved { perks { times } money { amount } } }
   perks { perk { code } } } } }"""
-SAVED = """query($year: Int, $from: DateTime, $until: DateTime) { me { memberships {
+SAVED = """query($year: Int, $from: DateTime, $until: DateTime) { me { plans {
   saved(year: $year, from: $from, until: $until) { from until } } } }"""
-TERMS = """query($first: Int! = 20, $after: String) { me { memberships { terms(first: $first,
+TERMS = """query($first: Int! = 20, $after: String) { me { plans { terms(first: $first,
   after: $after) { edges { cursor node { number } } pageInfo { hasNextPage endCursor } } } } }"""
 NODE = "query($id: ID!) { node(id: $id) { ... on MembershipTerm { number payment } } }"
 YEAR = {**PLAN, "member": {"card": "9012"}, "fee": "yearly", "paid": paid("129.00", "ch_1")}
@@ -86,14 +86,14 @@ async def test_others_are_told_nothing(api: Client) -> None:
     bought = receipt("R1", "9012", "2026-11-22T11:00:00Z", ("PRODUCE", "10.00"))
     await api.buy("partner:grocer", "grocer", bought)
     assert (await api.ask(SHOP, JOIN, input={"key": "k", **YEAR}))["__typename"]
-    nothing: dict[str, Any] = {"memberships": [], "perks": []}
+    nothing: dict[str, Any] = {"plans": [], "perks": []}
     assert await api.ask("partner:grocer", SEEN, id=api.told("partner:grocer", ada)) == nothing
     own = await api.ask(SHOP, SEEN, id=api.told(SHOP, ada))
-    [edge] = own["memberships"][0]["terms"]["edges"]
+    [edge] = own["plans"][0]["terms"]["edges"]
     assert edge["node"]["payment"] == "ch_1"
     assert len(own["perks"]) == 3
     # What the payment is called is no affair of the member's.
-    [seen] = (await api.ask(api.member(ada), SEEN, id=ada))["memberships"]
+    [seen] = (await api.ask(api.member(ada), SEEN, id=ada))["plans"]
     [theirs] = seen["terms"]["edges"]
     assert theirs["node"]["payment"] is None
     # A term by its id: to whom the membership is told.
@@ -119,7 +119,7 @@ async def test_a_key_without_the_scope_is_told_nothing(api: Client) -> None:
         answer = await whole.execute(SEEN, given, context_value=context)
         assert answer.errors is None
         assert answer.data is not None
-        assert len(answer.data["node"]["memberships"]) == told
+        assert len(answer.data["node"]["plans"]) == told
         assert len(answer.data["node"]["perks"]) == 3 * told
 
 
@@ -175,7 +175,7 @@ async def test_a_span_of_savings_is_one(api: Client, given: dict[str, Any], word
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert words in error["message"]
     span = {"from": "2026-02-01T00:00:00Z", "until": "2027-01-02T00:00:00Z"}
-    [own] = (await api.ask(me, SAVED, **span))["memberships"]
+    [own] = (await api.ask(me, SAVED, **span))["plans"]
     assert own["saved"] == span
 
 
@@ -190,10 +190,8 @@ async def test_an_order_that_was_cancelled_saved_nothing(api: Client) -> None:
     api.clock.tick(minutes=1)
     cancel = {"purchase": "O-1", "occurredAt": "2026-11-22T12:01:00Z"}
     await api.ask(SHOP, CANCELS, input={"partner": "marketplace", "cancels": [cancel]})
-    saved = (
-        "{ me { memberships { saved { perks { times } money { amount } points { points } } } } }"
-    )
-    [own] = (await api.ask(me, saved))["memberships"]
+    saved = "{ me { plans { saved { perks { times } money { amount } points { points } } } } }"
+    [own] = (await api.ask(me, saved))["plans"]
     assert own["saved"] == {
         "perks": [{"times": 1}], "money": [{"amount": "5.99"}], "points": [{"points": 10}],
     }  # fmt: skip
@@ -208,11 +206,11 @@ async def test_terms_are_paged_newest_first(api: Client) -> None:
         given = {**month, "key": f"r{n}", "paid": paid("12.99", f"ch_{n}")}
         done = await api.ask(SHOP, RENEW, input=given)
         assert done["term"]["number"] == n, done
-    [own] = (await api.ask(me, TERMS, first=3))["memberships"]
+    [own] = (await api.ask(me, TERMS, first=3))["plans"]
     page = own["terms"]
     assert [edge["node"]["number"] for edge in page["edges"]] == [4, 3, 2]
     assert page["pageInfo"]["hasNextPage"]
-    [own] = (await api.ask(me, TERMS, after=page["pageInfo"]["endCursor"]))["memberships"]
+    [own] = (await api.ask(me, TERMS, after=page["pageInfo"]["endCursor"]))["plans"]
     assert [edge["node"]["number"] for edge in own["terms"]["edges"]] == [1]
     assert "errors" in await api.send(me, TERMS, after="x")
     assert "errors" in await api.send(me, TERMS, first=0)

@@ -50,7 +50,7 @@ LISTS = {
       offers { title taken partner { code } } progress { current partner { code } }
       aheadOrders { edges { node { partner { code } redemptions { status } } } } } } } }""",
     "members, their memberships": """query($n: Int!) { members(first: $n) { edges { node {
-      memberships { state partner { code } plan { title } saved { money { amount } perks { times }
+      plans { state partner { code } plan { title } saved { money { amount } perks { times }
           points { points currency { code } } }
         terms { edges { node { until points { amount } } } } }
       perks { perk { title } partner { code } } } } } }""",

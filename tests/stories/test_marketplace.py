@@ -35,13 +35,13 @@ USE = """mutation($input: UsePerkInput!) { usePerk(input: $input) { __typename
 PAGE = """query($year: Int) { me { ledgers { balance { active } }
   tiers { ladder { code } current { code } }
   perks(partner: "marketplace") { perk { code title } until plan { code } }
-  memberships { code state since until graceUntil renews { code } partner { code }
+  plans { code state since until graceUntil renews { code } partner { code }
     terms { edges { node { number kind fee money { amount } points { amount } payment } } }
     saved(year: $year) { from until money { amount currency }
       perks { perk title times worth { amount } }
       points { rule title points currency { code } } } } } }"""
 CHECKOUT = """query($card: String!) { member(by: { card: $card }) {
-  perks { perk { code } until } memberships { state } } }"""
+  perks { perk { code } until } plans { state } } }"""
 HOOK = """mutation($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) {
   __typename ... on Error { message } } }"""
 TOLD = "{ webhookDeliveries { edges { node { type } } } }"
@@ -157,7 +157,7 @@ async def _the_paid_year(api: Client, me: str) -> None:
     api.clock.at = at("2026-12-23T12:00")
     assert (await use(api, "media", "F-1"))["worth"] == {"amount": "3.99", "currency": "USD"}
     page = await api.ask(me, PAGE)
-    [own] = page["memberships"]
+    [own] = page["plans"]
     assert (own["state"], own["renews"]) == ("ACTIVE", {"code": "monthly"})
     # This year: a delivery of 5.99 and a film of 3.99 are 9.98, and 100 coins of the order O-2.
     assert own["saved"] == {
@@ -202,7 +202,7 @@ async def _a_month_for_coins(api: Client, me: str) -> None:
     await night(api)
     await night(api)
     page = await api.ask(me, PAGE)
-    [own] = page["memberships"]
+    [own] = page["plans"]
     assert page["ledgers"][0]["balance"]["active"] == 0
     # A month after 22 December, 6:00 in Chicago.
     assert (own["until"], own["graceUntil"]) == ("2028-01-22T12:00:00Z", "2028-01-29T12:00:00Z")
@@ -226,7 +226,7 @@ async def _grace_and_lapse(api: Client, me: str) -> None:
     await night(api)
     assert len((await api.ask(SHOP, TOLD))["edges"]) == 2
     api.clock.at = at("2028-01-25T12:00")
-    [own] = (await api.ask(me, PAGE))["memberships"]
+    [own] = (await api.ask(me, PAGE))["plans"]
     assert own["state"] == "GRACE"
     assert await buy(api, "O-5", "2028-01-25T12:00:00Z", "10.00") == [10, 10]
     assert (await use(api, "delivery", "O-5"))["__typename"] == "PerkUsed"
@@ -234,7 +234,7 @@ async def _grace_and_lapse(api: Client, me: str) -> None:
     # It lapses at its instant, though no night has come: nothing is doubled, no perk holds.
     api.clock.at = at("2028-01-29T12:00")
     page = await api.ask(me, PAGE)
-    assert (page["memberships"][0]["state"], page["memberships"][0]["renews"]) == ("LAPSED", None)
+    assert (page["plans"][0]["state"], page["plans"][0]["renews"]) == ("LAPSED", None)
     assert page["perks"] == []
     assert [t["current"] for t in page["tiers"] if t["ladder"]["code"] == "marketplace"] == [
         {"code": "guest"}
@@ -245,11 +245,11 @@ async def _grace_and_lapse(api: Client, me: str) -> None:
     assert refused["message"] == "'A box of things to try' is for tier Plus and above"
     gone = await use(api, "delivery", "O-6")
     assert (gone["code"], gone["path"]) == ("NOT_ELIGIBLE", ["perk"])
-    assert (await api.ask(SHOP, CHECKOUT, card="9012"))["memberships"] == [{"state": "LAPSED"}]
+    assert (await api.ask(SHOP, CHECKOUT, card="9012"))["plans"] == [{"state": "LAPSED"}]
     assert (await api.ask(me, CANCEL, input={"key": "c3", **PLAN}))["code"] == "WRONG_STATE"
     await night(api)
     # Of 2028: one delivery, and the ten coins of the 25th of January.
-    [own] = (await api.ask(me, PAGE, year=2028))["memberships"]
+    [own] = (await api.ask(me, PAGE, year=2028))["plans"]
     assert own["saved"]["money"] == [{"amount": "5.99", "currency": "USD"}]
     assert [x["points"] for x in own["saved"]["points"]] == [10]
 
