@@ -31,10 +31,14 @@ _log = structlog.get_logger("laurels.booking")
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """It stands in the books; `known`: it stood there before. `event` is 0 for a member's."""
+    """It stands in the books; `known`: it stood there before.
+
+    `event` is 0 for an enrolment, of which `holder` says whose it was.
+    """
 
     known: bool
     event: int = 0
+    holder: int = 0
 
     def told(self, booking: Booking) -> dict[str, object]:
         """What is kept of it beside."""
@@ -48,7 +52,8 @@ class Booked:
             revision = booking.content.get("revision")
             more = {} if booking.kind is not EventKind.EDIT else {"revision": revision}
             return {"purchase": booking.purchase, "event": str(self.event), **more}
-        return {}
+        # Told to nobody: by it the body is found, and dropped, when the member is erased.
+        return {"holder": str(self.holder)}
 
 
 Outcome: TypeAlias = Booked | Refusal
@@ -133,6 +138,9 @@ async def _enrol(engine: Engine, people: Sequence[Enrolment], now: datetime) -> 
             refusal.path = refusal.path[1:]
             outcomes[left.pop(place)] = refusal
         else:
-            outcomes.update((n, Booked(not new)) for n, (_, new) in zip(left, found, strict=True))
+            outcomes.update(
+                (n, Booked(not new, holder=holder))
+                for n, (holder, new) in zip(left, found, strict=True)
+            )
             break
     return [outcomes[n] for n in range(len(people))]

@@ -123,6 +123,13 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
     NotAllowed where a login would be the second one of a member or was taken away from it, or
     where a till adds an address.
     """
+    check_people(people)
+    async with transaction() as connection:
+        return await enrol_by(connection, ids, people, now)
+
+
+def check_people(people: Sequence[Enrolment]) -> None:
+    """Raise BadInput for what nobody can be enrolled by, before anything is looked up."""
     for n, person in enumerate(people):
         if not person.identifiers:
             raise BadInput("one of email, phone, card or reference is needed", n, "member")
@@ -130,14 +137,12 @@ async def enrol(ids: Ids, people: Sequence[Enrolment], now: datetime) -> list[tu
             raise BadInput("a name has at most 200 characters, no controls", n, "name")
         if person.referred_by is not None and person.partner is None:
             raise BadInput("a member is referred to a partner: name it", n, "referredBy")
-    async with transaction() as connection:
-        return await enrol_by(connection, ids, people, now)
 
 
 async def enrol_by(
     connection: Connection, ids: Ids, people: Sequence[Enrolment], now: datetime
 ) -> list[tuple[int, bool]]:
-    """Like `enrol`, within a transaction, of people who are checked already."""
+    """Like `enrol`, within a transaction, of people who are checked already (`check_people`)."""
     keys = sorted({ref.key for person in people for ref in person.identifiers})
     await store.lock_keys(connection, keys)
     known = await store.find(connection, keys)

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 from core.cards import give_card
 from core.db import transaction
 from core.errors import NotAllowed, WrongState
-from core.members import Enrolment, MemberRef, Telling, enrol_by
+from core.members import Enrolment, MemberRef, Telling, check_people, enrol_by
 from core.signing import Secrets
 from core.store import passcodes as store
 from core.store.ids import Ids
@@ -95,9 +95,11 @@ class Passcodes:
     ) -> Confirmed:
         """The member whose address this is from now on, with a card.
 
-        `person` is what a newcomer says of itself. Raises NotAllowed, the same whatever is wrong
-        with the code; every attempt counts.
+        `person` is what a newcomer says of itself. Raises BadInput where that can't stand, whoever
+        it is; NotAllowed, the same whatever is wrong with the code; every attempt counts.
         """
+        own = replace(person, identifiers=[address], telling=Telling.SURE)
+        check_people([own])
         known = self._all(_told(address))
         async with transaction() as connection:
             await store.lock(connection, known[0])
@@ -109,7 +111,6 @@ class Passcodes:
             if found is not None and found.good:
                 await store.tried(connection, found.id, now if good else None)
             if good:
-                own = replace(person, identifiers=[address], telling=Telling.SURE)
                 [(holder, new)] = await enrol_by(connection, ids, [own], now)
                 return Confirmed(holder, new, await give_card(connection, holder))
         raise NotAllowed(_REFUSED, "code")

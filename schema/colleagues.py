@@ -25,6 +25,9 @@ from schema.fields import answer
 from schema.ids import HolderNode, numbers, parse_numbers
 from schema.paging import After, First, check_first, cursor, page, read_number
 
+#: No holder has this number.
+NOBODY = 0
+
 
 @strawberry.type(description="One of a company's values.")
 class RecognitionValue:
@@ -111,7 +114,10 @@ class ColleagueBy:
 
 
 async def colleague_by(context: Context, partner: PartnerTerms, given: ColleagueBy) -> int:
-    """The holder that is meant. Raises BadInput, or UnknownReference where nobody is."""
+    """The holder that is meant; NOBODY, who is refused like one who is no colleague, where none is.
+
+    An answer of its own would tell any member who else is enrolled. Raises BadInput.
+    """
     if given.id is not None:
         return colleague_meant(context, partner, given.id.value, "to", "id")
     if given.email is not None:
@@ -119,10 +125,7 @@ async def colleague_by(context: Context, partner: PartnerTerms, given: Colleague
     else:
         assert given.reference is not None
         ref = receiver_by(IdentifierKind.REFERENCE, given.reference.value, partner.id)
-    holder = await lookups.holder_of(*ref.key)
-    if holder is None:
-        raise UnknownReference(f"no such colleague at {partner.name}", "to")
-    return holder
+    return await lookups.holder_of(*ref.key) or NOBODY
 
 
 def colleague_meant(context: Context, partner: PartnerTerms, text: str, *path: str) -> int:

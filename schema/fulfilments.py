@@ -16,7 +16,7 @@ from core.errors import BadInput
 from core.fulfilments import FulfilmentState
 from core.store import fulfilments as store
 from core.store.fulfilments import Fulfilling, Wanted
-from schema.access import SERVICE, STAFF, allow, allow_change, partner_for
+from schema.access import SERVICE, STAFF, allow, allow_change, may_see, partner_for
 from schema.context import Info
 from schema.enums import words
 from schema.fields import answer, change
@@ -108,7 +108,7 @@ async def visible_fulfilment(info: Info, key: str) -> Fulfilment | None:
     if found is None:
         return None
     context = info.context
-    if context.viewer.role == "member" and context.viewer.holder != found[0]:
+    if context.viewer.role == "member" and not await may_see(context, found[0]):
         return None
     told = await store.read(found[0], found[1], context.instant)
     if told is None:
@@ -139,15 +139,16 @@ class FulfilmentQueries:
             FulfilmentState | None, strawberry.argument(description="Only those that are so far.")
         ] = None,
     ) -> relay.Connection[Fulfilment]:
-        context = info.context
+        context, holder = info.context, info.context.viewer.holder
         terms = context.partner if partner is None else partner_for(context, partner)
         wanted = Wanted(
-            None if terms is None else terms.id,
-            context.viewer.holder if context.viewer.role == "member" else None,
-            None if state is None else int(state),
-        )  # fmt: skip
-        limit = check_first(first) + 1
-        found = await store.page(wanted, context.instant, _place(after), limit)
+            None if terms is None else terms.id, holder, None if state is None else int(state)
+        )
+        limit, place = check_first(first) + 1, _place(after)
+        if holder is not None and not await may_see(context, holder):
+            found = []  # erased: the token is as good as none
+        else:
+            found = await store.page(wanted, context.instant, place, limit)
         return page([Fulfilment.of(x) for x in found], first, after, _cursor)
 
 

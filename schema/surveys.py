@@ -139,10 +139,9 @@ class SurveyInvitation(HolderNode):
 
     @answer("Who is asked. Null where the viewer may not read that member.")
     async def member(self, info: Info) -> LazyMember | None:
-        from schema.members import Member  # a circle, closed here
+        from schema.members import visible_member  # a circle, closed here
 
-        holder = self.asked.invitation.holder
-        return Member(holder=holder) if await may_see(info.context, holder) else None
+        return await visible_member(info, self.asked.invitation.holder)
 
     @answer("When it was sent on its way.")
     def invited_at(self) -> datetime:

@@ -16,10 +16,12 @@ from core.store.writes import Writes
 #: So often an occasion is tried.
 MOST_ATTEMPTS = 12
 _ROW = "holder_id, partner_id, name, at, id, event_id, value, until_at"
+# What had begun before a member was erased may still end: nothing personal comes of it.
 _NOTE = f"""
 INSERT INTO attribute ({_ROW})
-SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::timestamptz[], $5::bigint[],
-    $6::bigint[], $7::text[], $8::timestamptz[])
+SELECT n.* FROM unnest($1::bigint[], $2::int[], $3::text[], $4::timestamptz[], $5::bigint[],
+    $6::bigint[], $7::text[], $8::timestamptz[]) AS n (a, b, c, d, e, f, g, h)
+JOIN holder x ON x.id = n.a AND x.erased_at IS NULL
 """
 # What was to be told once stays as it is; what was told is an event, and is never told again.
 _OCCUR = """
@@ -27,6 +29,7 @@ INSERT INTO occasion (partner_id, external_id, holder_id, type, attributes, at, 
 SELECT n.a, n.b, n.c, n.d, n.e::jsonb, n.f, $7
 FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
     AS n (a, b, c, d, e, f)
+JOIN holder x ON x.id = n.c AND x.erased_at IS NULL
 ON CONFLICT DO NOTHING
 """
 _THANK = """

@@ -79,13 +79,22 @@ LEFT JOIN LATERAL (
     FROM inbound i WHERE i.partner_id = $1 AND i.adapter = k.adapter AND i.subject = k.subject
 ) f ON true
 """
+# Of who was erased meanwhile nothing personal is kept: what comes later may be about it, too.
 _FINISH = """
 UPDATE inbound i SET delivery = n.delivery, subject = n.subject, version = n.version,
-    state = n.state, attempts = i.attempts + 1, problem = n.problem, next_at = n.next_at,
-    done_at = n.done_at, outcome = n.outcome::jsonb, whole = i.whole OR n.whole, awaits = NULL
+    state = n.state, attempts = i.attempts + 1, next_at = n.next_at, done_at = n.done_at,
+    problem = CASE WHEN gone AND n.problem <> '' THEN 'dropped with the body' ELSE n.problem END,
+    outcome = CASE WHEN gone THEN '[]' ELSE n.outcome::jsonb END,
+    body = CASE WHEN gone THEN NULL ELSE i.body END,
+    headers = CASE WHEN gone THEN '{}' ELSE i.headers END, whole = i.whole OR n.whole, awaits = NULL
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::smallint[], $6::text[],
     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bool[])
     AS n (id, delivery, subject, version, state, problem, next_at, done_at, outcome, whole)
+CROSS JOIN LATERAL (SELECT n.done_at IS NOT NULL AND EXISTS (
+    SELECT FROM jsonb_array_elements(n.outcome::jsonb) x
+    LEFT JOIN event e ON e.id = (x ->> 'event')::bigint
+    JOIN holder h ON h.id = coalesce(e.holder_id, (x ->> 'holder')::bigint)
+    WHERE h.erased_at IS NOT NULL) AS gone) erased
 WHERE i.id = n.id
 """
 _PURCHASES = """

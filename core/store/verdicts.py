@@ -29,6 +29,16 @@ class Personal(NamedTuple):
     first: str = ""
 
 
+#: Whether what came of a webhook `t` is a holder's; and what is set where its body is dropped.
+_SAID = (
+    "EXISTS (SELECT FROM jsonb_array_elements(t.outcome) x "
+    "LEFT JOIN event e ON e.id = (x ->> 'event')::bigint "
+    "WHERE {holder} IN (e.holder_id, (x ->> 'holder')::bigint))"
+)
+_DROPPED = (
+    "body = NULL, headers = '{}', outcome = '[]', problem = CASE problem WHEN '' THEN '' "
+    "ELSE 'dropped with the body' END"
+)
 #: In the order in which they are erased, and told.
 PERSONAL: Mapping[str, Personal] = {
     "member": Personal(("name", "birthday", "claimed", "enrolled_at")),
@@ -68,13 +78,15 @@ PERSONAL: Mapping[str, Personal] = {
         "t.viewer ->> 'role' = 'member' AND t.viewer ->> 'holder' = {holder}::text",
     ),
     # Bodies of webhooks, which are dropped a month later anyhow; of an open one, when it is done.
+    # First those of the same subjects of which nothing was booked: they say the same of the member.
     "inbound": Personal(
         ("partner_id", "adapter", "received_at"),
-        "t.body IS NOT NULL AND t.done_at IS NOT NULL AND EXISTS (SELECT FROM "
-        "jsonb_array_elements(t.outcome) x JOIN event e ON e.id = (x ->> 'event')::bigint "
-        "WHERE e.holder_id = {holder})",
-        "body = NULL, headers = '{}', outcome = '[]', problem = CASE problem WHEN '' THEN '' "
-        "ELSE 'dropped with the body' END",
+        f"t.body IS NOT NULL AND t.done_at IS NOT NULL AND {_SAID}",
+        _DROPPED,
+        first=f"UPDATE inbound s SET {_DROPPED} WHERE s.done_at IS NOT NULL AND s.subject <> '' "
+        f"AND NOT {_SAID.replace('t.outcome', 's.outcome')} AND EXISTS (SELECT FROM inbound t "
+        "WHERE t.partner_id = s.partner_id AND t.adapter = s.adapter AND t.subject = s.subject "
+        f"AND {_SAID})",
     ),
 }
 #: They know a member by an opaque number, and stand: the books, and what hangs on them.

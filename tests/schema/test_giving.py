@@ -193,3 +193,41 @@ async def test_a_request_that_ends_otherwise_gives_back_and_leaves_the_queue(
     late = {"key": "n", "redemption": api.told(OFFICE, done["id"]), "note": "No"}
     assert (await api.ask(OFFICE, DECLINE, input=late))["code"] == "WRONG_STATE"
     assert await prove() == []
+
+
+async def test_nobody_learns_by_giving_who_else_is_enrolled(api: Client) -> None:
+    """Whatever is wrong with a gift, a stranger's address is answered as that of nobody."""
+    who, _ = await staff(api, 1)
+    outsider = api.member(await api.enrol("x", "Outsider"))
+    await api.ask("admin:root", ENROL, input={"email": "known@example.org"})
+    good = thanks("", 5, "care", "Thank you", "k")
+    seen = []
+    for caller in (who[0], outsider):
+        for wrong in ({}, {"points": 0}, {"points": 51}, {"value": "greed"}, {"message": " "}):
+            told = [
+                await api.ask(caller, GIVE, input={**good, **wrong, "to": {"email": mail}})
+                for mail in ("known@example.org", "nobody@example.org")
+            ]
+            assert told[0] == told[1], (caller, wrong)
+            seen.append(told[0]["code"])
+    # The control: they differ by what is wrong.
+    assert set(seen) == {"UNKNOWN_REFERENCE", "BAD_INPUT", "NOT_ALLOWED"}
+
+
+async def test_who_was_erased_reads_no_request_of_its_own(api: Client) -> None:
+    """Nor the code of what it had asked for; the office goes on with it."""
+    who, ids = await staff(api, 3)
+    for n in (0, 1):
+        await api.ask(who[n], GIVE, input=thanks(ids[2], 30, "care", "Thank you", "k"))
+    wish = {"key": "w", "partner": "workplace", "reward": "book"}
+    assert (await api.ask(who[2], REDEEM, input=wish))["__typename"] == "RewardRedeemed"
+    node = "query($id: ID!) { node(id: $id) { ... on Fulfilment { redemption { codes } } } }"
+    (own,) = (await api.ask(who[2], QUEUE))["edges"]
+    assert (await api.ask(who[2], node, id=own["node"]["id"]))["redemption"]["codes"]
+    erase = 'mutation { eraseMember(input: {key: "e", confirm: true}) { __typename } }'
+    assert (await api.ask(who[2], erase))["__typename"] == "MemberErased"
+    assert (await api.ask(who[2], QUEUE))["edges"] == []
+    assert await api.ask(who[2], node, id=own["node"]["id"]) is None
+    (left,) = (await api.ask(OFFICE, QUEUE))["edges"]
+    assert left["node"]["state"] == "REQUESTED"
+    assert await prove() == []

@@ -285,3 +285,26 @@ async def test_a_card_is_made_once_and_only_for_who_may_ask(api: Client) -> None
         answer = await api.send(refused, CARD, member={"id": bob})
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert (await api.ask(api.member(bob), CARD))["number"] == "2"  # that it has already
+
+
+@pytest.mark.parametrize(
+    ("about", "field"),
+    [
+        ({"name": "A\0da"}, "name"),
+        ({"name": "A\x07da"}, "name"),
+        ({"name": "A" * 201}, "name"),
+        ({"referredBy": "ABCDEFGH"}, "referredBy"),
+    ],
+)
+async def test_what_a_newcomer_says_is_checked_before_the_code(
+    ground: Ground, about: dict[str, str], field: str
+) -> None:
+    """As `joinProgramme` checks it: no fault of the server's, and the code is good afterwards."""
+    await ground.ask_for(**ADA)
+    code, before = ground.post.sent[-1].code, await dump()
+    for tried in (code, other(code)):
+        done = await ground.confirm(tried, about, **ADA)
+        assert (done["code"], done["path"]) == ("BAD_INPUT", ["0", field])
+    assert await dump() == before
+    done = await ground.confirm(code, {"name": "Ada"}, **ADA)
+    assert (done["__typename"], done["created"]) == ("CodeConfirmed", True)

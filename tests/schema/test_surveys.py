@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.check import prove
 from core.surveys import invite
 from tests.core.inn import dispatched
 from tests.schema.client import Client, receipt, statements
@@ -81,3 +82,19 @@ async def test_an_invitation_is_its_members_and_its_partners(api: Client) -> Non
     assert seen[ada] == seen["admin:root"] == {"code": "stay", "token": None, "link": None}
     assert seen[stranger] is None
     assert await api.ask("partner:grocer", NODE, id=known) is None
+
+
+async def test_the_answers_of_who_was_erased_are_nobodys(api: Client) -> None:
+    """They are counted and listed on; whose they were is nobody's to tell, nor a fault."""
+    ada, _ = await guests(api, 2)
+    [_, edge] = (await api.ask(HOTEL, ANSWERS, first=2))["edges"]
+    token = (await api.ask(HOTEL, NODE, id=edge["node"]["id"]))["token"]
+    erase = 'mutation { eraseMember(input: {key: "e", confirm: true}) { __typename } }'
+    assert (await api.ask(ada, erase))["__typename"] == "MemberErased"
+    for who in (HOTEL, "admin:root"):
+        nodes = [e["node"] for e in (await api.ask(who, ANSWERS, first=2))["edges"]]
+        told = [(n["member"] and n["member"]["name"], n["answer"]["comment"]) for n in nodes]
+        assert told == [("Guest 1", "By 1"), (None, None)], who
+    late = await api.ask(None, ANSWER, input={"token": token, "score": 9, "comment": "I was Ada"})
+    assert late["__typename"] != "SurveyAnswered"
+    assert await prove() == []
