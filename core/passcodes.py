@@ -25,6 +25,7 @@ from core.db import transaction
 from core.errors import NotAllowed, WrongState
 from core.members import Enrolment, MemberRef, Telling, check_people, enrol_by
 from core.signing import Secrets
+from core.store import members
 from core.store import passcodes as store
 from core.store.ids import Ids
 
@@ -96,7 +97,8 @@ class Passcodes:
         """The member whose address this is from now on, with a card.
 
         `person` is what a newcomer says of itself. Raises BadInput where that can't stand, whoever
-        it is; NotAllowed, the same whatever is wrong with the code; every attempt counts.
+        it is; NotAllowed, the same whatever is wrong with the code (every attempt counts), and for
+        who has a login at the identity provider.
         """
         own = replace(person, identifiers=[address], telling=Telling.SURE)
         check_people([own])
@@ -112,6 +114,10 @@ class Passcodes:
                 await store.tried(connection, found.id, now if good else None)
             if good:
                 [(holder, new)] = await enrol_by(connection, ids, [own], now)
+                if not new and await members.has_login(connection, holder):
+                    # A number that changed hands must not open by another door what `core.joining`
+                    # keeps shut: who has a login comes by it, or asks the staff to part it.
+                    raise NotAllowed("this member signs in with its own account", "code")
                 return Confirmed(holder, new, await give_card(connection, holder))
         raise NotAllowed(_REFUSED, "code")
 

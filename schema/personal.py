@@ -1,6 +1,7 @@
 """What a member is offered, and whether offering it paid: those offered against those left out.
 
-Knows nothing of how offers are chosen. Who was left out is told in figures only, and to no member.
+Knows nothing of how offers are chosen. Who was left out is told in figures only; a member whom it
+concerns finds it among its personal data, as is its right.
 """
 
 from __future__ import annotations

@@ -308,3 +308,18 @@ async def test_what_a_newcomer_says_is_checked_before_the_code(
     assert await dump() == before
     done = await ground.confirm(code, {"name": "Ada"}, **ADA)
     assert (done["__typename"], done["created"]) == ("CodeConfirmed", True)
+
+
+async def test_who_has_a_login_comes_by_that_door_alone(ground: Ground) -> None:
+    """Its address may be somebody else's by now; parted from its login it comes by a code again."""
+    known = await ground.enrolled(**ADA)
+    async with reading() as connection:
+        await connection.execute("UPDATE member SET login = repeat('0', 64)")
+    await ground.ask_for(**ADA)
+    code = ground.post.sent[-1].code
+    refused = await ground.confirm(code, **ADA)
+    assert refused["code"] == "NOT_ALLOWED"
+    assert "its own account" in refused["message"]
+    async with reading() as connection:
+        await connection.execute("UPDATE member SET login = NULL")
+    assert (await ground.confirm(code, **ADA))["memberId"] == known["memberId"]
