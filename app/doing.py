@@ -130,7 +130,10 @@ class Doing:
             return
         async with reading() as connection:
             meetup = await store.find(connection, partner.id, seat.walk)
-        if meetup is None:
+            known = (
+                None if meetup is None else await store.registration(connection, holder, meetup.id)
+            )
+        if meetup is None or known is None:  # it was full, and whoever got no place stays at home
             return
         shown = self._codes.make(meetup.id, partner.pseudonyms.of(holder), now)
         request = CheckInRequest(partner, shown.text, _LATITUDE, _LONGITUDE)
