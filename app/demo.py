@@ -20,7 +20,7 @@ from core.posting import Engine
 _DAY = timedelta(hours=12)
 
 #: What `make demo` shows: so many people, and how long they have lived.
-PEOPLE, DAYS = 1_500, 731
+PEOPLE, DAYS = 1_000, 731
 #: As long has lived what is made for tests: long enough that all three have bought everywhere.
 _SMALL = 60
 

@@ -13,4 +13,5 @@ def settle() -> None:
     """What the start made lives as long as the process: it isn't looked at again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 20, 20)
+    # The oldest seldom, for a look at them stops every request.
+    gc.set_threshold(_YOUNG, 10, 200)
