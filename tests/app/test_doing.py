@@ -1,4 +1,4 @@
-"""What the demo's people do besides shopping, in the books: and what isn't done, for it can't be."""
+"""What the demo's people do besides shopping, in the books; and what can't be done, and isn't."""
 
 from __future__ import annotations
 
