@@ -165,8 +165,3 @@ async def read(holder: int, redemption: int, now: datetime) -> Fulfilling | None
 
 def _fulfilling(row: Row) -> Fulfilling:
     return Fulfilling(from_row(row), row["state"], row["decided_at"], row["why"])
-
-
-async def erase_reasons(connection: Connection, holder: int) -> None:
-    """Erase why a member's requests were declined; that they were stands."""
-    await connection.execute("UPDATE fulfilment SET reason = NULL WHERE holder_id = $1", holder)

@@ -254,12 +254,3 @@ async def erase_message(connection: Connection, giver: int, gift: int) -> bool:
         "DELETE FROM gift_message WHERE giver_id = $1 AND gift_id = $2", giver, gift
     )
     return bool(done.endswith(" 1"))
-
-
-async def erase_messages(connection: Connection, holder: int) -> None:
-    """Erase all that was said with gifts from or to a member; the books stand."""
-    await connection.execute(
-        "DELETE FROM gift_message m USING gift g WHERE g.giver_id = m.giver_id "
-        "AND g.id = m.gift_id AND $1 IN (g.giver_id, g.receiver_id)",
-        holder,
-    )

@@ -9,7 +9,6 @@ import pytest
 from core.ahead import OrderRequest, place
 from core.check import prove
 from core.collecting import name_of
-from core.db import transaction
 from core.errors import IdempotencyConflict, Refusal, UnknownReference, WrongState
 from core.folding import Recorded
 from core.fulfilments import DecideRequest, decide
@@ -93,8 +92,6 @@ async def test_what_is_declined_gives_everything_back(database: str, approved: b
     (row,) = (await books(["fulfilment"]))["fulfilment"]
     assert row["reason"] == "No more"
     assert "No more" not in str({k: v for k, v in (await dump()).items() if k != "fulfilment"})
-    async with transaction() as connection:
-        await store.erase_reasons(connection, bob)
     assert (await state(bob, done.id), await prove()) == (4, [])
 
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from core.check import prove
-from core.db import transaction
 from core.errors import (
     BadInput,
     IdempotencyConflict,
@@ -21,7 +20,6 @@ from core.errors import (
 from core.gifts import Given, GiveRequest, erase_message, give
 from core.posting import Engine
 from core.sheet import trial_balance
-from core.store import gifts as store
 from laurels import Cap, Giving
 from tests.core.club import forge
 from tests.core.lantern import KUDOS, POINT, VALUES, asked, given, held, hire, open_company, pay_out
@@ -252,9 +250,6 @@ async def test_words_are_erased_and_the_books_stand(database: str) -> None:
     assert not await erase_message(ada, first.id)
     assert [m["message"] for m in (await books(["gift_message"]))["gift_message"]] == ["Once more"]
 
-    async with transaction() as connection:
-        await store.erase_messages(connection, bob)
-    assert (await books(["gift_message"]))["gift_message"] == []
     assert await prove() == []
 
 
