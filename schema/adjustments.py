@@ -5,7 +5,7 @@ Knows nothing of limits or lots: `core.adjustments` does.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -37,15 +37,19 @@ from schema.fields import answer, change
 from schema.ids import HolderNode, numbers, parse_id
 from schema.inputs import MemberBy, known_holder, scope_of
 from schema.ledgers import LedgerEntry
-from schema.paging import After, First, check_first, cursor, page, read_cursor
+from schema.paging import (
+    After,
+    First,
+    check_first,
+    moment_cursor,
+    page,
+    read_moment,
+)
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.postings import Posted
 from schema.receipts import Purchase, knows_purchase, visible_purchase
 from schema.redemptions import LazyMember
 from schema.scalars import BigInt
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 @strawberry.type(description="What an adjustment may be for.")
@@ -296,21 +300,8 @@ class AdjustmentMutations:
         )  # fmt: skip
 
 
-def _place(after: str | None) -> tuple[datetime, int] | None:
-    text = read_cursor("adjustment", after)
-    if text is None:
-        return None
-    found = numbers(text, 2)
-    if found is None:
-        raise BadInput("after is no cursor of this list", "after")
-    try:
-        return _EPOCH + found[0] * _TICK, found[1]
-    except OverflowError:
-        raise BadInput("after is no cursor of this list", "after") from None
-
-
 def _cursor(node: Adjustment) -> str:
-    return cursor("adjustment", f"{(node.told.row.at - _EPOCH) // _TICK}.{node.told.row.event}")
+    return moment_cursor("adjustment", node.told.row.at, node.told.row.event)
 
 
 async def visible_adjustment(info: Info, holder: int, event: int) -> Adjustment | None:
@@ -358,7 +349,9 @@ class AdjustmentQueries:
             None if reason is None else check_text(reason, "reason", 64),
             None if own is None else own.id, since, until,
         )  # fmt: skip
-        found, totals = await store.report(wanted, _place(after), check_first(first) + 1)
+        found, totals = await store.report(
+            wanted, read_moment("adjustment", after), check_first(first) + 1
+        )
         base = page([Adjustment.of(told) for told in found], first, after, _cursor)
         return AdjustmentConnection(
             edges=base.edges, page_info=base.page_info,

@@ -5,14 +5,13 @@ To deliver one is to confirm its redemption. Knows nothing of lots: `core.fulfil
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from strawberry import relay
 
 from core import fulfilments as engine
-from core.errors import BadInput
 from core.fulfilments import FulfilmentState
 from core.store import fulfilments as store
 from core.store.fulfilments import Fulfilling, Wanted
@@ -21,7 +20,14 @@ from schema.context import Info
 from schema.enums import words
 from schema.fields import answer, change
 from schema.ids import HolderNode, numbers
-from schema.paging import After, First, check_first, cursor, page, read_cursor
+from schema.paging import (
+    After,
+    First,
+    check_first,
+    moment_cursor,
+    page,
+    read_moment,
+)
 from schema.redemptions import (
     Redemption,
     RewardRedeemed,
@@ -30,8 +36,6 @@ from schema.redemptions import (
     meant,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 words(
     FulfilmentState,
     "How far a reward that a person hands out has come.",
@@ -84,22 +88,9 @@ class DeclineRedemptionInput:
     )
 
 
-def _place(after: str | None) -> tuple[datetime, int] | None:
-    text = read_cursor("fulfilment", after)
-    if text is None:
-        return None
-    found = numbers(text, 2)
-    if found is None:
-        raise BadInput("after is no cursor of this list", "after")
-    try:
-        return _EPOCH + found[0] * _TICK, found[1]
-    except OverflowError:
-        raise BadInput("after is no cursor of this list", "after") from None
-
-
 def _cursor(node: Fulfilment) -> str:
     found = node.found.redemption
-    return cursor("fulfilment", f"{(found.requested_at - _EPOCH) // _TICK}.{found.id}")
+    return moment_cursor("fulfilment", found.requested_at, found.id)
 
 
 async def visible_fulfilment(info: Info, key: str) -> Fulfilment | None:
@@ -144,7 +135,7 @@ class FulfilmentQueries:
         wanted = Wanted(
             None if terms is None else terms.id, holder, None if state is None else int(state)
         )
-        limit, place = check_first(first) + 1, _place(after)
+        limit, place = check_first(first) + 1, read_moment("fulfilment", after)
         if holder is not None and not await may_see(context, holder):
             found = []  # erased: the token is as good as none
         else:

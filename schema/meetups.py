@@ -5,7 +5,7 @@ Members and admins read them all, a partner its own. Knows nothing of what atten
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -20,14 +20,22 @@ from schema.context import Context, Info
 from schema.fields import answer
 from schema.ids import HolderNode, meant, numbers, told
 from schema.ledgers import LedgerEntry
-from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
+from schema.paging import (
+    NEWEST,
+    After,
+    First,
+    check_first,
+    cursor,
+    moment_cursor,
+    page,
+    read_cursor,
+    read_moment,
+    read_number,
+)
 from schema.partners import Partner, partner_of
 from schema.postings import entries_of
 from schema.redemptions import LazyMember
 from schema.rewards import RequiredTier
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 @strawberry.type(description="Where a meetup is.")
@@ -273,19 +281,6 @@ async def visible_registration(info: Info, holder: int, meetup: int) -> MeetupRe
     return MeetupRegistration.of(row) if readable else None
 
 
-def _place(after: str | None) -> tuple[datetime, int] | None:
-    text = read_cursor("meetup", after)
-    if text is None:
-        return None
-    found = numbers(text, 2)
-    if found is None:
-        raise BadInput("after is no cursor of this list", "after")
-    try:
-        return _EPOCH + found[0] * _TICK, found[1]
-    except OverflowError:
-        raise BadInput("after is no cursor of this list", "after") from None
-
-
 @strawberry.type(description="Queries on meetups.")
 class MeetupQueries:
     """Root fields."""
@@ -318,11 +313,11 @@ class MeetupQueries:
             own = partner_for(info.context, partner)
         begins = info.context.instant if since is None else since
         wanted = store.Wanted(None if own is None else own.id, begins, until)
-        rows = await store.page(wanted, _place(after), check_first(first) + 1)
+        rows = await store.page(wanted, read_moment("meetup", after), check_first(first) + 1)
         for row in rows:
             info.context.loaders.meetup.prime(row.id, row)
         return page([Meetup.of(row) for row in rows], first, after, _cursor_of)
 
 
 def _cursor_of(node: Meetup) -> str:
-    return cursor("meetup", f"{(node.row.starts_at - _EPOCH) // _TICK}.{node.row.id}")
+    return moment_cursor("meetup", node.row.starts_at, node.row.id)

@@ -6,14 +6,13 @@ out has asked whether the viewer may read it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from strawberry import relay
 
-from core.errors import BadInput
 from core.reviews import PROGRAMME
 from schema.access import STAFF, allow
 from schema.context import Info
@@ -22,13 +21,20 @@ from schema.fields import answer
 from schema.loading import NotePage, PurchasePage, SurveyPage
 from schema.next_action import NextBestAction, next_best_action
 from schema.notices import Notice, notices_of
-from schema.paging import NEWEST, After, First, check_first, cursor, page, read_number
+from schema.paging import (
+    NEWEST,
+    After,
+    First,
+    check_first,
+    cursor,
+    instant_of,
+    micros_of,
+    page,
+    read_number,
+)
 from schema.partners import Partner, partner_of
 from schema.receipts import Purchase, visible_purchase
 from schema.surveys import SurveyInvitation, invitations_of
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 class ContactKind(Enum):
@@ -98,7 +104,7 @@ class OneView:
         nodes = [purchase for purchase in shown if purchase is not None]
         return page(
             nodes, first, after,
-            lambda n: cursor("purchase", (n.story.steps[0].booked_at - _EPOCH) // _TICK),
+            lambda n: cursor("purchase", micros_of(n.story.steps[0].booked_at)),
         )  # fmt: skip
 
     @answer(
@@ -139,12 +145,7 @@ class OneView:
 
 def _instant(micros: int) -> datetime | None:
     """Before which instant a page begins; None: with the newest."""
-    if micros == NEWEST:
-        return None
-    try:
-        return _EPOCH + micros * _TICK
-    except OverflowError:
-        raise BadInput("after is no cursor of this list", "after") from None
+    return None if micros == NEWEST else instant_of(micros)
 
 
 async def _contacts(info: Info, holder: int, most: int) -> list[Contact]:

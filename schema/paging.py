@@ -8,16 +8,20 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 from strawberry import relay
 
 from core.errors import BadInput
+from schema.ids import numbers
 
 N = TypeVar("N", bound=relay.Node)
 
 MOST = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
 #: Where a list that begins with its newest row has no cursor.
 NEWEST = 2**63 - 1
 First: TypeAlias = Annotated[
@@ -68,6 +72,35 @@ def read_number(kind: str, text: str | None, without: int) -> int:
     if kind in ("entry", "lot") and int(value) > _LAST_SEQ:
         raise BadInput("after is no cursor of this list", "after")
     return int(value)
+
+
+def moment_cursor(kind: str, at: datetime, number: int) -> str:
+    """A cursor of a list in the order of an instant, and of a number among those of one instant."""
+    return cursor(kind, f"{micros_of(at)}.{number}")
+
+
+def read_moment(kind: str, text: str | None) -> tuple[datetime, int] | None:
+    """What `moment_cursor` made; None without a cursor. Raises BadInput for any other text."""
+    value = read_cursor(kind, text)
+    if value is None:
+        return None
+    found = numbers(value, 2)
+    if found is None:
+        raise BadInput("after is no cursor of this list", "after")
+    return instant_of(found[0]), found[1]
+
+
+def micros_of(at: datetime) -> int:
+    """An instant as a cursor has it: microseconds since 1970."""
+    return (at - _EPOCH) // _TICK
+
+
+def instant_of(micros: int) -> datetime:
+    """The instant of a cursor. Raises BadInput for one beyond all years."""
+    try:
+        return _EPOCH + micros * _TICK
+    except OverflowError:
+        raise BadInput("after is no cursor of this list", "after") from None
 
 
 def page(

@@ -5,14 +5,14 @@ Knows nothing of how a gift is booked: `core.gifts` does.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from strawberry import relay
 
 from core import gifts as engine
-from core.errors import BadInput, UnknownReference
+from core.errors import UnknownReference
 from core.purchases import check_text
 from core.store import gifts as store
 from core.store.gifts import Told, Wanted
@@ -29,12 +29,16 @@ from schema.context import Context, Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError
 from schema.fields import answer, change
 from schema.ids import HolderNode, numbers, parse_numbers
-from schema.paging import After, First, check_first, cursor, page, read_cursor
+from schema.paging import (
+    After,
+    First,
+    check_first,
+    moment_cursor,
+    page,
+    read_moment,
+)
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.scalars import BigInt
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 @strawberry.type(description="A colleague gave points to another, and said what for.")
@@ -96,21 +100,8 @@ def value_of(context: Context, partner: int, code: str) -> RecognitionValue:
     return RecognitionValue(code=code, title=values.get(code, code))
 
 
-def _place(after: str | None) -> tuple[datetime, int] | None:
-    text = read_cursor("recognition", after)
-    if text is None:
-        return None
-    found = numbers(text, 2)
-    if found is None:
-        raise BadInput("after is no cursor of this list", "after")
-    try:
-        return _EPOCH + found[0] * _TICK, found[1]
-    except OverflowError:
-        raise BadInput("after is no cursor of this list", "after") from None
-
-
 def _cursor(node: Recognition) -> str:
-    return cursor("recognition", f"{(node.told.row.at - _EPOCH) // _TICK}.{node.told.row.id}")
+    return moment_cursor("recognition", node.told.row.at, node.told.row.id)
 
 
 async def visible_recognition(info: Info, key: str) -> Recognition | None:
@@ -165,7 +156,7 @@ class RecognitionQueries:
             str | None, strawberry.argument(description="Only for the value of this code.")
         ] = None,
     ) -> relay.Connection[Recognition]:
-        limit, place = check_first(first) + 1, _place(after)
+        limit, place = check_first(first) + 1, read_moment("recognition", after)
         known = await company(info.context, partner)
         if known is None:
             return page(list[Recognition](), first, after, str)

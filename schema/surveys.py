@@ -5,14 +5,13 @@ Knows nothing of how an answer comes in (`schema.survey_changes`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from strawberry import relay
 
 from core import surveys as engine
-from core.errors import BadInput
 from core.events import EventKind
 from core.purchases import check_text
 from core.rulebook import PartnerTerms
@@ -24,17 +23,25 @@ from schema.access import STAFF, allow, may_see, partner_for
 from schema.context import Context, Info
 from schema.enums import words
 from schema.fields import answer
-from schema.ids import HolderNode, numbers
+from schema.ids import HolderNode
 from schema.ledgers import LedgerEntry
 from schema.loading import SurveyPage
-from schema.paging import NEWEST, After, First, check_first, cursor, page, read_cursor, read_number
+from schema.paging import (
+    NEWEST,
+    After,
+    First,
+    check_first,
+    cursor,
+    moment_cursor,
+    page,
+    read_moment,
+    read_number,
+)
 from schema.partners import Partner, partner_of
 from schema.postings import entries_of
 from schema.receipts import Purchase, visible_purchase
 from schema.redemptions import LazyMember
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 words(
     SurveyKind,
     "What a survey asks for.",
@@ -220,23 +227,10 @@ def own_survey(context: Context, partner: str, survey: str) -> tuple[PartnerTerm
     return partner_for(context, partner), check_text(survey, "survey", 64, least=1)
 
 
-def _place(after: str | None) -> tuple[datetime, int] | None:
-    text = read_cursor("answer", after)
-    if text is None:
-        return None
-    found = numbers(text, 2)
-    if found is None:
-        raise BadInput("after is no cursor of this list", "after")
-    try:
-        return _EPOCH + found[0] * _TICK, found[1]
-    except OverflowError:
-        raise BadInput("after is no cursor of this list", "after") from None
-
-
 def _cursor(node: SurveyInvitation) -> str:
     given = node.asked.answer
     assert given is not None
-    return cursor("answer", f"{(given.at - _EPOCH) // _TICK}.{node.asked.invitation.id}")
+    return moment_cursor("answer", given.at, node.asked.invitation.id)
 
 
 PartnerCode = Annotated[str, strawberry.argument(description="The partner's code.")]
@@ -264,7 +258,7 @@ class SurveyQueries:
     ) -> relay.Connection[SurveyInvitation]:
         terms, code = own_survey(info.context, partner, survey)
         wanted = store.Wanted(terms.id, code, detractors)
-        rows = await store.answers(wanted, _place(after), check_first(first) + 1)
+        rows = await store.answers(wanted, read_moment("answer", after), check_first(first) + 1)
         return page([SurveyInvitation.of(row) for row in rows], first, after, _cursor)
 
     @answer(

@@ -5,7 +5,7 @@ Knows nothing of how it is matched.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -19,12 +19,18 @@ from core.store.returns import Waits, waiting_of, waiting_under
 from schema.access import STAFF, allow, partner_for
 from schema.context import Info
 from schema.fields import answer
-from schema.paging import After, First, check_first, cursor, page, read_cursor
+from schema.paging import (
+    After,
+    First,
+    check_first,
+    cursor,
+    instant_of,
+    micros_of,
+    page,
+    read_cursor,
+)
 from schema.partners import Partner, partner_of
 from schema.receipts import PurchaseEventKind
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 @strawberry.type(description="It came before its purchase, and is booked when that comes.")
@@ -79,17 +85,16 @@ def _place(after: str | None) -> tuple[datetime, str, int, int] | None:
     since, partner, kind, external_id = (*text.split(".", 3), "", "", "")[:4]
     try:
         numbers = int(since), int(partner), int(kind)
-        at = _EPOCH + numbers[0] * _TICK
-    except (ValueError, OverflowError):
+    except ValueError:
         raise BadInput("after is no cursor of this list", "after") from None
     if not 0 <= numbers[1] < 2**31 or not 0 <= numbers[2] < 2**15:
         raise BadInput("after is no cursor of this list", "after")
-    return at, check_text(external_id, "after", 300), numbers[1], numbers[2]
+    return instant_of(numbers[0]), check_text(external_id, "after", 300), numbers[1], numbers[2]
 
 
 def _cursor(node: ReturnWaiting) -> str:
     since, external_id, partner, kind = node.place
-    return cursor("waiting", f"{(since - _EPOCH) // _TICK}.{partner}.{kind}.{external_id}")
+    return cursor("waiting", f"{micros_of(since)}.{partner}.{kind}.{external_id}")
 
 
 async def visible_waiting(
