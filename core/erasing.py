@@ -98,10 +98,16 @@ async def _erase(
 async def lapse_left(engine: Engine, now: datetime) -> int:
     """Let lapse what became free of erased members' points since: how many points."""
     lapsed = 0
+    failed: list[Exception] = []
     for holder in await verdicts.with_points():
-        async with transaction() as connection:
-            batch = await opened(connection, engine, holder, now, living=False)
-            lapsed += await _lapse(connection, engine, batch, holder, now)
+        try:
+            async with transaction() as connection:
+                batch = await opened(connection, engine, holder, now, living=False)
+                lapsed += await _lapse(connection, engine, batch, holder, now)
+        except Exception as error:  # of one, which mustn't keep the others from theirs
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return lapsed
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import orjson
 
@@ -41,6 +42,9 @@ Progress = Callable[[str, int, int], None]
 BATCH = 1000
 #: Transactions under way: while PostgreSQL writes one, the next is reckoned.
 _AT_ONCE = 2
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +84,31 @@ async def run(
     progress: Progress = _silent,
     key: digests.DigestKey | None = None,
 ) -> Night:
-    """Everything that is due at `now`, in the nightly order; with a key, sealed by a digest."""
+    """Everything that is due at `now`, in the nightly order; with a key, sealed by a digest.
+
+    Where a step fails that goes member by member, the others are done all the same; then the first
+    failure is raised, so that the night is tried again.
+    """
+    failed: list[Exception] = []
+
+    async def kept(step: Awaitable[T], nothing: T) -> T:
+        try:
+            return await step
+        except Exception as error:
+            failed.append(error)
+            return nothing
+
     matched = await match_waiting(engine, now)
     progress("holds", 0, 0)
-    released = await time_out(engine, now)  # what comes back may pay what is owed
+    released = await kept(time_out(engine, now), 0)  # what comes back may pay what is owed
     first = await _age(engine, now, "activate", progress)
     progress("memberships", 0, 0)
-    renewed, asked = await renew_due(engine, now)  # before what lapses is reviewed
+    # Before what lapses is reviewed.
+    renewed, asked = await kept(renew_due(engine, now), (0, 0))
     progress("review", 0, 0)
     ranks = await review_tiers(engine, now)
     second = await _age(engine, now, "expire", progress)
-    erased = await lapse_left(engine, now)
+    erased = await kept(lapse_left(engine, now), 0)
     progress("offers", 0, 0)
     offered = (await make_offers(engine, now)).offered
     progress("notices", 0, 0)
@@ -99,6 +117,8 @@ async def run(
     if key is not None:
         progress("digest", 0, 0)
         await digests.take(key, now, engine.rulebook.version)
+    if failed:
+        raise failed[0]
     return Night(
         released,
         first[Kind.ACTIVATION] + second[Kind.ACTIVATION],

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from core.check import prove
+from core.digests import DigestKey
 from core.errors import (
     BadInput,
     IdempotencyConflict,
@@ -279,6 +280,33 @@ async def test_the_night_renews_by_points_or_asks_once(database: str) -> None:
     night = await run(engine, NOW + 33 * DAY)
     assert (night.renewed, night.asked) == (1, 0)
     assert (await standing(bob)).last.since == NOW + 30 * DAY
+    assert await prove() == []
+
+
+async def test_one_that_cannot_be_renewed_keeps_no_other_from_its_night(database: str) -> None:
+    """Bob's is renewed all the same, and the night is sealed; then it says that it failed."""
+    engine = await open_club()
+    ada, bob = await enrol_cards(["1", "2"])
+    for card, who in (("1", ada), ("2", bob)):
+        await earn(engine, card, f"R{card}", NOW)
+        await join(engine, who, f"j{who}", renews="points", chosen=True)
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(
+            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE 'no term for her'; END $$; CREATE TRIGGER broken BEFORE INSERT "
+            f"ON membership_term FOR EACH ROW WHEN (NEW.holder_id = {ada}) "
+            "EXECUTE FUNCTION broken()"
+        )
+        with pytest.raises(asyncpg.RaiseError, match="no term for her"):
+            await run(engine, NOW + 29 * DAY, key=DigestKey.of("a secret for a night"))
+        assert [(await standing(who)).last.number for who in (ada, bob)] == [1, 2]
+        assert await scalar("SELECT count(*) FROM head_digest") == 1
+        await connection.execute("DROP FUNCTION broken CASCADE")
+    finally:
+        await connection.close()
+    assert (await run(engine, NOW + 29 * DAY)).renewed == 1
+    assert (await standing(ada)).last.number == 2
     assert await prove() == []
 
 
