@@ -21,8 +21,8 @@ import core.posting
 from bench.setting import AS_OF, PARTNER, engine, fresh_database, server, write_page
 from core import dispatching
 from core.db import Connection, reading, transaction
-from core.folding import Recorded
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import Incoming, LineInput, PurchaseInput, check_purchase
 from core.store.writes import ChangeRow, Writes

@@ -17,9 +17,9 @@ from core.commands import Booking
 from core.db import PASSING
 from core.errors import IdempotencyConflict, Refusal
 from core.events import EventKind
-from core.folding import Recorded
 from core.members import Enrolment, enrol
 from core.occasions import tell
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import Incoming
 from core.returning import Waiting, record

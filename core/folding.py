@@ -24,8 +24,7 @@ from core.events import EventKind
 from core.following import follow
 from core.ledger import Ledger
 from core.noted import AttributeRow, noted_at, values_of
-from core.outcomes import Outcome as Outcome  # the names that many need
-from core.outcomes import Recorded as Recorded
+from core.outcomes import Recorded
 from core.purchases import Incoming, content_hash
 from core.qualifying import qualify, take_standings
 from core.rulebook import CurrencyTerms, LadderTerms, PartnerTerms, PolicyTerms, Rulebook

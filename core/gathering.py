@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from core.folding import Outcome
+from core.outcomes import Outcome
 from core.purchases import Incoming
 
 #: Purchases of a shared batch; who brings more posts by itself.

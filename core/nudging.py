@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from core.eligibility import eligibility
 from core.errors import PartnerRuleFailed
 from core.events import EventKind
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import Incoming
 from core.rulebook import CurrencyTerms, PartnerTerms

@@ -19,9 +19,10 @@ from core.containment import Containment
 from core.db import Connection, Deadlock, transaction
 from core.errors import IdempotencyConflict, NotAllowed, Refusal, UnknownReference
 from core.events import EventKind
-from core.folding import Batch, Outcome, fold
+from core.folding import Batch, fold
 from core.gathering import Gathering
 from core.outbox import changes_of
+from core.outcomes import Outcome
 from core.purchases import Incoming
 from core.qualifying import standing_rows
 from core.rulebook import PartnerTerms, Rulebook

@@ -25,9 +25,7 @@ from core.purchases import find_partner
 from core.rulebook import PartnerTerms
 from schema.acts import recorded
 from schema.context import Context, Info, Viewer
-from schema.roles import SCOPES, STAFF_ROLES, Scope, StaffRole
-
-__all__ = ["SCOPES", "STAFF_ROLES", "Scope", "StaffRole"]
+from schema.roles import STAFF_ROLES, Scope, StaffRole
 
 #: Whoever works for the programme, in whatever role: reads.
 STAFF: frozenset[StaffRole] = frozenset(STAFF_ROLES)

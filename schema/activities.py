@@ -15,7 +15,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from core.activities import ActivityInput, check_activity
 from core.errors import BadInput, Refusal
-from core.folding import Outcome
+from core.outcomes import Outcome
 from core.purchases import Incoming
 from core.returns import Unit, check_withdrawal
 from core.rulebook import PartnerTerms

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import strawberry
 
-from core.folding import Recorded
+from core.outcomes import Recorded
 from schema.context import Context, Info
 from schema.fields import answer
 from schema.ladders import TierChange

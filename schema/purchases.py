@@ -14,8 +14,8 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from core.errors import BadInput, Refusal, UnknownReference
-from core.folding import Outcome, Recorded
 from core.nudging import nudges_of
+from core.outcomes import Outcome, Recorded
 from core.purchases import Incoming, PurchaseInput, check_purchase
 from core.rule_changes import checked, draft_of
 from core.rulebook import PartnerTerms

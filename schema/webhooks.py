@@ -18,7 +18,7 @@ from core.errors import UnknownReference
 from core.rulebook import PartnerTerms
 from core.store import webhooks as store
 from core.webhooks import Topic
-from schema.access import MANAGERS, SCOPES, STAFF, allow, allow_change, partner_for
+from schema.access import MANAGERS, STAFF, allow, allow_change, partner_for
 from schema.context import Context, Info
 from schema.errors import (
     BadInputError,
@@ -29,6 +29,7 @@ from schema.errors import (
 from schema.fields import answer, change
 from schema.paging import After, First, check_first, cursor, page, read_number
 from schema.payloads import check_query, viewer_of
+from schema.roles import SCOPES
 from schema.webhook_endpoints import QUERY, WebhookChange, WebhookEndpoint, watched_endpoint
 
 #: Hours for which the secret before the newest signs too, unless another number is asked for.

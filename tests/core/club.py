@@ -10,9 +10,9 @@ import asyncpg
 
 from core.activities import ActivityInput, check_activity
 from core.bought import Returned
-from core.folding import Outcome, Recorded
 from core.members import Enrolment, enrol
 from core.occasions import tell as tell_due
+from core.outcomes import Outcome, Recorded
 from core.posting import Engine
 from core.programme import Programme
 from core.purchases import find_partner

@@ -10,7 +10,7 @@ from typing import Any
 from app.sending import telling
 from core import dispatching
 from core.db import reading, transaction
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import Programme
 from core.store.reference import Declared, install

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.bought import Returned
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import Programme
 from core.purchases import find_partner

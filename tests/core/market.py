@@ -11,7 +11,7 @@ from functools import partial
 
 from core.bought import Returned
 from core.errors import Refusal
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import LadderSettings, Programme, TierSettings
 from core.purchases import find_partner

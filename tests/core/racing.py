@@ -20,7 +20,7 @@ from typing import Any, Self
 from core.bought import Returned
 from core.db import connected
 from core.errors import Refusal
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.pricing import RedeemRequest
 from core.redeemed import Redemption

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core.db import reading
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.pricing import RedeemRequest
 from core.programme import (

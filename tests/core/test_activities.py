@@ -9,7 +9,7 @@ import pytest
 from core.activities import ActivityInput, check_activity
 from core.check import prove
 from core.errors import BadInput, IdempotencyConflict, NotAllowed, UnknownReference
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.purchases import find_partner
 from core.returning import record
 from core.returns import check_withdrawal

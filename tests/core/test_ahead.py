@@ -12,7 +12,7 @@ from core.ahead import OrderRequest, State, Wanted, call_off, place, state_of
 from core.check import prove
 from core.collecting import name_of, number_of
 from core.errors import BadInput, IdempotencyConflict, NotEligible, UnknownReference, WrongState
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import LineInput, find_partner
 from core.redemptions import redeem, time_out

@@ -10,7 +10,7 @@ from core.bought import Returned
 from core.check import prove
 from core.db import Connection, reading
 from core.errors import IdempotencyConflict
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.purchases import LineInput, find_partner
 from core.returning import record
 from core.returns import ReturnedLine, check_edit

@@ -12,7 +12,7 @@ import pytest
 from core.bought import Returned
 from core.check import prove
 from core.db import connected
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import LineInput, find_partner
 from core.returns import check_cancel, check_edit

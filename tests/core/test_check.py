@@ -18,7 +18,7 @@ import pytest_asyncio
 from app.postgres import database_url
 from core.check import Finding, prove
 from core.db import Connection, connected
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.redemptions import cancel, confirm, redeem, time_out
 from core.reviews import review_tiers

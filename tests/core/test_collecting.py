@@ -8,7 +8,7 @@ import pytest
 
 from core.activities import ActivityInput, check_activity
 from core.check import prove
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import find_partner
 from laurels import Collection, Facts

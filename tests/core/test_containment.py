@@ -17,7 +17,7 @@ from core.containment import (
 )
 from core.data_rules import parse, rule_of
 from core.errors import PartnerRuleFailed, Refusal
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import ContractSettings, CurrencySettings, Programme
 from core.rulebook import RuleTerms

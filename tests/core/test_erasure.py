@@ -18,12 +18,12 @@ from core.errors import (
     Refusal,
     UnknownReference,
 )
-from core.folding import Recorded
 from core.gifts import give
 from core.joining import Login, join, part
 from core.members import Enrolment, IdentifierKind, MemberRef, Telling, enrol
 from core.nightly import run as night
 from core.occasions import note
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.redemptions import cancel, confirm, redeem
 from core.referrals import code_of

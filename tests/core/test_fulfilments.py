@@ -10,9 +10,9 @@ from core.ahead import OrderRequest, place
 from core.check import prove
 from core.collecting import name_of
 from core.errors import IdempotencyConflict, Refusal, UnknownReference, WrongState
-from core.folding import Recorded
 from core.fulfilments import DecideRequest, decide
 from core.gifts import give
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.pricing import RedeemRequest
 from core.purchases import LineInput

@@ -14,8 +14,8 @@ from core import gathering
 from core.check import prove
 from core.db import connected
 from core.errors import IdempotencyConflict, Refusal, UnknownReference
-from core.folding import Outcome, Recorded
 from core.gathering import APART, LANES, MOST, Gathering, Post
+from core.outcomes import Outcome, Recorded
 from core.posting import Engine
 from core.purchases import Incoming
 from tests.support import NOW, Databases, books, enrol_cards, receipt, scalar, small_rulebook

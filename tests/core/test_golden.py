@@ -11,7 +11,7 @@ import pytest
 
 from core import nightly
 from core.bought import Returned
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import CurrencySettings, LadderSettings, Programme, TierSettings
 from core.purchases import find_partner

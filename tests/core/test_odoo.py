@@ -16,8 +16,8 @@ import pytest
 from core import issuing
 from core.check import prove
 from core.db import reading
-from core.folding import Recorded
 from core.issuing import issue
+from core.outcomes import Recorded
 from core.paying import PayRequest, pay
 from core.posting import Engine
 from core.programme import Programme

@@ -14,9 +14,9 @@ import pytest
 from core import dispatching
 from core.db import Connection, transaction
 from core.events import EventKind
-from core.folding import Recorded
 from core.nightly import run
 from core.outbox import MOST_BYTES, notices
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.redemptions import redeem
 from core.store import outbox as store

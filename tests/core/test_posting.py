@@ -21,7 +21,7 @@ from core.errors import (
     Refusal,
     UnknownReference,
 )
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.purchases import Incoming
 from laurels import Award, Facts, Multiply, Nothing, Purchase, award, earn_rule

@@ -16,7 +16,7 @@ import core.posting
 import core.store.posting
 from core.check import prove
 from core.errors import IdempotencyConflict, NotEligible, WrongState
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.redeemed import Redemption, Status
 from core.redemptions import cancel, confirm, redeem, time_out

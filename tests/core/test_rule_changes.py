@@ -13,7 +13,7 @@ import pytest
 from core import db, rule_changes
 from core.check import prove
 from core.errors import BadInput, Refusal, UnknownReference, WrongState
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import ContractSettings
 from core.purchases import find_partner

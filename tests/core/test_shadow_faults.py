@@ -11,7 +11,7 @@ import pytest
 
 from core.containment import FAILURES
 from core.db import Connection, heard
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.rule_changes import reset
 from core.store import caps, shadows

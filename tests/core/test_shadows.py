@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.check import prove
 from core.db import connected
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.posting import Engine
 from core.programme import ContractSettings, CurrencySettings, Programme
 from core.rule_changes import reset

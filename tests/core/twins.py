@@ -14,7 +14,7 @@ from core.adjustments import AdjustRequest, adjust
 from core.bought import Returned
 from core.check import prove
 from core.errors import Refusal
-from core.folding import Recorded
+from core.outcomes import Recorded
 from core.pricing import RedeemRequest
 from core.purchases import LineInput, PurchaseInput, check_purchase
 from core.redeemed import Redemption

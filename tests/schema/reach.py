@@ -22,10 +22,11 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
-from schema.access import SCOPES, STAFF_ROLES, Allow
+from schema.access import Allow
 from schema.build import build_schema
 from schema.context import ANONYMOUS, Viewer
 from schema.nodes import KINDS
+from schema.roles import SCOPES, STAFF_ROLES
 
 CALLERS: Mapping[str, Viewer] = {
     "stranger": ANONYMOUS,

@@ -15,9 +15,10 @@ import pytest
 import strawberry
 from graphql import GraphQLObjectType
 
-from schema.access import SCOPES, STAFF, STAFF_ROLES, Allow, Rule, allow
+from schema.access import STAFF, Allow, Rule, allow
 from schema.build import Mutation, Query, build_schema, check_access
 from schema.context import ANONYMOUS, Context, Viewer
+from schema.roles import SCOPES, STAFF_ROLES
 from tests.core.shop import dump
 from tests.schema import reach
 from tests.schema.client import Client, receipt

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from core.check import prove
-from schema.access import Scope
 from schema.build import build_schema
 from schema.context import Context, Viewer
+from schema.roles import Scope
 from tests.schema.client import Client, statements
 
 STAFF = "partner:outdoors"
