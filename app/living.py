@@ -79,8 +79,10 @@ class Coalition:
     async def _join(self, people: Sequence[Persona], at: datetime) -> None:
         partners = self._engine.rulebook.partners
         for person in people:
-            at_first = next((partners[x] for x in person.habits if x in partners), None)
             friend = self._holders.get(person.referred_by or "")
+            # Who knows the web shop is recommended to it: it is the one that thanks friends.
+            known = sorted(person.habits, key=lambda x: friend is None or x != "shop")
+            at_first = next((partners[x] for x in known if x in partners), None)
             code = None
             if friend is not None and at_first is not None:
                 code = await code_of(friend, at)
