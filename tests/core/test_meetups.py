@@ -203,21 +203,34 @@ async def test_who_go_at_once_free_their_places_and_wait_in_no_circle(wide: str)
 
 
 async def test_who_waits_in_a_circle_goes_all_the_same(database: str) -> None:
+    """The one that closes the circle looks for it first, so that it is the one that is refused."""
     engine, club = await opened()
     await create(engine, club, replace(WALK, code="late"), NOW - DAY)
     [ada] = await enrol_cards(["1"])
     for code in ("walk", "late"):
         await register(engine, ada, club, code, NOW)
-    other: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(database)
+
+    async def waiting_for_locks(sessions: int) -> None:
+        while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < sessions:
+            pass
+
+    walk, late = (("SELECT FROM meetup WHERE code = $1 FOR UPDATE", c) for c in ("walk", "late"))
+    gate, other = [await asyncpg.connect(database) for _ in range(2)]
     try:
         async with other.transaction():
-            await other.execute("SELECT FROM meetup WHERE code = 'late' FOR UPDATE")
-            going = asyncio.create_task(erase(engine, EraseRequest("me", "k", ada, "asked"), NOW))
-            while not await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                pass
-            await other.execute("SELECT FROM meetup WHERE code = 'walk' FOR UPDATE")
+            await other.execute("SET LOCAL deadlock_timeout = '1min'")
+            await other.execute(*late)
+            async with gate.transaction():
+                await gate.execute(*walk)
+                going = asyncio.create_task(
+                    erase(engine, EraseRequest("me", "k", ada, "asked"), NOW)
+                )
+                await waiting_for_locks(1)
+                asking = asyncio.create_task(other.execute(*walk))
+                await waiting_for_locks(2)
+            await asking
     finally:
-        await other.close()
+        await asyncio.gather(gate.close(), other.close())
     assert ((await going).replayed, await prove()) == (False, [])
 
 
