@@ -159,11 +159,11 @@ async def connected(
             _unhurried = patient if waits else None
             yield
     finally:
-        lender, _lender = _lender, None
         _beside = _unhurried = None
-        if lender is not None:
-            await lender.close()
+        if _lender is not None:  # which stays: what is under way gives back to it, and to the pool
+            await _lender.close()
         await Tortoise.close_connections()
+        _lender = None
 
 
 @contextmanager

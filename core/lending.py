@@ -29,6 +29,7 @@ class Lender:
         self._most = pool.get_max_size() - 1
         self._idle: list[Lent] = []
         self._waiting = 0
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -47,7 +48,7 @@ class Lender:
 
     async def give(self, connection: Lent, *, whole: bool) -> None:
         """Take one back; unless it is `whole`, something was broken off on it."""
-        keep = whole and not self._waiting and len(self._idle) < self._most
+        keep = whole and not self._waiting and not self._closed and len(self._idle) < self._most
         if not keep or _gone(connection) or connection.is_in_transaction():
             await self._pool.release(connection)
             return
@@ -56,7 +57,8 @@ class Lender:
             self._timer = asyncio.get_running_loop().call_later(_MOMENT, self._begin)
 
     async def close(self) -> None:
-        """Give all back to the pool."""
+        """Give all back to the pool, and what is lent still as soon as it comes back."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:

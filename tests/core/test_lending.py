@@ -99,3 +99,12 @@ async def test_one_that_was_lost_is_not_lent(pool: asyncpg.Pool[asyncpg.Record])
     lent.terminate()
     assert await _ask(lender, PID) != first
     await lender.close()
+
+
+async def test_what_is_lent_at_the_end_goes_to_the_pool(pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    """Else the pool would wait for it in vain."""
+    lender = Lender(pool)
+    lent = await lender.take(10)
+    await lender.close()
+    await lender.give(lent, whole=True)
+    assert pool.get_idle_size() == 1
