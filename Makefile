@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
+# Where it is set each process compiles anew whatever it imports, and the tests start some hundred.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The newest of these that is 3.11 or newer; set PYTHON to choose another.
 PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
@@ -95,7 +98,9 @@ check: $(READY)
 
 test: lint types
 	$(call say,tests)
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@# More workers than cores: half the time each waits for its PostgreSQL.
+	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)') \
+		--dist loadfile
 	@echo "left out here: the tools and clients of others (make test-conformance), the browser (make test-browser)"
 
 test-long: $(READY)

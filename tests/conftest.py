@@ -19,7 +19,7 @@ from core.programme import ContractSettings, CurrencySettings, Programme
 from core.rulebook import Rulebook
 from core.store.reference import Declared, install
 from plugins.host import collect
-from tests.support import NOW, Databases, small_rulebook
+from tests.support import CONNECTIONS, NOW, Databases, small_rulebook
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,13 @@ async def databases(server_url: str) -> AsyncIterator[Databases]:
 async def database(databases: Databases) -> AsyncIterator[str]:
     """The URL of an empty, migrated database; this process is connected to it."""
     async with databases.migrated() as url, connected(url):
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wide(databases: Databases) -> AsyncIterator[str]:
+    """A fresh database with room for CONNECTIONS of this process at once."""
+    async with databases.migrated() as url, connected(url, pool=CONNECTIONS):
         yield url
 
 

@@ -107,6 +107,9 @@ class Databases:
             await self._admin(f"DROP DATABASE {self._template} WITH (FORCE)")
 
 
+#: Of one process, where many write at once.
+CONNECTIONS = 16
+
 #: Policies of hand-made rulebooks, by ids that `install` never gives; each template stores them.
 POLICIES: dict[int, PolicyTerms] = {}
 

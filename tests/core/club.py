@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ import asyncpg
 
 from core.activities import ActivityInput, check_activity
 from core.bought import Returned
+from core.errors import Refusal
 from core.members import Enrolment, enrol
 from core.occasions import tell as tell_due
 from core.outcomes import Outcome, Recorded
@@ -118,3 +120,10 @@ async def waiting() -> list[tuple[str, int, str]]:
     """What is still to be told: (name, attempts, problem)."""
     rows = (await books(["occasion"]))["occasion"]
     return [(r["external_id"], r["attempts"], r["problem"]) for r in rows]
+
+
+async def all_at_once(*calls: Any) -> list[Any]:
+    """What became of each: its answer, or why not."""
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(not isinstance(x, Exception) or isinstance(x, Refusal) for x in found), found
+    return found

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-import core.db
 from core.attending import CheckInRequest, check_in, occasion_of
 from core.check import prove
 from core.check_in_codes import CheckInCodes
@@ -23,7 +20,6 @@ from core.errors import (
     IdempotencyConflict,
     NotAllowed,
     NotEligible,
-    Refusal,
     UnknownReference,
     WrongState,
 )
@@ -34,8 +30,8 @@ from core.purchases import find_partner
 from core.rulebook import PartnerTerms
 from core.signing import Secrets
 from laurels import Activity, Effects, Facts, PointsPerVisit, award, earn_rule, on
-from tests.core.club import balance, forge, open_club, waiting
-from tests.support import DAY, NOW, Databases, books, enrol_cards, scalar
+from tests.core.club import all_at_once, balance, forge, open_club, waiting
+from tests.support import DAY, NOW, books, enrol_cards, scalar
 
 pytestmark = pytest.mark.asyncio
 
@@ -45,16 +41,8 @@ HERE = (40.0, -105.0)
 WALK = MeetupRequest(
     "walk", "A walk", "The gate", *HERE, 200, NOW, NOW + timedelta(hours=3), tags=["ridge"]
 )
-CONNECTIONS = 16
 PLACES = "places taken = registrations"
 THERE = "who was there = what rules are told"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def wide(databases: Databases) -> AsyncIterator[str]:
-    """A fresh database with room for sixteen connections of this process at once."""
-    async with databases.migrated() as url, core.db.connected(url, pool=CONNECTIONS):
-        yield url
 
 
 async def opened(*rules: Any, **terms: Any) -> tuple[Engine, PartnerTerms]:
@@ -77,13 +65,6 @@ async def scanned(
     """A steward scans it, at the gate unless told otherwise."""
     given = {"latitude": HERE[0], "longitude": HERE[1], **more}
     return await check_in(engine, CODES, CheckInRequest(club, code, **given), now)
-
-
-async def all_at_once(*calls: Any) -> list[Any]:
-    """What became of each: its answer, or why not."""
-    found = await asyncio.gather(*calls, return_exceptions=True)
-    assert all(not isinstance(x, Exception) or isinstance(x, Refusal) for x in found), found
-    return found
 
 
 # -- places --------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
 import core.db
 import core.posting
@@ -22,22 +21,12 @@ from core.redeemed import Redemption, Status
 from core.redemptions import cancel, confirm, redeem, time_out
 from core.rulebook import Rulebook
 from tests.core.shop import balance, earn, open_shop, wish
-from tests.support import DAY, NOW, Databases, books, enrol_cards, receipt, scalar
+from tests.support import CONNECTIONS, DAY, NOW, books, enrol_cards, receipt, scalar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from core.db import Connection
-
-
-CONNECTIONS = 16
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def wide(databases: Databases) -> AsyncIterator[str]:
-    """A fresh database with room for sixteen connections of this process at once."""
-    async with databases.migrated() as url, core.db.connected(url, pool=CONNECTIONS):
-        yield url
 
 
 async def test_one_event_from_sixteen_connections_is_booked_once_and_answered_sixteen_times(

@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-import core.db
 from core.bought import Returned
 from core.check import prove
+from core.db import reading
 from core.errors import IdempotencyConflict, NotAllowed, NotEligible, WrongState
 from core.events import EventKind
 from core.posting import Engine
@@ -25,17 +25,15 @@ from core.returns import ReturnedLine, ReturnInput, Unit, check_cancel, check_ed
 from tests.core.market import balances, buy, line, open_market
 from tests.core.racing import Racers, Step, trade
 from tests.core.shop import wish
-from tests.support import NOW, Databases, enrol_cards, scalar
+from tests.support import CONNECTIONS, NOW, enrol_cards, scalar
 
-CONNECTIONS = 16
 PROCESSES = 8
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def market(databases: Databases) -> AsyncIterator[Engine]:
+async def market(wide: str) -> Engine:
     """The market of `tests.core.market`, with sixteen connections of this process."""
-    async with databases.migrated() as url, core.db.connected(url, pool=CONNECTIONS):
-        yield await open_market()
+    return await open_market()
 
 
 def comes_back(
@@ -204,7 +202,7 @@ async def test_batches_that_wait_in_any_order_neither_block_nor_double(market: E
 @asynccontextmanager
 async def taken_elsewhere(unit: Unit) -> AsyncIterator[None]:
     """Another connection holds the name of a waiting return, and lets it go on leaving."""
-    async with core.db.reading() as connection:
+    async with reading() as connection:
         held = connection.transaction()
         await held.start()
         await connection.execute(

@@ -26,14 +26,12 @@ from core.survey_tokens import SurveyTokens
 from core.surveys import Answered, Given, answer, answer_by_token, follow_up, invite
 from laurels import Effects, Facts, Purchase, award, earn_rule, on
 from laurels.surveys import SurveyKind
-from tests.core.club import forge
+from tests.core.club import all_at_once, forge
 from tests.core.inn import DESK, STAY, asked, dispatched, invitations, open_inn, stays
 from tests.core.shop import days
-from tests.core.test_meetups import all_at_once, wide
 from tests.schema.client import statements
 from tests.support import NOW, card, enrol_cards, receipt, scalar
 
-__all__ = ["wide"]
 pytestmark = pytest.mark.asyncio
 HOUR = timedelta(hours=1)
 TOLD = "survey answers = what rules are told"
