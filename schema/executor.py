@@ -16,6 +16,7 @@ from graphql.error import located_error
 from graphql.execution.collect_fields import DeferUsage, GroupedFieldSet
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, UndefinedType, gather_with_cancel
+from graphql.type.definition import GraphQLResolveInfoHelpers
 from strawberry.schema import schema_converter
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
@@ -86,6 +87,15 @@ class Asked:
 
 class FastExecutor(StrawberryGraphQLCoreExecutionContext):
     """Follows a plan; falls back to graphql-core wherever a request asks for more than that."""
+
+    @property
+    def async_helpers(self) -> GraphQLResolveInfoHelpers:
+        """Made whenever one is asked for: kept, they and this would hold each other for ever."""
+        return GraphQLResolveInfoHelpers(self.gather_async_work, self.track_async_work)
+
+    @async_helpers.setter
+    def async_helpers(self, made: GraphQLResolveInfoHelpers) -> None:
+        """What graphql-core makes for every request."""
 
     def execute_collected_root_fields(
         self,

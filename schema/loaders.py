@@ -82,7 +82,10 @@ class PageKey(NamedTuple):
 
 
 class Loaders(StoryLoaders, ViewLoaders):
-    """The loaders of one request, each made when it is first asked."""
+    """The loaders of one request, each made when it is first asked.
+
+    None of their functions knows the set, so that it goes with the request, not with the garbage.
+    """
 
     def __init__(self, engine: Engine, partner: PartnerTerms | None) -> None:
         self._engine = engine
@@ -110,11 +113,10 @@ class Loaders(StoryLoaders, ViewLoaders):
     @cached_property
     def related(self) -> DataLoader[int, bool | None]:
         """Whether the partner that is asking has dealt with a holder."""
+        partner = self._partner
 
         async def fetch(holders: list[int]) -> Mapping[int, bool]:
-            if self._partner is None:
-                return {}
-            return await lookups.related(self._partner.id, holders)
+            return {} if partner is None else await lookups.related(partner.id, holders)
 
         return one(fetch)
 
@@ -321,9 +323,10 @@ class Loaders(StoryLoaders, ViewLoaders):
 
     def tiers(self, at: datetime) -> DataLoader[int, list[TierStatus]]:
         """A holder's status on every ladder as of an instant."""
+        engine = self._engine
 
         async def fetch(holders: list[int]) -> Mapping[int, list[TierStatus]]:
-            return await standings(self._engine, holders, at)
+            return await standings(engine, holders, at)
 
         if at not in self._tiers:
             self._tiers[at] = many(fetch)
@@ -331,11 +334,12 @@ class Loaders(StoryLoaders, ViewLoaders):
 
     def chances(self, at: datetime) -> DataLoader[tuple[int, int], Eligibility | None]:
         """Whether a holder can have a reward, by (holder, reward)."""
+        engine = self._engine
 
         async def fetch(
             keys: list[tuple[int, int]],
         ) -> Mapping[tuple[int, int], Eligibility]:
-            return await eligibility(self._engine, sorted({h for h, _ in keys}), at)
+            return await eligibility(engine, sorted({h for h, _ in keys}), at)
 
         if at not in self._chances:
             self._chances[at] = one(fetch)

@@ -239,7 +239,7 @@ def _operation(one: str, two: str) -> str:
 
 # What graphql-core itself leaves when null takes the place of what it has begun; ours would be
 # FastExecutor's.
-@pytest.mark.filterwarnings("ignore:coroutine 'GraphQLCoreConverter:RuntimeWarning")
+@pytest.mark.filterwarnings(r"ignore:coroutine '(GraphQLCoreConverter|Executor)\.:RuntimeWarning")
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_selections(3), _selections(3), st.booleans(), st.integers(0, 9))
 def test_random_operations_are_answered_as_by_the_book(one: str, two: str, x: bool, n: int) -> None:
