@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Mapping
 from typing import Any
@@ -20,8 +21,12 @@ async def answered(api: Client, who: str, query: str, variables: Mapping[str, An
     """Ask the application itself: a client would leave something of its own."""
     body = orjson.dumps({"query": query, "variables": variables})
     told: list[dict[str, Any]] = []
+    asked: list[bool] = []
 
     async def receive() -> dict[str, Any]:
+        if asked:
+            await asyncio.Event().wait()  # it never hangs up
+        asked.append(True)
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
