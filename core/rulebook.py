@@ -112,7 +112,8 @@ class LadderTerms:
     """A ladder as the engine measures it; `owner` is None where the programme owns it.
 
     `version` counts the changes of what bears on measuring. Of its window, `window` is the length
-    of a rolling one, and `period` is a calendar's or an anniversary's; both None: all time.
+    of a rolling one, and `period` is a calendar's or an anniversary's; both None: all time. It is
+    `plain` where the measure alone tells the rank, whatever was held before.
     """
 
     id: int
@@ -124,6 +125,7 @@ class LadderTerms:
     period: Window | None = field(init=False, default=None)
     hold: Duration | None = field(init=False, default=None)
     grace: Duration | None = field(init=False, default=None)
+    plain: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         if self.ladder.window is not None:
@@ -135,12 +137,9 @@ class LadderTerms:
         for name in ("hold", "grace"):
             text = getattr(self.ladder, name)
             object.__setattr__(self, name, None if text is None else Duration.parse(text))
-
-    @property
-    def plain(self) -> bool:
-        """Whether the measure alone tells the rank, whatever was held before."""
         asked = self.period or self.hold or self.grace or self.ladder.soft_landing
-        return not asked and not any(tier.never_down for tier in self.ladder.tiers)
+        stays = any(tier.never_down for tier in self.ladder.tiers)
+        object.__setattr__(self, "plain", not (asked or stays))
 
     @property
     def reach(self) -> Reach:
