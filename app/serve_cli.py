@@ -49,4 +49,5 @@ def demo_command(
 
         today = datetime.now(UTC).date()
         _run(sandbox.make(settings, today, demo.DAYS, told, people))
-    _run(serving.serve(settings, sandbox.DEMO, out, prepare=demo.prepare))
+    alone = settings.model_copy(update={"processes": 1})
+    _run(serving.serve(alone, sandbox.DEMO, out, prepare=demo.prepare))

@@ -1,16 +1,21 @@
-"""Serves the application in this process, with the worker beside it. Knows no noun.
+"""Serves the application, with the worker beside it, in one process or several. Knows no noun.
 
 The database outlives the server by a moment: what was started first stops last.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
+import structlog
 import uvicorn
 from rich.console import Console
 from starlette.applications import Starlette
@@ -20,10 +25,12 @@ from app.feeding import feeding
 from app.garbage import settle
 from app.ide import ide_routes
 from app.ide_tabs import ADMIN_TABS
+from app.loops import new_event_loop
 from app.messenger import PRINTED, closing, messenger, printed
 from app.pages import page_routes
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
+from app.siblings import beside, listening
 from app.sockets import MOST_BYTES
 from app.streams import Streams
 from app.trust import authenticator, login
@@ -36,6 +43,7 @@ from schema.gate import Gate
 from schema.rates import Buckets, Rate
 from schema.roles import Role
 
+_log = structlog.get_logger("laurels.serving")
 #: Seconds in which requests may come to their end when the server stops.
 _GRACE = 20
 #: Told the runtime, the secret and the address before serving; returns lines to print.
@@ -53,7 +61,19 @@ async def serve(
     """Serve until a signal stops it."""
     # The server takes the signals while it serves, and hands them on to us when it has ended.
     with stopped_gently():
-        await _serve(settings, name, out, prepare)
+        await _serve(settings, name, out, prepare=prepare)
+
+
+def _serve_beside(settings: Settings, name: str | None, own: socket.socket) -> None:
+    """The same in another process, on a socket that is there: the first one has the worker."""
+
+    async def serve() -> None:
+        with stopped_gently():
+            quiet = settings.model_copy(update={"worker": False})
+            await _serve(quiet, name, Console(quiet=True), own=own)
+
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve())
 
 
 def schema_of(settings: Settings) -> Schema:
@@ -72,7 +92,12 @@ def schema_of(settings: Settings) -> Schema:
 
 
 async def _serve(
-    settings: Settings, name: str | None, out: Console, prepare: Prepare | None
+    settings: Settings,
+    name: str | None,
+    out: Console,
+    *,
+    prepare: Prepare | None = None,
+    own: socket.socket | None = None,
 ) -> None:
     secret = settings.signing_secret()
     schema = schema_of(settings)
@@ -80,7 +105,11 @@ async def _serve(
         running(settings, name=name, waits=db.SERVING) as runtime,
         httpx.AsyncClient() as http,
     ):
-        address = f"http://{settings.host}:{settings.port}"
+        port, others = settings.port, list[socket.socket]()
+        if own is None and settings.processes > 1:
+            own, *others = listening(settings.host, port, settings.processes)
+            port = own.getsockname()[1]
+        address = f"http://{settings.host}:{port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
         lines = [] if prepare is None else await prepare(runtime, secret, address)
@@ -98,6 +127,7 @@ async def _serve(
             up_to_date(runtime),
             feeding(runtime.url, now) as feed,
             working(runtime, wanted=settings.worker),
+            beside(partial(_serve_beside, settings, name), others, 2 * _GRACE) as tell,
         ):
             app = create_app(
                 runtime.engine,
@@ -115,13 +145,26 @@ async def _serve(
                 unsafe=[PRINTED] if in_log else [],
             )
             settle()
-            await Server(app, settings.host, settings.port, settings.log_level).serve()
+            server = Server(app, settings.host, settings.port, settings.log_level, tell)
+            if own is None:
+                await server.serve()
+            else:
+                with own:
+                    _log.info("one of several serves", process=os.getpid())
+                    await server.serve([own])
 
 
 class Server(uvicorn.Server):
     """Serves an application and its sockets on one address."""
 
-    def __init__(self, app: Starlette, host: str, port: int, log_level: str) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        log_level: str,
+        stopping: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -138,8 +181,10 @@ class Server(uvicorn.Server):
             )
         )
         self._streams: Streams = app.state.streams
+        self._stopping = stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close sockets with 1012, which clients take for "come back", and cut off streams."""
+        self._stopping()
         self._streams.stop()
         await super().shutdown(sockets)

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address to serve on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to serve on; 0: any free one.")
+    processes: int = Field(
+        1, ge=1, le=64, description="How many serve, each on a core of its own: on Linux."
+    )
     secret: SecretStr | None = Field(
         None, description="Signs tokens and digests; unset: generated, for the embedded server."
     )

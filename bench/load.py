@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,18 +91,30 @@ def _lua(text: str) -> str:
 
 @contextmanager
 def serving(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A server of its own process, which prints its port; yields its address."""
+    """A server of its own process, which prints its port or address first; yields the address."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
     ) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            if not re.fullmatch(r"\d+\n", line):
+            port = re.fullmatch(r"(?:.*http://127\.0\.0\.1:)?(\d+)(?:/graphql)?\n", line)
+            if port is None:
                 raise SystemExit(f"{command[0]} doesn't serve: {line!r}")
-            yield f"http://127.0.0.1:{line.strip()}"
+            while not _answers(int(port[1])):
+                if process.poll() is not None:
+                    raise SystemExit(f"{command[0]} ended: {process.returncode}")
+            yield f"http://127.0.0.1:{port[1]}"
         finally:
             process.terminate()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def node_packages(folder: Path) -> None:

@@ -1,9 +1,9 @@
 """`python -m bench.tills`: purchases recorded one at a time, against pgbench's TPC-B-like.
 
-Tills send `recordPurchases` with one item each, 64 at once and each for another member, to one
-process of Laurels over HTTP on loopback; in turn with them pgbench runs its TPC-B-like transaction,
-prepared, with as many clients, on the same server with the same durability. Every request that was
-answered must stand in the books afterwards, once.
+Tills send `recordPurchases` with one item each, 64 at once and each for another member, over HTTP
+on loopback to Laurels, which serves in as many processes as there are cores; in turn with them
+pgbench runs its TPC-B-like transaction, prepared, with as many clients, on the same server with the
+same durability. Every request that was answered must stand in the books afterwards, once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from core.db import Connection
 from core.members import Enrolment, IdentifierKind, MemberRef, enrol
 
 RESULTS = Path(__file__).with_name("RESULTS-tills.md")
+LAURELS = Path(sys.executable).with_name("laurels")
 #: Of pgbench's transactions a second.
 GOAL, AIM = 0.35, 0.5
 RECORD = """mutation Till($input: RecordPurchasesInput!) { recordPurchases(input: $input) {
@@ -137,6 +139,7 @@ def main(
     seconds: int = typer.Option(10, min=1, help="Each run."),
     rounds: int = typer.Option(5, min=1, help="How often each is run, in turn."),
     scale: int = typer.Option(64, min=1, help="pgbench's: as many branches as clients."),
+    processes: int = typer.Option(os.cpu_count() or 1, min=1, help="Of the application."),
     only: bool = typer.Option(False, help="Laurels alone, and no page: to look where time goes."),
 ) -> None:
     """Measure the posting path."""
@@ -151,9 +154,8 @@ def main(
                 [need("pgbench", "postgresql-client"), "-i", "-q", "-s", str(scale), other],
                 check=True, capture_output=True,
             )  # fmt: skip
-        command = [sys.executable, "-m", "bench.serve", "laurels", url]
         shots, transactions = [], []
-        with serving(command, {"LAURELS_SECRET": secret}) as laurels:
+        with serving([str(LAURELS), "serve"], _environment(url, secret, processes)) as laurels:
             for n in range(rounds + 1):
                 requests = receipts(secret, members, secrets.token_hex(4))
                 shot = record(laurels, url, requests, connections, seconds if n else 3)
@@ -169,12 +171,27 @@ def main(
         durability = asyncio.run(_durability(url))
     figures = report(shots, transactions) + (
         f"\n\n{members} members in turn, {connections} connections of wrk (one thread), {rounds} "
-        f"runs of {seconds} s each in turn;\npgbench at scale {scale}; {durability}"
+        f"runs of {seconds} s each in turn;\n`laurels serve` in {processes} processes, without the "
+        f"worker; pgbench at scale {scale};\n{durability}"
     )
     if only:
         typer.echo(figures)
         return
     typer.echo(write_page(RESULTS, "Purchases one at a time", "bench.tills", figures))
+
+
+def _environment(url: str, secret: str, processes: int) -> dict[str, str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return {
+        "LAURELS_DATABASE_URL": url,
+        "LAURELS_SECRET": secret,
+        "LAURELS_PORT": str(port),
+        "LAURELS_PROCESSES": str(processes),
+        "LAURELS_WORKER": "false",
+        # What one caller may ask is limited by default, to far less than is measured here.
+        "LAURELS_RATE_PARTNER": f"{10**12}/{10**12}",
+    }
 
 
 async def _anew(url: str, name: str) -> None:
