@@ -48,7 +48,8 @@ async def prepare(url: str, secret: str, members: int) -> None:
             Enrolment([MemberRef.make(IdentifierKind.CARD, str(n))], f"Member {n}")
             for n in range(members)
         ]
-        await enrol(runtime.engine.ids, people, datetime.now(UTC))
+        for first in range(0, members, 1000):
+            await enrol(runtime.engine.ids, people[first : first + 1000], datetime.now(UTC))
     await _ask(url, "VACUUM ANALYZE")
 
 
@@ -134,7 +135,7 @@ async def _durability(url: str) -> str:
 def main(
     server_url: str = typer.Option("", "--server", help="A PostgreSQL server; else the usual one."),
     prefix: str = typer.Option("laurels_bench", help="Of the databases, which are made anew."),
-    members: int = typer.Option(4000, min=1, help="Who buy in turn."),
+    members: int = typer.Option(20_000, min=1, help="Who buy in turn."),
     connections: int = typer.Option(64, min=1, help="Tills at once, and pgbench's clients."),
     seconds: int = typer.Option(10, min=1, help="Each run."),
     rounds: int = typer.Option(5, min=1, help="How often each is run, in turn."),
