@@ -12,7 +12,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
-from core.db import TOO_SLOW, BusyError
+from core.db import TOO_SLOW, BusyError, Deadlock
 from core.errors import Refusal
 from schema.gate import MOST_ERRORS
 
@@ -63,6 +63,8 @@ def shown(error: GraphQLError) -> dict[str, Any]:
         return _instead(error, "too much is asked at once: try again in a moment", "TIMEOUT")
     if isinstance(original, TOO_SLOW):
         return _instead(error, "the database took too long and gave this up", "TIMEOUT")
+    if isinstance(original, Deadlock):
+        return _instead(error, "another change was in the way of this: send it again", "TIMEOUT")
     return _instead(error, unexpected(original or error), "INTERNAL_SERVER_ERROR")
 
 

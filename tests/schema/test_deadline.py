@@ -127,9 +127,15 @@ async def test_whoever_leaves_has_its_query_given_up_and_its_change_done(
     assert await api.ask("admin:root", FIND) is not None
 
 
-@pytest.mark.parametrize("kind", db.TOO_SLOW)
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        *((kind, "the database took too long and gave this up") for kind in db.TOO_SLOW),
+        (db.Deadlock, "another change was in the way of this: send it again"),
+    ],
+)
 async def test_what_postgresql_gives_up_is_told_as_such(
-    api: Client, monkeypatch: pytest.MonkeyPatch, kind: type[asyncpg.PostgresError]
+    api: Client, monkeypatch: pytest.MonkeyPatch, kind: type[asyncpg.PostgresError], words: str
 ) -> None:
     """Its own words say too much of us."""
 
@@ -142,6 +148,6 @@ async def test_what_postgresql_gives_up_is_told_as_such(
     bought = receipt("R", "1", "2026-11-22T09:00:00Z", ("X", "1.00"))
     answer = await api.send("admin:root", query, p=bought)
     [error] = answer["errors"]
-    assert error["message"] == "the database took too long and gave this up"
+    assert error["message"] == words
     assert error["extensions"] == {"code": "TIMEOUT"}
     assert answer["data"] == {"recordPurchases": None}
