@@ -4,6 +4,7 @@ import { h } from './dom.js';
 import { run } from './frame.js';
 import { day, t } from './language.js';
 import card from './member-card.js';
+import data from './member-data.js';
 import history, { ENTRIES } from './member-history.js';
 import ledgers from './member-ledgers.js';
 import meetups from './member-meetups.js';
@@ -14,7 +15,7 @@ import tiers from './member-tiers.js';
 
 // A section is { id, asks, also, draw(me, page, data) }: `asks` are fields of Member, `also` fields of the
 // query itself; the title is the text `section.ID`, and `draw` returns elements, or null for nothing.
-const SECTIONS = [card, ledgers, tiers, memberships, offers, meetups, rewards, history];
+const SECTIONS = [card, ledgers, tiers, memberships, offers, meetups, rewards, history, data];
 
 const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} }
   ${SECTIONS.map(({ also }) => also ?? '').join(' ')} } ${ENTRIES}`;
@@ -22,10 +23,10 @@ const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks })
 /** What sections may do to the page: ask for everything again, and draw it. */
 const page = {};
 
-function draw(data) {
-  const { me } = data;
+function draw(told) {
+  const { me } = told;
   if (!me) return h('p', { class: 'card narrow' }, t('member.nobody'));
-  const drawn = SECTIONS.map((section) => [section, section.draw(me, page, data)]).filter(([, made]) => made);
+  const drawn = SECTIONS.map((section) => [section, section.draw(me, page, told)]).filter(([, made]) => made);
   return [
     h('header', { class: 'hello' },
       h('h1', null, me.name ? t('member.hello', { name: me.name }) : t('member.hello.you')),

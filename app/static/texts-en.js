@@ -146,6 +146,18 @@ export default {
   'kind.ADJUSTMENT': 'Adjusted by hand',
   'kind.REVERSAL': 'Given back',
 
+  'section.data': 'Your data',
+  'data.text': 'Everything that is kept about you, as a file: it is made when you ask for it. And you may leave at any time.',
+  'data.download': 'Download my data',
+  'data.downloaded': 'Your data are in the file that your browser just saved.',
+  'data.erase': 'Delete my membership',
+  'data.what': 'Your name, your cards and addresses, and whatever else is known of you are erased. What was booked stays, under a number that leads to nobody. This can’t be undone.',
+  'data.lost': 'What you have lapses:',
+  'data.sure': 'Yes, delete it',
+  'data.confirm': 'Delete my membership now',
+  'data.erased': 'You are no longer a member.',
+  'data.erased.text': 'What we knew of you is erased. You can join again whenever you like.',
+
   'programme.title': 'The programme',
   'programme.intro': 'As of {at}. Months begin in {zone}.',
   'programme.span': 'Months shown',

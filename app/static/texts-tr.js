@@ -146,6 +146,18 @@ export default {
   'kind.ADJUSTMENT': 'Elle düzeltildi',
   'kind.REVERSAL': 'İade edildi',
 
+  'section.data': 'Verileriniz',
+  'data.text': 'Hakkınızda tutulan her şey tek bir dosyada; siz isteyince hazırlanır. Dilediğiniz zaman da ayrılabilirsiniz.',
+  'data.download': 'Verilerimi indir',
+  'data.downloaded': 'Verileriniz, tarayıcınızın az önce kaydettiği dosyada.',
+  'data.erase': 'Üyeliğimi sil',
+  'data.what': 'Adınız, kartlarınız, adresleriniz ve hakkınızda bilinen her şey silinir. Deftere işlenenler, kimseye götürmeyen bir numarayla kalır. Bu geri alınamaz.',
+  'data.lost': 'Elinizdekiler yanar:',
+  'data.sure': 'Evet, silinsin',
+  'data.confirm': 'Üyeliğimi şimdi sil',
+  'data.erased': 'Artık üye değilsiniz.',
+  'data.erased.text': 'Hakkınızda bildiklerimiz silindi. Dilediğiniz zaman yeniden katılabilirsiniz.',
+
   'programme.title': 'Program',
   'programme.intro': '{at} itibarıyla. Aylar {zone} saatine göre başlar.',
   'programme.span': 'Gösterilen aylar',

@@ -56,11 +56,12 @@ async def serve() -> None:
         now = datetime.now(UTC)
         async with running(settings, name="pages") as runtime:
             await live(runtime, now)
-            ada, ben, *_ = await demo.known(runtime.engine, now)
+            ada, ben, cem, *_ = await demo.known(runtime.engine, now)
             hour = timedelta(hours=1)
             told = {
                 "member": tokens.issue(SECRET, "member", str(ada.holder), hour, now),
                 "other": tokens.issue(SECRET, "member", str(ben.holder), hour, now),
+                "leaver": tokens.issue(SECRET, "member", str(cem.holder), hour, now),
                 "partner": tokens.issue(SECRET, "partner", "grocer", hour, now),
                 **{
                     role: tokens.issue(SECRET, "admin", role, hour, now, staff=[role])

@@ -398,6 +398,37 @@ pageTest('who may not read the books is told which role does', async (place) => 
   }, { expectedError: /40[13] \((Unauthorized|Forbidden)\)/ });
 });
 
+pageTest('a member takes along all that is known of them, and leaves', async (place) => {
+  await opened(place, 'member', 'leaver', async (page) => {
+    const { me } = await api(place, 'leaver', '{ me { id name } }');
+    const coming = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download my data' }).click();
+    const download = await coming;
+    assert.match(download.suggestedFilename(), /^laurels-\d{4}-\d\d-\d\d\.jsonl$/);
+    const lines = readFileSync(await download.path(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.equal(lines[0].kind, 'about');
+    assert.ok(lines.length > 3 && JSON.stringify(lines).includes(me.name));
+
+    const erase = page.getByRole('button', { name: 'Delete my membership', exact: true });
+    const confirm = page.getByRole('button', { name: 'Delete my membership now' });
+    await erase.click();
+    assert.ok(await confirm.isDisabled());
+    assert.deepEqual(await wrongs(page), []);
+    await page.keyboard.press('Escape');
+    assert.ok(await erase.evaluate((each) => each === document.activeElement));
+    assert.deepEqual(await api(place, 'leaver', '{ me { id name } }'), { me });
+
+    await erase.click();
+    await page.getByLabel('Yes, delete it').check();
+    await confirm.click();
+    await page.getByRole('heading', { name: 'You are no longer a member.' }).waitFor();
+    await page.getByRole('button', { name: 'Done' }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    assert.deepEqual(await page.context().cookies(), []);
+    assert.deepEqual(await api(place, 'leaver', '{ me { id } }'), { me: null });
+  }, { expectedError: NOBODY });
+});
+
 for (const [name, who, width, scheme] of [
   ['member', 'member', 1200, 'light'], ['member', 'member', 320, 'dark'],
   ['programme', 'finance', 1200, 'dark'], ['programme', 'finance', 320, 'light'],
