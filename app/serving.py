@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -105,10 +105,10 @@ async def _serve(
         running(settings, name=name, waits=db.SERVING) as runtime,
         httpx.AsyncClient() as http,
     ):
-        port, others = settings.port, list[socket.socket]()
+        others: list[socket.socket] = []
         if own is None and settings.processes > 1:
-            own, *others = listening(settings.host, port, settings.processes)
-            port = own.getsockname()[1]
+            own, *others = listening(settings.host, settings.port, settings.processes)
+        port = settings.port if own is None else own.getsockname()[1]
         address = f"http://{settings.host}:{port}"
         for refused in runtime.plugins.refused:
             out.print(f"[red]plugin refused[/] {refused}", soft_wrap=True)
@@ -146,12 +146,10 @@ async def _serve(
             )
             settle()
             server = Server(app, settings.host, settings.port, settings.log_level, tell)
-            if own is None:
-                await server.serve()
-            else:
-                with own:
+            with own or nullcontext():
+                if own is not None:
                     _log.info("one of several serves", process=os.getpid())
-                    await server.serve([own])
+                await server.serve(None if own is None else [own])
 
 
 class Server(uvicorn.Server):
