@@ -11,11 +11,12 @@ import meetups from './member-meetups.js';
 import memberships from './member-memberships.js';
 import offers from './member-offers.js';
 import rewards from './member-rewards.js';
+import surveys from './member-surveys.js';
 import tiers from './member-tiers.js';
 
 // A section is { id, asks, also, draw(me, page, data) }: `asks` are fields of Member, `also` fields of the
 // query itself; the title is the text `section.ID`, and `draw` returns elements, or null for nothing.
-const SECTIONS = [card, ledgers, tiers, memberships, offers, meetups, rewards, history, data];
+const SECTIONS = [card, ledgers, tiers, memberships, offers, surveys, meetups, rewards, history, data];
 
 const WALLET = `query Wallet { me { id name enrolledAt ${SECTIONS.map(({ asks }) => asks).join(' ')} }
   ${SECTIONS.map(({ also }) => also ?? '').join(' ')} } ${ENTRIES}`;

@@ -146,6 +146,15 @@ export default {
   'kind.ADJUSTMENT': 'Adjusted by hand',
   'kind.REVERSAL': 'Given back',
 
+  'section.surveys': 'Your opinion',
+  'surveys.words': 'How do you see it?',
+  'surveys.more': 'Would you like to say more?',
+  'surveys.send': 'Send',
+  'surveys.thanks': 'Thank you. What it brings you comes in a moment.',
+  'surveys.until': 'Until {day}',
+  'surveys.NPS': '{least}: not at all; {most}: by all means',
+  'surveys.CSAT': '{least}: not content at all; {most}: very content',
+
   'section.data': 'Your data',
   'data.text': 'Everything that is kept about you, as a file: it is made when you ask for it. And you may leave at any time.',
   'data.download': 'Download my data',

@@ -146,6 +146,15 @@ export default {
   'kind.ADJUSTMENT': 'Elle düzeltildi',
   'kind.REVERSAL': 'İade edildi',
 
+  'section.surveys': 'Görüşünüz',
+  'surveys.words': 'Siz ne düşünüyorsunuz?',
+  'surveys.more': 'Eklemek istediğiniz bir şey var mı?',
+  'surveys.send': 'Gönder',
+  'surveys.thanks': 'Teşekkürler. Kazandırdıkları birazdan hesabınızda.',
+  'surveys.until': '{day} tarihine kadar',
+  'surveys.NPS': '{least}: hiç; {most}: kesinlikle',
+  'surveys.CSAT': '{least}: hiç memnun değilim; {most}: çok memnunum',
+
   'section.data': 'Verileriniz',
   'data.text': 'Hakkınızda tutulan her şey tek bir dosyada; siz isteyince hazırlanır. Dilediğiniz zaman da ayrılabilirsiniz.',
   'data.download': 'Verilerimi indir',

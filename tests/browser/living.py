@@ -25,11 +25,16 @@ from app.runtime import Runtime, running
 from app.sandbox import SEED
 from app.serving import Server
 from app.settings import Settings
+from core.members import IdentifierKind, MemberRef
+from core.outcomes import Recorded
 from core.passcodes import Message
+from core.posting import Engine
+from core.purchases import LineInput, PurchaseInput, check_purchase, find_partner
 from schema.build import build_schema
 from schema.gate import Gate
 from schema.rates import RATES, Buckets, Rate
 from tests.browser.serving import serve_until_told
+from tests.core.inn import asked
 
 SECRET = "a secret of the browser tests, long enough"
 #: Enough for every picture: some who stopped to come, points that expired, tiers that were reached.
@@ -49,6 +54,19 @@ async def live(runtime: Runtime, now: datetime) -> None:
             await run_night(runtime.engine, at)
 
 
+async def stay(engine: Engine, card: str, now: datetime) -> None:
+    """A guest left yesterday, and is asked how it was."""
+    hotel = find_partner(engine.rulebook, "voice")
+    guest = MemberRef.make(IdentifierKind.CARD, card)
+    lines = [LineInput("ROOM", "120.00")]
+    item = check_purchase(
+        hotel, PurchaseInput("the stay", guest, now - timedelta(days=1), "EUR", lines)
+    )
+    [outcome] = await engine.record_purchases([item], now)
+    assert isinstance(outcome, Recorded), outcome
+    await asked(engine, now)
+
+
 async def serve() -> None:
     """Everything up."""
     with throwaway() as server:
@@ -57,6 +75,7 @@ async def serve() -> None:
         async with running(settings, name="pages") as runtime:
             await live(runtime, now)
             ada, ben, cem, *_ = await demo.known(runtime.engine, now)
+            await stay(runtime.engine, ben.card, now)
             hour = timedelta(hours=1)
             told = {
                 "member": tokens.issue(SECRET, "member", str(ada.holder), hour, now),

@@ -398,6 +398,27 @@ pageTest('who may not read the books is told which role does', async (place) => 
   }, { expectedError: /40[13] \((Unauthorized|Forbidden)\)/ });
 });
 
+pageTest('who was asked how it was answers on the page, once', async (place) => {
+  const ASKED = '{ me { surveyInvitations { edges { node { code answer { score comment } } } } } }';
+  const answers = async () => (await api(place, 'other', ASKED)).me.surveyInvitations.edges.map(({ node }) => node);
+  assert.deepEqual(await answers(), [{ code: 'stay', answer: null }]);
+  await opened(place, 'member', 'other', async (page) => {
+    const section = page.locator('#surveys');
+    assert.deepEqual(await wrongs(page), []);
+    await section.getByRole('button', { name: 'Send' }).click(); // the browser asks for a score
+    assert.deepEqual(await answers(), [{ code: 'stay', answer: null }]);
+    await section.getByRole('radio', { name: '9', exact: true }).focus();
+    await page.keyboard.press('Space');
+    await section.getByLabel('Would you like to say more?').fill('The view.');
+    await section.getByRole('button', { name: 'Send' }).click();
+    await section.getByText('Thank you.').waitFor();
+    assert.deepEqual(await answers(), [{ code: 'stay', answer: { score: 9, comment: 'The view.' } }]);
+    await page.reload();
+    await page.getByRole('heading', { name: 'Balance' }).waitFor();
+    assert.equal(await section.count(), 0);
+  });
+});
+
 pageTest('a member takes along all that is known of them, and leaves', async (place) => {
   await opened(place, 'member', 'leaver', async (page) => {
     const { me } = await api(place, 'leaver', '{ me { id name } }');
