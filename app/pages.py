@@ -161,10 +161,10 @@ def _html(page: str, static: str, config: Mapping[str, object], needed: Sequence
     language = str(config["language"])
     words = _WORDS[language]
     base = escape(static)
-    texts = f"texts-{language}.js"
+    texts = (f"texts-{language}.js", f"texts-{page}-{language}.js")
     # What the page's script imports is fetched beside it, not after it.
     preloads = "\n".join(
-        f'<link rel="modulepreload" href="{base}/{name}">' for name in [*needed, texts]
+        f'<link rel="modulepreload" href="{base}/{name}">' for name in [*needed, *texts]
     )
     return f"""<!doctype html>
 <html lang="{language}">

@@ -26,6 +26,13 @@ export async function ask(query, variables = {}) {
   return answer.data;
 }
 
+/** The outcome of a mutation that is of the type wanted. Throws whatever else it is, or Problem. */
+export async function outcomeOf(query, wanted, variables) {
+  const { outcome } = await ask(query, variables);
+  if (outcome?.__typename !== wanted) throw outcome ?? new Problem('UNKNOWN');
+  return outcome;
+}
+
 /** Trades a token for a session. Throws Problem. */
 export async function signIn(token) {
   const response = await sent(config.session, 'POST', { token });

@@ -19,6 +19,7 @@ export function announce(text) {
 
 /** What went wrong and what to do next, in words. */
 export function wordsOf(problem) {
+  if (problem.__typename) return problem.message; // a refusal of the API's, in its own words
   const code = problem instanceof Problem ? problem.code : 'UNKNOWN';
   if (known(`problem.${code}`)) return t(`problem.${code}`);
   return problem.message && problem.message !== code ? problem.message : t('problem.UNKNOWN');

@@ -1,4 +1,6 @@
 // The language that a page speaks, kept in the browser; numbers, money and dates as it writes them.
+import { config } from './api.js';
+
 const KEPT = 'laurels-language';
 const LOCALES = { en: 'en-GB', tr: 'tr-TR' };
 export const LANGUAGES = { en: 'English', tr: 'Türkçe' };
@@ -14,7 +16,8 @@ export function chosen(offered) {
 
 /** Speaks a language from now on, and keeps it if it was chosen by hand. */
 export async function speak(language, { keep = false } = {}) {
-  texts = (await import(`./texts-${language}.js`)).default;
+  const [ofAll, own] = await Promise.all(['', `${config.page}-`].map((page) => import(`./texts-${page}${language}.js`)));
+  texts = { ...ofAll.default, ...own.default };
   locale = LOCALES[language];
   document.documentElement.lang = language;
   if (keep) {

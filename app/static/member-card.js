@@ -1,5 +1,5 @@
 // What the member shows at a till: a number, and the same as a QR code that tills scan.
-import { ask } from './api.js';
+import { outcomeOf } from './api.js';
 import { h } from './dom.js';
 import { wordsOf } from './frame.js';
 import { t } from './language.js';
@@ -28,12 +28,11 @@ function making(page) {
   const make = async ({ target }) => {
     target.disabled = true;
     try {
-      const { outcome } = await ask(CREATE);
-      if (outcome?.__typename !== 'Card') throw outcome ?? new Error();
+      await outcomeOf(CREATE, 'Card');
       await page.refresh();
       document.getElementById('card-title').focus();
     } catch (problem) {
-      said.textContent = problem.__typename ? problem.message : wordsOf(problem);
+      said.textContent = wordsOf(problem);
       target.disabled = false;
     }
   };

@@ -1,5 +1,5 @@
 // What belongs to a member by law as well as by courtesy: all that is known of them as a file, and an end.
-import { ask, signOut } from './api.js';
+import { outcomeOf, signOut } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
 import { points, t } from './language.js';
@@ -19,11 +19,11 @@ export default {
       said.textContent = '';
       download.disabled = true;
       try {
-        const { at, lines } = await told(DATA, {}, 'PersonalData');
+        const { at, lines } = await outcomeOf(DATA, 'PersonalData');
         saved(lines, `laurels-${at.slice(0, 10)}.jsonl`);
         announce(t('data.downloaded'));
       } catch (problem) {
-        said.textContent = problem.__typename ? problem.message : wordsOf(problem);
+        said.textContent = wordsOf(problem);
       }
       download.disabled = false;
       download.focus();
@@ -54,7 +54,7 @@ function openErase(me) {
     said.textContent = '';
     confirm.disabled = true;
     try {
-      await told(ERASE, { input: { key, confirm: true } }, 'MemberErased');
+      await outcomeOf(ERASE, 'MemberErased', { input: { key, confirm: true } });
       await signOut().catch(() => null); // whoever it stood for is gone, whatever becomes of the cookie
       const done = h('button', { type: 'button', id: 'done', class: 'button', onclick: () => location.reload() }, t('done'));
       dialog.replaceChildren(h('div', { class: 'dialog' },
@@ -63,7 +63,7 @@ function openErase(me) {
       dialog.addEventListener('close', () => location.reload());
       done.focus();
     } catch (problem) {
-      said.textContent = problem.__typename ? problem.message : wordsOf(problem);
+      said.textContent = wordsOf(problem);
       confirm.disabled = false;
       confirm.focus();
     }
@@ -72,13 +72,6 @@ function openErase(me) {
   document.body.append(dialog);
   dialog.showModal();
   sure.focus();
-}
-
-/** The outcome of a mutation that is of the type wanted; throws whatever else it is. */
-async function told(query, variables, wanted) {
-  const { outcome } = await ask(query, variables);
-  if (outcome?.__typename !== wanted) throw outcome ?? new Error();
-  return outcome;
 }
 
 /** Hands a text to the browser as a file. */

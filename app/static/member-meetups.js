@@ -1,5 +1,5 @@
 // What partners invite to: take a place, give it up, and show the code to check in with when it begins.
-import { ask } from './api.js';
+import { ask, outcomeOf } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
 import { moment, t } from './language.js';
@@ -54,12 +54,11 @@ async function change(act, { code, partner }, page, button, said) {
   button.disabled = true;
   said.textContent = '';
   try {
-    const { outcome } = await ask(CHANGE[act], { input: { partner: partner.code, meetup: code } });
-    if (outcome?.__typename !== 'RegistrationSaved') throw outcome ?? new Error();
+    await outcomeOf(CHANGE[act], 'RegistrationSaved', { input: { partner: partner.code, meetup: code } });
     await page.refresh();
     announce(t(act === 'take' ? 'meetups.going' : 'meetups.left.it'));
   } catch (problem) {
-    said.textContent = problem.__typename ? problem.message : wordsOf(problem);
+    said.textContent = wordsOf(problem);
     button.disabled = false;
     button.focus();
   }

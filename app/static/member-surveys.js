@@ -1,5 +1,5 @@
 // What partners would like to know: asked here too, for whoever has lost the link. Answered once.
-import { ask } from './api.js';
+import { outcomeOf } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
 import { day, t } from './language.js';
@@ -36,14 +36,13 @@ function card({ id: invitation, until, partner, survey }) {
     const chosen = new FormData(form).get(name);
     try {
       const input = { invitation, score: chosen === null ? null : Number(chosen), comment: words.value.trim() };
-      const { outcome } = await ask(ANSWER, { input });
-      if (outcome?.__typename !== 'SurveyAnswered') throw outcome ?? new Error();
+      await outcomeOf(ANSWER, 'SurveyAnswered', { input });
       const thanks = h('p', { class: 'up', tabindex: '-1' }, t('surveys.thanks'));
       form.replaceWith(thanks);
       thanks.focus();
       announce(t('surveys.thanks'));
     } catch (problem) {
-      said.textContent = problem.__typename ? problem.message : wordsOf(problem);
+      said.textContent = wordsOf(problem);
       send.disabled = false;
       send.focus();
     }

@@ -1,6 +1,6 @@
 // The ways in. For members: an address and the code that is sent there. For all: a token, which is traded
 // for a cookie; and for the staff their organisation's own sign-in, where there is one.
-import { ask, cleaned, config, Problem, signIn, signOut } from './api.js';
+import { cleaned, config, outcomeOf, Problem, signIn, signOut } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
 import { spoken, t } from './language.js';
@@ -59,7 +59,7 @@ function codeForm(refresh) {
   const whom = () => (address.value.includes('@') ? { email: address.value.trim() } : { phone: address.value.trim() });
   const send = async () => {
     if (config.cookie) await signOut(); // a session that has ended would speak for whoever asks
-    await told(REQUEST, { ...whom(), language: spoken() }, 'CodeRequested');
+    await outcomeOf(REQUEST, 'CodeRequested', { input: { ...whom(), language: spoken() } });
     second.hidden = false;
     address.readOnly = true;
     button.textContent = t('signIn');
@@ -68,7 +68,8 @@ function codeForm(refresh) {
     code.focus();
   };
   const confirm = async () => {
-    const { token } = await told(CONFIRM, { ...whom(), code: code.value.replace(/\s/g, '') }, 'CodeConfirmed');
+    const input = { ...whom(), code: code.value.replace(/\s/g, '') };
+    const { token } = await outcomeOf(CONFIRM, 'CodeConfirmed', { input });
     await entered(token, refresh);
   };
   const submit = async (event) => {
@@ -78,20 +79,13 @@ function codeForm(refresh) {
     try {
       await (second.hidden ? send() : confirm());
     } catch (problem) {
-      said.textContent = problem.__typename ? problem.message : wordsOf(problem);
+      said.textContent = wordsOf(problem);
       (second.hidden ? address : code).focus();
     }
     button.disabled = false;
   };
   return h('form', { class: 'fields', onsubmit: submit },
     h('label', { for: 'address' }, t('signIn.address')), address, second, button, said);
-}
-
-/** The outcome of a mutation that is of the type wanted; throws whatever else it is. */
-async function told(query, input, wanted) {
-  const { outcome } = await ask(query, { input });
-  if (outcome?.__typename !== wanted) throw outcome ?? new Problem('UNKNOWN');
-  return outcome;
 }
 
 async function entered(token, refresh) {

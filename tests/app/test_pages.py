@@ -91,7 +91,7 @@ def test_a_page_fetches_all_that_its_script_imports_at_once(page: str) -> None:
         found = set(re.findall(r"from '\./([\w-]+\.js)'", text)) - needed
         needed |= found
         waiting += found
-    assert fetched == {*needed, "texts-en.js"}
+    assert fetched == {*needed, "texts-en.js", f"texts-{page}-en.js"}
 
 
 def test_a_file_is_sent_small_to_who_can_unpack_it() -> None:
@@ -159,7 +159,7 @@ def test_the_configuration_says_whose_session_and_whether_there_may_be_one() -> 
 )
 def test_each_word_of_the_api_has_a_text(language: str, name: str, begins: str) -> None:
     """Whoever adds one to the schema says it to members, too."""
-    text = (FOLDER / f"texts-{language}.js").read_text("utf-8")
+    text = (FOLDER / f"texts-member-{language}.js").read_text("utf-8")
     enum = build_schema()._schema.type_map[name]
     assert isinstance(enum, graphql.GraphQLEnumType)
     missing = [value for value in enum.values if f"'{begins}.{value}': " not in text]
@@ -188,6 +188,8 @@ def test_each_operation_of_the_pages_is_one_of_the_schema() -> None:
     code = _between(texts["member-meetups.js"], "const CODE = `")
     changes.append(_between(texts["member-card.js"], "const CREATE = '", "'"))
     changes += [_between(texts["signin.js"], f"const {x} = `") for x in ("REQUEST", "CONFIRM")]
+    changes += [_between(texts["member-data.js"], f"const {x} = `") for x in ("DATA", "ERASE")]
+    changes.append(_between(texts["member-surveys.js"], "const ANSWER = `"))
     for operation in (wallet, more, redeem, statistics, *changes, code):
         assert graphql.validate(schema, graphql.parse(operation)) == []
     control = wallet.replace("enrolledAt", "enroled")

@@ -494,11 +494,13 @@ pageTest('nothing in them can make HTML of a text', async (place) => {
 });
 
 test('each text is there in each language, and takes the same names', async () => {
-  const [en, tr] = await Promise.all(['en', 'tr'].map((code) => import(`../../app/static/texts-${code}.js`)));
-  assert.deepEqual(Object.keys(tr.default).sort(), Object.keys(en.default).sort());
+  const of = async (code) => Object.assign({}, ...await Promise.all(['', 'member-', 'programme-'].map(
+    async (page) => (await import(`../../app/static/texts-${page}${code}.js`)).default)));
+  const [en, tr] = await Promise.all(['en', 'tr'].map(of));
+  assert.deepEqual(Object.keys(tr).sort(), Object.keys(en).sort());
   const names = (text) => [...new Set(JSON.stringify(text).match(/\{\w+\}/g) ?? [])].sort();
   const plural = (text) => typeof text === 'object' && !names(text.one).length;
-  for (const [key, text] of Object.entries(en.default)) {
-    if (!plural(text)) assert.deepEqual(names(tr.default[key]), names(text), key);
+  for (const [key, text] of Object.entries(en)) {
+    if (!plural(text)) assert.deepEqual(names(tr[key]), names(text), key);
   }
 });
