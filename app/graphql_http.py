@@ -130,6 +130,7 @@ class _Watch:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+            self._task = None  # its error will know us by the frame that it came through
 
     def _begin(self) -> None:
         self._task = asyncio.create_task(self._look())

@@ -47,6 +47,7 @@ def listening(host: str, port: int, many: int) -> list[socket.socket]:
         made = [_socket(family, socket.SO_REUSEPORT) for _ in range(many)]
         for each in made:
             each.bind(place)
+        for each in made:  # once all have it: else whoever connects first finds one alone
             each.listen(_BACKLOG)
     except OSError as error:
         told = f"can't serve on {host}:{port}: {error.strerror}; set LAURELS_HOST or LAURELS_PORT"

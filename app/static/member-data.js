@@ -56,6 +56,7 @@ function openErase(me) {
     try {
       await outcomeOf(ERASE, 'MemberErased', { input: { key, confirm: true } });
       await signOut().catch(() => null); // whoever it stood for is gone, whatever becomes of the cookie
+      if (!dialog.open) return location.reload(); // closed meanwhile: there is nobody to show any more
       const done = h('button', { type: 'button', id: 'done', class: 'button', onclick: () => location.reload() }, t('done'));
       dialog.replaceChildren(h('div', { class: 'dialog' },
         h('h2', { id: 'erase-title' }, t('data.erased')), h('p', null, t('data.erased.text')),

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from app.graphql_http import Endpoint, _Watch
 from bench.wallet import LAURELS as WALLET
 from schema.executor import FastExecutor
 from tests.schema.client import RECORD, Client, receipt
@@ -64,6 +65,8 @@ async def left(
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
         told = await answered(api, who, query, variables)
+        for _ in range(3):
+            await asyncio.sleep(0)  # what it cancelled ends
         gc.collect()
         found = [x for x in gc.garbage if type(x).__module__.partition(".")[0] in MADE_OF]
     finally:
@@ -90,6 +93,23 @@ async def test_a_list(busy: Client, name: str) -> None:
 
 async def test_a_wallet(busy: Client) -> None:
     assert await left(busy, busy.member(await busy.enrol("new")), WALLET, {}) == []
+
+
+async def test_a_request_that_was_watched(busy: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes its time is looked after: its client might go away."""
+    routes: list[Any] = busy.http._transport.app.routes  # type: ignore[attr-defined]  # ASGI's
+    [endpoint] = [r.app for r in routes if isinstance(r.app, Endpoint)]
+    monkeypatch.setattr(endpoint, "patience", 0.0)
+    began: list[str] = []
+    begin = _Watch._begin
+
+    def noted(self: _Watch) -> None:
+        began.append("a request")
+        begin(self)
+
+    monkeypatch.setattr(_Watch, "_begin", noted)
+    assert await left(busy, "admin:root", LISTS["rewards"], {"n": 1}) == []
+    assert len(began) == 2
 
 
 async def test_purchases(busy: Client) -> None:
