@@ -41,7 +41,7 @@ def listening(host: str, port: int, many: int) -> list[socket.socket]:
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # Shared ones don't tell that somebody else has the address: they would share it with him.
-        with _socket(family, socket.SO_REUSEADDR) as alone:
+        with _socket(family) as alone:
             alone.bind(place)
             place = alone.getsockname()
         made = [_socket(family, socket.SO_REUSEPORT) for _ in range(many)]
@@ -55,10 +55,11 @@ def listening(host: str, port: int, many: int) -> list[socket.socket]:
     return made
 
 
-def _socket(family: int, option: int) -> socket.socket:
+def _socket(family: int, *more: int) -> socket.socket:
     # Named as TCP: only then does the loop turn its waiting for more to send off.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, option, 1)
+    for option in (socket.SO_REUSEADDR, *more):  # what a server before this left keeps none out
+        made.setsockopt(socket.SOL_SOCKET, option, 1)
     return made
 
 
@@ -72,25 +73,30 @@ async def beside(
 
     def tell() -> None:
         nonlocal told
+        if told:
+            return
         told = True
         for process in now.values():
             process.terminate()
 
     async def keep(place: int) -> None:
         while not told:
-            process = now[place] = _NEW.Process(
-                target=_served, args=(serve, sockets[place]), daemon=True
-            )
-            process.start()
+            process = _NEW.Process(target=_served, args=(serve, sockets[place]), daemon=True)
+            try:
+                process.start()
+            except OSError as error:  # no memory, no descriptor: perhaps in a moment
+                _log.error("a serving process can't be started: it is tried again", why=repr(error))
+                await asyncio.sleep(_AGAIN)
+                continue
+            now[place] = process
             await _end(process)
             if not told:
                 _log.error("a serving process ended: another follows", exit=process.exitcode)
                 await asyncio.sleep(_AGAIN)
 
     kept = [asyncio.create_task(keep(place)) for place in range(len(sockets))]
-    try:
-        yield tell
-    finally:
+
+    async def end() -> None:
         tell()
         _, late = await asyncio.wait(kept, timeout=patience) if kept else ((), ())
         for process in now.values() if late else ():
@@ -98,6 +104,17 @@ async def beside(
         await asyncio.gather(*kept)
         for each in sockets:
             each.close()
+
+    try:
+        yield tell
+    finally:
+        # The signal that ended the server is raised again, and cancels whatever waits here.
+        ending = asyncio.create_task(end())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending
+            raise
 
 
 async def _end(process: BaseProcess) -> None:

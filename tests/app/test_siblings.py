@@ -6,7 +6,9 @@ import asyncio
 import os
 import re
 import signal
+import socket
 from asyncio.subprocess import Process
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -39,7 +41,7 @@ def lives(pid: int) -> bool:
     """Whether there is such a process still, and it isn't only to be buried."""
     try:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it went between opening and reading
         return False
 
 
@@ -105,8 +107,23 @@ def test_an_address_that_is_taken_is_not_shared_with_strangers() -> None:
         assert [s.getsockname()[1] for s in mine] == [port, port]
         with pytest.raises(BadInput, match=f"can't serve on 127.0.0.1:{port}: Address already"):
             listening("127.0.0.1", port, 2)
+        for each in mine:
+            each.setblocking(False)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            while not (served := _accepted(mine)):
+                pass
+            served.close()  # from our side first: it waits for stragglers a minute long
+            assert client.recv(1) == b""
     finally:
         for each in mine:
             each.close()
-    for each in listening("127.0.0.1", port, 1):  # the control: it is free again
-        each.close()
+    for many in (2, 1):  # the control: it is free again, at once
+        for each in listening("127.0.0.1", port, many):
+            each.close()
+
+
+def _accepted(sockets: list[socket.socket]) -> socket.socket | None:
+    for each in sockets:
+        with suppress(BlockingIOError):
+            return each.accept()[0]
+    return None
