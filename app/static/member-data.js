@@ -1,4 +1,4 @@
-// What belongs to a member by law as well as by courtesy: all that is known of them as a file, and an end.
+// All that is known of a member as a file, and an end.
 import { outcomeOf, signOut } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
@@ -42,8 +42,8 @@ function openErase(me) {
   const sure = h('input', { type: 'checkbox', id: 'sure', onchange: () => { confirm.disabled = !sure.checked; } });
   const confirm = h('button', { type: 'button', id: 'confirm-erase', class: 'button', disabled: true }, t('data.confirm'));
   const cancel = h('button', { type: 'button', class: 'quiet', onclick: () => dialog.close() }, t('cancel'));
-  const lost = me.ledgers.filter(({ balance }) => balance.active > 0)
-    .map(({ balance, currency }) => h('li', null, points(balance.active, currency)));
+  const lost = me.ledgers.map(({ balance, currency }) => [balance.active + balance.pending + balance.reserved, currency])
+    .filter(([all]) => all > 0).map(([all, currency]) => h('li', null, points(all, currency)));
   const dialog = h('dialog', { 'aria-labelledby': 'erase-title' }, h('div', { class: 'dialog' },
     h('h2', { id: 'erase-title' }, t('data.erase')),
     h('p', null, t('data.what')),
@@ -55,8 +55,9 @@ function openErase(me) {
     confirm.disabled = true;
     try {
       await outcomeOf(ERASE, 'MemberErased', { input: { key, confirm: true } });
-      await signOut().catch(() => null); // whoever it stood for is gone, whatever becomes of the cookie
-      if (!dialog.open) return location.reload(); // closed meanwhile: there is nobody to show any more
+      document.getElementById('main').replaceChildren();
+      await signOut().catch(() => null);
+      if (!dialog.open) return location.reload();
       const done = h('button', { type: 'button', id: 'done', class: 'button', onclick: () => location.reload() }, t('done'));
       dialog.replaceChildren(h('div', { class: 'dialog' },
         h('h2', { id: 'erase-title' }, t('data.erased')), h('p', null, t('data.erased.text')),
@@ -65,7 +66,7 @@ function openErase(me) {
       done.focus();
     } catch (problem) {
       said.textContent = wordsOf(problem);
-      confirm.disabled = false;
+      confirm.disabled = !sure.checked;
       confirm.focus();
     }
   });

@@ -1,4 +1,4 @@
-// What partners would like to know: asked here too, for whoever has lost the link. Answered once.
+// What partners would like to know, answered once.
 import { outcomeOf } from './api.js';
 import { h } from './dom.js';
 import { announce, wordsOf } from './frame.js';
