@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -30,7 +30,7 @@ from app.messenger import PRINTED, closing, messenger, printed
 from app.pages import page_routes
 from app.runtime import Runtime, running, up_to_date
 from app.settings import Settings
-from app.siblings import beside, listening
+from app.siblings import beside, shared, unshared
 from app.sockets import MOST_BYTES
 from app.streams import Streams
 from app.trust import authenticator, login
@@ -46,6 +46,8 @@ from schema.roles import Role
 _log = structlog.get_logger("laurels.serving")
 #: Seconds in which requests may come to their end when the server stops.
 _GRACE = 20
+#: Connections that wait to be taken.
+_BACKLOG = 2048
 #: Told the runtime, the secret and the address before serving; returns lines to print.
 Prepare = Callable[[Runtime, str, str], Awaitable[list[str]]]
 
@@ -60,20 +62,28 @@ async def serve(
 ) -> None:
     """Serve until a signal stops it."""
     # The server takes the signals while it serves, and hands them on to us when it has ended.
-    with stopped_gently():
-        await _serve(settings, name, out, prepare=prepare)
+    with stopped_gently(), _own_socket(settings) as own:
+        await _serve(settings, name, out, own, settings.processes - 1, prepare)
 
 
-def _serve_beside(settings: Settings, name: str | None, own: socket.socket) -> None:
-    """The same in another process, on a socket that is there: the first one has the worker."""
+def _serve_beside(settings: Settings, name: str | None, port: int) -> None:
+    """The same in another process, on the port that there is: the first one has the worker."""
 
     async def serve() -> None:
-        with stopped_gently():
+        with stopped_gently(), shared(settings.host, port) as own:
             quiet = settings.model_copy(update={"worker": False})
-            await _serve(quiet, name, Console(quiet=True), own=own)
+            await _serve(quiet, name, Console(quiet=True), own)
 
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve())
+
+
+def _own_socket(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    """What the first of several serves on; one alone leaves it to the server."""
+    if settings.processes == 1:
+        return nullcontext()
+    unshared(settings.host, settings.port)
+    return shared(settings.host, settings.port)
 
 
 def schema_of(settings: Settings) -> Schema:
@@ -95,9 +105,9 @@ async def _serve(
     settings: Settings,
     name: str | None,
     out: Console,
-    *,
+    own: socket.socket | None,
+    others: int = 0,
     prepare: Prepare | None = None,
-    own: socket.socket | None = None,
 ) -> None:
     secret = settings.signing_secret()
     schema = schema_of(settings)
@@ -105,9 +115,6 @@ async def _serve(
         running(settings, name=name, waits=db.SERVING) as runtime,
         httpx.AsyncClient() as http,
     ):
-        others: list[socket.socket] = []
-        if own is None and settings.processes > 1:
-            own, *others = listening(settings.host, settings.port, settings.processes)
         port = settings.port if own is None else own.getsockname()[1]
         address = f"http://{settings.host}:{port}"
         for refused in runtime.plugins.refused:
@@ -127,7 +134,7 @@ async def _serve(
             up_to_date(runtime),
             feeding(runtime.url, now) as feed,
             working(runtime, wanted=settings.worker),
-            beside(partial(_serve_beside, settings, name), others, 2 * _GRACE) as tell,
+            beside(partial(_serve_beside, settings, name, port), others, 2 * _GRACE) as tell,
         ):
             app = create_app(
                 runtime.engine,
@@ -146,10 +153,10 @@ async def _serve(
             )
             settle()
             server = Server(app, settings.host, settings.port, settings.log_level, tell)
-            with own or nullcontext():
-                if own is not None:
-                    _log.info("one of several serves", process=os.getpid())
-                await server.serve(None if own is None else [own])
+            if own is not None:
+                own.listen(_BACKLOG)
+                _log.info("one of several serves", process=os.getpid())
+            await server.serve(None if own is None else [own])
 
 
 class Server(uvicorn.Server):

@@ -1,7 +1,8 @@
 """Several processes that serve one address, so that each has a core of its own.
 
 The first is the one that was started: it starts the others, puts another in the place of one that
-ends untold, and ends them. New connections the system deals out. Knows nothing of what is served.
+ends untold, and ends them. New connections the system deals out among those that are ready. Knows
+nothing of what is served.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from multiprocessing.process import BaseProcess
 from typing import TypeAlias
@@ -22,52 +23,55 @@ import structlog
 
 from core.errors import BadInput
 
-#: Serves what comes to a socket, in a process of its own, until a signal ends it. It is pickled.
-Serve: TypeAlias = Callable[[socket.socket], None]
+#: Serves in a process of its own until a signal ends it. It is pickled.
+Serve: TypeAlias = Callable[[], None]
 
 #: Seconds until another takes the place of one that ended: it may fail again at once.
 _AGAIN = 1.0
-#: Connections that wait to be taken.
-_BACKLOG = 2048
 #: Nothing of a running process is carried over: no loop, no pool, no lock that a thread holds.
 _NEW = multiprocessing.get_context("spawn")
 _log = structlog.get_logger("laurels.serving")
 
 
-def listening(host: str, port: int, many: int) -> list[socket.socket]:
-    """So many sockets on one address. Raises BadInput if it is taken, or can't be shared here."""
+def unshared(host: str, port: int) -> None:
+    """Raise BadInput where somebody serves on an address already, or it can't be shared here.
+
+    Shared sockets don't tell: they would share it with him.
+    """
     if sys.platform != "linux":
         raise BadInput("processes share an address on Linux alone: set LAURELS_PROCESSES=1")
+    _bound(host, port, socket.SO_REUSEADDR).close()
+
+
+def shared(host: str, port: int) -> socket.socket:
+    """A socket on an address that others have too; it gets connections once it listens.
+
+    Raises BadInput.
+    """
+    return _bound(host, port, socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+
+
+def _bound(host: str, port: int, *options: int) -> socket.socket:
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # Shared ones don't tell that somebody else has the address: they would share it with him.
-        with _socket(family) as alone:
-            alone.bind(place)
-            place = alone.getsockname()
-        made = [_socket(family, socket.SO_REUSEPORT) for _ in range(many)]
-        for each in made:
-            each.bind(place)
-        for each in made:  # once all have it: else whoever connects first finds one alone
-            each.listen(_BACKLOG)
+        # Named as TCP: only then does the loop turn its waiting for more to send off.
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            for option in options:
+                made.setsockopt(socket.SOL_SOCKET, option, 1)
+            made.bind(place)
+        except BaseException:
+            made.close()
+            raise
     except OSError as error:
         told = f"can't serve on {host}:{port}: {error.strerror}; set LAURELS_HOST or LAURELS_PORT"
         raise BadInput(told) from error
     return made
 
 
-def _socket(family: int, *more: int) -> socket.socket:
-    # Named as TCP: only then does the loop turn its waiting for more to send off.
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    for option in (socket.SO_REUSEADDR, *more):  # what a server before this left keeps none out
-        made.setsockopt(socket.SOL_SOCKET, option, 1)
-    return made
-
-
 @asynccontextmanager
-async def beside(
-    serve: Serve, sockets: Sequence[socket.socket], patience: float
-) -> AsyncIterator[Callable[[], None]]:
-    """While inside, a process for each socket. Yields what tells them to end; then `patience`."""
+async def beside(serve: Serve, many: int, patience: float) -> AsyncIterator[Callable[[], None]]:
+    """While inside, so many others. Yields what tells them to end: they have `patience` for it."""
     now: dict[int, BaseProcess] = {}
     told = False
 
@@ -81,7 +85,7 @@ async def beside(
 
     async def keep(place: int) -> None:
         while not told:
-            process = _NEW.Process(target=_served, args=(serve, sockets[place]), daemon=True)
+            process = _NEW.Process(target=_served, args=(serve,), daemon=True)
             try:
                 process.start()
             except OSError as error:  # no memory, no descriptor: perhaps in a moment
@@ -94,7 +98,7 @@ async def beside(
                 _log.error("a serving process ended: another follows", exit=process.exitcode)
                 await asyncio.sleep(_AGAIN)
 
-    kept = [asyncio.create_task(keep(place)) for place in range(len(sockets))]
+    kept = [asyncio.create_task(keep(place)) for place in range(many)]
 
     async def end() -> None:
         tell()
@@ -102,8 +106,6 @@ async def beside(
         for process in now.values() if late else ():
             process.kill()
         await asyncio.gather(*kept)
-        for each in sockets:
-            each.close()
 
     try:
         yield tell
@@ -128,7 +130,7 @@ async def _end(process: BaseProcess) -> None:
     process.join()
 
 
-def _served(serve: Serve, listening: socket.socket) -> None:
+def _served(serve: Serve) -> None:
     """What a new process does: it ends with the one that started it, however that ends."""
     first = multiprocessing.parent_process()
     assert first is not None
@@ -138,4 +140,4 @@ def _served(serve: Serve, listening: socket.socket) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=follow, daemon=True).start()
-    serve(listening)
+    serve()

@@ -7,14 +7,17 @@ import os
 import re
 import signal
 import socket
+import time
 from asyncio.subprocess import Process
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.siblings import listening
+from app.siblings import beside, shared, unshared
 from core.errors import BadInput
 from tests.app.working import PATIENCE, heard, process, serve
 from tests.support import Databases
@@ -23,12 +26,18 @@ from tests.support import Databases
 MANY = 60
 
 
-async def started(first: Process) -> str:
-    """The address."""
-    said = await heard(first, "Laurels serves")
-    found = re.search(r"http://[\d.:]+", said)
-    assert found is not None
-    return found.group()
+@asynccontextmanager
+async def serving(databases: Databases, many: int) -> AsyncIterator[tuple[Process, str]]:
+    """The first of so many processes, all of which are ready, and the address."""
+    async with (
+        databases.migrated() as url,
+        process(url, serve(), LAURELS_PORT="0", LAURELS_PROCESSES=str(many)) as first,
+    ):
+        found = re.search(r"http://[\d.:]+", await heard(first, "Laurels serves"))
+        assert found is not None
+        for _ in range(many):
+            await heard(first, "one of several serves")
+        yield first, found.group()
 
 
 def children(pid: int) -> set[int]:
@@ -62,17 +71,12 @@ async def both_answer(address: str, first: int) -> None:
 
 
 async def test_both_answer_and_one_that_is_killed_is_followed(databases: Databases) -> None:
-    async with (
-        databases.migrated() as url,
-        process(url, serve(), LAURELS_PORT="0", LAURELS_PROCESSES="2") as first,
-    ):
-        address = await started(first)
-        for _ in range(2):
-            await heard(first, "one of several serves")
+    async with serving(databases, 2) as (first, address):
         [second] = children(first.pid)
         await both_answer(address, first.pid)
         os.kill(second, signal.SIGKILL)
         await heard(first, "a serving process ended")
+        assert {await ask(address) for _ in range(MANY)} == {200}  # its share is the other's now
         await heard(first, "one of several serves")
         [third] = children(first.pid)
         assert third != second
@@ -84,14 +88,7 @@ async def test_both_answer_and_one_that_is_killed_is_followed(databases: Databas
 
 
 async def test_all_end_with_the_first_however_it_ends(databases: Databases) -> None:
-    async with (
-        databases.migrated() as url,
-        process(url, serve(), LAURELS_PORT="0", LAURELS_PROCESSES="3") as first,
-    ):
-        address = await started(first)
-        for _ in range(3):
-            await heard(first, "one of several serves")
-        assert await ask(address) == 200
+    async with serving(databases, 3) as (first, _):
         others = children(first.pid)
         assert len(others) == 2
         first.kill()
@@ -100,30 +97,43 @@ async def test_all_end_with_the_first_however_it_ends(databases: Databases) -> N
                 await asyncio.sleep(0)
 
 
+def stubborn(note: Path) -> None:
+    """What doesn't end when it is told to."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note.write_text(str(os.getpid()))
+    time.sleep(PATIENCE)
+
+
+async def test_who_does_not_end_is_killed_although_who_waits_is_cancelled(tmp_path: Path) -> None:
+    """As the signal does that ended the server, which is raised again."""
+    note = tmp_path / "pid"
+
+    async def run() -> None:
+        async with beside(partial(stubborn, note), 1, 0.1) as tell:
+            while not (note.exists() and note.read_text()):  # noqa: ASYNC110  # nobody tells us
+                await asyncio.sleep(0)
+            tell()
+            me = asyncio.current_task()
+            assert me is not None
+            me.cancel()
+
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(run())
+    assert not lives(int(note.read_text()))
+
+
 def test_an_address_that_is_taken_is_not_shared_with_strangers() -> None:
-    mine = listening("127.0.0.1", 0, 2)
-    try:
-        port = mine[0].getsockname()[1]
-        assert [s.getsockname()[1] for s in mine] == [port, port]
-        with pytest.raises(BadInput, match=f"can't serve on 127.0.0.1:{port}: Address already"):
-            listening("127.0.0.1", port, 2)
-        for each in mine:
-            each.setblocking(False)
+    with shared("127.0.0.1", 0) as first:
+        port: int = first.getsockname()[1]
+        first.listen()
+        with shared("127.0.0.1", port) as second:
+            second.listen()  # they share it among themselves
+            with pytest.raises(BadInput, match=f"can't serve on 127.0.0.1:{port}: Address already"):
+                unshared("127.0.0.1", port)
         with socket.create_connection(("127.0.0.1", port)) as client:
-            while not (served := _accepted(mine)):
-                pass
+            served, _ = first.accept()
             served.close()  # from our side first: it waits for stragglers a minute long
             assert client.recv(1) == b""
-    finally:
-        for each in mine:
-            each.close()
-    for many in (2, 1):  # the control: it is free again, at once
-        for each in listening("127.0.0.1", port, many):
-            each.close()
-
-
-def _accepted(sockets: list[socket.socket]) -> socket.socket | None:
-    for each in sockets:
-        with suppress(BlockingIOError):
-            return each.accept()[0]
-    return None
+    unshared("127.0.0.1", port)  # the control: it is free again, at once
+    shared("127.0.0.1", port).close()
