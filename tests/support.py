@@ -5,6 +5,7 @@ Holds no assertion and no fixture.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -107,6 +108,9 @@ class Databases:
             await self._admin(f"DROP DATABASE {self._template} WITH (FORCE)")
 
 
+# What a session waits for is told to its own role alone; that it waits is told to all.
+_BLOCKED = """SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND datname = current_database()"""
 #: Of one process, where many write at once.
 CONNECTIONS = 16
 
@@ -251,6 +255,12 @@ async def books(tables: Sequence[str] = BOOKS) -> dict[str, list[dict[str, Any]]
             rows = await connection.fetch(f"SELECT * FROM {table}")
             found[table] = sorted((dict(r) for r in rows), key=repr)
     return found
+
+
+async def blocked(sessions: int, *tasks: asyncio.Task[Any]) -> None:
+    """Wait until so many sessions of this database wait for a lock; no task may end before."""
+    while await scalar(_BLOCKED) < sessions:
+        assert not any(task.done() for task in tasks)
 
 
 async def scalar(query: str, *arguments: object) -> Any:

@@ -36,7 +36,7 @@ from tests.core.inn import rows_of_surveys
 from tests.core.lantern import asked as kudos
 from tests.core.lantern import hire, open_company, pay_out
 from tests.core.shop import balance, days, dump, earn, open_shop, wish
-from tests.support import NOW, card, enrol_cards, receipt, scalar
+from tests.support import NOW, blocked, card, enrol_cards, receipt, scalar
 
 LATER = NOW + days(1)
 #: It takes a company of colleagues: erased in a test of its own.
@@ -322,8 +322,7 @@ async def test_a_till_that_waits_for_the_erasure_finds_nobody(database: str) -> 
         await connection.execute("SELECT FROM holder WHERE id = $1 FOR UPDATE", ada)
         item = receipt(shop, "R", "1", LATER, ("SHOES", "10.00"))
         buying = asyncio.create_task(shop.record_purchases([item], LATER))
-        while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < 1:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await blocked(1, buying)
         await connection.execute("UPDATE holder SET erased_at = $2 WHERE id = $1", ada, LATER)
         await connection.execute("DELETE FROM identifier WHERE holder_id = $1", ada)
         await connection.execute("DELETE FROM member WHERE holder_id = $1", ada)

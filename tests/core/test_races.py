@@ -21,7 +21,7 @@ from core.redeemed import Redemption, Status
 from core.redemptions import cancel, confirm, redeem, time_out
 from core.rulebook import Rulebook
 from tests.core.shop import balance, earn, open_shop, wish
-from tests.support import CONNECTIONS, DAY, NOW, books, enrol_cards, receipt, scalar
+from tests.support import CONNECTIONS, DAY, NOW, blocked, books, enrol_cards, receipt, scalar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -146,8 +146,7 @@ async def test_batches_that_meet_in_two_ids_from_both_ends_do_not_deadlock(
             )
             for engine, member, order in zip(engines, ["1", "2"], [ids, ids[::-1]], strict=True)
         ]
-        while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
-            assert not any(task.done() for task in tasks)
+        await blocked(2, *tasks)
         await held.rollback()
     outcomes = [o for batch in await asyncio.gather(*tasks) for o in batch]
     assert Counter(type(o) for o in outcomes) == {Recorded: 3, IdempotencyConflict: 3}

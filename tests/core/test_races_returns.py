@@ -25,7 +25,7 @@ from core.returns import ReturnedLine, ReturnInput, Unit, check_cancel, check_ed
 from tests.core.market import balances, buy, line, open_market
 from tests.core.racing import Racers, Step, trade
 from tests.core.shop import wish
-from tests.support import CONNECTIONS, NOW, enrol_cards, scalar
+from tests.support import CONNECTIONS, NOW, blocked, enrol_cards, scalar
 
 PROCESSES = 8
 
@@ -216,18 +216,12 @@ async def taken_elsewhere(unit: Unit) -> AsyncIterator[None]:
             await held.rollback()
 
 
-async def blocked(task: asyncio.Task[list[Outcome]], count: int) -> None:
-    """Wait until so many connections wait for another's lock."""
-    while await scalar("SELECT count(*) FROM pg_locks WHERE NOT granted") < count:
-        assert not task.done()
-
-
 async def test_one_name_for_two_returns_before_their_purchase_is_a_conflict(market: Engine) -> None:
     """A third connection holds the name until both have looked and found it free."""
     units = [comes_back(market, "R", "P", line(1, quantity)) for quantity in ("0.1", "0.2")]
     async with taken_elsewhere(units[0]):
         both = asyncio.create_task(at_once(market, [[unit] for unit in units]))
-        await blocked(both, 2)
+        await blocked(2, both)
     assert Counter(type(x) for x in await both) == {Waiting: 1, IdempotencyConflict: 1}
 
 
@@ -238,7 +232,7 @@ async def test_waiting_batches_that_meet_in_two_names_from_both_ends_do_not_dead
     units = [comes_back(market, f"R{n}", f"P{n}", line(1, "1")) for n in range(3)]
     async with taken_elsewhere(units[1]):
         both = asyncio.create_task(at_once(market, [units, units[::-1]]))
-        await blocked(both, 2)
+        await blocked(2, both)
     assert {type(x) for x in await both} == {Waiting}
     assert await scalar("SELECT count(*) FROM waiting") == 3
 
@@ -251,7 +245,7 @@ async def test_a_purchase_booked_while_its_return_is_put_to_wait_takes_it_at_onc
     unit = comes_back(market, "R", "P", line(1, "0.5"))
     async with taken_elsewhere(unit):
         counter = asyncio.create_task(at_once(market, [[unit]]))
-        await blocked(counter, 1)
+        await blocked(1, counter)
         await buy(market, "P", ("PLAIN", "10.00"))
     assert {type(x) for x in await counter} == {Waiting}
     await booked_once([""])
