@@ -15,15 +15,15 @@ export default {
   draw(me) {
     const open = me.surveyInvitations.edges.map(({ node }) => node)
       .filter(({ survey, until }) => survey && Date.parse(until) > Date.now());
-    return open.length ? h('ul', { class: 'cards wide' }, open.map(card)) : null;
+    return open.length ? h('ul', { class: 'cards wide' }, open.map((node) => card(node, me))) : null;
   },
 };
 
-function card({ id: invitation, until, partner, survey }) {
+function card({ id: invitation, until, partner, survey }, me) {
   const { kind, question, comment } = survey;
   const name = `survey-${invitation}`;
   const said = h('p', { class: 'bad', role: 'alert' });
-  const words = h('textarea', { id: `${name}-words`, rows: 3, maxlength: 2000, required: kind === 'TEXT' });
+  const words = h('textarea', { id: `${name}-words`, 'aria-describedby': kind === 'TEXT' && `${name}-asked`, rows: 3, maxlength: 2000, required: kind === 'TEXT' });
   const send = h('button', { type: 'submit', class: 'button' }, t('surveys.send'));
   const form = h('form', { class: 'fields' },
     SCORES[kind] ? scores(name, question, kind) : h('p', { id: `${name}-asked` }, question),
@@ -37,6 +37,8 @@ function card({ id: invitation, until, partner, survey }) {
     try {
       const input = { invitation, score: chosen === null ? null : Number(chosen), comment: words.value.trim() };
       await outcomeOf(ANSWER, 'SurveyAnswered', { input });
+      // Whatever draws the page anew doesn't ask again.
+      me.surveyInvitations.edges = me.surveyInvitations.edges.filter(({ node }) => node.id !== invitation);
       const thanks = h('p', { class: 'up', tabindex: '-1' }, t('surveys.thanks'));
       form.replaceWith(thanks);
       thanks.focus();

@@ -125,7 +125,7 @@ export default {
   'surveys.send': 'Gönder',
   'surveys.thanks': 'Teşekkürler. Kazandırdıkları birazdan hesabınızda.',
   'surveys.until': '{day} tarihine kadar',
-  'surveys.NPS': '{least}: hiç; {most}: kesinlikle',
+  'surveys.NPS': '{least}: kesinlikle hayır; {most}: kesinlikle evet',
   'surveys.CSAT': '{least}: hiç memnun değilim; {most}: çok memnunum',
 
   'section.data': 'Verileriniz',
@@ -133,7 +133,7 @@ export default {
   'data.download': 'Verilerimi indir',
   'data.downloaded': 'Verileriniz, tarayıcınızın az önce kaydettiği dosyada.',
   'data.erase': 'Üyeliğimi sil',
-  'data.what': 'Adınız, kartlarınız, adresleriniz ve hakkınızda bilinen her şey silinir. Deftere işlenenler, kimseye götürmeyen bir numarayla kalır. Bu geri alınamaz.',
+  'data.what': 'Adınız, kartlarınız, adresleriniz ve hakkınızda bilinen her şey silinir. Deftere işlenenler, kime ait olduğu anlaşılamayan bir numarayla saklanır. Bu geri alınamaz.',
   'data.lost': 'Elinizdekiler yanar:',
   'data.sure': 'Evet, silinsin',
   'data.confirm': 'Üyeliğimi şimdi sil',

@@ -413,8 +413,11 @@ pageTest('who was asked how it was answers on the page, once', async (place) => 
     await section.getByRole('button', { name: 'Send' }).click();
     await section.getByText('Thank you.').waitFor();
     assert.deepEqual(await answers(), [{ code: 'stay', answer: { score: 9, comment: 'The view.' } }]);
+    await page.locator('#language').selectOption('tr');
+    await page.getByRole('heading', { name: 'Verileriniz' }).waitFor();
+    assert.equal(await section.count(), 0);
     await page.reload();
-    await page.getByRole('heading', { name: 'Balance' }).waitFor();
+    await page.getByRole('heading', { name: 'Verileriniz' }).waitFor();
     assert.equal(await section.count(), 0);
   });
 });
