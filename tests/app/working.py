@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,19 +75,22 @@ def serve() -> str:
 
 @asynccontextmanager
 async def process(url: str, program: str, **also: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python process at work on this database, in which any warning is an error; then killed."""
+    """A Python process at work on this database, in which any warning is an error; then killed.
+
+    And whatever it started: that writes to the same pipes, whose end is waited for.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LAURELS_")}
     environment |= {"LAURELS_DATABASE_URL": url, "LAURELS_SECRET": SECRET} | also
     started = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "error", "-c", program,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        cwd=CHECKOUT, env=environment,
+        cwd=CHECKOUT, env=environment, start_new_session=True,
     )  # fmt: skip
     try:
         yield started
     finally:
-        if started.returncode is None:
-            started.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
         await started.communicate()
 
 
