@@ -37,14 +37,7 @@ from schema.fields import answer, change
 from schema.ids import HolderNode, numbers, parse_id
 from schema.inputs import MemberBy, known_holder, scope_of
 from schema.ledgers import LedgerEntry
-from schema.paging import (
-    After,
-    First,
-    check_first,
-    moment_cursor,
-    page,
-    read_moment,
-)
+from schema.paging import After, First, check_first, moment_cursor, page, read_moment
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.postings import Posted
 from schema.receipts import Purchase, knows_purchase, visible_purchase

@@ -20,14 +20,7 @@ from schema.context import Info
 from schema.enums import words
 from schema.fields import answer, change
 from schema.ids import HolderNode, numbers
-from schema.paging import (
-    After,
-    First,
-    check_first,
-    moment_cursor,
-    page,
-    read_moment,
-)
+from schema.paging import After, First, check_first, moment_cursor, page, read_moment
 from schema.redemptions import (
     Redemption,
     RewardRedeemed,

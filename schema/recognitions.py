@@ -29,14 +29,7 @@ from schema.context import Context, Info
 from schema.errors import BadInputError, NotAllowedError, UnknownReferenceError
 from schema.fields import answer, change
 from schema.ids import HolderNode, numbers, parse_numbers
-from schema.paging import (
-    After,
-    First,
-    check_first,
-    moment_cursor,
-    page,
-    read_moment,
-)
+from schema.paging import After, First, check_first, moment_cursor, page, read_moment
 from schema.partners import Currency, Partner, currency_of, partner_of
 from schema.scalars import BigInt
 
