@@ -98,9 +98,9 @@ check: $(READY)
 
 test: lint types
 	$(call say,tests)
-	@# More workers than cores: half the time each waits for its PostgreSQL.
-	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)') \
-		--dist loadfile
+	@# Three for every two cores that we may use: a third of the time each waits for its PostgreSQL.
+	@cores=$$(nproc 2>/dev/null || sysctl -n hw.ncpu); \
+		$(BIN)/python -m pytest -n $$(( (cores * 3 + 1) / 2 )) --dist loadfile
 	@echo "left out here: the tools and clients of others (make test-conformance), the browser (make test-browser)"
 
 test-long: $(READY)
